@@ -1,0 +1,86 @@
+// Inner products of the rows of [X - reference; Y] with each other: one 4x4 block of the Gram matrix per workgroup and slab of unknowns.
+// Each workgroup writes its partial sums; partials_reduce adds them up. Twin: engine/cpu/kernels.rs, gram() and cross().
+// Traffic: the history is read once per block row, from cache beyond the first. Precision: double-word.
+struct Params {
+    // Unknowns in this segment, and unknowns per slab.
+    len: u32,
+    slab: u32,
+    // Number of this segment's first slab.
+    first_slab: u32,
+    // Rows of X, and rows of [X; Y] (twice as many, or the same when there is no Y).
+    rows: u32,
+    stacked: u32,
+    // Row of X that is subtracted from the others, or 0xffffffff.
+    reference: u32,
+    // Block pairs, = number of workgroups in x.
+    blocks: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> iterates: array<f32>;
+@group(0) @binding(2) var<storage, read> targets: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partials: array<vec2<f32>>;
+
+const THREADS: u32 = 64u;
+const NONE: u32 = 0xffffffffu;
+var<workgroup> sums: array<vec2<f32>, 1024>;
+
+fn entry(row: u32, i: u32) -> f32 {
+    if (row >= params.stacked) {
+        return 0.0;
+    }
+    if (row >= params.rows) {
+        return targets[(row - params.rows) * params.len + i];
+    }
+    let x = iterates[row * params.len + i];
+    if (params.reference == NONE) {
+        return x;
+    }
+    return x - iterates[params.reference * params.len + i];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    // The pair of blocks (a <= b) with number group.x, counted along the rows of the upper triangle.
+    var a = 0u;
+    var left = group.x;
+    var width = (params.stacked + 3u) / 4u;
+    while (left >= width) {
+        left -= width;
+        width -= 1u;
+        a += 1u;
+    }
+    let b = a + left;
+
+    var sum: array<vec2<f32>, 16>;
+    for (var t = 0u; t < 16u; t++) {
+        sum[t] = vec2<f32>(0.0);
+    }
+    let end = min((group.y + 1u) * params.slab, params.len);
+    for (var i = group.y * params.slab + thread; i < end; i += THREADS) {
+        var left_rows: array<f32, 4>;
+        var right_rows: array<f32, 4>;
+        for (var t = 0u; t < 4u; t++) {
+            left_rows[t] = entry(4u * a + t, i);
+            right_rows[t] = entry(4u * b + t, i);
+        }
+        for (var t = 0u; t < 16u; t++) {
+            sum[t] = dw_fma(sum[t], left_rows[t / 4u], right_rows[t % 4u]);
+        }
+    }
+    for (var t = 0u; t < 16u; t++) {
+        sums[t * THREADS + thread] = dw_normalize(sum[t]);
+    }
+    for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
+        workgroupBarrier();
+        if (thread < stride) {
+            for (var t = 0u; t < 16u; t++) {
+                let at = t * THREADS + thread;
+                sums[at] = dw_add(sums[at], sums[at + stride]);
+            }
+        }
+    }
+    workgroupBarrier();
+    if (thread < 16u) {
+        partials[((params.first_slab + group.y) * params.blocks + group.x) * 16u + thread] = sums[thread * THREADS];
+    }
+}

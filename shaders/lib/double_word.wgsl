@@ -1,0 +1,30 @@
+// Double-word numbers hi + lo on top of the error-free transforms (Ogita, Rump & Oishi, SISC 26:1955, 2005: Dot2).
+
+// a + b.
+fn dw_add(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+    let s = two_sum(a.x, b.x);
+    return fast_two_sum(s.x, s.y + (a.y + b.y));
+}
+
+// a + v.
+fn dw_add_word(a: vec2<f32>, v: f32) -> vec2<f32> {
+    let s = two_sum(a.x, v);
+    return vec2<f32>(s.x, a.y + s.y);
+}
+
+// a + x y.
+fn dw_fma(a: vec2<f32>, x: f32, y: f32) -> vec2<f32> {
+    let p = two_prod(x, y);
+    let s = two_sum(a.x, p.x);
+    return vec2<f32>(s.x, a.y + (p.y + s.y));
+}
+
+// hi carries all that fits.
+fn dw_normalize(a: vec2<f32>) -> vec2<f32> {
+    return fast_two_sum(a.x, a.y);
+}
+
+// Compilers may assume that there are no infinities and NaNs; bits tell the truth.
+fn is_finite(v: f32) -> bool {
+    return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u;
+}

@@ -1,0 +1,15 @@
+// What a surrogate phase needs to remember from step to step; one per run. Twin: engine/gpu/kernels.rs, PhaseState.
+struct PhaseState {
+    // 0: goes on; 1: left the trust radius; 2: something is not finite.
+    ended: u32,
+    // Surrogate steps taken.
+    steps: u32,
+    // Sum of g.dx over all steps, double-word.
+    predicted: vec2<f32>,
+    // OC: the bracket of the scale s = 1/sqrt(lambda), as bit patterns of positive floats (ordered like the floats).
+    bracket_low: u32,
+    bracket_high: u32,
+    // Distance from the history's mean, in history radii, at the last projection.
+    distance: f32,
+    reserved: u32,
+}

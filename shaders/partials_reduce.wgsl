@@ -1,0 +1,34 @@
+// Adds the slabs' partial sums of many values, one value per workgroup, in a fixed tree. Twin: the order of sums in engine/cpu/kernels.rs, sum().
+struct Params {
+    // Slabs, and values per slab.
+    slabs: u32,
+    values: u32,
+    reserved: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> partials: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read_write> totals: array<vec2<f32>>;
+
+const THREADS: u32 = 64u;
+var<workgroup> sums: array<vec2<f32>, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let value = group.x + 65535u * group.y;
+    var sum = vec2<f32>(0.0);
+    for (var slab = thread; slab < params.slabs; slab += THREADS) {
+        if (value < params.values) {
+            sum = dw_add(sum, partials[slab * params.values + value]);
+        }
+    }
+    sums[thread] = sum;
+    for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
+        workgroupBarrier();
+        if (thread < stride) {
+            sums[thread] = dw_add(sums[thread], sums[thread + stride]);
+        }
+    }
+    if (thread == 0u && value < params.values) {
+        totals[value] = sums[0];
+    }
+}

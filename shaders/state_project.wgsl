@@ -1,0 +1,61 @@
+// Partial sums of U (x - c) and of |x - mean|^2 (the last value), eight values per workgroup and slab.
+// Twin: engine/cpu/kernels.rs, state_project(). Traffic: U, x and the mean once. Precision: double-word.
+struct Params {
+    len: u32,
+    slab: u32,
+    first_slab: u32,
+    // Directions; there is one value more.
+    rank: u32,
+    // 1: c is the mean; 0: c is 0.
+    centered: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> phase: PhaseState;
+@group(0) @binding(2) var<storage, read> basis: array<f32>;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read> iterate: array<f32>;
+@group(0) @binding(5) var<storage, read_write> partials: array<vec2<f32>>;
+
+const THREADS: u32 = 64u;
+var<workgroup> sums: array<vec2<f32>, 512>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    if (phase.ended != 0u) {
+        return;
+    }
+    let first = 8u * group.y;
+    var sum: array<vec2<f32>, 8>;
+    for (var t = 0u; t < 8u; t++) {
+        sum[t] = vec2<f32>(0.0);
+    }
+    let end = min((group.x + 1u) * params.slab, params.len);
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
+        let x = iterate[i];
+        let off_mean = x - mean[i];
+        let about = select(x, off_mean, params.centered != 0u);
+        for (var t = 0u; t < 8u; t++) {
+            if (first + t < params.rank) {
+                sum[t] = dw_fma(sum[t], basis[(first + t) * params.len + i], about);
+            } else if (first + t == params.rank) {
+                sum[t] = dw_fma(sum[t], off_mean, off_mean);
+            }
+        }
+    }
+    for (var t = 0u; t < 8u; t++) {
+        sums[t * THREADS + thread] = dw_normalize(sum[t]);
+    }
+    for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
+        workgroupBarrier();
+        if (thread < stride) {
+            for (var t = 0u; t < 8u; t++) {
+                let at = t * THREADS + thread;
+                sums[at] = dw_add(sums[at], sums[at + stride]);
+            }
+        }
+    }
+    workgroupBarrier();
+    if (thread < 8u && first + thread <= params.rank) {
+        partials[(params.first_slab + group.x) * (params.rank + 1u) + first + thread] = sums[thread * THREADS];
+    }
+}

@@ -1,0 +1,79 @@
+// From the projection to the lift's weights: z, then the monomials, then w = Xi^T Theta(z). One workgroup.
+// Ends the phase when x has left the trust radius or something is not finite. Twin: engine/cpu/mod.rs, integrate().
+struct Params {
+    rank: u32,
+    // Monomials, and factors per monomial.
+    features: u32,
+    order: u32,
+    // Weights, = columns of Xi.
+    outputs: u32,
+    // 1/sigma, and the history's radius.
+    inverse_scale: f32,
+    radius: f32,
+    // Trust radius in history radii; negative: none.
+    trust: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> phase: PhaseState;
+@group(0) @binding(2) var<storage, read> projection: array<vec2<f32>>;
+// `order` indices per monomial: 0 stands for the factor 1, i for z_i.
+@group(0) @binding(3) var<storage, read> terms: array<u32>;
+@group(0) @binding(4) var<storage, read> coefficients: array<vec2<f32>>;
+@group(0) @binding(5) var<storage, read_write> monomials: array<f32>;
+@group(0) @binding(6) var<storage, read_write> weights: array<f32>;
+
+const THREADS: u32 = 64u;
+var<workgroup> ended: u32;
+var<workgroup> bad: array<u32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) thread: u32) {
+    if (thread == 0u) {
+        ended = phase.ended;
+    }
+    if (workgroupUniformLoad(&ended) != 0u) {
+        return;
+    }
+    for (var p = thread; p < params.features; p += THREADS) {
+        var product = 1.0;
+        for (var k = 0u; k < params.order; k++) {
+            let index = terms[p * params.order + k];
+            if (index > 0u) {
+                product *= projection[index - 1u].x * params.inverse_scale;
+            }
+        }
+        monomials[p] = product;
+    }
+    storageBarrier();
+    workgroupBarrier();
+    var not_finite = 0u;
+    for (var j = thread; j < params.outputs; j += THREADS) {
+        var sum = vec2<f32>(0.0);
+        for (var p = 0u; p < params.features; p++) {
+            let xi = coefficients[p * params.outputs + j];
+            sum = dw_fma(sum, xi.x, monomials[p]);
+            sum.y += xi.y * monomials[p];
+        }
+        weights[j] = sum.x + sum.y;
+        if (!is_finite(weights[j])) {
+            not_finite = 1u;
+        }
+    }
+    bad[thread] = not_finite;
+    workgroupBarrier();
+    if (thread == 0u) {
+        let square = projection[params.rank].x;
+        phase.distance = sqrt(max(square, 0.0));
+        var any_bad = select(0u, 1u, !is_finite(square));
+        for (var t = 0u; t < THREADS; t++) {
+            any_bad |= bad[t];
+        }
+        if (any_bad != 0u) {
+            phase.ended = 2u;
+        } else if (params.trust >= 0.0 && phase.distance > params.trust * params.radius) {
+            phase.ended = 1u;
+        } else {
+            phase.steps += 1u;
+        }
+    }
+}

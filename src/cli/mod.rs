@@ -1,0 +1,152 @@
+//! The command line: arguments in, tables, pictures and records out. The only part that prints.
+
+/// Appends a line to a `String`, which cannot fail.
+macro_rules! line {
+    ($out:expr, $($format:tt)*) => {{ let _ = writeln!($out, $($format)*); }};
+}
+
+mod compare;
+mod info;
+mod progress;
+mod results;
+mod topology;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Result};
+
+/// A failed run.
+const RUN_FAILED: u8 = 1;
+/// Arguments that make no sense.
+const USAGE: u8 = 2;
+/// Ended by Ctrl-C, after writing the results.
+const INTERRUPTED: u8 = 130;
+
+/// Learned gradient flow: optimization when every gradient is a finite-element solve.
+///
+/// Without a subcommand: the half-MBB beam by plain OC and by LGF-OC, side by side.
+#[derive(Debug, Parser)]
+#[command(name = "lgf", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    compare: compare::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Topology optimization: minimum compliance under a volume constraint
+    Topology(Box<topology::Args>),
+    /// Show the GPU adapters, their limits and self-tests, and which engine `auto` takes
+    Info,
+}
+
+/// How a command that ran to its end has ended.
+enum Ending {
+    Done,
+    Faulty(String),
+    Interrupted,
+}
+
+/// Parses the arguments, runs, and turns the outcome into an exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted (results written).
+pub fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,wgpu_core=error,wgpu_hal=error,naga=error")).init();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            eprintln!("{}", one_sentence(&error));
+            return ExitCode::from(USAGE);
+        }
+        Err(help) => {
+            // A closed pipe while printing help is no failure.
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    let outcome = match cli.command {
+        None => compare::run(&cli.compare),
+        Some(Command::Topology(args)) => topology::run(&args),
+        Some(Command::Info) => info::run(),
+    };
+    match outcome {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Faulty(reason)) => {
+            eprintln!("error: {reason}");
+            ExitCode::from(RUN_FAILED)
+        }
+        Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if error.is_usage() { USAGE } else { RUN_FAILED })
+        }
+    }
+}
+
+/// clap's message without its usage and tips, on one line.
+fn one_sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let message: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    format!("{} (see --help)", message.join(" "))
+}
+
+/// Prints to the standard output; a reader that has gone away (`lgf info | head -1`) is no failure.
+fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Set by the first Ctrl-C; the second one ends the program at once.
+fn interrupt_flag() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let shared = flag.clone();
+    ctrlc::set_handler(move || {
+        if shared.swap(true, Ordering::SeqCst) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        eprintln!("\nstopping after the current evaluation; press Ctrl-C again to quit at once without results");
+    })
+    .map_err(|e| Error::Incompatible(format!("Ctrl-C cannot be handled: {e}")))?;
+    Ok(flag)
+}
+
+/// `150x50` → (150, 50).
+fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
+    let parts: Vec<_> = text.split(['x', 'X', '×']).map(str::parse).collect();
+    match parts[..] {
+        [Ok(nelx), Ok(nely)] if nelx > 0 && nely > 0 => Ok((nelx, nely)),
+        _ => Err("expected COLUMNSxROWS, both at least 1, e.g. 150x50".into()),
+    }
+}
+
+/// The `--engine` flag.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum EngineFlag {
+    /// A hardware GPU if there is one, else the CPU
+    #[default]
+    Auto,
+    /// The best GPU adapter, software ones included
+    Gpu,
+    /// The f64 reference
+    Cpu,
+}
+
+impl From<EngineFlag> for crate::engine::EngineChoice {
+    fn from(flag: EngineFlag) -> Self {
+        match flag {
+            EngineFlag::Auto => Self::Auto,
+            EngineFlag::Gpu => Self::Gpu,
+            EngineFlag::Cpu => Self::Cpu,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a topology run leaves behind: files and the JSON object.
+
+use std::path::Path;
+
+use ndarray::{Array2, Axis};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::io;
+use crate::report::{HistoryEntry, Report};
+use crate::topology::Compliance;
+
+/// The object `--json` prints and, with the details, `record.json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Record<'a> {
+    pub problem: &'a str,
+    pub size: String,
+    pub flow: &'a str,
+    pub schedule: &'a str,
+    pub engine: &'a str,
+    pub adapter: &'a str,
+    /// Recomputed in f64 at the returned design.
+    pub objective: f64,
+    pub volume: f64,
+    pub true_evaluations: usize,
+    pub rejected: usize,
+    pub surrogate_steps: usize,
+    pub readbacks: u64,
+    pub stop: String,
+    pub wall_seconds: f64,
+    pub history: &'a [HistoryEntry],
+}
+
+/// `record.json`: the JSON object, why this engine, the settings, and everything the run reported.
+#[derive(Debug, Serialize)]
+struct FullRecord<'a> {
+    version: &'static str,
+    #[serde(flatten)]
+    record: &'a Record<'a>,
+    engine_reason: &'a str,
+    command: Vec<String>,
+    settings: String,
+    report: &'a Report,
+}
+
+/// A finished run with its design.
+pub(super) struct Run {
+    pub report: Report,
+    pub design: Vec<f64>,
+    /// Recomputed from the design, in f64.
+    pub objective: f64,
+    pub volume: f64,
+    pub problem: &'static str,
+    pub size: (u32, u32),
+    pub flow: &'static str,
+    pub schedule: &'static str,
+    pub engine_reason: String,
+    pub settings: String,
+}
+
+impl Run {
+    pub(super) fn record(&self) -> Record<'_> {
+        Record {
+            problem: self.problem,
+            size: format!("{}x{}", self.size.0, self.size.1),
+            flow: self.flow,
+            schedule: self.schedule,
+            engine: self.report.engine.engine,
+            adapter: &self.report.engine.adapter,
+            objective: self.objective,
+            volume: self.volume,
+            true_evaluations: self.report.true_evaluations,
+            rejected: self.report.rejected,
+            surrogate_steps: self.report.surrogate_steps,
+            readbacks: self.report.traffic.readbacks,
+            stop: self.report.stop.to_string(),
+            wall_seconds: self.report.wall_seconds,
+            history: &self.report.history,
+        }
+    }
+
+    /// Writes `record.json`, `history.csv`, `design.png`, `design.npy` (physical density, rows from the top) and, for a run of its own,
+    /// `convergence.svg` to `dir`.
+    pub(super) fn write(&self, dir: &Path, problem: &Compliance, with_plot: bool) -> Result<()> {
+        io::prepare(dir)?;
+        let record = self.record();
+        let full = FullRecord {
+            version: env!("CARGO_PKG_VERSION"),
+            record: &record,
+            engine_reason: &self.engine_reason,
+            command: std::env::args().collect(),
+            settings: self.settings.clone(),
+            report: &self.report,
+        };
+        let density = problem.physical_density(&self.design);
+        io::write(&dir.join("record.json"), &json(&full, true)?)?;
+        io::write(&dir.join("history.csv"), &io::history_csv(&self.report.history))?;
+        io::write(&dir.join("design.png"), &io::density_png(problem.grid(), &density)?)?;
+        let (nelx, nely) = (problem.grid().nelx(), problem.grid().nely());
+        let columns = Array2::from_shape_vec((nelx, nely), density).map_err(|_| Error::Length {
+            name: "the density",
+            found: self.design.len(),
+            expected: nelx * nely,
+        })?;
+        let mut rows = columns;
+        rows.swap_axes(0, 1);
+        debug_assert_eq!(rows.len_of(Axis(0)), nely);
+        io::write(&dir.join("design.npy"), &io::npy(rows.view())?)?;
+        if with_plot {
+            let name = format!("{}, schedule {}", self.flow, self.schedule);
+            let curves = [io::Curve { name: &name, history: &self.report.history }];
+            let title = format!("{} {nelx}x{nely}", self.problem);
+            io::write(&dir.join("convergence.svg"), io::convergence_svg(&title, "compliance", &curves)?.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Compact or pretty JSON.
+pub(super) fn json(value: &impl Serialize, pretty: bool) -> Result<Vec<u8>> {
+    let text = if pretty { serde_json::to_vec_pretty(value) } else { serde_json::to_vec(value) };
+    text.map_err(|e| Error::io("JSON", std::io::Error::other(e)))
+}

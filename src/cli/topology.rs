@@ -1,0 +1,266 @@
+//! `lgf topology`.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::ValueEnum;
+
+use super::progress::Progress;
+use super::results::{Run, json};
+use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
+use crate::engine::EngineChoice;
+use crate::error::{Error, Result};
+use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
+use crate::io;
+use crate::objective::Objective;
+use crate::optimizer::{Lgf, LgfConfig, Stopping};
+use crate::report::{Report, StopReason};
+use crate::schedule::{Adaptive, Fixed, Schedule};
+use crate::surrogate::{Rank, Ridge, SurrogateConfig};
+use crate::topology::{Compliance, ComplianceConfig, FilterKind, Preset, SigmoidDesign};
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum PresetFlag {
+    /// Half of the MBB beam: symmetry at the left edge, roller at the lower right corner, load at the upper left
+    Mbb,
+    /// Left edge clamped, load at the lower right corner
+    Cantilever,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum FilterFlag {
+    /// Filtered densities, exact gradient
+    Density,
+    /// Filtered sensitivities, the classical heuristic
+    Sensitivity,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FlowFlag {
+    /// Optimality criteria, move limit 0.2
+    Oc,
+    /// ADAM on a sigmoid parametrisation that keeps the volume exactly
+    Adam,
+    /// Gradient descent on the same parametrisation
+    GradientDescent,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ScheduleFlag {
+    /// The plain base flow: every step is a true evaluation
+    None,
+    /// The paper's: K true iterations, M-K surrogate iterations, with a landing check
+    Fixed,
+    /// Short true phases, surrogate phases as long and bold as they prove right
+    Adaptive,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The structure
+    #[arg(long, value_enum, default_value = "mbb")]
+    pub preset: PresetFlag,
+    /// Elements, COLUMNSxROWS, each 1 to 16384
+    #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
+    pub size: (u32, u32),
+    /// Volume fraction, above 0 and at most 1
+    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
+    pub volume: f64,
+    /// SIMP penalty exponent, 1 to 10
+    #[arg(long, default_value_t = 3.0, allow_negative_numbers = true)]
+    pub penalty: f64,
+    /// Filter radius in element sides, above 0 [default: 0.04 times the columns]
+    #[arg(long, allow_negative_numbers = true)]
+    pub radius: Option<f64>,
+    /// What the filter smooths
+    #[arg(long, value_enum, default_value = "density")]
+    pub filter: FilterFlag,
+    /// The base optimizer
+    #[arg(long, value_enum, default_value = "oc")]
+    pub flow: FlowFlag,
+    /// When true gradients are computed
+    #[arg(long, value_enum, default_value = "adaptive")]
+    pub schedule: ScheduleFlag,
+    /// K, iterates the surrogate is learned from, 2 to 256 [default: 8 with OC, else 20]
+    #[arg(long, value_name = "K")]
+    pub history: Option<usize>,
+    /// M, iterations per cycle, true and surrogate, at least K (adaptive: of the first cycle) [default: 24 with OC, else 40]
+    #[arg(long, value_name = "M")]
+    pub interval: Option<usize>,
+    /// Order of the polynomial surrogate, 1 to 4
+    #[arg(long, default_value_t = 1)]
+    pub order: usize,
+    /// Directions of the history kept, 1 to K [default: all]
+    #[arg(long)]
+    pub rank: Option<usize>,
+    /// Ridge, relative to the mean squared norm of a feature row, at least 0
+    #[arg(long, default_value_t = 1e-3, allow_negative_numbers = true)]
+    pub ridge: f64,
+    /// Learning rate of ADAM and gradient descent, in units of the sigmoid's argument, above 0 [default: 0.1 for ADAM, for gradient
+    /// descent 0.001 times the number of elements]
+    #[arg(long, allow_negative_numbers = true)]
+    pub rate: Option<f64>,
+    /// Where the surrogate lives
+    #[arg(long, value_enum, default_value = "auto")]
+    pub engine: EngineFlag,
+    /// Budget of true evaluations, at least 1
+    #[arg(long, default_value_t = 1000)]
+    pub max_evaluations: usize,
+    /// Converged when a true step changes no design variable by more than this, at least 0
+    #[arg(long, default_value_t = 0.01, allow_negative_numbers = true)]
+    pub tolerance: f64,
+    /// Folder for design.png, design.npy, convergence.svg, record.json and history.csv
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+    /// Print one JSON object and nothing else on the standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing but errors
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+impl Args {
+    /// The problem, checked and set up.
+    pub(super) fn compliance(&self) -> Result<Compliance> {
+        Compliance::new(self.problem())
+    }
+
+    fn problem(&self) -> ComplianceConfig {
+        let filter = match self.filter {
+            FilterFlag::Density => FilterKind::Density,
+            FilterFlag::Sensitivity => FilterKind::Sensitivity,
+        };
+        let base = ComplianceConfig::mbb(self.size.0, self.size.1, filter);
+        ComplianceConfig {
+            preset: match self.preset {
+                PresetFlag::Mbb => Preset::Mbb,
+                PresetFlag::Cantilever => Preset::Cantilever,
+            },
+            volume_fraction: self.volume,
+            penalty: self.penalty,
+            radius: self.radius.unwrap_or(base.radius),
+            ..base
+        }
+    }
+
+    fn flow(&self) -> Flow {
+        match self.flow {
+            FlowFlag::Oc => Flow::OptimalityCriteria(OptimalityCriteria::default()),
+            FlowFlag::Adam => Flow::Adam(Adam::new(self.rate.unwrap_or(0.1))),
+            FlowFlag::GradientDescent => {
+                let elements = f64::from(self.size.0) * f64::from(self.size.1);
+                Flow::GradientDescent(GradientDescent { rate: self.rate.unwrap_or(0.001 * elements) })
+            }
+        }
+    }
+
+    /// The run's settings, checked.
+    pub(super) fn lgf(&self) -> Result<Lgf> {
+        let is_oc = self.flow == FlowFlag::Oc;
+        if is_oc && self.rate.is_some() {
+            return Err(Error::Incompatible("--rate is for the adam and gradient-descent flows; the OC flow has none".into()));
+        }
+        let history = self.history.unwrap_or(if is_oc { 8 } else { 20 });
+        let interval = self.interval.unwrap_or(history.max(if is_oc { 24 } else { 40 }));
+        let schedule = match self.schedule {
+            ScheduleFlag::None => Schedule::None,
+            ScheduleFlag::Fixed => Schedule::Fixed(Fixed::new(history, interval)),
+            ScheduleFlag::Adaptive => {
+                if interval < history {
+                    return Err(Error::invalid("the interval M", interval, format!("at least the history size K, {history}")));
+                }
+                Schedule::Adaptive(Adaptive::with_window(history, interval))
+            }
+        };
+        let surrogate = if is_oc { SurrogateConfig::topology() } else { SurrogateConfig::snapshots() };
+        Lgf::new(LgfConfig {
+            flow: self.flow(),
+            schedule,
+            surrogate: SurrogateConfig { order: self.order, rank: self.rank.map_or(Rank::Full, Rank::Count), ridge: Ridge::Relative(self.ridge), ..surrogate },
+            stopping: Stopping { max_evaluations: self.max_evaluations, tolerance: self.tolerance },
+        })
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<Ending> {
+    let lgf = args.lgf()?;
+    let mut problem = args.compliance()?;
+    io::prepare(&args.out)?;
+    let interrupted = interrupt_flag()?;
+    let run = solve(&mut problem, &lgf, args.engine.into(), args, interrupted)?;
+    run.write(&args.out, &problem, true)?;
+    if args.json {
+        print(&(String::from_utf8_lossy(&json(&run.record(), false)?).into_owned() + "\n"));
+    } else if !args.quiet {
+        print(&summary(&run, &args.out));
+    }
+    Ok(ending(&run.report))
+}
+
+/// Runs `lgf` on `problem`; a fault of the engine still gives the best design.
+pub(super) fn solve(problem: &mut Compliance, lgf: &Lgf, engine: EngineChoice, args: &Args, interrupted: Arc<AtomicBool>) -> Result<Run> {
+    let (mut engine, engine_reason) = engine.open()?;
+    let config = lgf.config();
+    let mut progress = Progress::new(config.schedule.name(), args.quiet, interrupted);
+    let keep = |outcome: Result<Report>| match outcome {
+        Err(Error::Interrupted { report, .. }) => Ok(*report),
+        other => other,
+    };
+    let (report, design) = if let Flow::OptimalityCriteria(_) = config.flow {
+        let start = problem.uniform_start();
+        let report = keep(lgf.minimize(problem, &start, &mut *engine, &mut progress))?;
+        let design = report.x.clone();
+        (report, design)
+    } else {
+        let mut latent = SigmoidDesign::new(&mut *problem)?;
+        let start = vec![0.0; latent.dimension()];
+        let report = keep(lgf.minimize(&mut latent, &start, &mut *engine, &mut progress))?;
+        let design = latent.design(&report.x);
+        (report, design)
+    };
+    // The truth, once more, from the design that is handed out.
+    let objective = problem.compliance(&design)?;
+    Ok(Run {
+        volume: problem.volume(&design),
+        problem: match args.preset {
+            PresetFlag::Mbb => "mbb",
+            PresetFlag::Cantilever => "cantilever",
+        },
+        size: args.size,
+        flow: config.flow.name(),
+        schedule: config.schedule.name(),
+        settings: format!("{:?}, {config:?}", args.problem()),
+        report,
+        design,
+        objective,
+        engine_reason,
+    })
+}
+
+/// How the command ends after a run that came back.
+pub(super) fn ending(report: &Report) -> Ending {
+    match &report.stop {
+        StopReason::Interrupted => Ending::Interrupted,
+        stop if stop.is_fault() => Ending::Faulty(stop.to_string()),
+        _ => Ending::Done,
+    }
+}
+
+fn summary(run: &Run, folder: &std::path::Path) -> String {
+    let mut text = String::new();
+    let out = &mut text;
+    let report = &run.report;
+    line!(out, "{} {}x{}, flow {}, schedule {}", run.problem, run.size.0, run.size.1, run.flow, run.schedule);
+    line!(out, "  compliance        {:.4} (recomputed in f64)", run.objective);
+    line!(out, "  volume fraction   {:.6}", run.volume);
+    line!(out, "  true evaluations  {} ({} of them undone landings)", report.true_evaluations, report.rejected);
+    line!(out, "  surrogate steps   {}", report.surrogate_steps);
+    line!(out, "  seconds           {:.2} ({:.2} in true evaluations)", report.wall_seconds, report.objective_seconds);
+    line!(out, "  engine            {}: {}; {}", report.engine.engine, report.engine.adapter, run.engine_reason);
+    line!(out, "  stop              {}", report.stop);
+    line!(out, "  written to        {}: design.png design.npy convergence.svg record.json history.csv", folder.display());
+    text
+}

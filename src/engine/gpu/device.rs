@@ -1,0 +1,223 @@
+//! Adapters, the device, and waiting for it. All faults become [`Error`]s here.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::channel::oneshot;
+
+use crate::error::{Error, Result};
+
+/// Which adapters may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// The best there is, software included.
+    Any,
+    /// Hardware only.
+    Hardware,
+}
+
+/// An adapter, for listing.
+#[derive(Debug, Clone)]
+pub struct AdapterSummary {
+    /// Its name.
+    pub name: String,
+    /// Its back end (Vulkan, Metal, DX12).
+    pub backend: String,
+    /// Its driver.
+    pub driver: String,
+    /// Discrete, integrated, virtual or software.
+    pub kind: &'static str,
+    /// Whether it is software.
+    pub software: bool,
+    /// The largest storage binding, bytes.
+    pub max_binding: u64,
+    /// The largest buffer, bytes.
+    pub max_buffer: u64,
+    /// How its arithmetic did in the self-test, or why it could not be opened.
+    pub self_test: String,
+}
+
+/// How long to wait for one submission: far beyond any watchdog.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A device and its queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Gpu {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub info: wgpu::AdapterInfo,
+    pub limits: wgpu::Limits,
+    lost: Arc<OnceLock<String>>,
+}
+
+impl Gpu {
+    /// Opens the best adapter: discrete before integrated before virtual before software, `WGPU_ADAPTER_NAME` and `WGPU_BACKEND` honoured.
+    pub(crate) fn open(choice: AdapterChoice) -> Result<Self> {
+        let mut adapters = adapters();
+        adapters.retain(|a| choice == AdapterChoice::Any || !is_software(&a.get_info()));
+        let looked_for = || {
+            let name = std::env::var("WGPU_ADAPTER_NAME").map(|n| format!(", named `{n}`")).unwrap_or_default();
+            format!("Vulkan, Metal or DX12{}{name}", if choice == AdapterChoice::Hardware { ", hardware" } else { "" })
+        };
+        let adapter = adapters.into_iter().next().ok_or_else(|| Error::NoAdapter { looked_for: looked_for() })?;
+        Self::from_adapter(&adapter)
+    }
+
+    fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("lgf.device"),
+            required_features: wgpu::Features::empty(),
+            required_limits: required_limits(&adapter.limits()),
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        }))
+        .map_err(|e| Error::Device { what: "to open".into(), reason: e.to_string() })?;
+        let gpu = Self::from_device(device, queue);
+        let lost = gpu.lost.clone();
+        // Only on a device of our own: an embedding application keeps its own handlers.
+        gpu.device.set_device_lost_callback(move |reason, message| {
+            let _ = lost.set(format!("{reason:?}: {message}"));
+        });
+        Ok(gpu)
+    }
+
+    /// Shares a host application's device.
+    pub(crate) fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let (info, limits) = (device.adapter_info(), device.limits());
+        Self { device, queue, info, limits, lost: Arc::new(OnceLock::new()) }
+    }
+
+    /// What the adapter is called, for records.
+    pub(crate) fn name(&self) -> String {
+        let driver = [self.info.driver.as_str(), self.info.driver_info.as_str()].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
+        format!("{} ({:?}{}{driver})", self.info.name, self.info.backend, if driver.is_empty() { "" } else { ", " })
+    }
+
+    pub(crate) fn is_software(&self) -> bool {
+        is_software(&self.info)
+    }
+
+    /// An error if the device is known to be lost.
+    pub(crate) fn alive(&self) -> Result<()> {
+        match self.lost.get() {
+            Some(reason) => Err(Error::DeviceLost(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs `f`, which creates or submits something, and turns what wgpu reports about it into an error.
+    pub(crate) fn checked<T>(&self, what: &str, f: impl FnOnce() -> T) -> Result<T> {
+        self.alive()?;
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let value = f();
+        // The pops take effect at once; the innermost scope goes first.
+        let reports = [pollster::block_on(internal.pop()), pollster::block_on(memory.pop()), pollster::block_on(validation.pop())];
+        self.alive()?;
+        match reports.into_iter().flatten().next() {
+            None => Ok(value),
+            Some(error) => Err(Error::Device { what: what.to_string(), reason: error.to_string() }),
+        }
+    }
+
+    /// Waits for a submission.
+    pub(crate) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        self.alive()?;
+        // wgpu 30 panics when the driver reports a loss while waiting; this boundary turns that into an error.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(TIMEOUT) })));
+        match polled {
+            Ok(Ok(_)) => self.alive(),
+            Ok(Err(error)) => {
+                self.alive()?;
+                Err(Error::DeviceLost(format!("waiting failed: {error}")))
+            }
+            Err(_) => Err(Error::DeviceLost("the driver reported a loss while waiting".into())),
+        }
+    }
+
+    /// Waits for `submission`, then copies what it left in the mappable `staging` buffer.
+    pub(crate) fn download(&self, staging: &wgpu::Buffer, bytes: u64, submission: wgpu::SubmissionIndex) -> Result<Vec<u8>> {
+        let (sender, mut receiver) = oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
+            let _ = sender.send(outcome);
+        });
+        self.wait(submission)?;
+        match receiver.try_recv() {
+            Ok(Some(Ok(()))) => {}
+            _ => return Err(Error::DeviceLost("a read-back could not be mapped".into())),
+        }
+        let view = staging.get_mapped_range(0..bytes).map_err(|e| Error::Device { what: "a read-back".into(), reason: e.to_string() })?;
+        let data = view.to_vec();
+        drop(view);
+        staging.unmap();
+        Ok(data)
+    }
+}
+
+/// What the engine needs: the defaults, and bindings and buffers as large as the adapter allows.
+pub(crate) fn required_limits(adapter: &wgpu::Limits) -> wgpu::Limits {
+    wgpu::Limits {
+        max_storage_buffer_binding_size: adapter.max_storage_buffer_binding_size,
+        max_buffer_size: adapter.max_buffer_size,
+        ..wgpu::Limits::default()
+    }
+}
+
+fn is_software(info: &wgpu::AdapterInfo) -> bool {
+    info.device_type == wgpu::DeviceType::Cpu
+}
+
+/// All adapters, best first.
+fn adapters() -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    descriptor.backends &= wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let backends = descriptor.backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    if let Ok(wanted) = std::env::var("WGPU_ADAPTER_NAME") {
+        adapters.retain(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
+    }
+    let needed = wgpu::Limits::default();
+    adapters.retain(|a| needed.check_limits(&a.limits()));
+    // The sort is stable: among equals the driver's order stands.
+    adapters.sort_by_key(|a| match a.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    });
+    adapters
+}
+
+/// Every usable adapter, in the order they would be chosen in, opened and tested.
+pub fn list_adapters() -> Vec<AdapterSummary> {
+    adapters()
+        .into_iter()
+        .map(|adapter| {
+            let (info, limits) = (adapter.get_info(), adapter.limits());
+            AdapterSummary {
+                kind: match info.device_type {
+                    wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+                    wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+                    wgpu::DeviceType::VirtualGpu => "virtual GPU",
+                    wgpu::DeviceType::Cpu => "software",
+                    wgpu::DeviceType::Other => "other",
+                },
+                software: is_software(&info),
+                backend: format!("{:?}", info.backend),
+                driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+                name: info.name,
+                max_binding: limits.max_storage_buffer_binding_size,
+                max_buffer: limits.max_buffer_size,
+                self_test: match Gpu::from_adapter(&adapter).and_then(|gpu| super::self_test::open(&gpu)) {
+                    Ok((_, eft)) => eft.describe().into(),
+                    Err(error) => error.to_string(),
+                },
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,280 @@
+//! Buffers, pipelines, and a recorder that gathers dispatches and copies until they are submitted together.
+
+use std::collections::HashMap;
+
+use super::device::Gpu;
+use super::kernels::{Access, Eft, KERNELS, KernelSpec, Params};
+use crate::engine::Traffic;
+use crate::error::{Error, Result};
+
+/// A buffer with an identity, so that bind groups can be reused.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    id: u64,
+    pub raw: wgpu::Buffer,
+    pub bytes: u64,
+}
+
+enum Operation {
+    Dispatch { pipeline: wgpu::ComputePipeline, needs_zero: bool, group: wgpu::BindGroup, offset: u32, groups: [u32; 3] },
+    Copy { from: wgpu::Buffer, from_offset: u64, to: wgpu::Buffer, to_offset: u64, bytes: u64 },
+    Clear { buffer: wgpu::Buffer },
+}
+
+/// Room for parameter blocks in one submission.
+const PARAMS_BYTES: u64 = 64 << 10;
+
+/// Gathers work and submits it.
+pub(crate) struct Recorder {
+    pub gpu: Gpu,
+    eft: Eft,
+    /// Built when first used: a run needs one flow's kernels only.
+    pipelines: Vec<Option<wgpu::ComputePipeline>>,
+    /// The word the error-free transforms hide values behind.
+    zero_layout: wgpu::BindGroupLayout,
+    zero_group: wgpu::BindGroup,
+    params: wgpu::Buffer,
+    /// Distance between parameter blocks.
+    step: usize,
+    blocks: Vec<u8>,
+    operations: Vec<Operation>,
+    groups: HashMap<(usize, Vec<u64>), wgpu::BindGroup>,
+    next_id: u64,
+    pub traffic: Traffic,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("gpu", &self.gpu.info.name).field("operations", &self.operations.len()).finish_non_exhaustive()
+    }
+}
+
+impl Recorder {
+    /// A recorder whose kernels use the given error-free transforms.
+    pub(crate) fn new(gpu: Gpu, eft: Eft) -> Result<Self> {
+        let pipelines = KERNELS.iter().map(|_| None).collect();
+        let step = gpu.limits.min_uniform_buffer_offset_alignment.max(64) as usize;
+        let (zero_layout, zero_group) = gpu.checked("the zero word", || {
+            let label = Some("lgf.eft_zero");
+            // Buffers are born zeroed.
+            let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor { label, size: 16, usage: wgpu::BufferUsages::STORAGE, mapped_at_creation: false });
+            let entries = [layout_entry(0, wgpu::BufferBindingType::Storage { read_only: true }, false)];
+            let layout = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+            let entries = [wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }];
+            let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout: &layout, entries: &entries });
+            (layout, group)
+        })?;
+        let params = gpu.checked("the parameter buffer", || {
+            gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("lgf.params"),
+                size: PARAMS_BYTES,
+                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        })?;
+        Ok(Self {
+            gpu,
+            eft,
+            pipelines,
+            zero_layout,
+            zero_group,
+            params,
+            step,
+            blocks: Vec::new(),
+            operations: Vec::new(),
+            groups: HashMap::new(),
+            next_id: 0,
+            traffic: Traffic::default(),
+        })
+    }
+
+    /// A storage buffer of at least 16 bytes, zeroed.
+    pub(crate) fn buffer(&mut self, name: &str, bytes: u64) -> Result<Buffer> {
+        self.allocate(name, bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST)
+    }
+
+    /// A buffer the host can read.
+    pub(crate) fn staging(&mut self, bytes: u64) -> Result<Buffer> {
+        self.allocate("staging", bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+    }
+
+    fn allocate(&mut self, name: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
+        let bytes = bytes.max(16).next_multiple_of(16);
+        let available = self.gpu.limits.max_buffer_size;
+        if bytes > available {
+            return Err(Error::Memory { what: format!("buffer `{name}`"), needed: bytes, available });
+        }
+        let label = format!("lgf.{name}");
+        let gpu = &self.gpu;
+        let raw = gpu.checked(&format!("buffer `{name}` of {bytes} bytes"), || {
+            gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(&label), size: bytes, usage, mapped_at_creation: false })
+        })?;
+        self.next_id += 1;
+        Ok(Buffer { id: self.next_id, raw, bytes })
+    }
+
+    /// Makes `buffer` at least `bytes` long; its contents may be lost.
+    pub(crate) fn ensure(&mut self, buffer: &mut Buffer, name: &str, bytes: u64) -> Result<()> {
+        if buffer.bytes < bytes {
+            *buffer = self.buffer(name, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes `data` to the start of `buffer`, before everything recorded from now on and after everything recorded before.
+    pub(crate) fn upload<T: bytemuck::NoUninit>(&mut self, buffer: &Buffer, data: &[T]) -> Result<()> {
+        self.submit()?;
+        self.gpu.alive()?;
+        self.gpu.queue.write_buffer(&buffer.raw, 0, bytemuck::cast_slice(data));
+        Ok(())
+    }
+
+    /// Records one dispatch. `buffers` are the kernel's storage bindings in order.
+    pub(crate) fn dispatch<P: Params>(&mut self, params: P, buffers: &[&Buffer], groups: [u32; 3]) -> Result<()> {
+        let spec = &KERNELS[P::KERNEL];
+        debug_assert_eq!(buffers.len(), spec.access.len(), "bindings of {}", spec.name);
+        if groups.contains(&0) {
+            return Ok(());
+        }
+        if self.blocks.len() + self.step > PARAMS_BYTES as usize {
+            self.submit()?;
+        }
+        let pipeline = match &mut self.pipelines[P::KERNEL] {
+            Some(built) => built,
+            slot => slot.insert(build(&self.gpu, spec, self.eft, &self.zero_layout)?),
+        }
+        .clone();
+        let key = (P::KERNEL, buffers.iter().map(|b| b.id).collect::<Vec<_>>());
+        let group = match self.groups.get(&key) {
+            Some(group) => group.clone(),
+            None => {
+                let group = self.bind(&pipeline.get_bind_group_layout(0), spec, buffers)?;
+                self.groups.insert(key, group.clone());
+                group
+            }
+        };
+        let offset = self.blocks.len();
+        self.blocks.extend_from_slice(bytemuck::bytes_of(&params));
+        self.blocks.resize(offset + self.step, 0);
+        self.operations.push(Operation::Dispatch { pipeline, needs_zero: spec.needs_zero(), group, offset: offset as u32, groups });
+        self.traffic.dispatches += 1;
+        Ok(())
+    }
+
+    fn bind(&self, layout: &wgpu::BindGroupLayout, spec: &KernelSpec, buffers: &[&Buffer]) -> Result<wgpu::BindGroup> {
+        let params =
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &self.params, offset: 0, size: wgpu::BufferSize::new(spec.params_size as u64) });
+        let entries: Vec<_> = std::iter::once(params)
+            .chain(buffers.iter().map(|b| b.raw.as_entire_binding()))
+            .enumerate()
+            .map(|(binding, resource)| wgpu::BindGroupEntry { binding: binding as u32, resource })
+            .collect();
+        let label = format!("lgf.{}", spec.name);
+        self.gpu.checked(&format!("the bindings of kernel `{}`", spec.name), || {
+            self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(&label), layout, entries: &entries })
+        })
+    }
+
+    /// Records a copy.
+    pub(crate) fn copy(&mut self, from: &Buffer, from_offset: u64, to: &Buffer, to_offset: u64, bytes: u64) {
+        self.operations.push(Operation::Copy { from: from.raw.clone(), from_offset, to: to.raw.clone(), to_offset, bytes });
+    }
+
+    /// Records zeroing a buffer.
+    pub(crate) fn clear(&mut self, buffer: &Buffer) {
+        self.operations.push(Operation::Clear { buffer: buffer.raw.clone() });
+    }
+
+    /// Forgets the bind groups, whose buffers a new run replaces, and what is recorded.
+    pub(crate) fn reset(&mut self) {
+        self.groups.clear();
+        self.operations.clear();
+        self.blocks.clear();
+        self.traffic = Traffic::default();
+    }
+
+    /// Submits what is recorded: consecutive dispatches in one pass.
+    pub(crate) fn submit(&mut self) -> Result<Option<wgpu::SubmissionIndex>> {
+        if self.operations.is_empty() {
+            return Ok(None);
+        }
+        let operations = std::mem::take(&mut self.operations);
+        let blocks = std::mem::take(&mut self.blocks);
+        let submission = self.gpu.checked("a submission", || {
+            self.gpu.queue.write_buffer(&self.params, 0, &blocks);
+            let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("lgf.encoder") });
+            let mut at = 0;
+            while at < operations.len() {
+                match &operations[at] {
+                    Operation::Copy { from, from_offset, to, to_offset, bytes } => {
+                        encoder.copy_buffer_to_buffer(from, *from_offset, to, *to_offset, *bytes);
+                        at += 1;
+                    }
+                    Operation::Clear { buffer } => {
+                        encoder.clear_buffer(buffer, 0, None);
+                        at += 1;
+                    }
+                    Operation::Dispatch { .. } => {
+                        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("lgf.pass"), timestamp_writes: None });
+                        while let Some(Operation::Dispatch { pipeline, needs_zero, group, offset, groups: [x, y, z] }) = operations.get(at) {
+                            pass.set_pipeline(pipeline);
+                            pass.set_bind_group(0, group, &[*offset]);
+                            if *needs_zero {
+                                pass.set_bind_group(1, &self.zero_group, &[]);
+                            }
+                            pass.dispatch_workgroups(*x, *y, *z);
+                            at += 1;
+                        }
+                    }
+                }
+            }
+            self.gpu.queue.submit([encoder.finish()])
+        })?;
+        self.traffic.submits += 1;
+        Ok(Some(submission))
+    }
+
+    /// Submits, waits and returns the first `bytes` of `staging`, into which copies have been recorded: one read-back.
+    pub(crate) fn read(&mut self, staging: &Buffer, bytes: u64) -> Result<Vec<u8>> {
+        let Some(submission) = self.submit()? else { return Err(Error::Incompatible("nothing was recorded to read".into())) };
+        self.traffic.readbacks += 1;
+        self.gpu.download(&staging.raw, bytes, submission)
+    }
+}
+
+fn layout_entry(binding: usize, ty: wgpu::BufferBindingType, dynamic: bool) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding: binding as u32,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: dynamic, min_binding_size: None },
+        count: None,
+    }
+}
+
+fn build(gpu: &Gpu, spec: &KernelSpec, eft: Eft, zero_layout: &wgpu::BindGroupLayout) -> Result<wgpu::ComputePipeline> {
+    let label = format!("lgf.{}", spec.name);
+    let mut entries = vec![layout_entry(0, wgpu::BufferBindingType::Uniform, true)];
+    for (i, access) in spec.access.iter().enumerate() {
+        entries.push(layout_entry(i + 1, wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, false));
+    }
+    gpu.checked(&format!("kernel `{}`", spec.name), || {
+        let module =
+            gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(spec.text(eft).into()) });
+        let layout = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
+        let both = [Some(&layout), Some(zero_layout)];
+        let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(&label),
+            bind_group_layouts: if spec.needs_zero() { &both } else { &both[..1] },
+            immediate_size: 0,
+        });
+        gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            // Every kernel writes workgroup memory before it reads it.
+            compilation_options: wgpu::PipelineCompilationOptions { constants: &[], zero_initialize_workgroup_memory: false },
+            cache: None,
+        })
+    })
+}

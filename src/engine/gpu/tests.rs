@@ -1,0 +1,581 @@
+//! Every kernel against its f64 twin on odd sizes and split buffers, and every WGSL file against its Rust contract.
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+use proptest::prelude::*;
+
+use super::kernels::{Access, Eft, KERNELS, PhaseState};
+use super::recording::Buffer;
+use super::*;
+use crate::engine::CpuEngine;
+use crate::flow::{Adam, GradientDescent};
+use crate::surrogate::{Library, Rank, Ridge, regression, targets::Differences};
+
+const EPS: f64 = f32::EPSILON as f64;
+
+/// Dimensions around the widths of workgroups, and one larger than a slab.
+const SIZES: [usize; 5] = [1, 63, 64, 65, 1757];
+
+/// Any adapter; without one the test fails and says what is missing.
+fn engine(options: GpuOptions) -> GpuEngine {
+    GpuEngine::open_with(AdapterChoice::Any, options).expect("GPU tests need an adapter, software will do")
+}
+
+/// A fixed pseudo-random sequence in (-1, 1), each number an f32.
+fn noise(seed: u64) -> impl FnMut() -> f64 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        f64::from(((state >> 40) as f32) / 8_388_608.0 - 1.0)
+    }
+}
+
+fn vector(d: usize, seed: u64, mut map: impl FnMut(f64) -> f64) -> Vec<f64> {
+    let mut next = noise(seed);
+    (0..d).map(|_| f64::from(map(next()) as f32)).collect()
+}
+
+fn box_volume(d: usize) -> Domain {
+    let weights = vector(d, 99, |v| 1.0 + 0.2 * v);
+    let volume = 0.4 * weights.iter().sum::<f64>();
+    Domain::BoxVolume { lower: 0.0, upper: 1.0, weights, volume }
+}
+
+/// The contents of one vector of all segments.
+fn download(engine: &mut GpuEngine, rows: usize, pick: impl Fn(&Segment) -> &Buffer) -> Array2<f64> {
+    let run = engine.run.as_ref().unwrap();
+    let mut out = Array2::zeros((rows, run.dimension));
+    for s in &run.segments {
+        let bytes = s.bytes() * rows as u64;
+        let staging = engine.recorder.staging(bytes).unwrap();
+        engine.recorder.copy(pick(s), 0, &staging, 0, bytes);
+        let data: Vec<f32> = bytemuck::pod_collect_to_vec(&engine.recorder.read(&staging, bytes).unwrap());
+        for row in 0..rows {
+            for i in 0..s.len {
+                out[[row, s.start + i]] = f64::from(data[row * s.len + i]);
+            }
+        }
+    }
+    out
+}
+
+fn small(engine: &mut GpuEngine, words: usize, pick: impl Fn(&Shared) -> &Buffer) -> Vec<f32> {
+    let bytes = 4 * words as u64;
+    let staging = engine.recorder.staging(bytes).unwrap();
+    let run = engine.run.as_ref().unwrap();
+    engine.recorder.copy(pick(&run.shared), 0, &staging, 0, bytes);
+    bytemuck::pod_collect_to_vec(&engine.recorder.read(&staging, bytes).unwrap())
+}
+
+/// Starts `engine` on `flow` and gives it `samples` true steps with random negative gradients.
+fn warmed(engine: &mut dyn Engine, flow: Flow, domain: &Domain, d: usize, capacity: usize, samples: usize) {
+    let start = vector(d, 1, |v| 0.5 + 0.3 * v);
+    engine.start(Setup { flow, domain, start: &start, capacity }).unwrap();
+    for k in 0..samples {
+        engine.push(&vector(d, 100 + k as u64, |v| -1.0 - 0.9 * v)).unwrap();
+        engine.step().unwrap();
+    }
+}
+
+const DESCENT: Flow = Flow::GradientDescent(GradientDescent { rate: 0.015_625 });
+
+#[test]
+fn the_self_test_passes_here_and_notices_missing_error_terms() {
+    let engine = engine(GpuOptions::default());
+    assert_ne!(engine.eft, Eft::Plain, "no error-free transform works on {}", engine.info().adapter);
+    let gpu = engine.recorder.gpu.clone();
+    let exact = self_test::probe(&mut Recorder::new(gpu.clone(), engine.eft).unwrap()).unwrap();
+    let plain = self_test::probe(&mut Recorder::new(gpu, Eft::Plain).unwrap()).unwrap();
+    assert_eq!(exact, 1024);
+    assert!(plain < 512, "the self-test would not notice: plain f32 is exact on {plain} of 1024 pairs");
+}
+
+/// Double-word sums: the error is of order eps² times the sum of magnitudes; 2⁻⁴⁰ leaves room for the low words' own rounding.
+#[test]
+fn gram_matrices_have_double_word_accuracy() {
+    for d in SIZES {
+        for samples in [1, 3, 5] {
+            for centered in [false, true] {
+                let mut gpu = engine(GpuOptions::default());
+                warmed(&mut gpu, DESCENT, &Domain::Unbounded, d, 5, samples);
+                let config = SurrogateConfig { centered, ..SurrogateConfig::snapshots() };
+                let (run, eft) = (gpu.run.as_mut().unwrap(), gpu.eft);
+                let newest = samples - 1;
+                let grams = run.read_grams(&mut gpu.recorder, &config, eft, newest).unwrap();
+                let x = download(&mut gpu, samples, |s| &s.iterates);
+                let y = download(&mut gpu, samples, |s| &s.gradients);
+                // The kernel subtracts the reference in f32.
+                let about = |row: usize, i: usize| if centered { f64::from((x[[row, i]] - x[[newest, i]]) as f32) } else { x[[row, i]] };
+                let rows = Array2::from_shape_fn(x.dim(), |(j, i)| about(j, i));
+                for (name, a, b, gram) in [("XX", &rows, &rows, &grams.xx), ("XY", &rows, &y, &grams.xy), ("YY", &y, &y, &grams.yy)] {
+                    let (exact, size) = (a.dot(&b.t()), a.mapv(f64::abs).dot(&b.mapv(f64::abs).t()));
+                    for ((g, e), s) in gram.iter().zip(&exact).zip(&size) {
+                        assert!((g - e).abs() <= s * 2.0_f64.powi(-40), "{name}, d {d}, K {samples}: {g} against {e}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The host's f64 sums of per-workgroup f32 partial sums, for devices without error terms.
+#[test]
+fn a_device_without_error_terms_gets_host_sums() {
+    let d = 70_001;
+    let mut gpu = engine(GpuOptions::default());
+    gpu.recorder = Recorder::new(gpu.recorder.gpu.clone(), Eft::Plain).unwrap();
+    gpu.eft = Eft::Plain;
+    warmed(&mut gpu, DESCENT, &Domain::Unbounded, d, 4, 4);
+    let run = gpu.run.as_mut().unwrap();
+    assert!(run.slabs > 1);
+    let grams = run.read_grams(&mut gpu.recorder, &SurrogateConfig { centered: false, ..SurrogateConfig::snapshots() }, Eft::Plain, 3).unwrap();
+    let x = download(&mut gpu, 4, |s| &s.iterates);
+    // 1024 unknowns per slab, 16 per thread, a tree of 6 levels above.
+    for (g, e) in grams.xx.iter().zip(&x.dot(&x.t())) {
+        assert!((g - e).abs() <= 24.0 * EPS * e.abs(), "{g} against {e}");
+    }
+}
+
+#[test]
+fn transformed_targets_match_the_twin() {
+    for d in SIZES {
+        let mut gpu = engine(GpuOptions::default());
+        warmed(&mut gpu, DESCENT, &Domain::Unbounded, d, 3, 3);
+        let transform = TargetTransform::LogDamped { damping: 0.75 };
+        let config = SurrogateConfig { transform, ..SurrogateConfig::snapshots() };
+        let eft = gpu.eft;
+        gpu.run.as_mut().unwrap().read_grams(&mut gpu.recorder, &config, eft, 2).unwrap();
+        let [x, g, y] = [download(&mut gpu, 3, |s| &s.iterates), download(&mut gpu, 3, |s| &s.gradients), download(&mut gpu, 3, |s| &s.encoded)];
+        for ((x, g), y) in x.iter().zip(&g).zip(&y) {
+            let exact = transform.encode(*g, *x);
+            // WGSL grants log() 2⁻²¹ absolutely near 1 and 3 ulp elsewhere; |log| <= 7 here.
+            assert!((y - exact).abs() <= 1.75 * 2.0_f64.powi(-21) + 4.0 * 7.0 * EPS, "d {d}: {y} against {exact}");
+        }
+    }
+}
+
+#[test]
+fn basis_mean_and_projection_match_the_twin() {
+    for d in SIZES {
+        for (samples, rank) in [(1, 1), (6, 3), (12, 12)] {
+            let mut gpu = engine(GpuOptions::default());
+            warmed(&mut gpu, DESCENT, &Domain::Unbounded, d, samples, samples);
+            gpu.fit(&SurrogateConfig { rank: Rank::Count(rank), ..SurrogateConfig::snapshots() }).unwrap();
+            let x = download(&mut gpu, samples, |s| &s.iterates);
+            let plan = gpu.run.as_ref().unwrap().model.as_ref().unwrap().plan.clone();
+            let rank = plan.space.rank();
+            let [basis, mean] = [download(&mut gpu, rank, |s| &s.basis), download(&mut gpu, 1, |s| &s.mean)];
+            let reference = x.row(samples - 1).to_owned();
+            let exact = crate::engine::cpu::kernels::rows_combine(plan.space.basis.view(), x.view(), Some(reference.view()));
+            for i in 0..d {
+                let spread: f64 = (0..samples).map(|j| (x[[j, i]] - reference[i]).abs()).sum();
+                for r in 0..rank {
+                    let size = plan.space.basis.row(r).iter().fold(0.0_f64, |a, b| a.max(b.abs())) * spread;
+                    assert!((basis[[r, i]] - exact[[r, i]]).abs() <= (samples + 2) as f64 * EPS * size, "d {d}, direction {r} of {rank}");
+                }
+                let average = x.column(i).mean().unwrap();
+                assert!((mean[[0, i]] - average).abs() <= EPS * (2.0 * average.abs() + samples as f64 * spread), "d {d}: mean");
+            }
+            // One prediction leaves the projection behind.
+            let run = gpu.run.as_ref().unwrap();
+            run.record_prediction(&mut gpu.recorder, run.model.as_ref().unwrap(), f64::INFINITY).unwrap();
+            let totals = small(&mut gpu, 2 * (rank + 1), |s| &s.totals);
+            let now = download(&mut gpu, 1, |s| &s.iterate).row(0).to_owned();
+            let off: Array1<f64> = (&now - &mean.row(0)).mapv(|v| f64::from(v as f32));
+            for r in 0..=rank {
+                let u = if r < rank { basis.row(r).to_owned() } else { off.clone() };
+                let (exact, size) = (u.dot(&off), u.mapv(f64::abs).dot(&off.mapv(f64::abs)));
+                let value = f64::from(totals[2 * r]) + f64::from(totals[2 * r + 1]);
+                assert!((value - exact).abs() <= size * 2.0_f64.powi(-40), "d {d}, projection {r}: {value} against {exact}");
+            }
+        }
+    }
+}
+
+/// Solves one batch on the device; returns coefficients and predictions.
+fn solve_on_device(gpu: &mut GpuEngine, features: ArrayView2<f64>, targets: ArrayView2<f64>, ridge: f64) -> (Array2<f64>, Array2<f64>) {
+    let ((k, p), m) = (features.dim(), targets.ncols());
+    let recorder = &mut gpu.recorder;
+    let stride = (k + p) * k.min(p) + 3 * k.min(p) + 5 * (k + p);
+    let mut buffer = |words: usize| recorder.buffer("test", 4 * words as u64).unwrap();
+    let [matrix, y, work, xi, fitted] = [buffer(k * p), buffer(k * m), buffer(stride * m), buffer(2 * p * m), buffer(k * m)];
+    recorder.upload(&matrix, &to_f32(features)).unwrap();
+    recorder.upload(&y, &to_f32(targets)).unwrap();
+    let params =
+        RegressionSolve { rows: k as u32, features: p as u32, problems: m as u32, root: ridge.sqrt() as f32, rounds: REGRESSION_ROUNDS, stride: stride as u32 };
+    recorder.dispatch(params, &[&matrix, &y, &work, &xi, &fitted], [m as u32, 1, 1]).unwrap();
+    let mut read = |buffer: &Buffer, words: usize| -> Vec<f32> {
+        let staging = recorder.staging(4 * words as u64).unwrap();
+        recorder.copy(buffer, 0, &staging, 0, 4 * words as u64);
+        bytemuck::pod_collect_to_vec(&recorder.read(&staging, 4 * words as u64).unwrap())
+    };
+    let (pairs, fitted) = (read(&xi, 2 * p * m), read(&fitted, k * m));
+    let coefficients = Array2::from_shape_fn((p, m), |(i, j)| f64::from(pairs[2 * (i * m + j)]) + f64::from(pairs[2 * (i * m + j) + 1]));
+    (coefficients, Array2::from_shape_fn((k, m), |(i, j)| f64::from(fitted[i * m + j])))
+}
+
+fn norm(a: &Array2<f64>) -> f64 {
+    a.iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+/// Random matrices with prescribed singular values from 1 down to 1/condition.
+fn conditioned(k: usize, p: usize, condition: f64, seed: u64) -> Array2<f64> {
+    let n = k.min(p);
+    let random = faer::Mat::from_fn(k, p, {
+        let mut next = noise(seed);
+        move |_, _| next()
+    });
+    let svd = random.thin_svd().unwrap();
+    let mut out = Array2::<f64>::zeros((k, p));
+    for s in 0..n {
+        let value = condition.powf(-(s as f64) / (n.max(2) - 1) as f64);
+        for i in 0..k {
+            for j in 0..p {
+                out[[i, j]] += value * svd.U()[(i, s)] * svd.V()[(j, s)];
+            }
+        }
+    }
+    out.mapv(|v| f64::from(v as f32))
+}
+
+/// The precision contract: coefficients to 1e-4 relative for condition numbers up to 1e4, predictions on the samples to 1e-5 for any.
+#[test]
+fn regressions_keep_the_precision_contract() {
+    let mut gpu = engine(GpuOptions::default());
+    for (case, (k, p)) in [(1, 1), (3, 1), (1, 3), (8, 8), (8, 9), (8, 36), (12, 7), (20, 66), (65, 64), (64, 65), (100, 45)].into_iter().enumerate() {
+        for (condition, ridge) in [(1e2, 0.0), (1e4, 0.0), (1e4, 1e-6), (1e2, 1e-3), (1e7, 1e-3), (1e7, 1e-9)] {
+            let features = conditioned(k, p, condition, case as u64 + 7);
+            let mut next = noise(3);
+            let targets = Array2::from_shape_fn((k, 5), |_| next());
+            let exact = regression::solve(features.view(), targets.view(), ridge).unwrap();
+            let (coefficients, predictions) = solve_on_device(&mut gpu, features.view(), targets.view(), ridge);
+            let effective = if ridge > 0.0 { condition.min(1.0 / ridge.sqrt()) } else { condition };
+            if effective <= 1e4 {
+                let error = norm(&(&coefficients - &exact)) / norm(&exact);
+                assert!(error <= 1e-4, "{k}x{p}, condition {condition:e}, ridge {ridge:e}: coefficients off by {error:e}");
+            }
+            let error = norm(&(&predictions - &features.dot(&exact))) / norm(&targets);
+            assert!(error <= 1e-5, "{k}x{p}, condition {condition:e}, ridge {ridge:e}: predictions off by {error:e}");
+        }
+    }
+}
+
+#[test]
+fn a_rank_deficient_regression_is_finite() {
+    let mut gpu = engine(GpuOptions::default());
+    let mut features = conditioned(6, 3, 10.0, 5);
+    let copy = features.column(0).to_owned();
+    features.column_mut(2).assign(&copy);
+    features.column_mut(1).fill(0.0);
+    let targets = Array2::from_elem((6, 1), 1.0);
+    let (coefficients, predictions) = solve_on_device(&mut gpu, features.view(), targets.view(), 0.0);
+    assert!(coefficients.iter().all(|v| v.is_finite()), "{coefficients}");
+    let exact = features.dot(&regression::solve(features.view(), targets.view(), 0.0).unwrap());
+    assert!(norm(&(&predictions - &exact)) <= 1e-5 * norm(&targets), "{predictions} against {exact}");
+}
+
+#[test]
+fn feature_matrices_match_the_twin() {
+    let mut gpu = engine(GpuOptions::default());
+    for (rows, variables, order, bias) in [(1, 1, 1, false), (5, 3, 2, true), (9, 4, 4, true), (65, 7, 2, false)] {
+        let library = Library::new(variables, order, bias).unwrap();
+        let mut next = noise(4);
+        let z = Array2::from_shape_fn((rows, variables), |_| next());
+        let recorder = &mut gpu.recorder;
+        let words = rows * library.len();
+        let coordinates = recorder.buffer("test", 4 * z.len() as u64).unwrap();
+        let terms = recorder.buffer("test", 4 * library.terms().len() as u64).unwrap();
+        let matrix = recorder.buffer("test", 4 * words as u64).unwrap();
+        let staging = recorder.staging(4 * words as u64).unwrap();
+        recorder.upload(&coordinates, &to_f32(z.view())).unwrap();
+        recorder.upload(&terms, library.terms()).unwrap();
+        let params = FeaturesEvaluate { rows: rows as u32, variables: variables as u32, features: library.len() as u32, order: order as u32 };
+        recorder.dispatch(params, &[&coordinates, &terms, &matrix], [library.len().div_ceil(64) as u32, rows as u32, 1]).unwrap();
+        recorder.copy(&matrix, 0, &staging, 0, 4 * words as u64);
+        let data: Vec<f32> = bytemuck::pod_collect_to_vec(&recorder.read(&staging, 4 * words as u64).unwrap());
+        for (row, z) in z.axis_iter(Axis(0)).enumerate() {
+            for (p, exact) in library.evaluate(&z.to_vec()).iter().enumerate() {
+                let value = f64::from(data[row * library.len() + p]);
+                assert!((value - exact).abs() <= order as f64 * EPS * exact.abs(), "feature {p}: {value} against {exact}");
+            }
+        }
+    }
+}
+
+/// Reads both engines and compares iterates: `tolerance` in units of eps times the iterates' size.
+fn assert_same(gpu: &mut GpuEngine, cpu: &mut CpuEngine, d: usize, tolerance: f64, what: &str) -> (Landing, Landing) {
+    let (mut a, mut b) = (vec![0.0; d], vec![0.0; d]);
+    let landings = (gpu.read(&mut a).unwrap(), cpu.read(&mut b).unwrap());
+    let size = b.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
+    for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+        assert!((a - b).abs() <= tolerance * EPS * size, "{what}, d {d}, unknown {i}: {a} against {b}");
+    }
+    landings
+}
+
+fn flows(d: usize) -> [(Flow, Domain); 3] {
+    let adam = Flow::Adam(Adam::new(0.0625));
+    [(DESCENT, Domain::Unbounded), (adam, Domain::Unbounded), (Flow::OptimalityCriteria(OptimalityCriteria::default()), box_volume(d))]
+}
+
+/// Ten true steps: each rounds a few times; ADAM's quotient m/√v turns relative errors of g into errors of the rate.
+#[test]
+fn true_steps_match_the_twin() {
+    for d in SIZES {
+        for (flow, domain) in flows(d) {
+            let mut gpu = engine(GpuOptions::default());
+            let mut cpu = CpuEngine::new();
+            warmed(&mut gpu, flow, &domain, d, 0, 10);
+            warmed(&mut cpu, flow, &domain, d, 0, 10);
+            let (a, b) = assert_same(&mut gpu, &mut cpu, d, 60.0, flow.name());
+            let size = b.predicted_change.abs().max(1e-3 * d as f64);
+            assert!((a.predicted_change - b.predicted_change).abs() <= 1e3 * EPS * size, "{}: {a:?} against {b:?}", flow.name());
+        }
+    }
+}
+
+#[test]
+fn the_volume_holds_after_every_oc_step() {
+    for d in SIZES {
+        let (flow, domain) = (Flow::OptimalityCriteria(OptimalityCriteria::default()), box_volume(d));
+        let Domain::BoxVolume { weights, volume, .. } = &domain else { unreachable!() };
+        let mut gpu = engine(GpuOptions::default());
+        let mut x = vec![0.0; d];
+        warmed(&mut gpu, flow, &domain, d, 0, 0);
+        for k in 0..6 {
+            gpu.push(&vector(d, 10 + k, |v| -1.0 - 0.9 * v)).unwrap();
+            gpu.step().unwrap();
+            gpu.read(&mut x).unwrap();
+            let excess = weights.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>() - volume;
+            // The first steps are limited by the move limit; then the scale is exact to one unit in the last place.
+            assert!(k < 3 || excess <= 4.0 * EPS * volume, "d {d}, step {k}: volume off by {excess}");
+            assert!(k < 3 || excess >= -8.0 * EPS * volume, "d {d}, step {k}: volume off by {excess}");
+        }
+    }
+}
+
+/// One surrogate step after a fit, for every kind of surrogate: conditioning multiplies rounding, so the bound is 10⁻³ of the step.
+#[test]
+fn surrogate_phases_match_the_twin() {
+    let tracked = SurrogateConfig::snapshots();
+    let forward = Targets::StrongForm { differences: Differences::Forward };
+    let central = Targets::StrongForm { differences: Differences::Central };
+    let trajectory = SurrogateConfig { lift: Lift::Trajectory, ridge: Ridge::Relative(1e-3), ..tracked };
+    let kinds = [
+        ("snapshots", tracked),
+        ("snapshots, order 2", SurrogateConfig { order: 2, ..tracked }),
+        ("snapshots, uncentred, rank 3", SurrogateConfig { centered: false, rank: Rank::Count(3), ..tracked }),
+        ("log-damped", SurrogateConfig { transform: TargetTransform::LogDamped { damping: 0.5 }, ..tracked }),
+        ("trajectory", trajectory),
+        ("strong form, forward", SurrogateConfig { targets: forward, centered: false, rank: Rank::Count(2), ..trajectory }),
+        ("strong form, central, order 2", SurrogateConfig { targets: central, order: 2, rank: Rank::Count(2), ..trajectory }),
+    ];
+    for d in SIZES {
+        for (flow, domain) in flows(d) {
+            for (name, config) in kinds {
+                if config.validate(&flow, 6).is_err() {
+                    continue;
+                }
+                let mut gpu = engine(GpuOptions::default());
+                let mut cpu = CpuEngine::new();
+                let mut before = vec![0.0; d];
+                let mut fits = Vec::new();
+                for e in [&mut gpu as &mut dyn Engine, &mut cpu] {
+                    warmed(e, flow, &domain, d, 6, 7);
+                    e.read(&mut before).unwrap();
+                    fits.push(e.fit(&config).unwrap());
+                    e.integrate(PhaseLimits { steps: 3, radius: f64::INFINITY }).unwrap();
+                }
+                assert_eq!((fits[0].rank, fits[0].features), (fits[1].rank, fits[1].features), "{name}, d {d}");
+                let (mut a, mut b) = (vec![0.0; d], vec![0.0; d]);
+                let (la, lb) = (gpu.read(&mut a).unwrap(), cpu.read(&mut b).unwrap());
+                assert_eq!((la.steps, la.end), (lb.steps, lb.end), "{name}, d {d}");
+                assert_eq!(la.steps, 3);
+                let moved = b.iter().zip(&before).fold(0.0_f64, |m, (b, x)| m.max((b - x).abs()));
+                let size = b.iter().fold(0.0_f64, |m, b| m.max(b.abs()));
+                for (a, b) in a.iter().zip(&b) {
+                    assert!((a - b).abs() <= 1e-3 * moved + 60.0 * EPS * size, "{}, {name}, d {d}: {a} against {b}, moved {moved}", flow.name());
+                }
+                let (ra, rb) = (la.fit_residual.unwrap(), lb.fit_residual.unwrap());
+                assert!((ra - rb).abs() <= 1e-4 * (1e-2 + rb), "{name}, d {d}: residual {ra} against {rb}");
+            }
+        }
+    }
+}
+
+/// x grows 64-fold per step, which the linear surrogate learns: it leaves any radius, then f32, then f64.
+#[test]
+fn a_phase_ends_at_the_trust_radius_and_at_the_first_number_that_is_not_finite() {
+    let d = 65;
+    let rate = 0.015_625;
+    for (radius, expected) in [(1000.0, PhaseEnd::Radius), (f64::INFINITY, PhaseEnd::NonFinite)] {
+        for e in [&mut engine(GpuOptions::default()) as &mut dyn Engine, &mut CpuEngine::new()] {
+            let mut x = vector(d, 1, |v| v + 2.0);
+            e.start(Setup { flow: Flow::GradientDescent(GradientDescent { rate }), domain: &Domain::Unbounded, start: &x, capacity: 4 }).unwrap();
+            for _ in 0..4 {
+                let gradient: Vec<f64> = x.iter().map(|x| -63.0 * x / rate).collect();
+                e.push(&gradient).unwrap();
+                e.step().unwrap();
+                e.read(&mut x).unwrap();
+            }
+            e.fit(&SurrogateConfig { ridge: Ridge::Relative(1e-9), ..SurrogateConfig::snapshots() }).unwrap();
+            e.integrate(PhaseLimits { steps: 400, radius }).unwrap();
+            let landing = e.read(&mut x).unwrap();
+            assert_eq!(landing.end, expected, "{}: {landing:?}", e.info().engine);
+            assert!(landing.steps > 0 && landing.steps < 400, "{landing:?}");
+        }
+    }
+}
+
+#[test]
+fn segments_do_not_change_a_bit() {
+    for d in [4099, 20_011] {
+        for (flow, domain) in flows(d) {
+            let mut results: Vec<(Vec<f64>, Landing)> = Vec::new();
+            for max_binding in [None, Some(4 * 6 * 1024 * 2), Some(4 * 6 * 1024)] {
+                let mut gpu = engine(GpuOptions { max_binding });
+                warmed(&mut gpu, flow, &domain, d, 6, 7);
+                let segments = gpu.run.as_ref().unwrap().segments.len();
+                assert!(max_binding.is_none() || segments > 1, "{segments} segments");
+                gpu.fit(&SurrogateConfig::snapshots()).unwrap();
+                gpu.trust().unwrap();
+                gpu.integrate(PhaseLimits { steps: 4, radius: f64::INFINITY }).unwrap();
+                let mut x = vec![0.0; d];
+                let landing = gpu.read(&mut x).unwrap();
+                results.push((x, landing));
+            }
+            assert!(results.iter().all(|r| *r == results[0]), "{}, d {d}", flow.name());
+        }
+    }
+}
+
+/// More unknowns than one slab has, and than one binding of the adapter's own limit would hold at full history.
+#[test]
+fn bindings_smaller_than_a_slab_still_work() {
+    let d = 5000;
+    let mut gpu = engine(GpuOptions { max_binding: Some(4 * 6 * 300) });
+    let mut cpu = CpuEngine::new();
+    for e in [&mut gpu as &mut dyn Engine, &mut cpu] {
+        warmed(e, DESCENT, &Domain::Unbounded, d, 6, 6);
+        e.fit(&SurrogateConfig::snapshots()).unwrap();
+        e.integrate(PhaseLimits { steps: 2, radius: f64::INFINITY }).unwrap();
+    }
+    assert!(gpu.run.as_ref().unwrap().segments.len() >= 10);
+    assert_same(&mut gpu, &mut cpu, d, 200.0, "short slabs");
+    let error =
+        GpuEngine::start(&mut engine(GpuOptions { max_binding: Some(64) }), Setup { flow: DESCENT, domain: &Domain::Unbounded, start: &[0.0], capacity: 6 });
+    assert!(matches!(error, Err(Error::Memory { .. })), "{error:?}");
+}
+
+#[test]
+fn restore_brings_back_every_bit_of_the_state() {
+    for (flow, domain) in flows(1757) {
+        let d = 1757;
+        let mut gpu = engine(GpuOptions::default());
+        warmed(&mut gpu, flow, &domain, d, 6, 6);
+        gpu.trust().unwrap();
+        let mut at_trust = vec![0.0; d];
+        gpu.read(&mut at_trust).unwrap();
+        let walk = |gpu: &mut GpuEngine| {
+            gpu.step().unwrap();
+            gpu.step().unwrap();
+            let mut x = vec![0.0; d];
+            gpu.read(&mut x).unwrap();
+            x
+        };
+        let first = walk(&mut gpu);
+        assert_ne!(first, at_trust);
+        gpu.restore().unwrap();
+        assert_eq!(walk(&mut gpu), first, "{}: x, gradient, moments and step count must all come back", flow.name());
+    }
+}
+
+fn parse(spec: &super::kernels::KernelSpec, eft: Eft) -> naga::Module {
+    let text = spec.text(eft);
+    let module = naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}: {}", spec.name, e.emit_to_string(&text)));
+    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{}: {e:?}", spec.name));
+    module
+}
+
+fn assert_members(module: &naga::Module, kernel: &str, structure: &str, expected: &[(&str, usize)], size: usize) {
+    let (_, found) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(structure)).unwrap_or_else(|| panic!("{kernel}: no struct {structure}"));
+    let naga::TypeInner::Struct { members, span } = &found.inner else { panic!("{kernel}: {structure} is no struct") };
+    let members: Vec<_> = members.iter().map(|m| (m.name.as_deref().unwrap_or(""), m.offset as usize)).collect();
+    assert_eq!(members, expected, "{kernel}: members of {structure}");
+    assert_eq!(*span as usize, size, "{kernel}: size of {structure}");
+}
+
+#[test]
+fn every_shader_is_valid_and_keeps_its_contract() {
+    for spec in KERNELS {
+        for eft in [Eft::Fma, Eft::Mask, Eft::Plain] {
+            let module = parse(spec, eft);
+            assert_eq!(module.entry_points.len(), 1, "{}", spec.name);
+            assert_eq!(module.entry_points[0].name, "main", "{}", spec.name);
+            assert_members(&module, spec.name, "Params", spec.params, spec.params_size);
+            if spec.fragments.contains(&super::kernels::Fragment::Phase) {
+                let offsets = [
+                    ("ended", core::mem::offset_of!(PhaseState, ended)),
+                    ("steps", core::mem::offset_of!(PhaseState, steps)),
+                    ("predicted", core::mem::offset_of!(PhaseState, predicted)),
+                    ("bracket_low", core::mem::offset_of!(PhaseState, bracket_low)),
+                    ("bracket_high", core::mem::offset_of!(PhaseState, bracket_high)),
+                    ("distance", core::mem::offset_of!(PhaseState, distance)),
+                    ("reserved", core::mem::offset_of!(PhaseState, reserved)),
+                ];
+                assert_members(&module, spec.name, "PhaseState", &offsets, size_of::<PhaseState>());
+            }
+            let mut bindings: Vec<(u32, Option<Access>)> = module
+                .global_variables
+                .iter()
+                .filter_map(|(_, v)| {
+                    let at = v.binding.as_ref()?;
+                    if at.group != 0 {
+                        return None;
+                    }
+                    let binding = at.binding;
+                    Some(match v.space {
+                        naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => (binding, Some(Access::Write)),
+                        naga::AddressSpace::Storage { .. } => (binding, Some(Access::Read)),
+                        _ => (binding, None),
+                    })
+                })
+                .collect();
+            bindings.sort_by_key(|b| b.0);
+            let expected: Vec<_> = std::iter::once((0, None)).chain(spec.access.iter().enumerate().map(|(i, a)| (i as u32 + 1, Some(*a)))).collect();
+            assert_eq!(bindings, expected, "{}: bindings", spec.name);
+        }
+    }
+}
+
+#[test]
+fn every_shader_file_belongs_to_a_kernel() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
+    let mut stems: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "wgsl"))
+        .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    stems.sort();
+    let mut names: Vec<_> = KERNELS.iter().map(|k| k.name.to_string()).collect();
+    names.sort();
+    assert_eq!(stems, names);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Slabs never straddle segments, cover all unknowns, and partial sums stay within their budget.
+    #[test]
+    fn slabs_are_few_and_small(d in 1_usize..200_000_000, capacity in 0_usize..=256) {
+        let slab = slab_length(d, capacity);
+        let slabs = d.div_ceil(slab);
+        prop_assert!(slab.is_power_of_two() && slab >= 1024);
+        prop_assert!(slabs <= 1024);
+        prop_assert!(slabs as u64 * 128 * block_pairs(2 * capacity).max(1) as u64 <= GRAM_PARTIALS_BYTES.max(128 * block_pairs(2 * capacity) as u64));
+    }
+}

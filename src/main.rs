@@ -1,0 +1,5 @@
+//! The command line; everything is in [`lgf::cli`].
+
+fn main() -> std::process::ExitCode {
+    lgf::cli::main()
+}

@@ -1,0 +1,367 @@
+//! `Lgf`: the host scheduler that alternates true iterations and surrogate integration.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use crate::engine::{Engine, Landing, PhaseEnd, PhaseLimits, Setup};
+use crate::error::{Error, ObjectiveError, Result};
+use crate::flow::Flow;
+use crate::objective::Objective;
+use crate::observe::{Event, Observer};
+use crate::report::{HistoryEntry, PhaseEntry, Report, StopReason};
+use crate::schedule::{Control, Outcome, Schedule};
+use crate::surrogate::SurrogateConfig;
+
+/// When to stop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stopping {
+    /// The budget of true evaluations, ≥ 1.
+    pub max_evaluations: usize,
+    /// Converged when a true step of the base flow changes no unknown by more than this, ≥ 0.
+    pub tolerance: f64,
+}
+
+impl Default for Stopping {
+    fn default() -> Self {
+        Self { max_evaluations: 1000, tolerance: 0.01 }
+    }
+}
+
+/// Everything a run is defined by, besides the objective and where it starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LgfConfig {
+    /// The base optimizer.
+    pub flow: Flow,
+    /// When true gradients are computed.
+    pub schedule: Schedule,
+    /// What is learned; not used by [`Schedule::None`].
+    pub surrogate: SurrogateConfig,
+    /// When to stop.
+    pub stopping: Stopping,
+}
+
+/// Learned gradient flow: minimises an [`Objective`] with few true evaluations.
+///
+/// Cost: one true evaluation per trusted step and landing; per fit, one pass over the history and O(K³) on the host; per surrogate step,
+/// two passes over tables of K·d numbers. Precision: the iterate is f64 on the CPU engine and f32 on the GPU; every value that is
+/// reported comes from the objective, in f64. Source: Norman, Rowan, Maute & Doostan, CMAME 460 (2026) 119099, with the landing check and the adaptive
+/// schedule added.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lgf {
+    config: LgfConfig,
+}
+
+impl Lgf {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] or [`Error::Incompatible`], naming the culprit.
+    pub fn new(config: LgfConfig) -> Result<Self> {
+        config.schedule.validate(&config.surrogate)?;
+        if config.schedule != Schedule::None {
+            config.surrogate.validate(&config.flow, config.schedule.capacity())?;
+        }
+        if config.stopping.max_evaluations == 0 {
+            return Err(Error::invalid("the number of true evaluations", 0, "at least 1"));
+        }
+        if !(config.stopping.tolerance >= 0.0) {
+            return Err(Error::invalid("the tolerance", config.stopping.tolerance, "at least 0"));
+        }
+        Ok(Self { config })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &LgfConfig {
+        &self.config
+    }
+
+    /// Minimises `objective` from `start` on `engine`, telling `observer` (`&mut ()` for nobody).
+    ///
+    /// The best trusted iterate comes back whatever happens after the first evaluation: a non-finite value, a failing objective and an
+    /// interruption are [`StopReason`]s; a fault of the engine is [`Error::Interrupted`], which carries the report.
+    ///
+    /// # Errors
+    /// Settings that do not fit the objective, a first evaluation that fails, and faults of the engine.
+    pub fn minimize(&self, objective: &mut dyn Objective, start: &[f64], engine: &mut dyn Engine, observer: &mut dyn Observer) -> Result<Report> {
+        let began = Instant::now();
+        let (dimension, domain) = (objective.dimension(), objective.domain());
+        if dimension == 0 {
+            return Err(Error::invalid("the dimension", 0, "at least 1"));
+        }
+        if start.len() != dimension {
+            return Err(Error::Length { name: "the starting point", found: start.len(), expected: dimension });
+        }
+        if let Some(value) = start.iter().find(|v| !v.is_finite()) {
+            return Err(Error::invalid("an entry of the starting point", value, "finite"));
+        }
+        domain.validate(dimension)?;
+        self.config.flow.validate(&domain)?;
+        engine.start(Setup { flow: self.config.flow, domain: &domain, start, capacity: self.config.schedule.capacity() })?;
+
+        let mut run = Run {
+            config: &self.config,
+            objective,
+            engine,
+            observer,
+            control: Control::new(self.config.schedule, &self.config.surrogate),
+            x: vec![0.0; dimension],
+            previous: vec![0.0; dimension],
+            gradient: vec![0.0; dimension],
+            trusted: Trusted { x: Vec::new(), value: f64::INFINITY, gradient: Vec::new(), iteration: 0 },
+            best: Vec::new(),
+            best_value: f64::INFINITY,
+            iteration: 0,
+            evaluations: 0,
+            history: Vec::new(),
+            phases: Vec::new(),
+            rejected: 0,
+            surrogate_steps: 0,
+            objective_time: Duration::ZERO,
+        };
+        // The engine's own number format decides what x0 is (f32 on a GPU): evaluate there.
+        run.engine.read(&mut run.x)?;
+        let (stop, fault) = match run.drive() {
+            Ok(stop) => (stop, None),
+            Err(error) if run.history.is_empty() => return Err(error),
+            Err(error) => (StopReason::EngineFailed { message: error.to_string() }, Some(error)),
+        };
+        let report = Report {
+            x: run.best,
+            objective: run.best_value,
+            true_evaluations: run.evaluations,
+            rejected: run.rejected,
+            surrogate_steps: run.surrogate_steps,
+            stop,
+            history: run.history,
+            phases: run.phases,
+            traffic: run.engine.traffic(),
+            engine: run.engine.info(),
+            wall_seconds: began.elapsed().as_secs_f64(),
+            objective_seconds: run.objective_time.as_secs_f64(),
+        };
+        let _ = run.observer.event(Event::Finished { report: &report });
+        match fault {
+            Some(source) => Err(Error::Interrupted { source: Box::new(source), report: Box::new(report) }),
+            None => Ok(report),
+        }
+    }
+}
+
+/// The trusted iterate as the host knows it; the engine keeps its own copy, with the flow's state.
+struct Trusted {
+    x: Vec<f64>,
+    value: f64,
+    gradient: Vec<f64>,
+    iteration: usize,
+}
+
+/// A run's state.
+struct Run<'a> {
+    config: &'a LgfConfig,
+    objective: &'a mut dyn Objective,
+    engine: &'a mut dyn Engine,
+    observer: &'a mut dyn Observer,
+    control: Control,
+    x: Vec<f64>,
+    previous: Vec<f64>,
+    gradient: Vec<f64>,
+    trusted: Trusted,
+    best: Vec<f64>,
+    best_value: f64,
+    iteration: usize,
+    evaluations: usize,
+    history: Vec<HistoryEntry>,
+    phases: Vec<PhaseEntry>,
+    rejected: usize,
+    surrogate_steps: usize,
+    objective_time: Duration,
+}
+
+/// A run that ends is the short way out of nested calls: `Err(Ended::Stop)` is no error.
+enum Ended {
+    Stop(StopReason),
+    Fault(Error),
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+impl Run<'_> {
+    fn drive(&mut self) -> Result<StopReason> {
+        match self.cycle() {
+            Ok(never) => match never {},
+            Err(Ended::Stop(reason)) => Ok(reason),
+            Err(Ended::Fault(error)) => Err(error),
+        }
+    }
+
+    fn cycle(&mut self) -> Result<std::convert::Infallible, Ended> {
+        let info = self.engine.info();
+        let limit = self.config.stopping.max_evaluations;
+        self.tell(Event::Started { engine: &info, dimension: self.x.len(), max_evaluations: limit })?;
+        let value = self.evaluate()?;
+        self.record_true_step(value, 0.0)?;
+        loop {
+            if self.evaluations == limit {
+                return Err(Ended::Stop(StopReason::MaxEvaluations { limit }));
+            }
+            self.engine.step()?;
+            self.iteration += 1;
+            match self.control.phase(self.engine.samples()) {
+                Some(limits) => self.surrogate_phase(limits)?,
+                None => self.true_step()?,
+            }
+        }
+    }
+
+    /// Evaluates where the base flow's step has led.
+    fn true_step(&mut self) -> Result<(), Ended> {
+        self.previous.copy_from_slice(&self.x);
+        self.engine.read(&mut self.x)?;
+        let change = self.x.iter().zip(&self.previous).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        if self.x.iter().any(|x| !x.is_finite()) {
+            return Err(Ended::Stop(StopReason::Diverged { iteration: self.iteration }));
+        }
+        let tolerance = self.config.stopping.tolerance;
+        if change <= tolerance {
+            return Err(Ended::Stop(StopReason::Converged { change, tolerance }));
+        }
+        let value = self.evaluate()?;
+        self.record_true_step(value, change)
+    }
+
+    /// Fits, integrates, lands, and keeps or undoes it.
+    fn surrogate_phase(&mut self, limits: PhaseLimits) -> Result<(), Ended> {
+        let fit = self.engine.fit(&self.control.surrogate(&self.config.surrogate))?;
+        self.tell(Event::Fitted { fit })?;
+        self.engine.integrate(limits)?;
+        let landing = self.engine.read(&mut self.x)?;
+        self.iteration += landing.steps;
+        self.surrogate_steps += landing.steps;
+        let finite = landing.end != PhaseEnd::NonFinite && self.x.iter().all(|x| x.is_finite());
+
+        // A landing that is not finite costs no evaluation: it is simply undone.
+        let value = if finite { Some(self.evaluate()?) } else { None };
+        let accepted = value.is_some_and(|value| self.control.accepts(self.trusted.value, value));
+        let true_change = value.map(|value| value - self.trusted.value);
+        let agreement = true_change.filter(|_| landing.predicted_change < 0.0).map(|change| change / landing.predicted_change);
+        let phase = self.phase_entry(fit, limits, landing, true_change, accepted);
+        self.phases.push(phase);
+        let entry = value.map(|value| self.enter(value, accepted));
+        if self.control.flushes() {
+            self.engine.forget();
+        }
+        self.control.landed(Outcome { accepted, agreement, whole_horizon: landing.end == PhaseEnd::Horizon && landing.steps == limits.steps });
+        match value {
+            Some(value) if accepted => {
+                self.engine.push(&self.gradient)?;
+                self.settle(value)?;
+            }
+            _ => {
+                self.rejected += 1;
+                if value.is_some() && !self.control.flushes() {
+                    // What the truth said there is still a sample to learn from.
+                    self.engine.push(&self.gradient)?;
+                }
+                self.engine.restore()?;
+                self.iteration = self.trusted.iteration;
+                if self.control.flushes() {
+                    self.engine.push(&self.trusted.gradient)?;
+                    self.control.sampled();
+                }
+            }
+        }
+        log::debug!("{phase:?}");
+        let x = std::mem::take(&mut self.x);
+        let told = self.tell(Event::Landed { phase, entry, x: &x });
+        self.x = x;
+        if !accepted {
+            self.x.copy_from_slice(&self.trusted.x);
+        }
+        told
+    }
+
+    fn phase_entry(&self, fit: crate::engine::Fit, limits: PhaseLimits, landing: Landing, true_change: Option<f64>, accepted: bool) -> PhaseEntry {
+        PhaseEntry {
+            evaluation: self.evaluations - usize::from(true_change.is_some()),
+            fit,
+            residual: landing.fit_residual,
+            horizon: limits.steps,
+            steps: landing.steps,
+            end: landing.end,
+            damping: self.control.damping(),
+            predicted_change: landing.predicted_change,
+            true_change,
+            accepted,
+        }
+    }
+
+    /// One true evaluation at x.
+    fn evaluate(&mut self) -> Result<f64, Ended> {
+        let began = Instant::now();
+        let outcome = self.objective.evaluate(&self.x, &mut self.gradient);
+        self.objective_time += began.elapsed();
+        self.evaluations += 1;
+        let evaluation = self.evaluations;
+        let what = match &outcome {
+            Ok(value) if !value.is_finite() => Some("value"),
+            Ok(_) if self.gradient.iter().any(|g| !g.is_finite()) => Some("gradient"),
+            _ => None,
+        };
+        let reason = match (outcome, what) {
+            (Ok(value), None) => return Ok(value),
+            (Ok(_), Some(what)) => StopReason::NonFinite { what, evaluation },
+            (Err(error), _) => {
+                if self.history.is_empty() {
+                    return Err(Ended::Fault(Error::Start(error)));
+                }
+                StopReason::ObjectiveFailed { message: error.to_string(), evaluation }
+            }
+        };
+        if self.history.is_empty() {
+            return Err(Ended::Fault(Error::Start(ObjectiveError::from(format!("it returned a non-finite {}", what.unwrap_or("value"))))));
+        }
+        Err(Ended::Stop(reason))
+    }
+
+    fn enter(&mut self, objective: f64, accepted: bool) -> HistoryEntry {
+        let entry = HistoryEntry { evaluation: self.evaluations, iteration: self.iteration, objective, accepted };
+        self.history.push(entry);
+        entry
+    }
+
+    fn record_true_step(&mut self, value: f64, change: f64) -> Result<(), Ended> {
+        let entry = self.enter(value, true);
+        self.engine.push(&self.gradient)?;
+        self.settle(value)?;
+        let x = std::mem::take(&mut self.x);
+        let told = self.tell(Event::TrueStep { entry, x: &x, change });
+        self.x = x;
+        told
+    }
+
+    /// x, just evaluated and pushed, is trusted.
+    fn settle(&mut self, value: f64) -> Result<(), Ended> {
+        self.engine.trust()?;
+        self.control.sampled();
+        self.trusted.value = value;
+        self.trusted.x.clone_from(&self.x);
+        self.trusted.gradient.clone_from(&self.gradient);
+        self.trusted.iteration = self.iteration;
+        if value <= self.best_value {
+            self.best_value = value;
+            self.best.clone_from(&self.x);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, event: Event<'_>) -> Result<(), Ended> {
+        match self.observer.event(event) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Ended::Stop(StopReason::Interrupted)),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Standard test functions, each with its reference solution.
+
+mod functions;
+
+pub use functions::{Quadratic, Rosenbrock};

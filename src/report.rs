@@ -1,0 +1,139 @@
+//! What a run returns.
+
+use serde::Serialize;
+
+use crate::engine::{EngineInfo, Fit, PhaseEnd, Traffic};
+
+/// Why a run ended; reads as a sentence.
+#[derive(Debug, Clone, PartialEq, Serialize, thiserror::Error)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// A true step of the base flow changed no unknown by more than the tolerance.
+    #[error("converged: a true step of the base flow changed no unknown by more than {tolerance} (largest change {change:.3e})")]
+    Converged {
+        /// The largest change, max|Δx|.
+        change: f64,
+        /// The tolerance it met.
+        tolerance: f64,
+    },
+    /// The budget is spent.
+    #[error("the budget of {limit} true evaluations is spent")]
+    MaxEvaluations {
+        /// The budget.
+        limit: usize,
+    },
+    /// The objective returned a value or gradient that is not finite.
+    #[error("true evaluation {evaluation} returned a non-finite {what}; the last trusted iterate is returned")]
+    NonFinite {
+        /// `value` or `gradient`.
+        what: &'static str,
+        /// Which evaluation, counted from 1.
+        evaluation: usize,
+    },
+    /// The objective failed.
+    #[error("true evaluation {evaluation} failed ({message}); the last trusted iterate is returned")]
+    ObjectiveFailed {
+        /// The objective's words.
+        message: String,
+        /// Which evaluation, counted from 1.
+        evaluation: usize,
+    },
+    /// A step of the base flow itself left the finite numbers: its rate is too large.
+    #[error("step {iteration} of the base flow is not finite (is the rate too large?); the last trusted iterate is returned")]
+    Diverged {
+        /// Which step of the flow.
+        iteration: usize,
+    },
+    /// The engine failed, e.g. the GPU device was lost.
+    #[error("the engine failed ({message}); the best trusted iterate is returned")]
+    EngineFailed {
+        /// The engine's words.
+        message: String,
+    },
+    /// An observer asked for the end (Ctrl-C).
+    #[error("interrupted; the best trusted iterate is returned")]
+    Interrupted,
+}
+
+impl StopReason {
+    /// Whether something went wrong (a fault of the objective or divergence), as against a budget, convergence or a wish.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::NonFinite { .. } | Self::ObjectiveFailed { .. } | Self::Diverged { .. } | Self::EngineFailed { .. })
+    }
+}
+
+/// One true evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct HistoryEntry {
+    /// Which one, counted from 1.
+    pub evaluation: usize,
+    /// How many steps of the flow, true and surrogate, lead to it.
+    pub iteration: usize,
+    /// The true value.
+    pub objective: f64,
+    /// Whether the iterate was trusted (false: a surrogate phase landed here and was undone).
+    pub accepted: bool,
+}
+
+/// One surrogate phase.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PhaseEntry {
+    /// True evaluations spent before it.
+    pub evaluation: usize,
+    /// The fit it ran on.
+    pub fit: Fit,
+    /// ‖Θ Ξ − Y‖ / ‖Y‖ of that fit.
+    pub residual: Option<f64>,
+    /// The steps allowed.
+    pub horizon: usize,
+    /// The steps taken.
+    pub steps: usize,
+    /// Why it ended.
+    pub end: PhaseEnd,
+    /// The damping of the log transform, if that is used.
+    pub damping: Option<f64>,
+    /// Σ ĝ·Δx.
+    pub predicted_change: f64,
+    /// f(landing) − f(trusted); none if the landing was not evaluated.
+    pub true_change: Option<f64>,
+    /// Whether it was kept.
+    pub accepted: bool,
+}
+
+/// The result of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The best trusted iterate.
+    #[serde(skip)]
+    pub x: Vec<f64>,
+    /// The true value there, as the objective returned it (f64).
+    pub objective: f64,
+    /// True evaluations, all of them: training iterates, landing checks and rejected landings.
+    pub true_evaluations: usize,
+    /// Surrogate phases that were undone.
+    pub rejected: usize,
+    /// Surrogate steps taken, undone ones included.
+    pub surrogate_steps: usize,
+    /// Why it ended.
+    pub stop: StopReason,
+    /// Every true evaluation.
+    pub history: Vec<HistoryEntry>,
+    /// Every surrogate phase.
+    pub phases: Vec<PhaseEntry>,
+    /// What crossed the engine's border.
+    pub traffic: Traffic,
+    /// The engine.
+    pub engine: EngineInfo,
+    /// Seconds in all.
+    pub wall_seconds: f64,
+    /// Seconds spent in true evaluations.
+    pub objective_seconds: f64,
+}
+
+impl Report {
+    /// True evaluations spent when an accepted iterate first had a value ≤ `target`.
+    pub fn evaluations_to_reach(&self, target: f64) -> Option<usize> {
+        self.history.iter().find(|e| e.accepted && e.objective <= target).map(|e| e.evaluation)
+    }
+}

@@ -1,0 +1,43 @@
+use super::Outcome;
+use crate::error::{Error, Result};
+
+/// The paper's schedule: K true iterations are recorded, a surrogate is fitted, M − K surrogate iterations follow, the history is
+/// dropped, and so on: K true gradients per M iterations.
+///
+/// With the landing check (ours), a phase that made the objective worse is undone and the next ones are shorter; without it this is the
+/// paper's algorithm to the letter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fixed {
+    /// K, true iterations per cycle, ≥ 2.
+    pub history: usize,
+    /// M ≥ K, iterations per cycle.
+    pub interval: usize,
+    /// Whether a worse landing is undone.
+    pub landing_check: bool,
+    /// How much worse a landing may be, relative to the trusted value.
+    pub landing_tolerance: f64,
+}
+
+impl Fixed {
+    /// K and M as in the paper, with the landing check at 0.05 %.
+    pub fn new(history: usize, interval: usize) -> Self {
+        Self { history, interval, landing_check: true, landing_tolerance: 5e-4 }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        if !(2..=256).contains(&self.history) {
+            return Err(Error::invalid("the history size K", self.history, "between 2 and 256"));
+        }
+        if self.interval < self.history {
+            return Err(Error::invalid("the interval M", self.interval, format!("at least the history size K, {}", self.history)));
+        }
+        if !(self.landing_tolerance >= 0.0) {
+            return Err(Error::invalid("the landing tolerance", self.landing_tolerance, "at least 0"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn next_horizon(&self, horizon: usize, outcome: Outcome) -> usize {
+        if outcome.accepted { (2 * horizon).min(self.interval - self.history) } else { (horizon / 2).max(1) }
+    }
+}

@@ -1,0 +1,149 @@
+//! When to call the truth: pure decisions, no data of size d.
+
+mod adaptive;
+mod fixed;
+
+pub use adaptive::Adaptive;
+pub use fixed::Fixed;
+
+use crate::engine::PhaseLimits;
+use crate::error::{Error, Result};
+use crate::surrogate::{SurrogateConfig, TargetTransform, Targets};
+
+/// When true gradients are computed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Schedule {
+    /// Always: the plain base flow.
+    None,
+    /// K true iterations, M − K surrogate iterations, and so on, as in the paper.
+    Fixed(Fixed),
+    /// A rolling window of samples, short true phases, and a horizon and damping that follow how well the last phase predicted.
+    Adaptive(Adaptive),
+}
+
+impl Schedule {
+    /// The name on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Fixed(_) => "fixed",
+            Self::Adaptive(_) => "adaptive",
+        }
+    }
+
+    /// Samples the history must hold.
+    pub fn capacity(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Fixed(fixed) => fixed.history,
+            Self::Adaptive(adaptive) => adaptive.window,
+        }
+    }
+
+    pub(crate) fn validate(&self, surrogate: &SurrogateConfig) -> Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::Fixed(fixed) => fixed.validate(),
+            Self::Adaptive(adaptive) => {
+                if surrogate.targets != Targets::Tracked {
+                    return Err(Error::Incompatible("strong-form targets need consecutive iterates: they go with the fixed schedule".into()));
+                }
+                adaptive.validate()
+            }
+        }
+    }
+}
+
+/// How a surrogate phase turned out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Outcome {
+    /// Whether the landing was kept.
+    pub accepted: bool,
+    /// True change / predicted change of the objective; `None` if the landing was not evaluated or nothing was predicted.
+    pub agreement: Option<f64>,
+    /// Whether all allowed steps were taken.
+    pub whole_horizon: bool,
+}
+
+/// The part of a schedule that changes during a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Control {
+    schedule: Schedule,
+    horizon: usize,
+    damping: Option<f64>,
+    /// True evaluations since the last landing (or the start), the landing's own included.
+    fresh: usize,
+}
+
+impl Control {
+    pub(crate) fn new(schedule: Schedule, surrogate: &SurrogateConfig) -> Self {
+        let horizon = match schedule {
+            Schedule::None => 0,
+            Schedule::Fixed(fixed) => fixed.interval - fixed.history,
+            Schedule::Adaptive(adaptive) => adaptive.horizon,
+        };
+        let damping = match surrogate.transform {
+            TargetTransform::LogDamped { damping } => Some(damping),
+            TargetTransform::Identity => None,
+        };
+        Self { schedule, horizon, damping, fresh: 0 }
+    }
+
+    pub(crate) fn damping(&self) -> Option<f64> {
+        self.damping
+    }
+
+    /// The surrogate as it is to be fitted now.
+    pub(crate) fn surrogate(&self, config: &SurrogateConfig) -> SurrogateConfig {
+        match self.damping {
+            Some(damping) => SurrogateConfig { transform: TargetTransform::LogDamped { damping }, ..*config },
+            None => *config,
+        }
+    }
+
+    /// A sample was recorded at a trusted iterate.
+    pub(crate) fn sampled(&mut self) {
+        self.fresh += 1;
+    }
+
+    /// Whether the next step is to be followed by a surrogate phase, and how far that may go.
+    pub(crate) fn phase(&self, samples: usize) -> Option<PhaseLimits> {
+        match self.schedule {
+            Schedule::None => None,
+            Schedule::Fixed(fixed) => (samples == fixed.history && self.horizon > 0).then_some(PhaseLimits { steps: self.horizon, radius: f64::INFINITY }),
+            Schedule::Adaptive(adaptive) => {
+                (self.fresh >= adaptive.true_steps && samples >= adaptive.warm_up).then_some(PhaseLimits { steps: self.horizon, radius: adaptive.trust_radius })
+            }
+        }
+    }
+
+    /// Whether the history is dropped when a phase has landed (the paper's flush) instead of rolling on.
+    pub(crate) fn flushes(&self) -> bool {
+        matches!(self.schedule, Schedule::Fixed(_))
+    }
+
+    /// Whether a landing at `landed` is to be kept, coming from `trusted`.
+    pub(crate) fn accepts(&self, trusted: f64, landed: f64) -> bool {
+        let tolerance = match self.schedule {
+            Schedule::Fixed(Fixed { landing_check: false, .. }) => return true,
+            Schedule::Fixed(fixed) => fixed.landing_tolerance,
+            Schedule::Adaptive(adaptive) => adaptive.landing_tolerance,
+            Schedule::None => 0.0,
+        };
+        landed <= trusted + tolerance * trusted.abs()
+    }
+
+    /// Learns from a phase.
+    pub(crate) fn landed(&mut self, outcome: Outcome) {
+        self.fresh = 0;
+        match self.schedule {
+            Schedule::None => {}
+            Schedule::Fixed(fixed) => self.horizon = fixed.next_horizon(self.horizon, outcome),
+            Schedule::Adaptive(adaptive) => {
+                self.horizon = adaptive.next_horizon(self.horizon, outcome);
+                self.damping = self.damping.map(|a| adaptive.next_damping(a, outcome));
+            }
+        }
+    }
+}

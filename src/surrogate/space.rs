@@ -1,0 +1,89 @@
+//! The reduced space: the leading directions of the last K iterates, from their Gram matrix.
+
+use faer::{Mat, Side};
+use ndarray::{Array1, Array2, ArrayView2};
+
+use crate::error::{Error, Result};
+
+/// How many directions of the history are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rank {
+    /// All that the history resolves.
+    Full,
+    /// At most this many, ≥ 1.
+    Count(usize),
+}
+
+/// z(x) = B (X − c)(x − c)/σ … as numbers of size K: the thin SVD of the history by the method of snapshots.
+///
+/// With the history's rows x_j and centre c (their mean, or 0): G = (X−c)(X−c)ᵀ = V S² Vᵀ, so the orthonormal directions are
+/// U = S⁻¹ Vᵀ (X−c), one per row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Space {
+    /// B (r×K): U = B (X − c).
+    pub basis: Array2<f64>,
+    /// Z (K×r): the samples' own coordinates.
+    pub coordinates: Array2<f64>,
+    /// What z is divided by: the largest distance of a sample from the centre (centred), or 1.
+    pub scale: f64,
+    /// The largest distance of a sample from the samples' mean.
+    pub radius: f64,
+    /// The share of Σ sᵢ² the kept directions have.
+    pub energy: f64,
+}
+
+impl Space {
+    /// Directions below this fraction of the leading singular value are rounding: the Gram matrix of data known to 2⁻²⁴ (f32) resolves no
+    /// singular value below that times the largest, and its double-word or f64 sums lose nothing more.
+    pub const RESOLUTION: f64 = 4.0 * f32::EPSILON as f64;
+
+    /// The space of samples with Gram matrix `gram`, taken about any common reference if `centered`, about 0 if not.
+    ///
+    /// # Errors
+    /// [`Error::Factorization`] if the eigenvalues do not converge (non-finite input).
+    pub fn from_gram(gram: ArrayView2<f64>, rank: Rank, centered: bool) -> Result<Self> {
+        let k = gram.nrows();
+        let about_mean = center(gram);
+        let radius = about_mean.diag().iter().fold(0.0_f64, |a, b| a.max(*b)).sqrt();
+        let used = if centered { about_mean } else { gram.to_owned() };
+        let matrix = Mat::from_fn(k, k, |i, j| used[[i, j]]);
+        let eigen =
+            matrix.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the history's Gram matrix" })?;
+        let values: Vec<f64> = (0..k).rev().map(|i| eigen.S()[i].max(0.0)).collect();
+        let total: f64 = values.iter().sum();
+        let leading = values[0].sqrt();
+        let resolved = values.iter().take_while(|v| v.sqrt() > Self::RESOLUTION * leading).count().max(1);
+        let r = match rank {
+            Rank::Full => resolved,
+            Rank::Count(count) => count.min(resolved),
+        };
+        let scale = if centered && radius > 0.0 { radius } else { 1.0 };
+        let mut basis = Array2::zeros((r, k));
+        let mut coordinates = Array2::zeros((k, r));
+        for i in 0..r {
+            let vector: Vec<f64> = (0..k).map(|j| eigen.U()[(j, k - 1 - i)]).collect();
+            // A decomposition leaves the sign open; the largest component is made positive so that both engines agree.
+            let sign = vector.iter().fold(0.0_f64, |a, b| if b.abs() > a.abs() { *b } else { a }).signum();
+            let s = values[i].sqrt();
+            for j in 0..k {
+                basis[[i, j]] = if s > 0.0 { sign * vector[j] / s } else { 0.0 };
+                coordinates[[j, i]] = sign * vector[j] * s / scale;
+            }
+        }
+        let energy = if total > 0.0 { values[..r].iter().sum::<f64>() / total } else { 1.0 };
+        Ok(Self { basis, coordinates, scale, radius, energy })
+    }
+
+    /// The number of directions r.
+    pub fn rank(&self) -> usize {
+        self.basis.nrows()
+    }
+}
+
+/// (I − 11ᵀ/K) G (I − 11ᵀ/K).
+fn center(gram: ArrayView2<f64>) -> Array2<f64> {
+    let k = gram.nrows() as f64;
+    let row_means: Array1<f64> = gram.sum_axis(ndarray::Axis(1)) / k;
+    let mean = row_means.sum() / k;
+    Array2::from_shape_fn(gram.raw_dim(), |(i, j)| gram[[i, j]] - row_means[i] - row_means[j] + mean)
+}

@@ -1,0 +1,16 @@
+//! Topology optimization: the flagship problem. Knows nothing of flows or surrogates, only [`Objective`](crate::objective::Objective).
+
+mod compliance;
+mod element;
+mod filter;
+mod grid;
+mod load_case;
+mod sigmoid;
+mod stiffness;
+
+pub use compliance::{Compliance, ComplianceConfig};
+pub use element::q4_plane_stress;
+pub use filter::{FilterKind, HatFilter};
+pub use grid::Grid;
+pub use load_case::{LoadCase, Preset};
+pub use sigmoid::SigmoidDesign;

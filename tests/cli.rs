@@ -1,0 +1,272 @@
+//! The program as a stranger runs it.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn lgf(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lgf"));
+    command.args(args).env_remove("RUST_LOG");
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    lgf(args).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What this program said; the Vulkan loader's own remarks are not ours.
+fn complaints(output: &Output) -> Vec<String> {
+    text(&output.stderr).lines().filter(|l| !l.contains("XDG_RUNTIME_DIR")).map(String::from).collect()
+}
+
+fn json(output: &Output) -> Value {
+    let stdout = text(&output.stdout);
+    serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("not one JSON object ({e}): {stdout}"))
+}
+
+fn files(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(dir).map(|d| d.map(|f| f.unwrap().file_name().to_string_lossy().into_owned()).collect()).unwrap_or_default();
+    names.sort();
+    names
+}
+
+#[test]
+fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
+    for engine in ["cpu", "gpu"] {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("deep/er");
+        let args = ["topology", "--size", "30x10", "--engine", engine, "--out", out.to_str().unwrap(), "--json"];
+        let output = output(&args);
+        assert!(output.status.success(), "{:?}", complaints(&output));
+        assert_eq!(complaints(&output), [""; 0], "nothing but JSON");
+        let record = json(&output);
+        let keys = [
+            "problem",
+            "size",
+            "flow",
+            "schedule",
+            "engine",
+            "adapter",
+            "objective",
+            "volume",
+            "true_evaluations",
+            "rejected",
+            "surrogate_steps",
+            "readbacks",
+            "stop",
+            "wall_seconds",
+            "history",
+        ];
+        let found: Vec<_> = record.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut sorted = keys.to_vec();
+        sorted.sort_unstable();
+        assert_eq!(found, sorted);
+        assert_eq!((record["problem"].as_str(), record["size"].as_str()), (Some("mbb"), Some("30x10")));
+        assert_eq!((record["flow"].as_str(), record["schedule"].as_str(), record["engine"].as_str()), (Some("oc"), Some("adaptive"), Some(engine)));
+        assert_eq!(record["readbacks"].as_u64().unwrap() > 0, engine == "gpu");
+        let history = record["history"].as_array().unwrap();
+        assert_eq!(history.len() as u64, record["true_evaluations"].as_u64().unwrap());
+        assert!(record["surrogate_steps"].as_u64().unwrap() > 0);
+        let best = history.iter().filter(|e| e["accepted"] == true).map(|e| e["objective"].as_f64().unwrap()).fold(f64::INFINITY, f64::min);
+        // Recomputed at the design that is handed out: the same f64 arithmetic.
+        assert_eq!(record["objective"].as_f64().unwrap(), best);
+        assert!((record["volume"].as_f64().unwrap() - 0.5).abs() < 1e-6);
+
+        assert_eq!(files(&out), ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json"]);
+        let full: Value = serde_json::from_slice(&std::fs::read(out.join("record.json")).unwrap()).unwrap();
+        assert_eq!(full["objective"], record["objective"]);
+        assert_eq!(
+            full["report"]["phases"].as_array().unwrap().len(),
+            full["report"]["phases"].as_array().unwrap().iter().filter(|p| p["horizon"].as_u64() > Some(0)).count()
+        );
+        let csv = std::fs::read_to_string(out.join("history.csv")).unwrap();
+        assert_eq!(csv.lines().next(), Some("evaluation,iteration,objective,accepted"));
+        assert_eq!(csv.lines().count(), history.len() + 1);
+        let picture = image::load_from_memory(&std::fs::read(out.join("design.png")).unwrap()).unwrap().into_luma8();
+        assert_eq!((picture.width(), picture.height()), (1200, 400));
+        // Half the area is material: the mean shade is grey 50 %.
+        let mean = picture.pixels().map(|p| f64::from(p.0[0])).sum::<f64>() / f64::from(1200 * 400);
+        assert!((mean - 127.5).abs() < 2.0, "mean shade {mean}");
+        // NumPy's header: little-endian doubles, rows by columns.
+        let npy = std::fs::read(out.join("design.npy")).unwrap();
+        assert!(npy.starts_with(b"\x93NUMPY") && text(&npy[..128]).contains("'<f8'") && text(&npy[..128]).contains("(10, 30)"));
+        let svg = std::fs::read_to_string(out.join("convergence.svg")).unwrap();
+        assert!(svg.contains("<svg") && svg.contains("true evaluations"));
+    }
+}
+
+#[test]
+fn every_flow_and_schedule_runs() {
+    for flow in ["oc", "adam", "gradient-descent"] {
+        for schedule in ["none", "fixed", "adaptive"] {
+            let dir = tempfile::tempdir().unwrap();
+            let out = dir.path().to_str().unwrap();
+            let args = [
+                "topology",
+                "--preset",
+                "cantilever",
+                "--size",
+                "12x6",
+                "--flow",
+                flow,
+                "--schedule",
+                schedule,
+                "--max-evaluations",
+                "50",
+                "--out",
+                out,
+                "--json",
+            ];
+            let output = output(&args);
+            assert!(output.status.success(), "{flow} {schedule}: {:?}", complaints(&output));
+            let record = json(&output);
+            let first = record["history"][0]["objective"].as_f64().unwrap();
+            assert!(record["objective"].as_f64().unwrap() < 0.8 * first, "{flow} {schedule}: from {first} to {}", record["objective"]);
+            assert_eq!(record["surrogate_steps"].as_u64().unwrap() > 0, schedule != "none", "{flow} {schedule}");
+            assert!((record["volume"].as_f64().unwrap() - 0.5).abs() < 1e-9);
+        }
+    }
+}
+
+#[test]
+fn quiet_is_quiet_and_a_summary_is_for_people() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let quiet = output(&["topology", "--size", "12x4", "--out", out, "--quiet"]);
+    assert!(quiet.status.success() && quiet.stdout.is_empty() && complaints(&quiet).is_empty());
+    let loud = output(&["topology", "--size", "12x4", "--out", out]);
+    let words = text(&loud.stdout);
+    for word in ["compliance", "true evaluations", "engine", "stop", "design.png"] {
+        assert!(words.contains(word), "no {word} in {words}");
+    }
+    assert!(complaints(&loud).is_empty(), "no progress bar in a pipe");
+    let logged = lgf(&["topology", "--size", "12x4", "--out", out, "--quiet"]).env("RUST_LOG", "lgf=info").output().unwrap();
+    assert!(text(&logged.stderr).contains("evaluation 1,"), "{}", text(&logged.stderr));
+}
+
+#[test]
+fn the_main_job_writes_its_table_and_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = output(&["--size", "30x10", "--out", dir.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{:?}", complaints(&output));
+    let words = text(&output.stdout);
+    for word in ["plain OC", "LGF-OC", "true evaluations", "compliance", "volume", "seconds", "engine"] {
+        assert!(words.contains(word), "no {word} in {words}");
+    }
+    assert_eq!(files(dir.path()), ["convergence.svg", "design.png", "lgf", "plain"]);
+    for run in ["plain", "lgf"] {
+        assert_eq!(files(&dir.path().join(run)), ["design.npy", "design.png", "history.csv", "record.json"]);
+    }
+}
+
+#[test]
+fn info_shows_adapters_self_test_and_the_choice() {
+    let output = output(&["info"]);
+    assert!(output.status.success());
+    let words = text(&output.stdout);
+    for word in ["GPU adapters", "largest binding", "self-test", "double-word", "`--engine auto` takes"] {
+        assert!(words.contains(word), "no {word} in {words}");
+    }
+}
+
+/// One sentence on the standard error, the culprit in it, exit code 2, nothing written.
+#[test]
+fn bad_usage_is_one_sentence() {
+    let cases: [(&[&str], &[&str]); 18] = [
+        (&["--flow", "sgd"], &["sgd", "--flow", "oc, adam, gradient-descent"]),
+        (&["--schedule", "often"], &["often", "--schedule", "none, fixed, adaptive"]),
+        (&["--engine", "cuda"], &["cuda", "--engine", "auto, gpu, cpu"]),
+        (&["--size", "0x20"], &["0x20", "--size", "at least 1"]),
+        (&["--size", "sixty"], &["sixty", "--size"]),
+        (&["--size", "99999x2"], &["99999x2", "16384"]),
+        (&["--volume", "0"], &["volume fraction is 0", "above 0 and at most 1"]),
+        (&["--volume", "1.2"], &["volume fraction is 1.2", "above 0 and at most 1"]),
+        (&["--volume", "nan"], &["volume fraction is NaN"]),
+        (&["--penalty", "-3"], &["penalty is -3", "between 1 and 10"]),
+        (&["--radius", "0"], &["filter radius is 0", "above 0"]),
+        (&["--history", "9", "--interval", "5"], &["interval M is 5", "at least the history size K, 9"]),
+        (&["--schedule", "fixed", "--history", "9", "--interval", "5"], &["interval M is 5", "at least the history size K, 9"]),
+        (&["--rank", "30"], &["rank is 30", "between 1 and the history size, 8"]),
+        (&["--ridge", "-1"], &["ridge is -1", "at least 0"]),
+        (&["--flow", "adam", "--rate", "0"], &["rate is 0", "positive"]),
+        (&["--max-evaluations", "0"], &["true evaluations is 0", "at least 1"]),
+        (&["--bogus"], &["--bogus"]),
+    ];
+    for (arguments, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let args = [&["topology", "--size", "12x4", "--out", out.to_str().unwrap()][..], arguments].concat();
+        // A flag given twice is an error of its own: let the tested one win.
+        let args: Vec<&str> = if arguments[0] == "--size" { [&args[..1], &args[3..]].concat() } else { args };
+        let output = output(&args);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+        let lines = complaints(&output);
+        assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
+        for word in expected {
+            assert!(lines[0].contains(word), "{arguments:?}: no `{word}` in: {}", lines[0]);
+        }
+        assert_eq!(files(&out), [""; 0], "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_unwritable_folder_is_found_out_before_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "in the way").unwrap();
+    let folder = file.join("out");
+    for args in [&["topology", "--out", folder.to_str().unwrap()][..], &["--out", folder.to_str().unwrap()]] {
+        let output = output(args);
+        assert_eq!(output.status.code(), Some(1));
+        let lines = complaints(&output);
+        assert!(lines.len() == 1 && lines[0].contains("file/out"), "{lines:?}");
+    }
+}
+
+#[test]
+fn an_adapter_that_does_not_exist_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = lgf(&["topology", "--size", "12x4", "--engine", "gpu", "--out", dir.path().to_str().unwrap()])
+        .env("WGPU_ADAPTER_NAME", "no such card")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let lines = complaints(&output);
+    assert!(lines.len() == 1 && lines[0].contains("no such card") && lines[0].contains("install"), "{lines:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
+    use std::io::{BufRead, BufReader};
+    let dir = tempfile::tempdir().unwrap();
+    let mut child =
+        lgf(&["topology", "--schedule", "none", "--tolerance", "0", "--max-evaluations", "100000", "--out", dir.path().to_str().unwrap(), "--json"])
+            .env("RUST_LOG", "lgf=info")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+    // Wait for the first evaluations, by what it logs.
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("evaluation 3,") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "the run ended by itself");
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let drain = std::thread::spawn(move || log.lines().count());
+    let output = child.wait_with_output().unwrap();
+    drain.join().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let record = json(&output);
+    assert!(record["stop"].as_str().unwrap().starts_with("interrupted"));
+    assert!(record["history"].as_array().unwrap().len() >= 3);
+    assert_eq!(files(dir.path()), ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json"]);
+}

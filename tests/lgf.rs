@@ -1,0 +1,351 @@
+//! The scheduler: what it promises, on both engines.
+
+use std::ops::ControlFlow;
+
+use lgf::engine::gpu::AdapterChoice;
+use lgf::engine::{CpuEngine, Engine, EngineInfo, Fit, GpuEngine, Landing, PhaseLimits, Setup, Traffic};
+use lgf::error::ObjectiveError;
+use lgf::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
+use lgf::objective::{FnObjective, Objective};
+use lgf::observe::Event;
+use lgf::problems::{Quadratic, Rosenbrock};
+use lgf::report::{Report, StopReason};
+use lgf::schedule::{Adaptive, Fixed, Schedule};
+use lgf::surrogate::targets::Differences;
+use lgf::surrogate::{Lift, Rank, Ridge, SurrogateConfig, Targets};
+use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
+use lgf::{Error, Lgf, LgfConfig, Stopping};
+
+fn gpu() -> GpuEngine {
+    GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do")
+}
+
+fn descent(rate: f64) -> Flow {
+    Flow::GradientDescent(GradientDescent { rate })
+}
+
+fn config(flow: Flow, schedule: Schedule, surrogate: SurrogateConfig, max_evaluations: usize) -> LgfConfig {
+    LgfConfig { flow, schedule, surrogate, stopping: Stopping { max_evaluations, tolerance: 0.0 } }
+}
+
+fn run(config: LgfConfig, objective: &mut dyn Objective, start: &[f64]) -> Report {
+    Lgf::new(config).unwrap().minimize(objective, start, &mut CpuEngine::new(), &mut ()).unwrap()
+}
+
+fn topology(size: (u32, u32), schedule: Schedule, engine: &mut dyn Engine) -> Report {
+    let mut problem = Compliance::new(ComplianceConfig::mbb(size.0, size.1, FilterKind::Density)).unwrap();
+    let start = problem.uniform_start();
+    let flow = Flow::OptimalityCriteria(OptimalityCriteria::default());
+    let lgf = Lgf::new(LgfConfig { flow, schedule, surrogate: SurrogateConfig::topology(), stopping: Stopping::default() }).unwrap();
+    let report = lgf.minimize(&mut problem, &start, engine, &mut ()).unwrap();
+    // The reported value is the true one at the returned design, and that design keeps the volume (to f32 on a GPU).
+    assert_eq!(problem.compliance(&report.x).unwrap(), report.objective);
+    assert!((problem.volume(&report.x) - 0.5).abs() <= 1e-7);
+    report
+}
+
+const ADAPTIVE: fn() -> Schedule = || Schedule::Adaptive(Adaptive::default());
+
+#[test]
+fn lgf_oc_reaches_plain_oc_with_a_third_of_the_solves_on_both_engines() {
+    let (mut cpu, mut gpu) = (CpuEngine::new(), gpu());
+    let plain = topology((60, 20), Schedule::None, &mut cpu).objective;
+    let mut finals = Vec::new();
+    for engine in [&mut cpu as &mut dyn Engine, &mut gpu] {
+        let report = topology((60, 20), ADAPTIVE(), engine);
+        let name = engine.info().engine;
+        let reached = report.evaluations_to_reach(plain).unwrap_or(usize::MAX);
+        assert!(reached <= 50, "{name}: {reached} true evaluations to {plain}");
+        assert!(report.objective <= plain, "{name}: {} against plain OC's {plain}", report.objective);
+        assert!(matches!(report.stop, StopReason::Converged { .. }), "{}", report.stop);
+        finals.push(report.objective);
+    }
+    assert!((finals[0] / finals[1] - 1.0).abs() <= 1e-3, "{finals:?}");
+}
+
+#[test]
+fn lgf_oc_on_150x50_needs_at_most_80_solves() {
+    let report = topology((150, 50), ADAPTIVE(), &mut CpuEngine::new());
+    let reached = report.evaluations_to_reach(235.7352).unwrap_or(usize::MAX);
+    assert!(reached <= 80, "{reached} true evaluations, ends at {}", report.objective);
+}
+
+#[test]
+fn only_what_must_crosses_the_bus() {
+    let mut engine = gpu();
+    let report = topology((30, 10), ADAPTIVE(), &mut engine);
+    assert!(report.phases.len() >= 3);
+    // x once at the start (for its f32 rounding) and after each step or landing, evaluated all but the one whose step converged;
+    // the Gram matrices once per fit.
+    let converged = usize::from(matches!(report.stop, StopReason::Converged { .. }));
+    assert_eq!(report.traffic.readbacks as usize, report.true_evaluations + converged + report.phases.len());
+    assert!(report.traffic.dispatches > 0);
+}
+
+#[test]
+fn two_runs_are_bit_identical_on_each_engine() {
+    for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
+        let (a, b) = (topology((30, 10), ADAPTIVE(), engine), topology((30, 10), ADAPTIVE(), engine));
+        assert_eq!(a.x, b.x);
+        assert_eq!((a.history, a.phases), (b.history, b.phases));
+    }
+}
+
+/// The flow of a quadratic is affine, so an order-1 surrogate replays it: after M iterations with K true ones x is where M true ones lead.
+#[test]
+fn an_affine_flow_is_learned_exactly() {
+    let forward = Targets::StrongForm { differences: Differences::Forward };
+    let ridge = Ridge::Absolute(0.0);
+    let trajectory = SurrogateConfig { ridge, ..SurrogateConfig::paper(Rank::Full) };
+    let cases = [
+        (descent(0.1), SurrogateConfig { targets: forward, ..trajectory }),
+        (descent(0.1), trajectory),
+        (descent(0.1), SurrogateConfig { ridge, ..SurrogateConfig::snapshots() }),
+        (Flow::Adam(Adam::new(0.5)), SurrogateConfig { ridge, ..SurrogateConfig::snapshots() }),
+    ];
+    for (flow, surrogate) in cases {
+        let mut objective = Quadratic::geometric(3, 10.0);
+        let start = [3.0, -2.0, 0.5];
+        // The 13th iterate is the first landing: 6 true steps and 6 surrogate steps from the start.
+        let plain = run(config(flow, Schedule::None, surrogate, 13), &mut objective, &start);
+        let schedule = Schedule::Fixed(Fixed { landing_check: false, ..Fixed::new(6, 12) });
+        let learned = run(config(flow, schedule, surrogate, 7), &mut objective, &start);
+        let (a, b) = (plain.history[12], learned.history[6]);
+        assert_eq!((a.iteration, b.iteration), (12, 12), "{flow:?}");
+        // The history's smallest singular value is a few 1e-3 of its largest; the rest is f64.
+        assert!((a.objective - b.objective).abs() <= 1e-8 * plain.history[0].objective, "{flow:?} {surrogate:?}: {a:?} against {b:?}");
+    }
+}
+
+#[test]
+fn the_fixed_schedule_calls_k_true_gradients_per_m_iterations() {
+    let mut objective = Quadratic::geometric(20, 100.0);
+    let schedule = Schedule::Fixed(Fixed { landing_check: false, ..Fixed::new(4, 10) });
+    let report = run(config(descent(0.005), schedule, SurrogateConfig::snapshots(), 12), &mut objective, &[0.0; 20]);
+    let iterations: Vec<_> = report.history.iter().map(|e| e.iteration).collect();
+    assert_eq!(iterations, [0, 1, 2, 3, 10, 11, 12, 13, 20, 21, 22, 23]);
+    assert_eq!((report.true_evaluations, report.surrogate_steps), (12, 12));
+}
+
+/// Rosenbrock's valley bends: long phases of a model fitted at its edge land high. They must be undone to the last bit.
+#[test]
+fn a_worse_landing_is_undone_exactly() {
+    for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
+        let rate = 1.0 / 1024.0;
+        let schedule = Schedule::Fixed(Fixed::new(4, 200));
+        let lgf = Lgf::new(config(descent(rate), schedule, SurrogateConfig::snapshots(), 80)).unwrap();
+        let mut objective = Rosenbrock { dimension: 4 };
+        let mut probe = Rosenbrock { dimension: 4 };
+        let mut trusted: Option<(Vec<f64>, f64)> = None;
+        let mut undone = 0;
+        let mut expect_step_from_trusted = false;
+        let mut observer = |event: Event<'_>| {
+            match event {
+                Event::TrueStep { x, entry, .. } => {
+                    if expect_step_from_trusted {
+                        let (from, _) = trusted.as_ref().unwrap();
+                        let mut g = vec![0.0; 4];
+                        probe.evaluate(from, &mut g).unwrap();
+                        for ((x, from), g) in x.iter().zip(from).zip(&g) {
+                            let exact = from - rate * g;
+                            assert!((x - exact).abs() <= 2.0 * f64::from(f32::EPSILON) * exact.abs().max(rate * g.abs()), "{x} against {exact}");
+                        }
+                        expect_step_from_trusted = false;
+                    }
+                    trusted = Some((x.to_vec(), entry.objective));
+                }
+                Event::Landed { phase, entry, x } => {
+                    if phase.accepted {
+                        assert!(entry.unwrap().objective <= trusted.as_ref().unwrap().1 * (1.0 + 5e-4));
+                        trusted = Some((x.to_vec(), entry.unwrap().objective));
+                    } else {
+                        undone += 1;
+                        expect_step_from_trusted = true;
+                    }
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        };
+        let report = lgf.minimize(&mut objective, &[-1.2, 1.0, -1.2, 1.0], engine, &mut observer).unwrap();
+        assert!(undone >= 2, "{undone} phases undone: the test needs some");
+        assert_eq!(report.rejected, undone);
+        assert_eq!(report.true_evaluations, 80);
+        let best = report.history.iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min);
+        assert_eq!(report.objective, best);
+        let mut g = vec![0.0; 4];
+        assert_eq!(Rosenbrock { dimension: 4 }.evaluate(&report.x, &mut g).unwrap(), best);
+    }
+}
+
+#[test]
+fn adaptive_adam_beats_plain_adam_at_equal_true_evaluations() {
+    let start = vec![0.0; 40];
+    let flow = Flow::Adam(Adam::new(0.02));
+    let plain = run(config(flow, Schedule::None, SurrogateConfig::snapshots(), 100), &mut Quadratic::geometric(40, 100.0), &start);
+    let learned = run(config(flow, ADAPTIVE(), SurrogateConfig::snapshots(), 100), &mut Quadratic::geometric(40, 100.0), &start);
+    assert!(learned.objective < 0.1 * plain.objective, "{} against {}", learned.objective, plain.objective);
+}
+
+/// Spoils a gradient and returns what the objective is to return.
+type Fault = fn(&mut [f64]) -> Result<f64, ObjectiveError>;
+
+/// Fails at evaluation `at` in the way `fault` says.
+fn faulty(at: usize, fault: Fault) -> impl Objective {
+    let mut count = 0;
+    let mut inner = Quadratic::geometric(5, 10.0);
+    FnObjective::new(5, move |x: &[f64], g: &mut [f64]| {
+        count += 1;
+        let value = inner.evaluate(x, g)?;
+        if count == at { fault(g) } else { Ok(value) }
+    })
+}
+
+#[test]
+fn a_fault_of_the_objective_returns_the_last_trusted_iterate() {
+    let faults: [(&str, Fault); 4] = [
+        ("value", |_| Ok(f64::NAN)),
+        ("value", |_| Ok(f64::NEG_INFINITY)),
+        ("gradient", |g| {
+            g[2] = f64::NAN;
+            Ok(1.0)
+        }),
+        ("the mesh is torn", |_| Err("the mesh is torn".into())),
+    ];
+    for (word, fault) in faults {
+        for schedule in [Schedule::None, ADAPTIVE(), Schedule::Fixed(Fixed::new(3, 9))] {
+            for at in [2, 9] {
+                let report = run(config(descent(0.01), schedule, SurrogateConfig::snapshots(), 50), &mut faulty(at, fault), &[0.0; 5]);
+                assert!(report.stop.is_fault(), "{:?}", report.stop);
+                let sentence = report.stop.to_string();
+                assert!(sentence.contains(word) && sentence.contains(&at.to_string()), "{sentence}");
+                assert_eq!((report.true_evaluations, report.history.len()), (at, at - 1));
+                let mut g = [0.0; 5];
+                assert_eq!(Quadratic::geometric(5, 10.0).evaluate(&report.x, &mut g).unwrap(), report.objective);
+            }
+            let first = Lgf::new(config(descent(0.01), schedule, SurrogateConfig::snapshots(), 50)).unwrap();
+            let error = first.minimize(&mut faulty(1, fault), &[0.0; 5], &mut CpuEngine::new(), &mut ()).unwrap_err();
+            assert!(matches!(error, Error::Start(_)) && error.to_string().contains(word), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_rate_that_is_too_large_is_called_by_its_name() {
+    let report = run(config(descent(1e200), Schedule::None, SurrogateConfig::snapshots(), 50), &mut Quadratic::geometric(5, 10.0), &[0.0; 5]);
+    assert!(report.stop.is_fault(), "{:?}", report.stop);
+    assert_eq!(report.x, [0.0; 5]);
+}
+
+#[test]
+fn an_observer_can_end_the_run_and_keeps_what_was_reached() {
+    let mut seen = 0;
+    let mut observer = |event: Event<'_>| {
+        if let Event::TrueStep { .. } = event {
+            seen += 1;
+        }
+        if seen == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let lgf = Lgf::new(config(descent(0.01), Schedule::None, SurrogateConfig::snapshots(), 50)).unwrap();
+    let report = lgf.minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut CpuEngine::new(), &mut observer).unwrap();
+    assert_eq!((report.stop, report.history.len()), (StopReason::Interrupted, 4));
+}
+
+/// An engine that breaks down after some steps.
+struct Fragile {
+    inner: CpuEngine,
+    steps_left: usize,
+}
+
+impl Engine for Fragile {
+    fn info(&self) -> EngineInfo {
+        self.inner.info()
+    }
+    fn start(&mut self, setup: Setup<'_>) -> lgf::Result<()> {
+        self.inner.start(setup)
+    }
+    fn push(&mut self, gradient: &[f64]) -> lgf::Result<()> {
+        self.inner.push(gradient)
+    }
+    fn step(&mut self) -> lgf::Result<()> {
+        self.steps_left = self.steps_left.checked_sub(1).ok_or(Error::DeviceLost("pulled out".into()))?;
+        self.inner.step()
+    }
+    fn fit(&mut self, config: &SurrogateConfig) -> lgf::Result<Fit> {
+        self.inner.fit(config)
+    }
+    fn integrate(&mut self, limits: PhaseLimits) -> lgf::Result<()> {
+        self.inner.integrate(limits)
+    }
+    fn read(&mut self, x: &mut [f64]) -> lgf::Result<Landing> {
+        self.inner.read(x)
+    }
+    fn trust(&mut self) -> lgf::Result<()> {
+        self.inner.trust()
+    }
+    fn restore(&mut self) -> lgf::Result<()> {
+        self.inner.restore()
+    }
+    fn forget(&mut self) {
+        self.inner.forget();
+    }
+    fn samples(&self) -> usize {
+        self.inner.samples()
+    }
+    fn traffic(&self) -> Traffic {
+        self.inner.traffic()
+    }
+}
+
+#[test]
+fn a_lost_device_is_an_error_that_carries_the_best_iterate() {
+    let lgf = Lgf::new(config(descent(0.01), ADAPTIVE(), SurrogateConfig::snapshots(), 50)).unwrap();
+    let mut engine = Fragile { inner: CpuEngine::new(), steps_left: 10 };
+    match lgf.minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut engine, &mut ()) {
+        Err(Error::Interrupted { source, report }) => {
+            assert!(matches!(*source, Error::DeviceLost(_)));
+            assert_eq!(report.history.len(), 11);
+            let mut g = [0.0; 5];
+            assert_eq!(Quadratic::geometric(5, 10.0).evaluate(&report.x, &mut g).unwrap(), report.objective);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn settings_that_make_no_sense_are_named() {
+    let good = SurrogateConfig::snapshots();
+    let strong = SurrogateConfig { targets: Targets::StrongForm { differences: Differences::FivePoint }, lift: Lift::Trajectory, ..good };
+    let fixed = |k, m| Schedule::Fixed(Fixed::new(k, m));
+    let adam = Flow::Adam(Adam::new(0.1));
+    let cases = [
+        (descent(0.1), fixed(8, 5), good, "the interval M is 5; it must be at least the history size K, 8"),
+        (descent(0.1), fixed(1, 5), good, "the history size K is 1"),
+        (descent(0.1), fixed(8, 16), SurrogateConfig { rank: Rank::Count(9), ..good }, "the rank is 9; it must be between 1 and the history size, 8"),
+        (descent(0.1), fixed(8, 16), SurrogateConfig { order: 0, ..good }, "the order is 0"),
+        (descent(0.1), fixed(8, 16), SurrogateConfig { ridge: Ridge::Relative(-1.0), ..good }, "the ridge is -1"),
+        (descent(0.1), fixed(4, 16), strong, "the history size is 4; it must be at least 5"),
+        (adam, fixed(8, 16), strong, "strong-form targets learn x'"),
+        (descent(0.1), ADAPTIVE(), strong, "strong-form targets need consecutive iterates"),
+        (descent(0.1), fixed(8, 16), SurrogateConfig { lift: Lift::Trajectory, ..SurrogateConfig::topology() }, "transformed targets"),
+    ];
+    for (flow, schedule, surrogate, expected) in cases {
+        let message = Lgf::new(config(flow, schedule, surrogate, 10)).unwrap_err().to_string();
+        assert!(message.starts_with(expected), "{message}");
+    }
+    let zero = Lgf::new(config(descent(0.1), Schedule::None, good, 0)).unwrap_err().to_string();
+    assert!(zero.starts_with("the number of true evaluations is 0"), "{zero}");
+
+    // Against the objective, when the run starts.
+    let starts: [(Flow, &[f64], &str); 4] = [
+        (descent(f64::NAN), &[0.0; 5], "the rate is NaN"),
+        (descent(0.1), &[0.0; 4], "the starting point has length 4, expected 5"),
+        (descent(0.1), &[f64::NAN; 5], "an entry of the starting point is NaN"),
+        (Flow::OptimalityCriteria(OptimalityCriteria::default()), &[0.0; 5], "the OC flow needs"),
+    ];
+    for (flow, start, expected) in starts {
+        let lgf = Lgf::new(config(flow, Schedule::None, good, 10)).unwrap();
+        let message = lgf.minimize(&mut Quadratic::geometric(5, 10.0), start, &mut CpuEngine::new(), &mut ()).unwrap_err().to_string();
+        assert!(message.starts_with(expected), "{message}");
+    }
+}
