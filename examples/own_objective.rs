@@ -40,7 +40,7 @@ impl Objective for Chain {
     }
 }
 
-fn main() -> Result<(), lgf::Error> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let d = 200;
     let (mut engine, why) = EngineChoice::Auto.open()?;
     println!("{}: {} ({why})", engine.info().engine, engine.info().adapter);

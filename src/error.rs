@@ -1,7 +1,5 @@
 //! What can go wrong. Not converging is no error: that is a [`StopReason`](crate::report::StopReason).
 
-use crate::report::Report;
-
 /// The error a user's [`Objective`](crate::objective::Objective) may return.
 pub type ObjectiveError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -68,14 +66,6 @@ pub enum Error {
     /// The device disappeared (driver reset, unplugged, destroyed).
     #[error("the GPU device was lost: {0}")]
     DeviceLost(String),
-    /// A run was cut short by a fault; the best trusted design so far is in the report.
-    #[error("the run was cut short: {source}")]
-    Interrupted {
-        /// The fault.
-        source: Box<Error>,
-        /// What had been reached: the best trusted iterate and the history.
-        report: Box<Report>,
-    },
     /// A small factorisation on the host failed.
     #[error("the {what} did not converge")]
     Factorization {
@@ -96,6 +86,11 @@ impl Error {
     /// An [`Error::InvalidParameter`].
     pub fn invalid(name: &'static str, found: impl ToString, allowed: impl ToString) -> Self {
         Self::InvalidParameter { name, found: found.to_string(), allowed: allowed.to_string() }
+    }
+
+    /// `value`, if it is positive and finite.
+    pub(crate) fn require_positive(name: &'static str, value: f64) -> Result<f64> {
+        if value > 0.0 && value.is_finite() { Ok(value) } else { Err(Self::invalid(name, value, "positive and finite")) }
     }
 
     /// An [`Error::Io`] for `path`.

@@ -13,7 +13,7 @@
 //! use lgf::surrogate::SurrogateConfig;
 //! use lgf::{Lgf, LgfConfig, Stopping};
 //!
-//! # fn main() -> lgf::Result<()> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // f(x) = ½ Σ i (xᵢ − 1)²; in earnest, this is a finite-element solve and its adjoint.
 //! let mut objective = FnObjective::new(50, |x: &[f64], gradient: &mut [f64]| {
 //!     let mut value = 0.0;
@@ -77,7 +77,7 @@ pub mod surrogate;
 pub mod topology;
 
 pub use error::{Error, Result};
-pub use optimizer::{Lgf, LgfConfig, Stopping};
+pub use optimizer::{Lgf, LgfConfig, RunError, Stopping};
 pub use wgpu;
 
 /// The README's example, compiled and run.

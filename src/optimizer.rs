@@ -27,6 +27,23 @@ impl Default for Stopping {
     }
 }
 
+/// Why [`Lgf::minimize`] has no report to return as such.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The run did not begin: the settings do not fit the objective, the engine cannot be started, or the first evaluation failed.
+    #[error(transparent)]
+    NotStarted(#[from] Error),
+    /// The engine failed on the way (a lost device, say); what had been reached is in the report.
+    #[error("the run was cut short: {source}")]
+    CutShort {
+        /// The fault.
+        source: Error,
+        /// The best trusted iterate and the history.
+        report: Box<Report>,
+    },
+}
+
 /// Everything a run is defined by, besides the objective and where it starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LgfConfig {
@@ -78,21 +95,21 @@ impl Lgf {
     /// Minimises `objective` from `start` on `engine`, telling `observer` (`&mut ()` for nobody).
     ///
     /// The best trusted iterate comes back whatever happens after the first evaluation: a non-finite value, a failing objective and an
-    /// interruption are [`StopReason`]s; a fault of the engine is [`Error::Interrupted`], which carries the report.
+    /// interruption are [`StopReason`]s; a fault of the engine is [`RunError::CutShort`], which carries the report.
     ///
     /// # Errors
-    /// Settings that do not fit the objective, a first evaluation that fails, and faults of the engine.
-    pub fn minimize(&self, objective: &mut dyn Objective, start: &[f64], engine: &mut dyn Engine, observer: &mut dyn Observer) -> Result<Report> {
+    /// [`RunError`].
+    pub fn minimize(&self, objective: &mut dyn Objective, start: &[f64], engine: &mut dyn Engine, observer: &mut dyn Observer) -> Result<Report, RunError> {
         let began = Instant::now();
         let (dimension, domain) = (objective.dimension(), objective.domain());
         if dimension == 0 {
-            return Err(Error::invalid("the dimension", 0, "at least 1"));
+            return Err(Error::invalid("the dimension", 0, "at least 1").into());
         }
         if start.len() != dimension {
-            return Err(Error::Length { name: "the starting point", found: start.len(), expected: dimension });
+            return Err(Error::Length { name: "the starting point", found: start.len(), expected: dimension }.into());
         }
         if let Some(value) = start.iter().find(|v| !v.is_finite()) {
-            return Err(Error::invalid("an entry of the starting point", value, "finite"));
+            return Err(Error::invalid("an entry of the starting point", value, "finite").into());
         }
         domain.validate(dimension)?;
         self.config.flow.validate(&domain)?;
@@ -122,7 +139,7 @@ impl Lgf {
         run.engine.read(&mut run.x)?;
         let (stop, fault) = match run.drive() {
             Ok(stop) => (stop, None),
-            Err(error) if run.history.is_empty() => return Err(error),
+            Err(error) if run.history.is_empty() => return Err(error.into()),
             Err(error) => (StopReason::EngineFailed { message: error.to_string() }, Some(error)),
         };
         let report = Report {
@@ -141,7 +158,7 @@ impl Lgf {
         };
         let _ = run.observer.event(Event::Finished { report: &report });
         match fault {
-            Some(source) => Err(Error::Interrupted { source: Box::new(source), report: Box::new(report) }),
+            Some(source) => Err(RunError::CutShort { source, report: Box::new(report) }),
             None => Ok(report),
         }
     }

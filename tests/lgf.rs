@@ -14,7 +14,7 @@ use lgf::schedule::{Adaptive, Fixed, Schedule};
 use lgf::surrogate::targets::Differences;
 use lgf::surrogate::{Lift, Rank, Ridge, SurrogateConfig, Targets};
 use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
-use lgf::{Error, Lgf, LgfConfig, Stopping};
+use lgf::{Error, Lgf, LgfConfig, RunError, Stopping};
 
 fn gpu() -> GpuEngine {
     GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do")
@@ -225,7 +225,7 @@ fn a_fault_of_the_objective_returns_the_last_trusted_iterate() {
             }
             let first = Lgf::new(config(descent(0.01), schedule, SurrogateConfig::snapshots(), 50)).unwrap();
             let error = first.minimize(&mut faulty(1, fault), &[0.0; 5], &mut CpuEngine::new(), &mut ()).unwrap_err();
-            assert!(matches!(error, Error::Start(_)) && error.to_string().contains(word), "{error}");
+            assert!(matches!(error, RunError::NotStarted(Error::Start(_))) && error.to_string().contains(word), "{error}");
         }
     }
 }
@@ -302,8 +302,8 @@ fn a_lost_device_is_an_error_that_carries_the_best_iterate() {
     let lgf = Lgf::new(config(descent(0.01), ADAPTIVE(), SurrogateConfig::snapshots(), 50)).unwrap();
     let mut engine = Fragile { inner: CpuEngine::new(), steps_left: 10 };
     match lgf.minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut engine, &mut ()) {
-        Err(Error::Interrupted { source, report }) => {
-            assert!(matches!(*source, Error::DeviceLost(_)));
+        Err(RunError::CutShort { source, report }) => {
+            assert!(matches!(source, Error::DeviceLost(_)));
             assert_eq!(report.history.len(), 11);
             let mut g = [0.0; 5];
             assert_eq!(Quadratic::geometric(5, 10.0).evaluate(&report.x, &mut g).unwrap(), report.objective);

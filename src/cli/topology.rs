@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
 use crate::io;
 use crate::objective::Objective;
-use crate::optimizer::{Lgf, LgfConfig, Stopping};
+use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
 use crate::report::{Report, StopReason};
 use crate::schedule::{Adaptive, Fixed, Schedule};
 use crate::surrogate::{Rank, Ridge, SurrogateConfig};
@@ -205,9 +205,10 @@ pub(super) fn solve(problem: &mut Compliance, lgf: &Lgf, engine: EngineChoice, a
     let (mut engine, engine_reason) = engine.open()?;
     let config = lgf.config();
     let mut progress = Progress::new(config.schedule.name(), args.quiet, interrupted);
-    let keep = |outcome: Result<Report>| match outcome {
-        Err(Error::Interrupted { report, .. }) => Ok(*report),
-        other => other,
+    let keep = |outcome| match outcome {
+        Ok(report) => Ok(report),
+        Err(RunError::CutShort { report, .. }) => Ok(*report),
+        Err(RunError::NotStarted(error)) => Err(error),
     };
     let (report, design) = if let Flow::OptimalityCriteria(_) = config.flow {
         let start = problem.uniform_start();

@@ -1,4 +1,3 @@
-use super::validate_rate;
 use crate::error::{Error, Result};
 
 /// ADAM: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², x ← x − η m̂ / (√v̂ + ε), m̂ = m/(1−β₁ᵏ), v̂ = v/(1−β₂ᵏ).
@@ -25,16 +24,13 @@ impl Adam {
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
-        validate_rate(self.rate)?;
+        Error::require_positive("the rate", self.rate)?;
         for (name, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
             if !(0.0..1.0).contains(&beta) {
                 return Err(Error::invalid(name, beta, "at least 0 and below 1"));
             }
         }
-        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
-            return Err(Error::invalid("epsilon", self.epsilon, "positive and finite"));
-        }
-        Ok(())
+        Error::require_positive("epsilon", self.epsilon).map(drop)
     }
 
     /// The bias corrections (1 − β₁ᵏ, 1 − β₂ᵏ) of step `k` ≥ 1.

@@ -1,5 +1,4 @@
-use super::validate_rate;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Gradient descent, x ← x − η g: the explicit Euler discretisation of x' = −g with step η.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -10,7 +9,7 @@ pub struct GradientDescent {
 
 impl GradientDescent {
     pub(crate) fn validate(&self) -> Result<()> {
-        validate_rate(self.rate)
+        Error::require_positive("the rate", self.rate).map(drop)
     }
 
     /// One step of one unknown.

@@ -71,8 +71,3 @@ impl Flow {
         }
     }
 }
-
-/// A learning rate must be positive and finite.
-fn validate_rate(rate: f64) -> Result<()> {
-    if rate > 0.0 && rate.is_finite() { Ok(()) } else { Err(Error::invalid("the rate", rate, "positive and finite")) }
-}

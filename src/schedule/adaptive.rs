@@ -1,4 +1,4 @@
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::error::{Error, Result};
 
 /// Trust by agreement: after each landing ρ = true change / predicted change of the objective decides about the next phase.

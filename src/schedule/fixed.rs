@@ -1,4 +1,4 @@
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::error::{Error, Result};
 
 /// The paper's schedule: K true iterations are recorded, a surrogate is fitted, M − K surrogate iterations follow, the history is

@@ -2,9 +2,11 @@
 
 mod adaptive;
 mod fixed;
+mod outcome;
 
 pub use adaptive::Adaptive;
 pub use fixed::Fixed;
+pub(crate) use outcome::Outcome;
 
 use crate::engine::PhaseLimits;
 use crate::error::{Error, Result};
@@ -53,17 +55,6 @@ impl Schedule {
             }
         }
     }
-}
-
-/// How a surrogate phase turned out.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Outcome {
-    /// Whether the landing was kept.
-    pub accepted: bool,
-    /// True change / predicted change of the objective; `None` if the landing was not evaluated or nothing was predicted.
-    pub agreement: Option<f64>,
-    /// Whether all allowed steps were taken.
-    pub whole_horizon: bool,
 }
 
 /// The part of a schedule that changes during a run.

@@ -1,8 +1,8 @@
 //! Minimum compliance with SIMP: the flagship objective.
 
-use super::Grid;
 use super::element::q4_plane_stress;
 use super::filter::{FilterKind, HatFilter};
+use super::grid::Grid;
 use super::load_case::{LoadCase, Preset};
 use super::stiffness::Stiffness;
 use crate::error::{Error, ObjectiveError, Result};

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::Grid;
+use super::grid::Grid;
 use crate::error::{Error, Result};
 
 /// What the filter smooths.

@@ -1,6 +1,6 @@
 //! Supports and loads: the classical test structures.
 
-use super::Grid;
+use super::grid::Grid;
 
 /// A named structure: where it is held and where it is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use faer::sparse::linalg::cholesky::{CholeskySymbolicParams, SymbolicCholesky, S
 use faer::sparse::{SparseColMatRef, SymbolicSparseColMatRef};
 use faer::{Conj, MatMut, Par, Side};
 
-use super::{Grid, LoadCase};
+use super::grid::Grid;
+use super::load_case::LoadCase;
 use crate::error::{Error, Result};
 
 /// Marks an entry that no free degree of freedom has.

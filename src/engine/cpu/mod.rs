@@ -4,9 +4,9 @@ pub(crate) mod kernels;
 
 use ndarray::{Array1, Array2, ArrayView1};
 
-use super::fit::{FitPlan, Grams};
-use super::ring::Ring;
-use super::{Engine, EngineInfo, Fit, Landing, PhaseEnd, PhaseLimits, Setup, Traffic};
+use crate::engine::fit::{FitPlan, Grams};
+use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, PhaseEnd, PhaseLimits, Setup, Traffic};
+use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::objective::Domain;

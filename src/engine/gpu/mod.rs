@@ -23,9 +23,9 @@ use self::kernels::{
     PhaseState, RegressionSolve, RowsCombine, StateProject, TargetEncode, WeightsEvaluate,
 };
 use self::recording::{Buffer, Recorder};
-use super::fit::{FitPlan, Grams};
-use super::ring::Ring;
-use super::{Engine, EngineInfo, Fit, Landing, PhaseEnd, PhaseLimits, Setup, Traffic};
+use crate::engine::fit::{FitPlan, Grams};
+use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, PhaseEnd, PhaseLimits, Setup, Traffic};
+use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::{Flow, OptimalityCriteria};
 use crate::objective::Domain;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::device::Gpu;
 use super::kernels::{Access, Eft, KERNELS, KernelSpec, Params};
-use crate::engine::Traffic;
+use crate::engine::interface::Traffic;
 use crate::error::{Error, Result};
 
 /// A buffer with an identity, so that bind groups can be reused.

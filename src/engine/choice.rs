@@ -1,0 +1,38 @@
+//! Which engine a run takes.
+
+use super::cpu::CpuEngine;
+use super::gpu::{AdapterChoice, GpuEngine};
+use super::interface::Engine;
+use crate::error::Result;
+
+/// Which engine to run on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// A hardware GPU if there is one that passes its self-test, else the CPU: a software adapter is slower than the CPU engine.
+    #[default]
+    Auto,
+    /// The best adapter there is, software included.
+    Gpu,
+    /// The f64 reference.
+    Cpu,
+}
+
+impl EngineChoice {
+    /// Opens the engine and says, in a sentence, why this one.
+    ///
+    /// # Errors
+    /// [`crate::Error::NoAdapter`] and device errors for [`EngineChoice::Gpu`]; the others fall back on the CPU.
+    pub fn open(self) -> Result<(Box<dyn Engine>, String)> {
+        match self {
+            Self::Cpu => Ok((Box::new(CpuEngine::new()), "the CPU engine was asked for".into())),
+            Self::Gpu => Ok((Box::new(GpuEngine::open(AdapterChoice::Any)?), "the GPU engine was asked for".into())),
+            Self::Auto => match GpuEngine::open(AdapterChoice::Hardware) {
+                Ok(engine) => Ok((Box::new(engine), "a hardware adapter was found".into())),
+                Err(reason) => {
+                    log::info!("taking the CPU engine: {reason}");
+                    Ok((Box::new(CpuEngine::new()), "no usable hardware adapter was found".into()))
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The trait both engines implement, and the plain data it speaks in.
+
+use crate::error::Result;
+use crate::flow::Flow;
+use crate::objective::Domain;
+use crate::surrogate::SurrogateConfig;
+
+/// What an engine is told at the start of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup<'a> {
+    /// The base flow.
+    pub flow: Flow,
+    /// Where x may be.
+    pub domain: &'a Domain,
+    /// The first iterate, length d.
+    pub start: &'a [f64],
+    /// How many samples the history holds; 0 for a run without surrogate.
+    pub capacity: usize,
+}
+
+/// How far one surrogate phase may go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PhaseLimits {
+    /// At most this many steps.
+    pub steps: usize,
+    /// Stop once x is further from the samples' mean than this many times the furthest sample (∞: never).
+    pub radius: f64,
+}
+
+/// Why a surrogate phase ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhaseEnd {
+    /// All steps were taken.
+    Horizon,
+    /// x left the trust radius.
+    Radius,
+    /// A predicted value was not finite.
+    NonFinite,
+}
+
+/// What happened on the engine since the last read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Landing {
+    /// Surrogate steps taken.
+    pub steps: usize,
+    /// Why the surrogate phase ended ([`PhaseEnd::Horizon`] if there was none).
+    pub end: PhaseEnd,
+    /// Σ g·Δx over all steps, true and surrogate, with the gradient each step was driven by: the predicted change of the objective.
+    pub predicted_change: f64,
+    /// ‖Θ Ξ − Y‖ / ‖Y‖ of the latest fit, in the space of the targets.
+    pub fit_residual: Option<f64>,
+}
+
+/// What a fit found.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Fit {
+    /// Samples used, K.
+    pub samples: usize,
+    /// Directions kept, r.
+    pub rank: usize,
+    /// Their share of the history's energy, Σ sᵢ².
+    pub energy: f64,
+    /// Features, P.
+    pub features: usize,
+    /// The ridge α used.
+    pub ridge: f64,
+}
+
+/// Which engine this is, for the record.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct EngineInfo {
+    /// `cpu` or `gpu`.
+    pub engine: &'static str,
+    /// The adapter, driver and backend; for the CPU engine the number of threads.
+    pub adapter: String,
+    /// How inner products over d are summed.
+    pub precision: String,
+    /// Whether a GPU adapter is software running on the CPU.
+    pub software: bool,
+}
+
+/// How much crossed the border.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Traffic {
+    /// Waits for data from the device.
+    pub readbacks: u64,
+    /// Command buffers submitted.
+    pub submits: u64,
+    /// Kernels launched.
+    pub dispatches: u64,
+}
+
+/// Resident data and what can be done with it. Same input, same engine, same adapter: bit-identical results.
+///
+/// The *state* is x, the gradient the next step is driven by, and the flow's auxiliary vectors.
+pub trait Engine {
+    /// Which engine this is.
+    fn info(&self) -> EngineInfo;
+
+    /// Allocates for a run and puts x at its start. An engine may be started again.
+    ///
+    /// # Errors
+    /// Memory or device errors.
+    fn start(&mut self, setup: Setup<'_>) -> Result<()>;
+
+    /// Makes `gradient` the one the next [`step`](Self::step) uses and, if the history has room for any, records (x, g) as its newest sample.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn push(&mut self, gradient: &[f64]) -> Result<()>;
+
+    /// One step of the base flow with the state's gradient.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn step(&mut self) -> Result<()>;
+
+    /// Fits the surrogate to the recorded samples.
+    ///
+    /// # Errors
+    /// Device errors, and [`crate::Error::InvalidParameter`] when there would be too many features.
+    fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit>;
+
+    /// Steps of the base flow with the gradient predicted by the latest fit.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn integrate(&mut self, limits: PhaseLimits) -> Result<()>;
+
+    /// Waits for everything asked for, copies the iterate to `x` and says what happened since the last read.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn read(&mut self, x: &mut [f64]) -> Result<Landing>;
+
+    /// Remembers the state as the trusted one.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn trust(&mut self) -> Result<()>;
+
+    /// Goes back to the trusted state, bit by bit.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn restore(&mut self) -> Result<()>;
+
+    /// Drops the recorded samples.
+    fn forget(&mut self);
+
+    /// Samples in the history.
+    fn samples(&self) -> usize;
+
+    /// What has crossed the border since the start.
+    fn traffic(&self) -> Traffic;
+}
