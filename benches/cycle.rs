@@ -10,7 +10,7 @@ use lgf::engine::gpu::AdapterChoice;
 use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Setup};
 use lgf::flow::{Adam, Flow};
 use lgf::objective::{Domain, Objective};
-use lgf::surrogate::SurrogateConfig;
+use lgf::surrogate::{Integrator, SurrogateConfig};
 use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
 
 const SAMPLES: usize = 8;
@@ -33,7 +33,8 @@ fn warm(engine: &mut dyn Engine, d: usize) {
     engine.start(Setup { flow: Flow::Adam(Adam::new(0.01)), domain: &Domain::Unbounded, start: &start, capacity: SAMPLES }).expect("enough memory");
     for k in 0..SAMPLES {
         let gradient: Vec<f64> = (0..d).map(|i| ((i + 31 * k) as f64 * 0.11).cos()).collect();
-        engine.push(&gradient).expect("push");
+        engine.set_gradient(&gradient).expect("upload");
+        engine.record().expect("record");
         engine.step().expect("step");
     }
 }
@@ -60,7 +61,7 @@ fn cycle(c: &mut Criterion) {
             });
             group.bench_function(BenchmarkId::new("ten_surrogate_adam_steps_and_read", d), |b| {
                 b.iter(|| {
-                    engine.integrate(PhaseLimits { steps: 10, radius: f64::INFINITY }).expect("integrate");
+                    engine.integrate(PhaseLimits { steps: 10, radius: f64::INFINITY, integrator: Integrator::FlowStep }).expect("integrate");
                     engine.read(&mut x).expect("read");
                 });
             });

@@ -1,4 +1,4 @@
-// One step of ADAM. Twin: flow/adam.rs. Traffic: 16 bytes read, 12 written per unknown.
+// One step of ADAM. Twin: flow/adam.rs, update(). Traffic: 16 bytes read, 12 written per unknown; AMSGrad 4 more each.
 struct Params {
     len: u32,
     slab: u32,
@@ -13,6 +13,7 @@ struct Params {
     // 1 - beta^k of this step.
     correction1: f32,
     correction2: f32,
+    amsgrad: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
@@ -20,7 +21,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> iterate: array<f32>;
 @group(0) @binding(4) var<storage, read_write> first_moment: array<f32>;
 @group(0) @binding(5) var<storage, read_write> second_moment: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
+// AMSGrad's running maximum; not touched otherwise.
+@group(0) @binding(6) var<storage, read_write> maximum: array<f32>;
+@group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -36,7 +39,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let v = params.beta2 * second_moment[i] + params.one_minus_beta2 * g * g;
         first_moment[i] = m;
         second_moment[i] = v;
-        let next = x - params.rate * (m / params.correction1) / (sqrt(v / params.correction2) + params.epsilon);
+        var second = v;
+        if (params.amsgrad != 0u) {
+            second = max(maximum[i], v);
+            maximum[i] = second;
+        }
+        let next = x - params.rate * (m / params.correction1) / (sqrt(second / params.correction2) + params.epsilon);
         iterate[i] = next;
         change = dw_fma(change, g, next - x);
     }

@@ -3,8 +3,9 @@
 struct Params {
     len: u32,
     slab: u32,
-    // Rows of the table T.
+    // Rows of the table T; 0: the weights are the gradient itself, this segment's from `first` on.
     rows: u32,
+    first: u32,
     // 0: identity; 1: g = -exp(y) max(x, floor)^(-a).
     log_damped: u32,
     damping: f32,
@@ -25,6 +26,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let end = min((group.x + 1u) * params.slab, params.len);
     for (var i = group.x * params.slab + thread; i < end; i += 256u) {
         var y = 0.0;
+        if (params.rows == 0u) {
+            y = weights[params.first + i];
+        }
         for (var j = 0u; j < params.rows; j++) {
             y += weights[j] * table[j * params.len + i];
         }

@@ -27,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let candidate = thread % 32u;
     let lane = thread / 32u;
-    let scale = bitcast<f32>(oc_candidate(phase.bracket_low, phase.bracket_high, candidate));
+    let scale = bitcast<f32>(bracket_candidate(phase.bracket_low, phase.bracket_high, candidate));
     var sum = vec2<f32>(0.0);
     let begin = group.x * params.slab;
     let end = min(begin + params.slab, params.len);

@@ -3,7 +3,8 @@ struct Params {
     // Slabs, and values per slab.
     slabs: u32,
     values: u32,
-    reserved: u32,
+    // Where the totals begin.
+    first: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partials: array<vec2<f32>>;
@@ -29,6 +30,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     if (thread == 0u && value < params.values) {
-        totals[value] = sums[0];
+        totals[params.first + value] = sums[0];
     }
 }

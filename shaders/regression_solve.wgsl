@@ -1,106 +1,160 @@
-// Batched ridge least squares, one workgroup per problem (column of Y): argmin |Theta xi - y|^2 + ridge |xi|^2.
+// Batched sequentially thresholded ridge least squares (STLSQ), one workgroup per problem (one column of Y with its own support):
+// argmin |Theta xi - y|^2 + ridge |xi|^2 on the support, then support <- |xi| >= threshold. One such iteration per dispatch; the support lives in the work
+// space, and a problem whose support stays is settled. The last dispatch solves once more without ridge, if asked for, and writes the results.
 //
-// With K rows and P features, A is the (K+P) x min(K,P) ridge-augmented matrix. Both cases are one symmetric system,
+// With K rows and P features on the support, A is the (K+P) x min(K,P) ridge-augmented matrix. Both cases are one symmetric system,
 //   r + A x = b,  A^T r = c:
 //   P <= K: A = [Theta; root I],   b = [y; 0], c = 0: least squares, xi = x;
 //   P >  K: A = [Theta^T; root I], b = 0, c = y:      least norm, xi = the first P entries of r.
 // It is solved with A = Q R (Householder) and refined by Bjorck's iteration on the pair (r, x) with double-word residuals, so that neither
 // the condition number's digits nor, in the second case, the null space's component are lost (Higham, Accuracy and Stability of
-// Numerical Algorithms, ch. 20 and 21). A pivot below rounding counts as zero: never a division by it.
+// Numerical Algorithms, ch. 20 and 21). A pivot below its column's rounding counts as zero: never a division by it.
+// Theta and y are double-word as well; the factorisation uses their high words, the residuals both.
+// Inner loops take sixteen rows per turn: Mesa's software rasteriser ends loops, silently, after 65535 turns in all.
 // Twin: surrogate/regression.rs, solve().
 struct Params {
+    // Solves per system, the first included.
+    rounds: u32,
+    // 0: the first iteration; 1: a later one; 2: the end.
+    phase: u32,
+}
+// Offsets count pairs of words of `data`, words of `work`, and entries of the outputs.
+struct Problem {
     rows: u32,
     features: u32,
-    // Problems: columns of Y.
-    problems: u32,
-    // Square root of the ridge.
+    // Theta, rows x features, its columns divided by the scales; the scales (high words); y, with its stride.
+    matrix_at: u32,
+    scales_at: u32,
+    target_at: u32,
+    target_stride: u32,
+    // Coefficients and support, with their stride; predictions, with theirs.
+    coefficient_at: u32,
+    coefficient_stride: u32,
+    prediction_at: u32,
+    prediction_stride: u32,
+    work_at: u32,
+    iterations: u32,
+    refit: u32,
+    // Square root of the ridge; it and the threshold act on scaled coefficients.
     root: f32,
-    // Solves, the first included.
-    rounds: u32,
-    // Floats of work space per problem.
-    stride: u32,
+    threshold: f32,
+    reserved: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-// rows x features
-@group(0) @binding(1) var<storage, read> matrix: array<f32>;
-// rows x problems
-@group(0) @binding(2) var<storage, read> targets: array<f32>;
+@group(0) @binding(1) var<storage, read> problems: array<Problem>;
+@group(0) @binding(2) var<storage, read> data: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> work: array<f32>;
-// features x problems, double-word
 @group(0) @binding(4) var<storage, read_write> coefficients: array<vec2<f32>>;
-// rows x problems
 @group(0) @binding(5) var<storage, read_write> predictions: array<f32>;
+@group(0) @binding(6) var<storage, read_write> support: array<u32>;
 
-const THREADS: u32 = 64u;
-var<workgroup> sums: array<f32, 64>;
+const THREADS: u32 = 256u;
+var<workgroup> sums: array<f32, 256>;
+var<workgroup> count: u32;
+var<workgroup> settled: u32;
 
-fn is_wide() -> bool {
-    return params.features > params.rows;
+// The ridge's root in the system being solved.
+var<private> root: f32;
+
+// The system being solved: which problem, and how many features its support has.
+struct System {
+    problem: u32,
+    features: u32,
 }
 
-fn tall() -> u32 {
-    return params.rows + params.features;
+fn is_wide(s: System) -> bool {
+    return s.features > problems[s.problem].rows;
 }
 
-fn narrow() -> u32 {
-    return min(params.rows, params.features);
+fn tall(s: System) -> u32 {
+    return problems[s.problem].rows + s.features;
+}
+
+fn narrow(s: System) -> u32 {
+    return min(problems[s.problem].rows, s.features);
+}
+
+// Work space of this problem: the support, the reflections and R column by column, then the vectors. Sized for all s.features.
+// First how many features the support has, and whether it is settled.
+fn count_at(problem: u32) -> u32 {
+    return problems[problem].work_at;
+}
+fn chosen_at(s: System) -> u32 {
+    return problems[s.problem].work_at + 2u;
+}
+fn factor_at(s: System, i: u32, j: u32) -> u32 {
+    return chosen_at(s) + problems[s.problem].features + j * tall(s) + i;
+}
+fn diagonal_at(s: System) -> u32 {
+    return chosen_at(s) + problems[s.problem].features + (problems[s.problem].rows + problems[s.problem].features) * min(problems[s.problem].rows, problems[s.problem].features);
+}
+fn beta_at(s: System) -> u32 {
+    return diagonal_at(s) + narrow(s);
+}
+// A vector of length tall that Q is applied to.
+fn vector_at(s: System) -> u32 {
+    return beta_at(s) + narrow(s);
+}
+// A vector of length narrow that R is solved with.
+fn small_at(s: System) -> u32 {
+    return vector_at(s) + tall(s);
+}
+// The solution and the residual, double-word, length tall each.
+fn solution_at(s: System) -> u32 {
+    return small_at(s) + narrow(s);
+}
+fn residual_at(s: System) -> u32 {
+    return solution_at(s) + 2u * tall(s);
+}
+
+fn chosen(s: System, k: u32) -> u32 {
+    return bitcast<u32>(work[chosen_at(s) + k]);
+}
+
+// Scaled Theta at row k and feature number j of the support.
+fn theta(s: System, k: u32, j: u32) -> vec2<f32> {
+    return data[problems[s.problem].matrix_at + k * problems[s.problem].features + chosen(s, j)];
+}
+
+fn target_value(s: System, k: u32) -> vec2<f32> {
+    return data[problems[s.problem].target_at + k * problems[s.problem].target_stride];
 }
 
 // Entry (i, j) of A.
-fn augmented(i: u32, j: u32) -> f32 {
-    let data = max(params.rows, params.features);
-    if (i >= data) {
-        return select(0.0, params.root, i - data == j);
+fn augmented(s: System, i: u32, j: u32) -> vec2<f32> {
+    let size = max(problems[s.problem].rows, s.features);
+    if (i >= size) {
+        return vec2<f32>(select(0.0, root, i - size == j), 0.0);
     }
-    if (is_wide()) {
-        return matrix[j * params.features + i];
+    if (is_wide(s)) {
+        return theta(s, j, i);
     }
-    return matrix[i * params.features + j];
+    return theta(s, i, j);
 }
 
 // Sum over the workgroup, the same for all threads.
 fn reduce(thread: u32, value: f32) -> f32 {
     workgroupBarrier();
     sums[thread] = value;
-    for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
-        workgroupBarrier();
-        if (thread < stride) {
-            sums[thread] += sums[thread + stride];
+    workgroupBarrier();
+    if (thread < 16u) {
+        var sum = 0.0;
+        for (var k = 0u; k < 16u; k++) {
+            sum += sums[thread + 16u * k];
         }
+        sums[thread] = sum;
     }
     workgroupBarrier();
-    return sums[0];
+    var total = 0.0;
+    for (var k = 0u; k < 16u; k++) {
+        total += sums[k];
+    }
+    return total;
 }
 
 fn fence() {
     storageBarrier();
     workgroupBarrier();
-}
-
-// Work space of this problem: the reflections and R column by column, then the vectors.
-fn factor_at(base: u32, i: u32, j: u32) -> u32 {
-    return base + j * tall() + i;
-}
-fn diagonal_at(base: u32) -> u32 {
-    return base + tall() * narrow();
-}
-fn beta_at(base: u32) -> u32 {
-    return diagonal_at(base) + narrow();
-}
-// A vector of length tall that Q is applied to.
-fn vector_at(base: u32) -> u32 {
-    return beta_at(base) + narrow();
-}
-// A vector of length narrow that R is solved with.
-fn small_at(base: u32) -> u32 {
-    return vector_at(base) + tall();
-}
-// The solution and the residual, double-word, length tall each.
-fn solution_at(base: u32) -> u32 {
-    return small_at(base) + narrow();
-}
-fn residual_at(base: u32) -> u32 {
-    return solution_at(base) + 2u * tall();
 }
 
 fn load_pair(at: u32, i: u32) -> vec2<f32> {
@@ -111,79 +165,93 @@ fn store_pair(at: u32, i: u32, v: vec2<f32>) {
     work[at + 2u * i + 1u] = v.y;
 }
 
-fn factorize(thread: u32, base: u32) {
-    let m = tall();
-    let n = narrow();
+fn factorize(s: System, thread: u32) {
+    let m = tall(s);
+    let n = narrow(s);
     for (var j = 0u; j < n; j++) {
         var square = 0.0;
         for (var i = j + thread; i < m; i += THREADS) {
-            let a = work[factor_at(base, i, j)];
+            let a = work[factor_at(s, i, j)];
             square += a * a;
         }
         square = reduce(thread, square);
         let norm = sqrt(square);
-        let pivot = work[factor_at(base, j, j)];
+        let pivot = work[factor_at(s, j, j)];
         let size = square + abs(pivot) * norm;
         // A zero column gets a zero reflection.
         let beta = select(1.0 / size, 0.0, size <= 0.0);
         let r = select(norm, -norm, pivot >= 0.0);
         fence();
         if (thread == 0u) {
-            work[factor_at(base, j, j)] = pivot - r;
-            work[diagonal_at(base) + j] = r;
-            work[beta_at(base) + j] = beta;
+            work[factor_at(s, j, j)] = pivot - r;
+            work[diagonal_at(s) + j] = r;
+            work[beta_at(s) + j] = beta;
         }
         fence();
         for (var c = j + 1u + thread; c < n; c += THREADS) {
+            let v = factor_at(s, 0u, j);
+            let w = factor_at(s, 0u, c);
             var dot = 0.0;
-            for (var i = j; i < m; i++) {
-                dot += work[factor_at(base, i, j)] * work[factor_at(base, i, c)];
+            for (var i = j; i < m; i += 16u) {
+                for (var u = 0u; u < 16u; u++) {
+                    if (i + u < m) {
+                        dot += work[v + i + u] * work[w + i + u];
+                    }
+                }
             }
             dot *= beta;
-            for (var i = j; i < m; i++) {
-                work[factor_at(base, i, c)] -= dot * work[factor_at(base, i, j)];
+            for (var i = j; i < m; i += 16u) {
+                for (var u = 0u; u < 16u; u++) {
+                    if (i + u < m) {
+                        work[w + i + u] -= dot * work[v + i + u];
+                    }
+                }
             }
         }
         fence();
     }
-    // Pivots that are rounding: less than m eps times the largest.
-    var largest = 0.0;
-    for (var j = 0u; j < n; j++) {
-        largest = max(largest, abs(work[diagonal_at(base) + j]));
-    }
-    fence();
+    // A pivot that is rounding against its own column counts as zero; the column's norm is kept by its reflections.
     for (var j = thread; j < n; j += THREADS) {
-        if (abs(work[diagonal_at(base) + j]) <= f32(m) * 1.1920929e-7 * largest) {
-            work[diagonal_at(base) + j] = 0.0;
+        var square = 0.0;
+        for (var i = 0u; i < m; i += 16u) {
+            for (var u = 0u; u < 16u; u++) {
+                if (i + u < m) {
+                    let a = augmented(s, i + u, j).x;
+                    square += a * a;
+                }
+            }
+        }
+        if (abs(work[diagonal_at(s) + j]) <= f32(m) * 1.1920929e-7 * sqrt(square)) {
+            work[diagonal_at(s) + j] = 0.0;
         }
     }
     fence();
 }
 
-fn reflect(thread: u32, base: u32, j: u32) {
-    let m = tall();
+fn reflect(s: System, thread: u32, j: u32) {
+    let m = tall(s);
     var dot = 0.0;
     for (var i = j + thread; i < m; i += THREADS) {
-        dot += work[factor_at(base, i, j)] * work[vector_at(base) + i];
+        dot += work[factor_at(s, i, j)] * work[vector_at(s) + i];
     }
-    dot = reduce(thread, dot) * work[beta_at(base) + j];
+    dot = reduce(thread, dot) * work[beta_at(s) + j];
     for (var i = j + thread; i < m; i += THREADS) {
-        work[vector_at(base) + i] -= dot * work[factor_at(base, i, j)];
+        work[vector_at(s) + i] -= dot * work[factor_at(s, i, j)];
     }
     fence();
 }
 
 // vector <- Q^T vector
-fn apply_transposed(thread: u32, base: u32) {
-    for (var j = 0u; j < narrow(); j++) {
-        reflect(thread, base, j);
+fn apply_transposed(s: System, thread: u32) {
+    for (var j = 0u; j < narrow(s); j++) {
+        reflect(s, thread, j);
     }
 }
 
 // vector <- Q vector
-fn apply(thread: u32, base: u32) {
-    for (var j = narrow(); j > 0u; j--) {
-        reflect(thread, base, j - 1u);
+fn apply(s: System, thread: u32) {
+    for (var j = narrow(s); j > 0u; j--) {
+        reflect(s, thread, j - 1u);
     }
 }
 
@@ -192,128 +260,212 @@ fn quotient(v: f32, r: f32) -> f32 {
 }
 
 // small <- R^-1 small
-fn solve_upper(thread: u32, base: u32) {
-    for (var k = narrow(); k > 0u; k--) {
+fn solve_upper(s: System, thread: u32) {
+    for (var k = narrow(s); k > 0u; k--) {
         let j = k - 1u;
-        let v = quotient(work[small_at(base) + j], work[diagonal_at(base) + j]);
+        let v = quotient(work[small_at(s) + j], work[diagonal_at(s) + j]);
         fence();
         if (thread == 0u) {
-            work[small_at(base) + j] = v;
+            work[small_at(s) + j] = v;
         }
         for (var i = thread; i < j; i += THREADS) {
-            work[small_at(base) + i] -= v * work[factor_at(base, i, j)];
+            work[small_at(s) + i] -= v * work[factor_at(s, i, j)];
         }
         fence();
     }
 }
 
 // small <- R^-T small
-fn solve_lower(thread: u32, base: u32) {
-    let n = narrow();
+fn solve_lower(s: System, thread: u32) {
+    let n = narrow(s);
     for (var j = 0u; j < n; j++) {
-        let v = quotient(work[small_at(base) + j], work[diagonal_at(base) + j]);
+        let v = quotient(work[small_at(s) + j], work[diagonal_at(s) + j]);
         fence();
         if (thread == 0u) {
-            work[small_at(base) + j] = v;
+            work[small_at(s) + j] = v;
         }
         for (var i = j + 1u + thread; i < n; i += THREADS) {
-            work[small_at(base) + i] -= v * work[factor_at(base, j, i)];
+            work[small_at(s) + i] -= v * work[factor_at(s, j, i)];
         }
         fence();
     }
 }
 
+// f - a b, double-word but for the product of the low words.
+fn subtract_product(f: vec2<f32>, a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+    var sum = dw_fma(f, -a.x, b.x);
+    sum.y -= a.x * b.y + a.y * b.x;
+    return sum;
+}
+
 // The errors of r and x, and their correction.
-fn refine(thread: u32, base: u32, problem: u32) {
-    let m = tall();
-    let n = narrow();
+fn refine(s: System, thread: u32) {
+    let m = tall(s);
+    let n = narrow(s);
     // f = b - r - A x
     for (var i = thread; i < m; i += THREADS) {
         var f = vec2<f32>(0.0);
-        if (!is_wide() && i < params.rows) {
-            f.x = targets[i * params.problems + problem];
+        if (!is_wide(s) && i < problems[s.problem].rows) {
+            f = target_value(s, i);
         }
-        f = dw_add(f, -load_pair(residual_at(base), i));
-        for (var j = 0u; j < n; j++) {
-            let x = load_pair(solution_at(base), j);
-            let a = -augmented(i, j);
-            f = dw_fma(f, a, x.x);
-            f.y += a * x.y;
+        f = dw_add(f, -load_pair(residual_at(s), i));
+        for (var j = 0u; j < n; j += 16u) {
+            for (var u = 0u; u < 16u; u++) {
+                if (j + u < n) {
+                    f = subtract_product(f, augmented(s, i, j + u), load_pair(solution_at(s), j + u));
+                }
+            }
         }
-        work[vector_at(base) + i] = f.x + f.y;
+        work[vector_at(s) + i] = f.x + f.y;
     }
     // g = c - A^T r
     for (var j = thread; j < n; j += THREADS) {
         var g = vec2<f32>(0.0);
-        if (is_wide()) {
-            g.x = targets[j * params.problems + problem];
+        if (is_wide(s)) {
+            g = target_value(s, j);
         }
-        for (var i = 0u; i < m; i++) {
-            let r = load_pair(residual_at(base), i);
-            let a = -augmented(i, j);
-            g = dw_fma(g, a, r.x);
-            g.y += a * r.y;
+        for (var i = 0u; i < m; i += 16u) {
+            for (var u = 0u; u < 16u; u++) {
+                if (i + u < m) {
+                    g = subtract_product(g, augmented(s, i + u, j), load_pair(residual_at(s), i + u));
+                }
+            }
         }
-        work[small_at(base) + j] = g.x + g.y;
+        work[small_at(s) + j] = g.x + g.y;
     }
     fence();
     // h = R^-T g; dx = R^-1 (d1 - h); dr = Q [h; d2] with d = Q^T f
-    solve_lower(thread, base);
-    apply_transposed(thread, base);
+    solve_lower(s, thread);
+    apply_transposed(s, thread);
     for (var j = thread; j < n; j += THREADS) {
-        let h = work[small_at(base) + j];
-        work[small_at(base) + j] = work[vector_at(base) + j] - h;
-        work[vector_at(base) + j] = h;
+        let h = work[small_at(s) + j];
+        work[small_at(s) + j] = work[vector_at(s) + j] - h;
+        work[vector_at(s) + j] = h;
     }
     fence();
-    solve_upper(thread, base);
-    apply(thread, base);
+    solve_upper(s, thread);
+    apply(s, thread);
     for (var i = thread; i < m; i += THREADS) {
-        store_pair(residual_at(base), i, dw_add(load_pair(residual_at(base), i), vec2<f32>(work[vector_at(base) + i], 0.0)));
+        store_pair(residual_at(s), i, dw_add(load_pair(residual_at(s), i), vec2<f32>(work[vector_at(s) + i], 0.0)));
         if (i < n) {
-            store_pair(solution_at(base), i, dw_add(load_pair(solution_at(base), i), vec2<f32>(work[small_at(base) + i], 0.0)));
+            store_pair(solution_at(s), i, dw_add(load_pair(solution_at(s), i), vec2<f32>(work[small_at(s) + i], 0.0)));
         }
     }
     fence();
 }
 
-// Coefficient p of the solved problem.
-fn coefficient(base: u32, p: u32) -> vec2<f32> {
-    if (is_wide()) {
-        return load_pair(residual_at(base), p);
+// Coefficient number p of the solved system, scaled.
+fn coefficient(s: System, p: u32) -> vec2<f32> {
+    if (is_wide(s)) {
+        return load_pair(residual_at(s), p);
     }
-    return load_pair(solution_at(base), p);
+    return load_pair(solution_at(s), p);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let problem = group.x;
-    let base = problem * params.stride;
-    let m = tall();
-    let n = narrow();
+// Solves on the current support.
+fn solve(s: System, thread: u32) {
+    let m = tall(s);
+    let n = narrow(s);
     for (var i = thread; i < m; i += THREADS) {
         for (var j = 0u; j < n; j++) {
-            work[factor_at(base, i, j)] = augmented(i, j);
+            work[factor_at(s, i, j)] = augmented(s, i, j).x;
         }
-        store_pair(solution_at(base), i, vec2<f32>(0.0));
-        store_pair(residual_at(base), i, vec2<f32>(0.0));
+        store_pair(solution_at(s), i, vec2<f32>(0.0));
+        store_pair(residual_at(s), i, vec2<f32>(0.0));
     }
     fence();
-    factorize(thread, base);
+    factorize(s, thread);
     for (var round = 0u; round < params.rounds; round++) {
-        refine(thread, base, problem);
+        refine(s, thread);
     }
-    for (var p = thread; p < params.features; p += THREADS) {
-        coefficients[p * params.problems + problem] = coefficient(base, p);
+}
+
+// Coefficients below the threshold become zero and leave the support; the list of the others closes up.
+fn threshold(s: System, thread: u32) {
+    for (var k = thread; k < s.features; k += THREADS) {
+        let xi = coefficient(s, k);
+        let at = problems[s.problem].coefficient_at + chosen(s, k) * problems[s.problem].coefficient_stride;
+        coefficients[at] = select(vec2<f32>(0.0), xi, abs(xi.x + xi.y) >= problems[s.problem].threshold);
     }
-    for (var k = thread; k < params.rows; k += THREADS) {
-        var sum = vec2<f32>(0.0);
-        for (var p = 0u; p < params.features; p++) {
-            let xi = coefficient(base, p);
-            let a = matrix[k * params.features + p];
-            sum = dw_fma(sum, a, xi.x);
-            sum.y += a * xi.y;
+    fence();
+    if (thread == 0u) {
+        var next = 0u;
+        for (var k = 0u; k < s.features; k++) {
+            let feature = chosen(s, k);
+            let xi = coefficient(s, k);
+            if (abs(xi.x + xi.y) >= problems[s.problem].threshold) {
+                work[chosen_at(s) + next] = bitcast<f32>(feature);
+                next += 1u;
+            }
         }
-        predictions[k * params.problems + problem] = sum.x + sum.y;
+        work[count_at(s.problem)] = bitcast<f32>(next);
+        work[count_at(s.problem) + 1u] = select(0.0, 1.0, next == s.features);
+    }
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let all = problems[group.x].features;
+    var s = System(group.x, all);
+    root = problems[group.x].root;
+    if (params.phase == 0u) {
+        for (var p = thread; p < all; p += THREADS) {
+            work[chosen_at(s) + p] = bitcast<f32>(p);
+            coefficients[problems[group.x].coefficient_at + p * problems[group.x].coefficient_stride] = vec2<f32>(0.0);
+        }
+        if (thread == 0u) {
+            work[count_at(group.x)] = bitcast<f32>(all);
+            work[count_at(group.x) + 1u] = 0.0;
+        }
+        fence();
+    }
+    if (thread == 0u) {
+        count = bitcast<u32>(work[count_at(group.x)]);
+        settled = u32(work[count_at(group.x) + 1u]);
+    }
+    s.features = workgroupUniformLoad(&count);
+    if (params.phase < 2u) {
+        if (workgroupUniformLoad(&settled) == 0u) {
+            solve(s, thread);
+            threshold(s, thread);
+        }
+        return;
+    }
+    if (problems[group.x].refit != 0u) {
+        root = 0.0;
+        solve(s, thread);
+        for (var k = thread; k < s.features; k += THREADS) {
+            coefficients[problems[group.x].coefficient_at + chosen(s, k) * problems[group.x].coefficient_stride] = coefficient(s, k);
+        }
+        fence();
+    }
+    for (var p = thread; p < all; p += THREADS) {
+        support[problems[group.x].coefficient_at + p * problems[group.x].coefficient_stride] = 0u;
+    }
+    fence();
+    for (var k = thread; k < s.features; k += THREADS) {
+        support[problems[group.x].coefficient_at + chosen(s, k) * problems[group.x].coefficient_stride] = 1u;
+    }
+    for (var k = thread; k < problems[group.x].rows; k += THREADS) {
+        var sum = vec2<f32>(0.0);
+        for (var j = 0u; j < s.features; j += 16u) {
+            for (var u = 0u; u < 16u; u++) {
+                if (j + u < s.features) {
+                    let xi = coefficients[problems[group.x].coefficient_at + chosen(s, j + u) * problems[group.x].coefficient_stride];
+                    sum = subtract_product(sum, theta(s, k, j + u), -xi);
+                }
+            }
+        }
+        predictions[problems[group.x].prediction_at + k * problems[group.x].prediction_stride] = sum.x + sum.y;
+    }
+    fence();
+    // Undo the scaling: a quotient with its remainder.
+    for (var p = thread; p < all; p += THREADS) {
+        let at = problems[group.x].coefficient_at + p * problems[group.x].coefficient_stride;
+        let xi = dw_normalize(coefficients[at]);
+        let scale = data[problems[group.x].scales_at + p].x;
+        let quotient = xi.x / scale;
+        let rest = dw_add(xi, -two_prod(quotient, scale));
+        coefficients[at] = vec2<f32>(quotient, (rest.x + rest.y) / scale);
     }
 }

@@ -1,4 +1,5 @@
-// Directions U = B (X - reference) and the samples' mean, eight directions per workgroup. Twin: engine/cpu/kernels.rs, rows_combine().
+// Directions U = B (X - reference) + offset reference and the samples' mean, eight directions per workgroup: differences to a sample first, so
+// that large entries of B do not cancel against the size of x. Twin: engine/cpu/kernels.rs, rows_combine().
 // Traffic: the history is read once per eight directions; 4 bytes written per direction and unknown.
 struct Params {
     len: u32,
@@ -6,27 +7,22 @@ struct Params {
     rows: u32,
     // Directions.
     rank: u32,
-    // Row of X that is subtracted from the others, or 0xffffffff.
+    // Row of X that is subtracted from the others.
     reference: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> iterates: array<f32>;
-// B, rank x rows.
+// B and the offsets, rank x (rows + 1).
 @group(0) @binding(2) var<storage, read> combination: array<f32>;
 @group(0) @binding(3) var<storage, read_write> basis: array<f32>;
 @group(0) @binding(4) var<storage, read_write> mean: array<f32>;
-
-const NONE: u32 = 0xffffffffu;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let first = 8u * group.y;
     let end = min((group.x + 1u) * params.slab, params.len);
     for (var i = group.x * params.slab + thread; i < end; i += 256u) {
-        var about = 0.0;
-        if (params.reference != NONE) {
-            about = iterates[params.reference * params.len + i];
-        }
+        let about = iterates[params.reference * params.len + i];
         var sum: array<f32, 8>;
         for (var t = 0u; t < 8u; t++) {
             sum[t] = 0.0;
@@ -37,13 +33,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             shift += x;
             for (var t = 0u; t < 8u; t++) {
                 if (first + t < params.rank) {
-                    sum[t] += combination[(first + t) * params.rows + j] * x;
+                    sum[t] += combination[(first + t) * (params.rows + 1u) + j] * x;
                 }
             }
         }
         for (var t = 0u; t < 8u; t++) {
             if (first + t < params.rank) {
-                basis[(first + t) * params.len + i] = sum[t];
+                basis[(first + t) * params.len + i] = sum[t] + combination[(first + t) * (params.rows + 1u) + params.rows] * about;
             }
         }
         if (group.y == 0u) {

@@ -12,6 +12,8 @@ struct Params {
     radius: f32,
     // Trust radius in history radii; negative: none.
     trust: f32,
+    // 1: this prediction begins a surrogate step; 0: it is a later stage of one.
+    counts: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> phase: PhaseState;
@@ -22,11 +24,11 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> monomials: array<f32>;
 @group(0) @binding(6) var<storage, read_write> weights: array<f32>;
 
-const THREADS: u32 = 64u;
+const THREADS: u32 = 256u;
 var<workgroup> ended: u32;
-var<workgroup> bad: array<u32, 64>;
+var<workgroup> bad: array<u32, 256>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) thread: u32) {
     if (thread == 0u) {
         ended = phase.ended;
@@ -49,10 +51,14 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     var not_finite = 0u;
     for (var j = thread; j < params.outputs; j += THREADS) {
         var sum = vec2<f32>(0.0);
-        for (var p = 0u; p < params.features; p++) {
-            let xi = coefficients[p * params.outputs + j];
-            sum = dw_fma(sum, xi.x, monomials[p]);
-            sum.y += xi.y * monomials[p];
+        for (var p = 0u; p < params.features; p += 16u) {
+            for (var u = 0u; u < 16u; u++) {
+                if (p + u < params.features) {
+                    let xi = coefficients[(p + u) * params.outputs + j];
+                    sum = dw_fma(sum, xi.x, monomials[p + u]);
+                    sum.y += xi.y * monomials[p + u];
+                }
+            }
         }
         weights[j] = sum.x + sum.y;
         if (!is_finite(weights[j])) {
@@ -73,7 +79,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         } else if (params.trust >= 0.0 && phase.distance > params.trust * params.radius) {
             phase.ended = 1u;
         } else {
-            phase.steps += 1u;
+            phase.steps += params.counts;
         }
     }
 }

@@ -23,12 +23,10 @@
 //!     }
 //!     Ok(value)
 //! });
-//! let lgf = Lgf::new(LgfConfig {
-//!     flow: Flow::Adam(Adam::new(0.05)),
-//!     schedule: Schedule::Adaptive(Adaptive::default()),
-//!     surrogate: SurrogateConfig::snapshots(),
-//!     stopping: Stopping { max_evaluations: 60, tolerance: 1e-6 },
-//! })?;
+//! let flow = Flow::Adam(Adam::new(0.05));
+//! let schedule = Schedule::Adaptive(Adaptive::default());
+//! let stopping = Stopping { max_evaluations: 60, tolerance: 1e-6 };
+//! let lgf = Lgf::new(LgfConfig { stopping, ..LgfConfig::new(flow, schedule, SurrogateConfig::snapshots()) })?;
 //! let (mut engine, _why) = EngineChoice::Auto.open()?;
 //! let report = lgf.minimize(&mut objective, &[0.0; 50], &mut *engine, &mut ())?;
 //! println!("f = {:.1e} after {} true evaluations: {}", report.objective, report.true_evaluations, report.stop);

@@ -12,11 +12,20 @@ pub trait Objective {
 
     /// Returns f(x) and writes ∇f(x) to `gradient`; both slices have length [`dimension`](Self::dimension).
     ///
-    /// A non-finite value or gradient ends the run; the last trusted iterate is returned.
+    /// A non-finite value or gradient ends the run; the best trusted iterate is returned.
     ///
     /// # Errors
-    /// Whatever keeps the value from being computed; the run ends and the last trusted iterate is returned.
+    /// Whatever keeps the value from being computed; the run ends and the best trusted iterate is returned.
     fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError>;
+
+    /// Writes H⁻¹∇f at the point that was evaluated last, for the Newton flow. Default: there is none.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being computed, or that the objective has no second derivatives to offer.
+    fn newton_direction(&mut self, x: &[f64], direction: &mut [f64]) -> Result<(), ObjectiveError> {
+        let _ = (x, direction);
+        Err("the Newton flow needs an objective that supplies H⁻¹g (Objective::newton_direction)".into())
+    }
 
     /// Where x may be. Default: everywhere.
     fn domain(&self) -> Domain {
@@ -30,6 +39,9 @@ impl<T: Objective + ?Sized> Objective for &mut T {
     }
     fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError> {
         (**self).evaluate(x, gradient)
+    }
+    fn newton_direction(&mut self, x: &[f64], direction: &mut [f64]) -> Result<(), ObjectiveError> {
+        (**self).newton_direction(x, direction)
     }
     fn domain(&self) -> Domain {
         (**self).domain()
@@ -75,6 +87,13 @@ impl<F: FnMut(&[f64], &mut [f64]) -> Result<f64, ObjectiveError>> Objective for 
 pub enum Domain {
     /// R^d.
     Unbounded,
+    /// \[lower, upper\]^d.
+    Box {
+        /// Lower bound of every unknown.
+        lower: f64,
+        /// Upper bound of every unknown.
+        upper: f64,
+    },
     /// { x ∈ \[lower, upper\]^d : Σ wᵢ xᵢ ≤ volume }, with all wᵢ > 0: the box and the one linear constraint of topology optimization.
     BoxVolume {
         /// Lower bound of every unknown.
@@ -89,14 +108,31 @@ pub enum Domain {
 }
 
 impl Domain {
+    /// Checks that `start` is inside (the volume to 10⁻⁶ relative): a start outside would be the best design of its run.
+    pub(crate) fn check_start(&self, start: &[f64]) -> Result<()> {
+        let (Self::Box { lower, upper } | Self::BoxVolume { lower, upper, .. }) = self else { return Ok(()) };
+        if let Some(x) = start.iter().find(|x| !(*lower..=*upper).contains(x)) {
+            return Err(Error::invalid("an entry of the starting point", x, format!("between the bounds, {lower} and {upper}")));
+        }
+        if let Self::BoxVolume { weights, volume, .. } = self {
+            let total: f64 = weights.iter().zip(start).map(|(w, x)| w * x).sum();
+            if total > volume + 1e-6 * volume.abs() {
+                return Err(Error::invalid("the volume of the starting point", total, format!("at most the volume bound, {volume}")));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks that the domain is not empty and fits `dimension`.
     pub(crate) fn validate(&self, dimension: usize) -> Result<()> {
+        if let Self::Box { lower, upper } | Self::BoxVolume { lower, upper, .. } = self
+            && !(lower.is_finite() && upper.is_finite() && lower < upper)
+        {
+            return Err(Error::invalid("the design's bounds", format!("[{lower}, {upper}]"), "finite, the lower below the upper"));
+        }
         let Self::BoxVolume { lower, upper, weights, volume } = self else { return Ok(()) };
         if weights.len() != dimension {
             return Err(Error::Length { name: "the volume weights", found: weights.len(), expected: dimension });
-        }
-        if !(lower.is_finite() && upper.is_finite() && lower < upper) {
-            return Err(Error::invalid("the design's bounds", format!("[{lower}, {upper}]"), "finite, the lower below the upper"));
         }
         if let Some(w) = weights.iter().find(|w| !(w.is_finite() && **w > 0.0)) {
             return Err(Error::invalid("a volume weight", w, "finite and positive"));

@@ -10,7 +10,7 @@ use crate::objective::Objective;
 use crate::observe::{Event, Observer};
 use crate::report::{HistoryEntry, PhaseEntry, Report, StopReason};
 use crate::schedule::{Control, Outcome, Schedule};
-use crate::surrogate::SurrogateConfig;
+use crate::surrogate::{Integrator, SurrogateConfig};
 
 /// When to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,8 +53,17 @@ pub struct LgfConfig {
     pub schedule: Schedule,
     /// What is learned; not used by [`Schedule::None`].
     pub surrogate: SurrogateConfig,
+    /// How the learned flow is integrated.
+    pub integrator: Integrator,
     /// When to stop.
     pub stopping: Stopping,
+}
+
+impl LgfConfig {
+    /// `flow` under `schedule` with `surrogate`, replaying the flow's own step, and the default stopping rule.
+    pub fn new(flow: Flow, schedule: Schedule, surrogate: SurrogateConfig) -> Self {
+        Self { flow, schedule, surrogate, integrator: Integrator::FlowStep, stopping: Stopping::default() }
+    }
 }
 
 /// Learned gradient flow: minimises an [`Objective`] with few true evaluations.
@@ -77,12 +86,29 @@ impl Lgf {
         config.schedule.validate(&config.surrogate)?;
         if config.schedule != Schedule::None {
             config.surrogate.validate(&config.flow, config.schedule.capacity())?;
+            config.integrator.validate()?;
+            if config.integrator != Integrator::FlowStep && config.flow.equation_vectors() == 0 {
+                return Err(Error::Incompatible(format!(
+                    "the {} flow is a discrete map, not a differential equation: it goes with the flow's own step",
+                    config.flow.name()
+                )));
+            }
         }
         if config.stopping.max_evaluations == 0 {
             return Err(Error::invalid("the number of true evaluations", 0, "at least 1"));
         }
-        if !(config.stopping.tolerance >= 0.0) {
-            return Err(Error::invalid("the tolerance", config.stopping.tolerance, "at least 0"));
+        config.flow.validate_parameters()?;
+        let tolerance = config.stopping.tolerance;
+        // Changes that every step stays below would count as convergence at once.
+        let least_step = match config.flow {
+            Flow::OptimalityCriteria(flow) => flow.move_limit,
+            Flow::Adam(flow) => flow.rate,
+            _ => f64::INFINITY,
+        };
+        if !(tolerance >= 0.0 && tolerance < least_step) {
+            let what =
+                if least_step.is_finite() { format!("at least 0 and below the flow's largest step, {least_step}") } else { "finite and at least 0".into() };
+            return Err(Error::invalid("the tolerance", tolerance, what));
         }
         Ok(Self { config })
     }
@@ -112,6 +138,7 @@ impl Lgf {
             return Err(Error::invalid("an entry of the starting point", value, "finite").into());
         }
         domain.validate(dimension)?;
+        domain.check_start(start)?;
         self.config.flow.validate(&domain)?;
         engine.start(Setup { flow: self.config.flow, domain: &domain, start, capacity: self.config.schedule.capacity() })?;
 
@@ -124,9 +151,10 @@ impl Lgf {
             x: vec![0.0; dimension],
             previous: vec![0.0; dimension],
             gradient: vec![0.0; dimension],
-            trusted: Trusted { x: Vec::new(), value: f64::INFINITY, gradient: Vec::new(), iteration: 0 },
+            trusted: Trusted { x: Vec::new(), value: f64::INFINITY, iteration: 0 },
             best: Vec::new(),
             best_value: f64::INFINITY,
+            best_evaluation: 0,
             iteration: 0,
             evaluations: 0,
             history: Vec::new(),
@@ -145,6 +173,7 @@ impl Lgf {
         let report = Report {
             x: run.best,
             objective: run.best_value,
+            best_evaluation: run.best_evaluation,
             true_evaluations: run.evaluations,
             rejected: run.rejected,
             surrogate_steps: run.surrogate_steps,
@@ -168,7 +197,6 @@ impl Lgf {
 struct Trusted {
     x: Vec<f64>,
     value: f64,
-    gradient: Vec<f64>,
     iteration: usize,
 }
 
@@ -185,6 +213,7 @@ struct Run<'a> {
     trusted: Trusted,
     best: Vec<f64>,
     best_value: f64,
+    best_evaluation: usize,
     iteration: usize,
     evaluations: usize,
     history: Vec<HistoryEntry>,
@@ -227,8 +256,11 @@ impl Run<'_> {
             }
             self.engine.step()?;
             self.iteration += 1;
+            if self.control.records_after_step() {
+                self.engine.record()?;
+            }
             match self.control.phase(self.engine.samples()) {
-                Some(limits) => self.surrogate_phase(limits)?,
+                Some(limits) => self.surrogate_phase(PhaseLimits { integrator: self.config.integrator, ..limits })?,
                 None => self.true_step()?,
             }
         }
@@ -238,13 +270,20 @@ impl Run<'_> {
     fn true_step(&mut self) -> Result<(), Ended> {
         self.previous.copy_from_slice(&self.x);
         self.engine.read(&mut self.x)?;
+        self.true_step_taken()
+    }
+
+    /// The same, once x has been read.
+    fn true_step_taken(&mut self) -> Result<(), Ended> {
         let change = self.x.iter().zip(&self.previous).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         if self.x.iter().any(|x| !x.is_finite()) {
             return Err(Ended::Stop(StopReason::Diverged { iteration: self.iteration }));
         }
         let tolerance = self.config.stopping.tolerance;
         if change <= tolerance {
-            return Err(Ended::Stop(StopReason::Converged { change, tolerance }));
+            let improved = self.evaluations == 1 || self.best_evaluation > 1;
+            let reason = if improved { StopReason::Converged { change, tolerance } } else { StopReason::Stalled { evaluations: self.evaluations } };
+            return Err(Ended::Stop(reason));
         }
         let value = self.evaluate()?;
         self.record_true_step(value, change)
@@ -255,16 +294,23 @@ impl Run<'_> {
         let fit = self.engine.fit(&self.control.surrogate(&self.config.surrogate))?;
         self.tell(Event::Fitted { fit })?;
         self.engine.integrate(limits)?;
+        self.previous.copy_from_slice(&self.x);
         let landing = self.engine.read(&mut self.x)?;
         self.iteration += landing.steps;
         self.surrogate_steps += landing.steps;
+        if landing.steps == 0 && landing.end != PhaseEnd::NonFinite {
+            // The true step itself has left the trust radius: it is a true step like any other.
+            return self.true_step_taken();
+        }
         let finite = landing.end != PhaseEnd::NonFinite && self.x.iter().all(|x| x.is_finite());
 
         // A landing that is not finite costs no evaluation: it is simply undone.
         let value = if finite { Some(self.evaluate()?) } else { None };
         let accepted = value.is_some_and(|value| self.control.accepts(self.trusted.value, value));
         let true_change = value.map(|value| value - self.trusted.value);
-        let agreement = true_change.filter(|_| landing.predicted_change < 0.0).map(|change| change / landing.predicted_change);
+        // A Newton direction is no gradient: Σ (H⁻¹g)·Δx predicts nothing about f.
+        let predicts = landing.predicted_change < 0.0 && !self.config.flow.needs_newton_direction();
+        let agreement = true_change.filter(|_| predicts).map(|change| change / landing.predicted_change);
         let phase = self.phase_entry(fit, limits, landing, true_change, accepted);
         self.phases.push(phase);
         let entry = value.map(|value| self.enter(value, accepted));
@@ -274,19 +320,22 @@ impl Run<'_> {
         self.control.landed(Outcome { accepted, agreement, whole_horizon: landing.end == PhaseEnd::Horizon && landing.steps == limits.steps });
         match value {
             Some(value) if accepted => {
-                self.engine.push(&self.gradient)?;
+                self.sample()?;
                 self.settle(value)?;
             }
             _ => {
                 self.rejected += 1;
                 if value.is_some() && !self.control.flushes() {
                     // What the truth said there is still a sample to learn from.
-                    self.engine.push(&self.gradient)?;
+                    self.sample()?;
                 }
                 self.engine.restore()?;
                 self.iteration = self.trusted.iteration;
                 if self.control.flushes() {
-                    self.engine.push(&self.trusted.gradient)?;
+                    // The restored state has the trusted gradient.
+                    if !self.control.records_after_step() {
+                        self.engine.record()?;
+                    }
                     self.control.sampled();
                 }
             }
@@ -319,7 +368,13 @@ impl Run<'_> {
     /// One true evaluation at x.
     fn evaluate(&mut self) -> Result<f64, Ended> {
         let began = Instant::now();
-        let outcome = self.objective.evaluate(&self.x, &mut self.gradient);
+        let mut outcome = self.objective.evaluate(&self.x, &mut self.gradient);
+        if self.config.flow.needs_newton_direction()
+            && let Ok(value) = outcome
+            && value.is_finite()
+        {
+            outcome = self.objective.newton_direction(&self.x, &mut self.gradient).map(|()| value);
+        }
         self.objective_time += began.elapsed();
         self.evaluations += 1;
         let evaluation = self.evaluations;
@@ -344,6 +399,15 @@ impl Run<'_> {
         Err(Ended::Stop(reason))
     }
 
+    /// Hands the gradient (or Newton direction) at x to the engine, as a sample unless the schedule samples after the step.
+    fn sample(&mut self) -> Result<(), Ended> {
+        self.engine.set_gradient(&self.gradient)?;
+        if !self.control.records_after_step() {
+            self.engine.record()?;
+        }
+        Ok(())
+    }
+
     fn enter(&mut self, objective: f64, accepted: bool) -> HistoryEntry {
         let entry = HistoryEntry { evaluation: self.evaluations, iteration: self.iteration, objective, accepted };
         self.history.push(entry);
@@ -352,7 +416,7 @@ impl Run<'_> {
 
     fn record_true_step(&mut self, value: f64, change: f64) -> Result<(), Ended> {
         let entry = self.enter(value, true);
-        self.engine.push(&self.gradient)?;
+        self.sample()?;
         self.settle(value)?;
         let x = std::mem::take(&mut self.x);
         let told = self.tell(Event::TrueStep { entry, x: &x, change });
@@ -366,10 +430,10 @@ impl Run<'_> {
         self.control.sampled();
         self.trusted.value = value;
         self.trusted.x.clone_from(&self.x);
-        self.trusted.gradient.clone_from(&self.gradient);
         self.trusted.iteration = self.iteration;
         if value <= self.best_value {
             self.best_value = value;
+            self.best_evaluation = self.evaluations;
             self.best.clone_from(&self.x);
         }
         Ok(())

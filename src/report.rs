@@ -17,6 +17,12 @@ pub enum StopReason {
         /// The tolerance it met.
         tolerance: f64,
     },
+    /// The base flow came to rest, but no iterate was better than the starting point.
+    #[error("the flow came to rest after {evaluations} true evaluations without improving on the starting point (is the rate too large?)")]
+    Stalled {
+        /// True evaluations spent.
+        evaluations: usize,
+    },
     /// The budget is spent.
     #[error("the budget of {limit} true evaluations is spent")]
     MaxEvaluations {
@@ -24,7 +30,7 @@ pub enum StopReason {
         limit: usize,
     },
     /// The objective returned a value or gradient that is not finite.
-    #[error("true evaluation {evaluation} returned a non-finite {what}; the last trusted iterate is returned")]
+    #[error("true evaluation {evaluation} returned a non-finite {what}; the best trusted iterate is returned")]
     NonFinite {
         /// `value` or `gradient`.
         what: &'static str,
@@ -32,7 +38,7 @@ pub enum StopReason {
         evaluation: usize,
     },
     /// The objective failed.
-    #[error("true evaluation {evaluation} failed ({message}); the last trusted iterate is returned")]
+    #[error("true evaluation {evaluation} failed ({message}); the best trusted iterate is returned")]
     ObjectiveFailed {
         /// The objective's words.
         message: String,
@@ -40,7 +46,7 @@ pub enum StopReason {
         evaluation: usize,
     },
     /// A step of the base flow itself left the finite numbers: its rate is too large.
-    #[error("step {iteration} of the base flow is not finite (is the rate too large?); the last trusted iterate is returned")]
+    #[error("step {iteration} of the base flow is not finite (is the rate too large?); the best trusted iterate is returned")]
     Diverged {
         /// Which step of the flow.
         iteration: usize,
@@ -59,7 +65,7 @@ pub enum StopReason {
 impl StopReason {
     /// Whether something went wrong (a fault of the objective or divergence), as against a budget, convergence or a wish.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::NonFinite { .. } | Self::ObjectiveFailed { .. } | Self::Diverged { .. } | Self::EngineFailed { .. })
+        matches!(self, Self::Stalled { .. } | Self::NonFinite { .. } | Self::ObjectiveFailed { .. } | Self::Diverged { .. } | Self::EngineFailed { .. })
     }
 }
 
@@ -109,6 +115,8 @@ pub struct Report {
     pub x: Vec<f64>,
     /// The true value there, as the objective returned it (f64).
     pub objective: f64,
+    /// Which true evaluation that was, counted from 1.
+    pub best_evaluation: usize,
     /// True evaluations, all of them: training iterates, landing checks and rejected landings.
     pub true_evaluations: usize,
     /// Surrogate phases that were undone.

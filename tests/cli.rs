@@ -77,7 +77,7 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
         assert_eq!(record["objective"].as_f64().unwrap(), best);
         assert!((record["volume"].as_f64().unwrap() - 0.5).abs() < 1e-6);
 
-        assert_eq!(files(&out), ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json"]);
+        assert_eq!(files(&out), ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json", "variables.npy"]);
         let full: Value = serde_json::from_slice(&std::fs::read(out.join("record.json")).unwrap()).unwrap();
         assert_eq!(full["objective"], record["objective"]);
         assert_eq!(
@@ -160,7 +160,7 @@ fn the_main_job_writes_its_table_and_pictures() {
     }
     assert_eq!(files(dir.path()), ["convergence.svg", "design.png", "lgf", "plain"]);
     for run in ["plain", "lgf"] {
-        assert_eq!(files(&dir.path().join(run)), ["design.npy", "design.png", "history.csv", "record.json"]);
+        assert_eq!(files(&dir.path().join(run)), ["design.npy", "design.png", "history.csv", "record.json", "variables.npy"]);
     }
 }
 
@@ -177,7 +177,7 @@ fn info_shows_adapters_self_test_and_the_choice() {
 /// One sentence on the standard error, the culprit in it, exit code 2, nothing written.
 #[test]
 fn bad_usage_is_one_sentence() {
-    let cases: [(&[&str], &[&str]); 18] = [
+    let cases: [(&[&str], &[&str]); 26] = [
         (&["--flow", "sgd"], &["sgd", "--flow", "oc, adam, gradient-descent"]),
         (&["--schedule", "often"], &["often", "--schedule", "none, fixed, adaptive"]),
         (&["--engine", "cuda"], &["cuda", "--engine", "auto, gpu, cpu"]),
@@ -196,6 +196,14 @@ fn bad_usage_is_one_sentence() {
         (&["--flow", "adam", "--rate", "0"], &["rate is 0", "positive"]),
         (&["--max-evaluations", "0"], &["true evaluations is 0", "at least 1"]),
         (&["--bogus"], &["--bogus"]),
+        (&["--size", "4096x4096"], &["16777216", "at most 4194304"]),
+        (&["--interval", "1000000"], &["1000", "at most 10000"]),
+        (&["--schedule", "fixed", "--interval", "18446744073709551615"], &["interval M", "at most 10000"]),
+        (&["--order", "4", "--history", "256"], &["number of polynomial features", "at most 4096"]),
+        (&["--tolerance", "inf"], &["tolerance is inf", "below the flow's largest step, 0.2"]),
+        (&["--flow", "adam", "--rate", "0.01", "--tolerance", "0.01"], &["tolerance is 0.01", "below the flow's largest step, 0.01"]),
+        (&["--flow", "adam", "--volume", "1"], &["volume fraction", "OC flow"]),
+        (&["--rate", "1"], &["--rate", "OC flow has none"]),
     ];
     for (arguments, expected) in cases {
         let dir = tempfile::tempdir().unwrap();
@@ -211,7 +219,7 @@ fn bad_usage_is_one_sentence() {
         for word in expected {
             assert!(lines[0].contains(word), "{arguments:?}: no `{word}` in: {}", lines[0]);
         }
-        assert_eq!(files(&out), [""; 0], "{arguments:?}");
+        assert!(!out.exists(), "{arguments:?}");
     }
 }
 
@@ -241,6 +249,53 @@ fn an_adapter_that_does_not_exist_is_named() {
     assert!(lines.len() == 1 && lines[0].contains("no such card") && lines[0].contains("install"), "{lines:?}");
 }
 
+#[test]
+fn a_rate_that_never_improves_is_no_success() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = output(&[
+        "topology",
+        "--size",
+        "30x10",
+        "--flow",
+        "gradient-descent",
+        "--schedule",
+        "none",
+        "--rate",
+        "30",
+        "--out",
+        dir.path().to_str().unwrap(),
+        "--json",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let record = json(&output);
+    assert!(record["stop"].as_str().unwrap().contains("without improving on the starting point"), "{}", record["stop"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_and_the_result_is_not_lost() {
+    use std::fs::OpenOptions;
+    // The result goes to a standard output that is full: an error, not silence.
+    let dir = tempfile::tempdir().unwrap();
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let args = ["topology", "--size", "12x4", "--out", dir.path().to_str().unwrap(), "--json"];
+    let output = lgf(&args).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaints(&output)[0].contains("standard output"), "{:?}", complaints(&output));
+    assert!(files(dir.path()).contains(&"design.npy".to_string()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_whose_name_is_no_text_is_fine() {
+    use std::os::unix::ffi::OsStringExt;
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join(std::ffi::OsString::from_vec(b"bad\xffname".to_vec()));
+    let status = lgf(&["topology", "--size", "12x4", "--quiet", "--out"]).arg(&out).status().unwrap();
+    assert!(status.success());
+    assert!(files(&out).contains(&"record.json".to_string()));
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
@@ -268,5 +323,5 @@ fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
     let record = json(&output);
     assert!(record["stop"].as_str().unwrap().starts_with("interrupted"));
     assert!(record["history"].as_array().unwrap().len() >= 3);
-    assert_eq!(files(dir.path()), ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json"]);
+    assert_eq!(files(dir.path()), ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json", "variables.npy"]);
 }

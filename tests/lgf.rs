@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use lgf::engine::gpu::AdapterChoice;
 use lgf::engine::{CpuEngine, Engine, EngineInfo, Fit, GpuEngine, Landing, PhaseLimits, Setup, Traffic};
 use lgf::error::ObjectiveError;
-use lgf::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
-use lgf::objective::{FnObjective, Objective};
+use lgf::flow::{Adam, Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
+use lgf::objective::{Domain, FnObjective, Objective};
 use lgf::observe::Event;
 use lgf::problems::{Quadratic, Rosenbrock};
 use lgf::report::{Report, StopReason};
 use lgf::schedule::{Adaptive, Fixed, Schedule};
-use lgf::surrogate::targets::Differences;
-use lgf::surrogate::{Lift, Rank, Ridge, SurrogateConfig, Targets};
+use lgf::surrogate::regression::Solution;
+use lgf::surrogate::{Differences, Lift, Rank, Regression, RegressionProblem, Ridge, SpaceConfig, SurrogateConfig, Targets};
 use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
 use lgf::{Error, Lgf, LgfConfig, RunError, Stopping};
 
@@ -25,7 +25,7 @@ fn descent(rate: f64) -> Flow {
 }
 
 fn config(flow: Flow, schedule: Schedule, surrogate: SurrogateConfig, max_evaluations: usize) -> LgfConfig {
-    LgfConfig { flow, schedule, surrogate, stopping: Stopping { max_evaluations, tolerance: 0.0 } }
+    LgfConfig { stopping: Stopping { max_evaluations, tolerance: 0.0 }, ..LgfConfig::new(flow, schedule, surrogate) }
 }
 
 fn run(config: LgfConfig, objective: &mut dyn Objective, start: &[f64]) -> Report {
@@ -36,7 +36,7 @@ fn topology(size: (u32, u32), schedule: Schedule, engine: &mut dyn Engine) -> Re
     let mut problem = Compliance::new(ComplianceConfig::mbb(size.0, size.1, FilterKind::Density)).unwrap();
     let start = problem.uniform_start();
     let flow = Flow::OptimalityCriteria(OptimalityCriteria::default());
-    let lgf = Lgf::new(LgfConfig { flow, schedule, surrogate: SurrogateConfig::topology(), stopping: Stopping::default() }).unwrap();
+    let lgf = Lgf::new(LgfConfig::new(flow, schedule, SurrogateConfig::topology())).unwrap();
     let report = lgf.minimize(&mut problem, &start, engine, &mut ()).unwrap();
     // The reported value is the true one at the returned design, and that design keeps the volume (to f32 on a GPU).
     assert_eq!(problem.compliance(&report.x).unwrap(), report.objective);
@@ -95,13 +95,13 @@ fn two_runs_are_bit_identical_on_each_engine() {
 #[test]
 fn an_affine_flow_is_learned_exactly() {
     let forward = Targets::StrongForm { differences: Differences::Forward };
-    let ridge = Ridge::Absolute(0.0);
-    let trajectory = SurrogateConfig { ridge, ..SurrogateConfig::paper(Rank::Full) };
+    let regression = Regression::ridge(Ridge::Absolute(0.0));
+    let trajectory = SurrogateConfig { regression, ..SurrogateConfig::paper(SpaceConfig::Reduced { rank: Rank::Full, centered: false }) };
     let cases = [
         (descent(0.1), SurrogateConfig { targets: forward, ..trajectory }),
         (descent(0.1), trajectory),
-        (descent(0.1), SurrogateConfig { ridge, ..SurrogateConfig::snapshots() }),
-        (Flow::Adam(Adam::new(0.5)), SurrogateConfig { ridge, ..SurrogateConfig::snapshots() }),
+        (descent(0.1), SurrogateConfig { regression, ..SurrogateConfig::snapshots() }),
+        (Flow::Adam(Adam::new(0.5)), SurrogateConfig { regression, ..SurrogateConfig::snapshots() }),
     ];
     for (flow, surrogate) in cases {
         let mut objective = Quadratic::geometric(3, 10.0);
@@ -264,8 +264,14 @@ impl Engine for Fragile {
     fn start(&mut self, setup: Setup<'_>) -> lgf::Result<()> {
         self.inner.start(setup)
     }
-    fn push(&mut self, gradient: &[f64]) -> lgf::Result<()> {
-        self.inner.push(gradient)
+    fn set_gradient(&mut self, gradient: &[f64]) -> lgf::Result<()> {
+        self.inner.set_gradient(gradient)
+    }
+    fn record(&mut self) -> lgf::Result<()> {
+        self.inner.record()
+    }
+    fn regress(&mut self, batch: &[RegressionProblem<'_>]) -> lgf::Result<Vec<Solution>> {
+        self.inner.regress(batch)
     }
     fn step(&mut self) -> lgf::Result<()> {
         self.steps_left = self.steps_left.checked_sub(1).ok_or(Error::DeviceLost("pulled out".into()))?;
@@ -321,24 +327,33 @@ fn settings_that_make_no_sense_are_named() {
     let cases = [
         (descent(0.1), fixed(8, 5), good, "the interval M is 5; it must be at least the history size K, 8"),
         (descent(0.1), fixed(1, 5), good, "the history size K is 1"),
-        (descent(0.1), fixed(8, 16), SurrogateConfig { rank: Rank::Count(9), ..good }, "the rank is 9; it must be between 1 and the history size, 8"),
+        (
+            descent(0.1),
+            fixed(8, 16),
+            SurrogateConfig { space: SpaceConfig::Reduced { rank: Rank::Count(9), centered: true }, ..good },
+            "the rank is 9; it must be between 1 and the history size, 8",
+        ),
         (descent(0.1), fixed(8, 16), SurrogateConfig { order: 0, ..good }, "the order is 0"),
-        (descent(0.1), fixed(8, 16), SurrogateConfig { ridge: Ridge::Relative(-1.0), ..good }, "the ridge is -1"),
+        (descent(0.1), fixed(8, 16), SurrogateConfig { regression: Regression::ridge(Ridge::Relative(-1.0)), ..good }, "the ridge is -1"),
         (descent(0.1), fixed(4, 16), strong, "the history size is 4; it must be at least 5"),
-        (adam, fixed(8, 16), strong, "strong-form targets learn x'"),
-        (descent(0.1), ADAPTIVE(), strong, "strong-form targets need consecutive iterates"),
+        (adam, fixed(8, 16), strong, "strong- and weak-form targets learn x'"),
+        (descent(0.1), ADAPTIVE(), strong, "strong- and weak-form targets need consecutive iterates"),
         (descent(0.1), fixed(8, 16), SurrogateConfig { lift: Lift::Trajectory, ..SurrogateConfig::topology() }, "transformed targets"),
+        (descent(0.1), fixed(8, 16), SurrogateConfig::topology(), "logarithmic targets need gradients that are never positive"),
+        (descent(0.1), fixed(8, 20_000), good, "the interval M is 20000; it must be at most 10000"),
+        (descent(0.1), fixed(200, 400), SurrogateConfig { order: 2, ..good }, "the number of polynomial features is"),
     ];
     for (flow, schedule, surrogate, expected) in cases {
         let message = Lgf::new(config(flow, schedule, surrogate, 10)).unwrap_err().to_string();
         assert!(message.starts_with(expected), "{message}");
     }
+    let rate = Lgf::new(config(descent(f64::NAN), Schedule::None, good, 10)).unwrap_err().to_string();
+    assert!(rate.starts_with("the rate is NaN"), "{rate}");
     let zero = Lgf::new(config(descent(0.1), Schedule::None, good, 0)).unwrap_err().to_string();
     assert!(zero.starts_with("the number of true evaluations is 0"), "{zero}");
 
     // Against the objective, when the run starts.
-    let starts: [(Flow, &[f64], &str); 4] = [
-        (descent(f64::NAN), &[0.0; 5], "the rate is NaN"),
+    let starts: [(Flow, &[f64], &str); 3] = [
         (descent(0.1), &[0.0; 4], "the starting point has length 4, expected 5"),
         (descent(0.1), &[f64::NAN; 5], "an entry of the starting point is NaN"),
         (Flow::OptimalityCriteria(OptimalityCriteria::default()), &[0.0; 5], "the OC flow needs"),
@@ -347,5 +362,136 @@ fn settings_that_make_no_sense_are_named() {
         let lgf = Lgf::new(config(flow, Schedule::None, good, 10)).unwrap();
         let message = lgf.minimize(&mut Quadratic::geometric(5, 10.0), start, &mut CpuEngine::new(), &mut ()).unwrap_err().to_string();
         assert!(message.starts_with(expected), "{message}");
+    }
+}
+
+/// OC from outside its box or its volume would return the start as the best design of its run.
+#[test]
+fn a_start_outside_the_domain_is_refused() {
+    let mut problem = Compliance::new(ComplianceConfig::mbb(12, 4, FilterKind::Density)).unwrap();
+    let lgf = Lgf::new(LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), Schedule::None, SurrogateConfig::topology())).unwrap();
+    for (value, expected) in
+        [(1.5, "an entry of the starting point is 1.5"), (-0.1, "an entry of the starting point is -0.1"), (1.0, "the volume of the starting point")]
+    {
+        let error = lgf.minimize(&mut problem, &[value; 48], &mut CpuEngine::new(), &mut ()).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+/// A rejected landing under the adaptive schedule goes back to the trusted iterate, the iteration count with it.
+#[test]
+fn the_adaptive_schedule_undoes_exactly() {
+    for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
+        let rate = 1.0 / 1024.0;
+        let adaptive = Adaptive { horizon: 200, max_horizon: 400, trust_radius: 1e3, ..Adaptive::default() };
+        let lgf = Lgf::new(config(descent(rate), Schedule::Adaptive(adaptive), SurrogateConfig::snapshots(), 60)).unwrap();
+        let mut probe = Rosenbrock { dimension: 4 };
+        let (mut trusted, mut after_undone, mut undone) = ((Vec::new(), 0), false, 0);
+        let mut observer = |event: Event<'_>| {
+            match event {
+                Event::TrueStep { x, entry, .. } => {
+                    if after_undone {
+                        let (from, iteration): &(Vec<f64>, usize) = &trusted;
+                        assert_eq!(entry.iteration, iteration + 1);
+                        let mut g = vec![0.0; 4];
+                        probe.evaluate(from, &mut g).unwrap();
+                        for ((x, from), g) in x.iter().zip(from).zip(&g) {
+                            let exact = from - rate * g;
+                            assert!((x - exact).abs() <= 2.0 * f64::from(f32::EPSILON) * exact.abs().max(rate * g.abs()), "{x} against {exact}");
+                        }
+                    }
+                    after_undone = false;
+                    trusted = (x.to_vec(), entry.iteration);
+                }
+                Event::Landed { phase, entry, x } if phase.accepted => trusted = (x.to_vec(), entry.unwrap().iteration),
+                Event::Landed { .. } => {
+                    undone += 1;
+                    after_undone = true;
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        };
+        lgf.minimize(&mut Rosenbrock { dimension: 4 }, &[-1.2, 1.0, -1.2, 1.0], engine, &mut observer).unwrap();
+        assert!(undone >= 1, "the test needs an undone phase");
+    }
+}
+
+/// The implicit library of order n is the explicit minimum-norm ridge solution in the full space.
+#[test]
+fn the_implicit_library_equals_the_explicit_one() {
+    for order in 1..=3 {
+        for bias in [false, true] {
+            for ridge in [0.0, 1e-3] {
+                let explicit = SurrogateConfig {
+                    order,
+                    bias,
+                    space: SpaceConfig::Full,
+                    regression: Regression::ridge(Ridge::Relative(ridge)),
+                    ..SurrogateConfig::snapshots()
+                };
+                let implicit = SurrogateConfig { space: SpaceConfig::Implicit, ..explicit };
+                let landings = [explicit, implicit].map(|surrogate| {
+                    let schedule = Schedule::Fixed(Fixed { landing_check: false, ..Fixed::new(4, 8) });
+                    run(config(descent(0.002), schedule, surrogate, 5), &mut Rosenbrock { dimension: 5 }, &[-0.5, 0.8, 0.3, -0.7, 0.6]).history[4]
+                });
+                assert_eq!(landings[0].iteration, 8);
+                let [a, b] = landings.map(|l| l.objective);
+                assert!((a - b).abs() <= 1e-8 * a.abs(), "order {order}, bias {bias}, ridge {ridge}: {a} against {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_implicit_library_of_order_2_runs_in_a_million_dimensions() {
+    let d = 1_000_000;
+    // The kernel's diagonal is of the order d²: a ridge that is to spare the differences of samples is that much smaller.
+    let regression = Regression::ridge(Ridge::Relative(1e-12));
+    let surrogate = SurrogateConfig { order: 2, space: SpaceConfig::Implicit, regression, ..SurrogateConfig::snapshots() };
+    let report = run(config(descent(0.02), Schedule::Fixed(Fixed::new(4, 8)), surrogate, 9), &mut Quadratic::geometric(d, 10.0), &vec![0.0; d]);
+    assert_eq!(report.rejected, 0);
+    assert!(report.surrogate_steps >= 4);
+}
+
+#[test]
+fn newton_needs_and_uses_the_objectives_direction() {
+    let newton = Flow::Newton(Newton { rate: 0.5 });
+    let report = run(config(newton, Schedule::None, SurrogateConfig::snapshots(), 3), &mut Quadratic::geometric(4, 1e6), &[0.0; 4]);
+    // Each half step halves the distance whatever the spectrum.
+    assert!((report.objective / report.history[0].objective - 1.0 / 16.0).abs() < 1e-12);
+    let lgf = Lgf::new(config(newton, Schedule::None, SurrogateConfig::snapshots(), 3)).unwrap();
+    let error = lgf.minimize(&mut Rosenbrock { dimension: 4 }, &[0.0; 4], &mut CpuEngine::new(), &mut ()).unwrap_err().to_string();
+    assert!(error.contains("newton_direction"), "{error}");
+}
+
+/// minimise ½|x − a|² on box and volume: the projected gradient's fixed point is the projection of a.
+#[test]
+fn projected_gradient_finds_the_projection() {
+    let target = [1.4, 0.9, 0.2, -0.3, 0.6];
+    struct Projection([f64; 5]);
+    impl Objective for Projection {
+        fn dimension(&self) -> usize {
+            5
+        }
+        fn evaluate(&mut self, x: &[f64], g: &mut [f64]) -> Result<f64, ObjectiveError> {
+            g.iter_mut().zip(x).zip(&self.0).for_each(|((g, x), a)| *g = x - a);
+            Ok(0.5 * g.iter().map(|g| g * g).sum::<f64>())
+        }
+        fn domain(&self) -> Domain {
+            Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 5], volume: 2.0 }
+        }
+    }
+    for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
+        let flow = Flow::ProjectedGradient(ProjectedGradient { rate: 0.5 });
+        let lgf = Lgf::new(config(flow, Schedule::None, SurrogateConfig::snapshots(), 60)).unwrap();
+        let report = lgf.minimize(&mut Projection(target), &[0.4; 5], engine, &mut ()).unwrap();
+        // The bound binds: x = clip(a − μ) for one μ.
+        let sum: f64 = report.x.iter().sum();
+        assert!((sum - 2.0).abs() < 1e-6, "{:?}", report.x);
+        let mu = target[1] - report.x[1];
+        for (x, a) in report.x.iter().zip(target) {
+            assert!((x - (a - mu).clamp(0.0, 1.0)).abs() < 1e-5, "{:?}", report.x);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use lgf::engine::CpuEngine;
 use lgf::flow::{Flow, OptimalityCriteria};
 use lgf::objective::{Domain, Objective};
-use lgf::optimizer::{Lgf, LgfConfig, Stopping};
+use lgf::optimizer::{Lgf, LgfConfig};
 use lgf::report::Report;
 use lgf::schedule::Schedule;
 use lgf::surrogate::SurrogateConfig;
@@ -13,13 +13,8 @@ use proptest::prelude::*;
 fn plain_oc(config: ComplianceConfig) -> Report {
     let mut problem = Compliance::new(config).unwrap();
     let start = problem.uniform_start();
-    let lgf = Lgf::new(LgfConfig {
-        flow: Flow::OptimalityCriteria(OptimalityCriteria::default()),
-        schedule: Schedule::None,
-        surrogate: SurrogateConfig::topology(),
-        stopping: Stopping::default(),
-    })
-    .unwrap();
+    let flow = Flow::OptimalityCriteria(OptimalityCriteria::default());
+    let lgf = Lgf::new(LgfConfig::new(flow, Schedule::None, SurrogateConfig::topology())).unwrap();
     lgf.minimize(&mut problem, &start, &mut CpuEngine::new(), &mut ()).unwrap()
 }
 

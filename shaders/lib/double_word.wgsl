@@ -19,6 +19,12 @@ fn dw_fma(a: vec2<f32>, x: f32, y: f32) -> vec2<f32> {
     return vec2<f32>(s.x, a.y + (p.y + s.y));
 }
 
+// a b.
+fn dw_mul(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+    let p = two_prod(a.x, b.x);
+    return fast_two_sum(p.x, p.y + (a.x * b.y + a.y * b.x));
+}
+
 // hi carries all that fits.
 fn dw_normalize(a: vec2<f32>) -> vec2<f32> {
     return fast_two_sum(a.x, a.y);

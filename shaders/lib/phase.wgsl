@@ -9,7 +9,7 @@ struct PhaseState {
     // OC: the bracket of the scale s = 1/sqrt(lambda), as bit patterns of positive floats (ordered like the floats).
     bracket_low: u32,
     bracket_high: u32,
-    // Distance from the history's mean, in history radii, at the last projection.
+    // Distance from the history's mean at the last projection.
     distance: f32,
     reserved: u32,
 }

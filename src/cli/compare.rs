@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::results::Run;
 use super::topology::{self, FilterFlag, FlowFlag, PresetFlag, ScheduleFlag};
 use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
+use crate::engine::EngineChoice;
 use crate::error::Result;
 use crate::io;
 use crate::report::StopReason;
@@ -13,10 +14,10 @@ use crate::topology::Compliance;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Elements, COLUMNSxROWS, each 1 to 16384; the filter radius is 0.04 times the columns
+    /// Elements, COLUMNSxROWS, each 1 to 16384; the filter radius is 0.04 times the columns, at least 1.5
     #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
     size: (u32, u32),
-    /// Where the surrogate lives
+    /// Where state, history and surrogate live; finite elements are solved on the CPU
     #[arg(long, value_enum, default_value = "auto")]
     engine: EngineFlag,
     /// Folder for the pictures and records
@@ -28,8 +29,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
-    io::prepare(&args.out)?;
     let interrupted = interrupt_flag()?;
+    drop(EngineChoice::from(args.engine).open()?);
+    io::prepare(&args.out)?;
+    // Results of an earlier job must not pass for this one's.
+    for folder in ["plain", "lgf"] {
+        for file in ["record.json", "history.csv", "design.png", "design.npy", "variables.npy"] {
+            let _ = std::fs::remove_file(args.out.join(folder).join(file));
+        }
+    }
     let mut runs: Vec<(&str, Run)> = Vec::new();
     let mut problem = None;
     for (name, folder, schedule) in [("plain OC", "plain", ScheduleFlag::None), ("LGF-OC", "lgf", ScheduleFlag::Adaptive)] {
@@ -50,14 +58,14 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             rate: None,
             engine: args.engine,
             max_evaluations: 1000,
-            tolerance: 0.01,
+            tolerance: None,
             out: args.out.join(folder),
             json: false,
             quiet: args.quiet,
         };
         let fresh = settings.compliance()?;
         let problem: &mut Compliance = problem.insert(fresh);
-        let run = topology::solve(problem, &settings.lgf()?, args.engine.into(), &settings, interrupted.clone())?;
+        let run = topology::solve(problem, &settings.lgf()?, EngineChoice::from(args.engine).open()?, name, &settings, interrupted.clone())?;
         run.write(&settings.out, problem, false)?;
         let stopped = matches!(run.report.stop, StopReason::Interrupted) || run.report.stop.is_fault();
         runs.push((name, run));
@@ -65,16 +73,17 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             break;
         }
     }
-    if let (Some(problem), Some((_, last))) = (&problem, runs.last()) {
-        let density = problem.physical_density(&last.design);
-        io::write(&args.out.join("design.png"), &io::density_png(problem.grid(), &density)?)?;
-    }
     let curves: Vec<_> = runs.iter().map(|(name, run)| io::Curve { name, history: &run.report.history }).collect();
     let title = format!("half-MBB beam {}x{}, density filter", args.size.0, args.size.1);
-    io::write(&args.out.join("convergence.svg"), io::convergence_svg(&title, "compliance", &curves)?.as_bytes())?;
-    if !args.quiet {
-        print(&table(args, &runs));
+    let mut files = vec![("convergence.svg", io::convergence_svg(&title, "compliance", &curves)?.into_bytes())];
+    if let (Some(problem), Some((_, last))) = (&problem, runs.last()) {
+        files.push(("design.png", io::density_png(problem.grid(), &problem.physical_density(&last.design))?));
     }
+    let written = io::write_all(&args.out, &files);
+    if !args.quiet {
+        print(&table(args, &runs))?;
+    }
+    written?;
     Ok(runs.last().map_or(Ending::Done, |(_, run)| topology::ending(&run.report)))
 }
 
@@ -82,7 +91,7 @@ fn table(args: &Args, runs: &[(&str, Run)]) -> String {
     let mut text = String::new();
     let out = &mut text;
     let (nelx, nely) = args.size;
-    line!(out, "half-MBB beam {nelx}x{nely}, volume fraction 0.5, p = 3, density filter of radius {:.1}", 0.04 * f64::from(nelx));
+    line!(out, "half-MBB beam {nelx}x{nely}, volume fraction 0.5, p = 3, density filter of radius {:.1}", (0.04 * f64::from(nelx)).max(1.5));
     line!(out, "");
     line!(out, "| method   | true evaluations | to plain OC's final value | compliance |   volume | seconds | engine |");
     line!(out, "|----------|-----------------:|--------------------------:|-----------:|---------:|--------:|--------|");
@@ -107,6 +116,12 @@ fn table(args: &Args, runs: &[(&str, Run)]) -> String {
         let software = if run.report.engine.software { " (software adapter)" } else { "" };
         line!(out, "engine: {}, {}{software}; {}", run.report.engine.engine, run.report.engine.adapter, run.engine_reason);
     }
-    line!(out, "written to {0}: design.png convergence.svg, and record.json history.csv design.png design.npy in plain/ and lgf/", args.out.display());
+    let folders: Vec<_> = ["plain/", "lgf/"].into_iter().take(runs.len()).collect();
+    line!(
+        out,
+        "written to {}: design.png convergence.svg, and record.json history.csv design.png design.npy variables.npy in {}",
+        args.out.display(),
+        folders.join(" and ")
+    );
     text
 }

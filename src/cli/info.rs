@@ -9,7 +9,7 @@ use crate::error::Result;
 pub(super) fn run() -> Result<Ending> {
     let mut text = String::new();
     describe(&mut text)?;
-    print(&text);
+    print(&text)?;
     Ok(Ending::Done)
 }
 
@@ -18,7 +18,10 @@ fn describe(out: &mut String) -> Result<()> {
     line!(out, "CPU engine: f64, {} threads", rayon::current_num_threads());
     let adapters = gpu::list_adapters();
     if adapters.is_empty() {
-        line!(out, "GPU adapters: none (Vulkan, Metal, DX12); software: apt-get install mesa-vulkan-drivers libvulkan1");
+        line!(
+            out,
+            "GPU adapters: none (looked for Vulkan, Metal and DX12, as WGPU_BACKEND and WGPU_ADAPTER_NAME allow); software: apt-get install mesa-vulkan-drivers libvulkan1"
+        );
     } else {
         line!(out, "GPU adapters, best first:");
     }

@@ -29,6 +29,9 @@ const INTERRUPTED: u8 = 130;
 /// Learned gradient flow: optimization when every gradient is a finite-element solve.
 ///
 /// Without a subcommand: the half-MBB beam by plain OC and by LGF-OC, side by side.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (results written). Environment: RUST_LOG=lgf=info logs every evaluation;
+/// WGPU_ADAPTER_NAME and WGPU_BACKEND choose the GPU.
 #[derive(Debug, Parser)]
 #[command(name = "lgf", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -100,10 +103,13 @@ fn one_sentence(error: &clap::Error) -> String {
 }
 
 /// Prints to the standard output; a reader that has gone away (`lgf info | head -1`) is no failure.
-fn print(text: &str) {
-    use std::io::Write;
+fn print(text: &str) -> Result<()> {
+    use std::io::{ErrorKind, Write};
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
+        _ => Ok(()),
+    }
 }
 
 /// Set by the first Ctrl-C; the second one ends the program at once.

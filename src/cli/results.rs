@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -79,8 +79,8 @@ impl Run {
         }
     }
 
-    /// Writes `record.json`, `history.csv`, `design.png`, `design.npy` (physical density, rows from the top) and, for a run of its own,
-    /// `convergence.svg` to `dir`.
+    /// Writes `record.json`, `history.csv`, `design.png`, `design.npy` (physical density, rows from the top), `variables.npy` (the design variables)
+    /// and, for a run of its own, `convergence.svg` to `dir`.
     pub(super) fn write(&self, dir: &Path, problem: &Compliance, with_plot: bool) -> Result<()> {
         io::prepare(dir)?;
         let record = self.record();
@@ -88,32 +88,33 @@ impl Run {
             version: env!("CARGO_PKG_VERSION"),
             record: &record,
             engine_reason: &self.engine_reason,
-            command: std::env::args().collect(),
+            command: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
             settings: self.settings.clone(),
             report: &self.report,
         };
         let density = problem.physical_density(&self.design);
-        io::write(&dir.join("record.json"), &json(&full, true)?)?;
-        io::write(&dir.join("history.csv"), &io::history_csv(&self.report.history))?;
-        io::write(&dir.join("design.png"), &io::density_png(problem.grid(), &density)?)?;
-        let (nelx, nely) = (problem.grid().nelx(), problem.grid().nely());
-        let columns = Array2::from_shape_vec((nelx, nely), density).map_err(|_| Error::Length {
-            name: "the density",
-            found: self.design.len(),
-            expected: nelx * nely,
-        })?;
-        let mut rows = columns;
-        rows.swap_axes(0, 1);
-        debug_assert_eq!(rows.len_of(Axis(0)), nely);
-        io::write(&dir.join("design.npy"), &io::npy(rows.view())?)?;
+        let mut files = vec![
+            ("record.json", json(&full, true)?),
+            ("history.csv", io::history_csv(&self.report.history)),
+            ("design.png", io::density_png(problem.grid(), &density)?),
+            ("design.npy", io::npy(by_rows(problem, density)?.view())?),
+            ("variables.npy", io::npy(by_rows(problem, self.design.clone())?.view())?),
+        ];
         if with_plot {
             let name = format!("{}, schedule {}", self.flow, self.schedule);
             let curves = [io::Curve { name: &name, history: &self.report.history }];
-            let title = format!("{} {nelx}x{nely}", self.problem);
-            io::write(&dir.join("convergence.svg"), io::convergence_svg(&title, "compliance", &curves)?.as_bytes())?;
+            let title = format!("{} {}x{}", self.problem, self.size.0, self.size.1);
+            files.push(("convergence.svg", io::convergence_svg(&title, "compliance", &curves)?.into_bytes()));
         }
-        Ok(())
+        io::write_all(dir, &files)
     }
+}
+
+/// A field numbered like the grid's elements as a matrix whose rows run from the top down.
+fn by_rows(problem: &Compliance, field: Vec<f64>) -> Result<Array2<f64>> {
+    let (nelx, nely, found) = (problem.grid().nelx(), problem.grid().nely(), field.len());
+    let columns = Array2::from_shape_vec((nelx, nely), field).map_err(|_| Error::Length { name: "the field", found, expected: nelx * nely })?;
+    Ok(columns.reversed_axes())
 }
 
 /// Compact or pretty JSON.

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use super::progress::Progress;
 use super::results::{Run, json};
 use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
-use crate::engine::EngineChoice;
+use crate::engine::{Engine, EngineChoice};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
 use crate::io;
@@ -18,7 +18,7 @@ use crate::objective::Objective;
 use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
 use crate::report::{Report, StopReason};
 use crate::schedule::{Adaptive, Fixed, Schedule};
-use crate::surrogate::{Rank, Ridge, SurrogateConfig};
+use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
 use crate::topology::{Compliance, ComplianceConfig, FilterKind, Preset, SigmoidDesign};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -71,7 +71,7 @@ pub(super) struct Args {
     /// SIMP penalty exponent, 1 to 10
     #[arg(long, default_value_t = 3.0, allow_negative_numbers = true)]
     pub penalty: f64,
-    /// Filter radius in element sides, above 0 [default: 0.04 times the columns]
+    /// Filter radius in element sides, above 0 and at most 1000; up to 1 filters nothing [default: 0.04 times the columns, at least 1.5]
     #[arg(long, allow_negative_numbers = true)]
     pub radius: Option<f64>,
     /// What the filter smooths
@@ -86,13 +86,13 @@ pub(super) struct Args {
     /// K, iterates the surrogate is learned from, 2 to 256 [default: 8 with OC, else 20]
     #[arg(long, value_name = "K")]
     pub history: Option<usize>,
-    /// M, iterations per cycle, true and surrogate, at least K (adaptive: of the first cycle) [default: 24 with OC, else 40]
+    /// M, iterations per cycle, true and surrogate, K to 10000 (adaptive: of the first cycle) [default: K + 16 with OC, else 2 K]
     #[arg(long, value_name = "M")]
     pub interval: Option<usize>,
     /// Order of the polynomial surrogate, 1 to 4
     #[arg(long, default_value_t = 1)]
     pub order: usize,
-    /// Directions of the history kept, 1 to K [default: all]
+    /// Directions of the history kept, 1 to K; with the order it bounds the number of polynomial features, at most 4096 [default: all]
     #[arg(long)]
     pub rank: Option<usize>,
     /// Ridge, relative to the mean squared norm of a feature row, at least 0
@@ -102,16 +102,17 @@ pub(super) struct Args {
     /// descent 0.001 times the number of elements]
     #[arg(long, allow_negative_numbers = true)]
     pub rate: Option<f64>,
-    /// Where the surrogate lives
+    /// Where state, history and surrogate live; finite elements are solved on the CPU
     #[arg(long, value_enum, default_value = "auto")]
     pub engine: EngineFlag,
     /// Budget of true evaluations, at least 1
     #[arg(long, default_value_t = 1000)]
     pub max_evaluations: usize,
-    /// Converged when a true step changes no design variable by more than this, at least 0
-    #[arg(long, default_value_t = 0.01, allow_negative_numbers = true)]
-    pub tolerance: f64,
-    /// Folder for design.png, design.npy, convergence.svg, record.json and history.csv
+    /// Converged when a true step changes no variable of the flow (OC: design variable; ADAM, gradient descent: argument of the sigmoid) by more
+    /// than this, at least 0 and below the flow's largest step [default: 0.01, for ADAM a tenth of the rate]
+    #[arg(long, allow_negative_numbers = true)]
+    pub tolerance: Option<f64>,
+    /// Folder for design.png, design.npy, variables.npy, convergence.svg, record.json and history.csv
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// Print one JSON object and nothing else on the standard output
@@ -141,7 +142,7 @@ impl Args {
             },
             volume_fraction: self.volume,
             penalty: self.penalty,
-            radius: self.radius.unwrap_or(base.radius),
+            radius: self.radius.unwrap_or(base.radius.max(1.5)),
             ..base
         }
     }
@@ -164,7 +165,7 @@ impl Args {
             return Err(Error::Incompatible("--rate is for the adam and gradient-descent flows; the OC flow has none".into()));
         }
         let history = self.history.unwrap_or(if is_oc { 8 } else { 20 });
-        let interval = self.interval.unwrap_or(history.max(if is_oc { 24 } else { 40 }));
+        let interval = self.interval.unwrap_or(history + if is_oc { 16 } else { history });
         let schedule = match self.schedule {
             ScheduleFlag::None => Schedule::None,
             ScheduleFlag::Fixed => Schedule::Fixed(Fixed::new(history, interval)),
@@ -176,35 +177,57 @@ impl Args {
             }
         };
         let surrogate = if is_oc { SurrogateConfig::topology() } else { SurrogateConfig::snapshots() };
-        Lgf::new(LgfConfig {
-            flow: self.flow(),
-            schedule,
-            surrogate: SurrogateConfig { order: self.order, rank: self.rank.map_or(Rank::Full, Rank::Count), ridge: Ridge::Relative(self.ridge), ..surrogate },
-            stopping: Stopping { max_evaluations: self.max_evaluations, tolerance: self.tolerance },
-        })
+        let rank = self.rank.map_or(Rank::Full, Rank::Count);
+        let surrogate = SurrogateConfig {
+            order: self.order,
+            space: SpaceConfig::Reduced { rank, centered: true },
+            regression: Regression::ridge(Ridge::Relative(self.ridge)),
+            ..surrogate
+        };
+        let flow = self.flow();
+        let tolerance = self.tolerance.unwrap_or(match flow {
+            Flow::Adam(flow) => 0.1 * flow.rate,
+            _ => 0.01,
+        });
+        let stopping = Stopping { max_evaluations: self.max_evaluations, tolerance };
+        Lgf::new(LgfConfig { stopping, ..LgfConfig::new(flow, schedule, surrogate) })
     }
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
+    let interrupted = interrupt_flag()?;
     let lgf = args.lgf()?;
     let mut problem = args.compliance()?;
-    io::prepare(&args.out)?;
-    let interrupted = interrupt_flag()?;
-    let run = solve(&mut problem, &lgf, args.engine.into(), args, interrupted)?;
-    run.write(&args.out, &problem, true)?;
-    if args.json {
-        print(&(String::from_utf8_lossy(&json(&run.record(), false)?).into_owned() + "\n"));
-    } else if !args.quiet {
-        print(&summary(&run, &args.out));
+    if args.flow != FlowFlag::Oc {
+        // Finds out whether there is an interior design, before anything is written.
+        SigmoidDesign::new(&mut problem)?;
     }
+    let engine = EngineChoice::from(args.engine).open()?;
+    io::prepare(&args.out)?;
+    let run = solve(&mut problem, &lgf, engine, "lgf", args, interrupted)?;
+    // What was reached is told even if the disk is full.
+    let written = run.write(&args.out, &problem, true);
+    if args.json {
+        print(&(String::from_utf8_lossy(&json(&run.record(), false)?).into_owned() + "\n"))?;
+    } else if !args.quiet {
+        print(&summary(&run, written.is_ok().then_some(&args.out)))?;
+    }
+    written?;
     Ok(ending(&run.report))
 }
 
 /// Runs `lgf` on `problem`; a fault of the engine still gives the best design.
-pub(super) fn solve(problem: &mut Compliance, lgf: &Lgf, engine: EngineChoice, args: &Args, interrupted: Arc<AtomicBool>) -> Result<Run> {
-    let (mut engine, engine_reason) = engine.open()?;
+pub(super) fn solve(
+    problem: &mut Compliance,
+    lgf: &Lgf,
+    engine: (Box<dyn Engine>, String),
+    name: &str,
+    args: &Args,
+    interrupted: Arc<AtomicBool>,
+) -> Result<Run> {
+    let (mut engine, engine_reason) = engine;
     let config = lgf.config();
-    let mut progress = Progress::new(config.schedule.name(), args.quiet, interrupted);
+    let mut progress = Progress::new(name, args.quiet, interrupted);
     let keep = |outcome| match outcome {
         Ok(report) => Ok(report),
         Err(RunError::CutShort { report, .. }) => Ok(*report),
@@ -250,18 +273,20 @@ pub(super) fn ending(report: &Report) -> Ending {
     }
 }
 
-fn summary(run: &Run, folder: &std::path::Path) -> String {
+fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     let mut text = String::new();
     let out = &mut text;
     let report = &run.report;
     line!(out, "{} {}x{}, flow {}, schedule {}", run.problem, run.size.0, run.size.1, run.flow, run.schedule);
-    line!(out, "  compliance        {:.4} (recomputed in f64)", run.objective);
+    line!(out, "  compliance        {:.4} at evaluation {} (the best; recomputed in f64)", run.objective, report.best_evaluation);
     line!(out, "  volume fraction   {:.6}", run.volume);
     line!(out, "  true evaluations  {} ({} of them undone landings)", report.true_evaluations, report.rejected);
     line!(out, "  surrogate steps   {}", report.surrogate_steps);
     line!(out, "  seconds           {:.2} ({:.2} in true evaluations)", report.wall_seconds, report.objective_seconds);
     line!(out, "  engine            {}: {}; {}", report.engine.engine, report.engine.adapter, run.engine_reason);
     line!(out, "  stop              {}", report.stop);
-    line!(out, "  written to        {}: design.png design.npy convergence.svg record.json history.csv", folder.display());
+    if let Some(folder) = folder {
+        line!(out, "  written to        {}: design.png design.npy variables.npy convergence.svg record.json history.csv", folder.display());
+    }
     text
 }

@@ -27,7 +27,12 @@ impl EngineChoice {
             Self::Cpu => Ok((Box::new(CpuEngine::new()), "the CPU engine was asked for".into())),
             Self::Gpu => Ok((Box::new(GpuEngine::open(AdapterChoice::Any)?), "the GPU engine was asked for".into())),
             Self::Auto => match GpuEngine::open(AdapterChoice::Hardware) {
-                Ok(engine) => Ok((Box::new(engine), "a hardware adapter was found".into())),
+                Ok(engine) if engine.has_double_word_sums() => Ok((Box::new(engine), "a hardware adapter was found".into())),
+                Ok(engine) => {
+                    let name = engine.info().adapter;
+                    log::warn!("taking the CPU engine: {name} failed the self-test");
+                    Ok((Box::new(CpuEngine::new()), format!("the hardware adapter {name} failed the self-test")))
+                }
                 Err(reason) => {
                     log::info!("taking the CPU engine: {reason}");
                     Ok((Box::new(CpuEngine::new()), "no usable hardware adapter was found".into()))

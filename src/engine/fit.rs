@@ -1,74 +1,175 @@
-//! The part of a fit that is the same on every engine: from Gram matrices of size K to the numbers the engine's tables are made with.
+//! The part of a fit that is the same on every engine: from numbers of size K to the numbers the engine's tables are made with.
 
-use ndarray::{Array2, ArrayView2, s};
+use faer::prelude::Solve;
+use faer::{Mat, Side};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use crate::error::{Error, Result};
 use crate::flow::Flow;
-use crate::surrogate::{Library, Lift, Space, SurrogateConfig, Targets};
+use crate::surrogate::space::implicit_kernel;
+use crate::surrogate::{Library, Lift, Space, SpaceConfig, SurrogateConfig, Targets};
 
-/// Inner products of the samples over d: XXᵀ about the reference, XYᵀ and YYᵀ, each K×K.
+/// Singular values of the feature matrix below this fraction of the largest are dropped from an orthonormal library.
+const ORTHONORMAL_CUT: f64 = 1e-12;
+
+/// Inner products of the samples over d: XXᵀ about the reference, XYᵀ and YYᵀ, each K×K (the last two empty unless the targets are tracked).
 #[derive(Debug, Clone)]
 pub(crate) struct Grams {
     pub xx: Array2<f64>,
     pub xy: Array2<f64>,
     pub yy: Array2<f64>,
+    /// Smallest singular value, relative to the largest, that these sums and the tables made from them resolve.
+    pub resolution: f64,
 }
 
-/// A fit, planned on the host.
+/// A fit with explicit features, planned on the host.
 #[derive(Debug, Clone)]
 pub(crate) struct FitPlan {
-    pub space: Space,
+    /// The reduced space; none if z = x.
+    pub space: Option<Space>,
     pub library: Library,
-    /// The samples the rows belong to: coordinates Z of those samples, (rows×r).
+    /// Z of all samples (K×r).
     pub coordinates: Array2<f64>,
-    /// Y (rows×m) in the coordinates of the lift.
+    /// A (rows×K): the regression's rows are A Θ(Z); none for Θ(Z) itself.
+    pub mix: Option<Array2<f64>>,
+    /// T (P×q): the regression's features are Θ T; none for Θ itself.
+    pub orthonormal: Option<Array2<f64>>,
+    /// Y (rows×m) in the coordinates of the lift, as gradients: −x' for strong and weak form.
     pub targets: Array2<f64>,
 }
 
 impl FitPlan {
-    /// Plans a fit of `config` to samples with inner products `grams`.
-    pub(crate) fn new(config: &SurrogateConfig, flow: &Flow, grams: &Grams) -> Result<Self> {
-        let samples = grams.xx.nrows();
-        if samples < config.targets.samples_needed() {
-            return Err(Error::invalid("the number of recorded samples", samples, format!("at least {}", config.targets.samples_needed())));
-        }
-        let space = Space::from_gram(grams.xx.view(), config.rank, config.centered)?;
-        let library = Library::new(space.rank(), config.order, config.bias)?;
-        let (coordinates, targets) = match (config.targets, config.lift) {
-            (Targets::Tracked, Lift::Snapshots) => (space.coordinates.clone(), Array2::eye(samples)),
-            // uᵢ·y_k: the recorded gradients' components along the basis.
-            (Targets::Tracked, Lift::Trajectory) => (space.coordinates.clone(), space.basis.dot(&centered_rows(&grams.xy, config.centered)).reversed_axes()),
-            (Targets::StrongForm { differences }, _) => {
-                let dt = flow.rate().ok_or_else(|| Error::Incompatible(format!("the {} flow has no time to differentiate by", flow.name())))?;
-                let (first, d) = differences.matrix(samples, dt);
-                let rows = d.nrows();
-                // The samples' coordinates along U, in units of x; the centre drops out of the differences.
-                let along: Array2<f64> = &space.coordinates * space.scale;
-                (space.coordinates.slice(s![first..first + rows, ..]).to_owned(), -d.dot(&along))
-            }
-        };
-        Ok(Self { space, library, coordinates, targets })
+    /// A fit in the reduced space of samples with inner products `grams`.
+    pub(crate) fn reduced(config: &SurrogateConfig, flow: &Flow, grams: &Grams) -> Result<Self> {
+        let SpaceConfig::Reduced { rank, centered } = config.space else { return Err(Error::Incompatible("this is not a reduced space".into())) };
+        let space = Space::from_gram(grams.xx.view(), rank, centered, grams.resolution)?;
+        let coordinates = space.coordinates.clone();
+        // uᵢ·y_k: the recorded gradients' components along the basis.
+        let tracked = || space.basis.dot(&centered_rows(&grams.xy, centered)).reversed_axes();
+        // The samples' coordinates along U in units of x; the centre drops out of derivatives.
+        let along = &coordinates * space.scale;
+        Self::new(config, flow, coordinates, along, tracked, Some(space.clone()))
     }
 
-    /// Θ at the rows, in f64.
+    /// A fit in x itself, from the samples (K×d) and their gradients.
+    pub(crate) fn full(config: &SurrogateConfig, flow: &Flow, x: ArrayView2<f64>, gradients: ArrayView2<f64>) -> Result<Self> {
+        Self::new(config, flow, x.to_owned(), x.to_owned(), || gradients.to_owned(), None)
+    }
+
+    fn new(
+        config: &SurrogateConfig,
+        flow: &Flow,
+        coordinates: Array2<f64>,
+        along: Array2<f64>,
+        tracked: impl FnOnce() -> Array2<f64>,
+        space: Option<Space>,
+    ) -> Result<Self> {
+        let samples = coordinates.nrows();
+        if config.targets.rows(samples) == 0 {
+            return Err(Error::invalid("the number of recorded samples", samples, format!("at least {}", config.targets.samples_needed())));
+        }
+        let library = Library::new(coordinates.ncols(), config.order, config.bias)?;
+        let operator = match config.targets {
+            Targets::Tracked => None,
+            _ => {
+                let dt = flow.rate().ok_or_else(|| Error::Incompatible(format!("the {} flow has no time to differentiate by", flow.name())))?;
+                config.targets.operator(samples, dt)
+            }
+        };
+        let (mix, targets) = match (operator, config.lift) {
+            (Some(operator), _) => {
+                let velocities = operator.samples.dot(&along);
+                (Some(operator.features), -velocities)
+            }
+            (None, Lift::Snapshots) => (None, Array2::eye(samples)),
+            (None, Lift::Trajectory) => (None, tracked()),
+        };
+        let mut plan = Self { space, library, coordinates, mix, orthonormal: None, targets };
+        if config.orthonormal {
+            plan.orthonormal = Some(orthonormal(plan.library_rows().view())?);
+        }
+        Ok(plan)
+    }
+
+    /// Θ at all samples (K×P).
+    pub(crate) fn library_rows(&self) -> Array2<f64> {
+        let mut rows = Array2::zeros((self.coordinates.nrows(), self.library.len()));
+        for (z, mut row) in self.coordinates.rows().into_iter().zip(rows.rows_mut()) {
+            row.assign(&ArrayView1::from(&self.library.evaluate(&z.to_vec())));
+        }
+        rows
+    }
+
+    /// The regression's matrix A Θ T, in f64.
     pub(crate) fn features(&self) -> Array2<f64> {
-        let mut features = Array2::zeros((self.coordinates.nrows(), self.library.len()));
-        for (z, mut row) in self.coordinates.rows().into_iter().zip(features.rows_mut()) {
-            row.assign(&ndarray::ArrayView1::from(&self.library.evaluate(&z.to_vec())));
+        let mut features = self.library_rows();
+        if let Some(mix) = &self.mix {
+            features = mix.dot(&features);
+        }
+        if let Some(transform) = &self.orthonormal {
+            features = features.dot(transform);
         }
         features
     }
 
-    /// ‖Θ Ξ − Y‖ / ‖Y‖ in the space of the targets, from the predictions Θ Ξ (rows×m).
-    pub(crate) fn residual(&self, predictions: ArrayView2<f64>, config: &SurrogateConfig, grams: &Grams) -> f64 {
+    /// ‖A Θ Ξ − Y‖ / ‖Y‖ in the space of the targets, from the predictions A Θ Ξ (rows×m).
+    pub(crate) fn residual(&self, predictions: ArrayView2<f64>, config: &SurrogateConfig, yy: ArrayView2<f64>) -> f64 {
         let error = &predictions - &self.targets;
         match config.lift {
             // The m outputs are components along orthonormal directions.
             Lift::Trajectory => ratio(error.iter().map(|e| e * e).sum(), self.targets.iter().map(|e| e * e).sum()),
-            // The m outputs are weights of the recorded targets: ‖E Y‖²_F = tr(E YYᵀ Eᵀ).
-            Lift::Snapshots => ratio((error.dot(&grams.yy) * &error).sum(), grams.yy.diag().sum()),
+            // The m outputs are weights of the recorded targets.
+            Lift::Snapshots => residual_of_weights(error.view(), yy),
         }
     }
+}
+
+/// ‖E Y‖ / ‖Y‖ of weights that are off by E: ‖E Y‖²_F = tr(E YYᵀ Eᵀ).
+pub(crate) fn residual_of_weights(error: ArrayView2<f64>, yy: ArrayView2<f64>) -> f64 {
+    ratio((error.dot(&yy) * error).sum(), yy.diag().sum())
+}
+
+/// The inverse of (k(xᵢ, xⱼ) + α I), the implicit library's fit: weights w(x) = M k(x, X).
+///
+/// With α = 0 directions below K·eps of the largest eigenvalue are dropped, which gives the solution of least norm.
+pub(crate) fn implicit_weights(kernel: ArrayView2<f64>, alpha: f64) -> Result<Array2<f64>> {
+    let k = kernel.nrows();
+    let matrix = Mat::from_fn(k, k, |i, j| kernel[[i, j]]);
+    if alpha > 0.0 {
+        let shifted = Mat::from_fn(k, k, |i, j| kernel[[i, j]] + if i == j { alpha } else { 0.0 });
+        if let Ok(llt) = shifted.llt(Side::Lower) {
+            let inverse = llt.solve(Mat::<f64>::identity(k, k));
+            return Ok(Array2::from_shape_fn((k, k), |(i, j)| inverse[(i, j)]));
+        }
+    }
+    let eigen = matrix.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the kernel matrix" })?;
+    let largest = (0..k).map(|i| eigen.S()[i].abs()).fold(0.0, f64::max);
+    let cut = k as f64 * f64::EPSILON * largest;
+    let mut out = Array2::zeros((k, k));
+    for mode in (0..k).filter(|m| eigen.S()[*m] > cut) {
+        for i in 0..k {
+            for j in 0..k {
+                out[[i, j]] += eigen.U()[(i, mode)] * eigen.U()[(j, mode)] / (eigen.S()[mode] + alpha);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// The kernel matrix from the power sums p₁, p₂, p₃ of all pairs of samples.
+pub(crate) fn implicit_matrix(config: &SurrogateConfig, power_sums: &[Array2<f64>; 3]) -> Array2<f64> {
+    let [p1, p2, p3] = power_sums;
+    Array2::from_shape_fn(p1.raw_dim(), |at| implicit_kernel(config.order, config.bias, [p1[at], p2[at], p3[at]]))
+}
+
+/// V S⁻¹ of the feature matrix's thin SVD.
+fn orthonormal(features: ArrayView2<f64>) -> Result<Array2<f64>> {
+    let (k, p) = features.dim();
+    let svd = Mat::from_fn(k, p, |i, j| features[[i, j]])
+        .thin_svd()
+        .map_err(|_| Error::Factorization { what: "singular value decomposition of the feature matrix" })?;
+    let kept: Vec<usize> = (0..k.min(p)).filter(|&i| svd.S()[i] > ORTHONORMAL_CUT * svd.S()[0]).collect();
+    Ok(Array2::from_shape_fn((p, kept.len()), |(i, j)| svd.V()[(i, kept[j])] / svd.S()[kept[j]]))
 }
 
 fn ratio(error: f64, size: f64) -> f64 {

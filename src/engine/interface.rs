@@ -3,7 +3,8 @@
 use crate::error::Result;
 use crate::flow::Flow;
 use crate::objective::Domain;
-use crate::surrogate::SurrogateConfig;
+use crate::surrogate::regression::Solution;
+use crate::surrogate::{Integrator, RegressionProblem, SurrogateConfig};
 
 /// What an engine is told at the start of a run.
 #[derive(Debug, Clone, Copy)]
@@ -18,13 +19,15 @@ pub struct Setup<'a> {
     pub capacity: usize,
 }
 
-/// How far one surrogate phase may go.
+/// How far one surrogate phase may go, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PhaseLimits {
     /// At most this many steps.
     pub steps: usize,
     /// Stop once x is further from the samples' mean than this many times the furthest sample (∞: never).
     pub radius: f64,
+    /// How the learned flow is integrated.
+    pub integrator: Integrator,
 }
 
 /// Why a surrogate phase ended.
@@ -61,7 +64,7 @@ pub struct Fit {
     pub rank: usize,
     /// Their share of the history's energy, Σ sᵢ².
     pub energy: f64,
-    /// Features, P.
+    /// Features, P (0 for the implicit library, which never writes them down).
     pub features: usize,
     /// The ridge α used.
     pub ridge: f64,
@@ -104,11 +107,17 @@ pub trait Engine {
     /// Memory or device errors.
     fn start(&mut self, setup: Setup<'_>) -> Result<()>;
 
-    /// Makes `gradient` the one the next [`step`](Self::step) uses and, if the history has room for any, records (x, g) as its newest sample.
+    /// Makes `gradient` (or the Newton direction) the one the next [`step`](Self::step) uses.
     ///
     /// # Errors
     /// Device errors.
-    fn push(&mut self, gradient: &[f64]) -> Result<()>;
+    fn set_gradient(&mut self, gradient: &[f64]) -> Result<()>;
+
+    /// Records the state's (x, gradient) as the newest sample, if the history has room for any.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn record(&mut self) -> Result<()>;
 
     /// One step of the base flow with the state's gradient.
     ///
@@ -145,6 +154,12 @@ pub trait Engine {
     /// # Errors
     /// Device errors.
     fn restore(&mut self) -> Result<()>;
+
+    /// Solves a batch of regressions, one problem per column of each item's targets, all at once on a GPU. Needs no run and disturbs none.
+    ///
+    /// # Errors
+    /// Device errors, and [`crate::Error::Factorization`] for non-finite input.
+    fn regress(&mut self, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>>;
 
     /// Drops the recorded samples.
     fn forget(&mut self);

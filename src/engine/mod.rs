@@ -2,8 +2,8 @@
 //!
 //! | operation | crosses the border |
 //! |---|---|
-//! | [`Engine::push`] | g down (x is already there) |
-//! | [`Engine::step`], [`Engine::integrate`], [`Engine::trust`], [`Engine::restore`], [`Engine::forget`] | nothing |
+//! | [`Engine::set_gradient`] | g down (x is already there) |
+//! | [`Engine::record`], [`Engine::step`], [`Engine::integrate`], [`Engine::trust`], [`Engine::restore`], [`Engine::forget`] | nothing |
 //! | [`Engine::fit`] | the samples' Gram matrix up (one read-back on a GPU), numbers of size K² down |
 //! | [`Engine::read`] | x and a few scalars up (one read-back on a GPU) |
 

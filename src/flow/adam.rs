@@ -15,12 +15,14 @@ pub struct Adam {
     pub beta2: f64,
     /// Keeps the denominator from zero, > 0.
     pub epsilon: f64,
+    /// AMSGrad: v̂ uses the running maximum of v (Reddi, Kale & Kumar, ICLR 2018).
+    pub amsgrad: bool,
 }
 
 impl Adam {
     /// The usual β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸.
     pub fn new(rate: f64) -> Self {
-        Self { rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+        Self { rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, amsgrad: false }
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
@@ -40,10 +42,31 @@ impl Adam {
         (correction(self.beta1), correction(self.beta2))
     }
 
-    /// One step of one unknown; updates the moments and returns the new x.
-    pub fn update(&self, x: f64, g: f64, m: &mut f64, v: &mut f64, corrections: (f64, f64)) -> f64 {
+    /// The bias corrections 1 − β^{t/η} at flow time t, floored at 10⁻¹⁶.
+    pub fn corrections_at(&self, t: f64) -> [f64; 2] {
+        [self.beta1, self.beta2].map(|beta| (-(t / self.rate * beta.ln()).exp_m1()).max(1e-16))
+    }
+
+    /// One step of one unknown; updates the moments (and the maximum, for AMSGrad) and returns the new x.
+    pub fn update(&self, x: f64, g: f64, m: &mut f64, v: &mut f64, maximum: Option<&mut f64>, corrections: (f64, f64)) -> f64 {
         *m = self.beta1 * *m + (1.0 - self.beta1) * g;
         *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
-        x - self.rate * (*m / corrections.0) / ((*v / corrections.1).sqrt() + self.epsilon)
+        let v = match maximum {
+            Some(maximum) => {
+                *maximum = maximum.max(*v);
+                *maximum
+            }
+            None => *v,
+        };
+        x - self.rate * (*m / corrections.0) / ((v / corrections.1).sqrt() + self.epsilon)
+    }
+
+    /// The ADAM flow at time t = η·(step number): m' = (1−β₁)(g−m)/η, v' = (1−β₂)(g²−v)/η, x' = −m̂/(√v̂ + ε), the bias corrections with real exponents
+    /// t/η and floored at 10⁻¹⁶. AMSGrad's maximum is held during a step.
+    pub fn velocity(&self, t: f64, m: f64, v: f64, g: f64, maximum: f64) -> [f64; 3] {
+        let [correction1, correction2] = self.corrections_at(t);
+        let second = if self.amsgrad { maximum } else { v };
+        let x = -(m / correction1) / ((second / correction2).max(0.0).sqrt() + self.epsilon);
+        [x, (1.0 - self.beta1) * (g - m) / self.rate, (1.0 - self.beta2) * (g * g - v) / self.rate]
     }
 }

@@ -1,16 +1,28 @@
 //! The base optimizers, seen as dynamics: what the surrogate learns and replays.
 //!
-//! One file each, holding its parameters, the auxiliary vectors of its state, and its update rule in f64, which the CPU engine maps over
-//! the state. The GPU twin is the file of the same name in `shaders/`. A new flow is its own file, its shader, one variant of
-//! [`Flow`] and one line in the GPU engine's table.
+//! One file each, holding its parameters, the auxiliary vectors of its state, its update rule and, if it has one, its differential equation, in f64;
+//! the CPU engine maps them over the state. The GPU twin is the file of the same name in `shaders/`.
+//!
+//! # Writing a new flow
+//! 1. Its own file here: a parameter struct with `validate` and `update` (one unknown, one step), and `velocity` if it is a differential equation.
+//! 2. A variant of [`Flow`] and one arm in each `match` of this file: name, rate, auxiliary vectors, domain.
+//! 3. An arm in the CPU engine's `advance` (`engine/cpu/mod.rs`) that maps `update` over the state.
+//! 4. Its shader, `shaders/<name>.wgsl`, one line in the table of `engine/gpu/kernels.rs` and an arm in `record_step` (`engine/gpu/mod.rs`).
+//! 5. Nothing else: the tests that compare the two engines take their flows from one list (`flows` in `engine/gpu/tests.rs`); add it there.
 
 mod adam;
 mod gradient_descent;
+mod momentum;
+mod newton;
 mod optimality_criteria;
+mod projected_gradient;
 
 pub use adam::Adam;
 pub use gradient_descent::GradientDescent;
+pub use momentum::Momentum;
+pub use newton::Newton;
 pub use optimality_criteria::{OptimalityCriteria, volume_scale};
+pub use projected_gradient::ProjectedGradient;
 
 use crate::error::{Error, Result};
 use crate::objective::Domain;
@@ -21,10 +33,16 @@ use crate::objective::Domain;
 pub enum Flow {
     /// x' = −g.
     GradientDescent(GradientDescent),
-    /// ADAM (Kingma & Ba 2015).
+    /// x' = −H⁻¹g; the objective supplies the direction.
+    Newton(Newton),
+    /// m' = −c m − g, x' = m: heavy ball or Nesterov.
+    Momentum(Momentum),
+    /// ADAM, with AMSGrad if asked for.
     Adam(Adam),
     /// Optimality criteria for one volume constraint.
     OptimalityCriteria(OptimalityCriteria),
+    /// Gradient descent projected onto bounds, or bounds and one linear constraint.
+    ProjectedGradient(ProjectedGradient),
 }
 
 impl Flow {
@@ -32,8 +50,11 @@ impl Flow {
     pub fn name(&self) -> &'static str {
         match self {
             Self::GradientDescent(_) => "gradient-descent",
+            Self::Newton(_) => "newton",
+            Self::Momentum(_) => "momentum",
             Self::Adam(_) => "adam",
             Self::OptimalityCriteria(_) => "oc",
+            Self::ProjectedGradient(_) => "projected-gradient",
         }
     }
 
@@ -41,7 +62,10 @@ impl Flow {
     pub fn rate(&self) -> Option<f64> {
         match self {
             Self::GradientDescent(flow) => Some(flow.rate),
+            Self::Newton(flow) => Some(flow.rate),
+            Self::Momentum(flow) => Some(flow.rate),
             Self::Adam(flow) => Some(flow.rate),
+            Self::ProjectedGradient(flow) => Some(flow.rate),
             Self::OptimalityCriteria(_) => None,
         }
     }
@@ -49,23 +73,66 @@ impl Flow {
     /// How many vectors of length d the state has besides x.
     pub fn auxiliary_vectors(&self) -> usize {
         match self {
-            Self::GradientDescent(_) | Self::OptimalityCriteria(_) => 0,
-            Self::Adam(_) => 2,
+            Self::GradientDescent(_) | Self::Newton(_) | Self::OptimalityCriteria(_) | Self::ProjectedGradient(_) => 0,
+            Self::Momentum(_) => 1,
+            Self::Adam(flow) => 2 + usize::from(flow.amsgrad),
         }
     }
 
-    /// Checks the parameters and that the flow can work on `domain`.
-    pub(crate) fn validate(&self, domain: &Domain) -> Result<()> {
+    /// Whether x' is a function of x alone, so that it can be learned from the iterates without gradients.
+    pub fn is_driven_by_velocity(&self) -> bool {
+        matches!(self, Self::GradientDescent(_) | Self::Newton(_))
+    }
+
+    /// Whether a step is driven by H⁻¹g instead of g.
+    pub fn needs_newton_direction(&self) -> bool {
+        matches!(self, Self::Newton(_))
+    }
+
+    /// How many of the state's vectors (x first) follow the flow's differential equation; 0 if it has none.
+    pub fn equation_vectors(&self) -> usize {
         match self {
-            Self::GradientDescent(flow) => flow.validate()?,
-            Self::Adam(flow) => flow.validate()?,
-            Self::OptimalityCriteria(flow) => flow.validate()?,
+            Self::GradientDescent(_) | Self::Newton(_) => 1,
+            Self::Momentum(_) => 2,
+            Self::Adam(_) => 3,
+            Self::OptimalityCriteria(_) | Self::ProjectedGradient(_) => 0,
         }
+    }
+
+    /// The differential equation of one unknown at flow time `t`: writes the derivative of (x, auxiliary…) given the state, the gradient and, for
+    /// AMSGrad, the held maximum.
+    pub fn velocity(&self, t: f64, state: &[f64], g: f64, held: f64, derivative: &mut [f64]) {
+        match self {
+            Self::GradientDescent(_) | Self::Newton(_) => derivative[0] = -g,
+            Self::Momentum(flow) => derivative.copy_from_slice(&flow.velocity(state[1], g)),
+            Self::Adam(flow) => derivative.copy_from_slice(&flow.velocity(t, state[1], state[2], g, held)),
+            Self::OptimalityCriteria(_) | Self::ProjectedGradient(_) => derivative.fill(0.0),
+        }
+    }
+
+    /// Checks the parameters.
+    pub(crate) fn validate_parameters(&self) -> Result<()> {
+        match self {
+            Self::GradientDescent(flow) => flow.validate(),
+            Self::Newton(flow) => flow.validate(),
+            Self::Momentum(flow) => flow.validate(),
+            Self::Adam(flow) => flow.validate(),
+            Self::OptimalityCriteria(flow) => flow.validate(),
+            Self::ProjectedGradient(flow) => flow.validate(),
+        }
+    }
+
+    /// Checks that the flow can work on `domain`.
+    pub(crate) fn validate(&self, domain: &Domain) -> Result<()> {
         match (self, domain) {
-            (Self::OptimalityCriteria(_), Domain::BoxVolume { .. }) | (Self::GradientDescent(_) | Self::Adam(_), Domain::Unbounded) => Ok(()),
+            (Self::OptimalityCriteria(_), Domain::BoxVolume { lower, .. }) if *lower < 0.0 => {
+                Err(Error::invalid("the design's lower bound", lower, "at least 0 for the OC flow, whose steps are factors"))
+            }
+            (Self::OptimalityCriteria(_), Domain::BoxVolume { .. }) => Ok(()),
             (Self::OptimalityCriteria(_), _) => Err(Error::Incompatible("the OC flow needs an objective on a box with a volume constraint".into())),
+            (Self::ProjectedGradient(_), _) | (_, Domain::Unbounded) => Ok(()),
             _ => Err(Error::Incompatible(format!(
-                "the {} flow knows no constraints; wrap the objective in an unconstrained parametrisation (SigmoidDesign)",
+                "the {} flow knows no constraints; wrap the objective in an unconstrained parametrisation (SigmoidDesign) or use the projected-gradient flow",
                 self.name()
             ))),
         }

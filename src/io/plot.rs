@@ -30,8 +30,8 @@ fn draw(svg: &mut String, title: &str, objective: &str, curves: &[Curve<'_>]) ->
     let least = curves.iter().flat_map(accepted).fold(f64::INFINITY, f64::min);
     let greatest = curves.iter().flat_map(accepted).fold(f64::NEG_INFINITY, f64::max);
     let (least, greatest) = if least.is_finite() { (least, greatest) } else { (0.0, 1.0) };
-    let span = (greatest - least).min(HEADROOM * least.abs()).max(1e-12 * least.abs()).max(f64::MIN_POSITIVE);
-    let last = curves.iter().flat_map(|c| c.history).map(|e| e.evaluation).max().unwrap_or(1);
+    let span = (greatest - least).min(HEADROOM * least.abs()).max(1e-3 * least.abs()).max(f64::MIN_POSITIVE);
+    let last = curves.iter().flat_map(|c| c.history).map(|e| e.evaluation).max().unwrap_or(1).max(10);
 
     let root = SVGBackend::with_string(svg, (900, 520)).into_drawing_area();
     root.fill(&WHITE)?;
@@ -52,14 +52,16 @@ fn draw(svg: &mut String, title: &str, objective: &str, curves: &[Curve<'_>]) ->
     let colors = [RGBColor(90, 90, 90), RGBColor(208, 74, 2), RGBColor(0, 110, 160), RGBColor(60, 130, 60)];
     for (curve, color) in curves.iter().zip(colors.into_iter().cycle()) {
         let points: Vec<(f64, f64)> = curve.history.iter().filter(|e| e.accepted).map(|e| (e.evaluation as f64, e.objective)).collect();
+        let best = points.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
         let label = match points.last() {
-            Some((_, value)) => format!("{}: {:.4} after {}", curve.name, value, curve.history.len()),
+            Some(_) => format!("{}: best {best:.4} in {} evaluations", curve.name, curve.history.len()),
             None => curve.name.to_string(),
         };
         chart
             .draw_series(LineSeries::new(visible(&points, least + span), color.stroke_width(2)))?
             .label(label)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
+        chart.draw_series(points.iter().filter(|p| p.1 <= least + span).map(|p| Circle::new(*p, 2, color.filled())))?;
         let undone = curve.history.iter().filter(|e| !e.accepted && e.objective <= least + span).map(|e| (e.evaluation as f64, e.objective));
         chart.draw_series(undone.map(|p| Cross::new(p, 4, color.stroke_width(1))))?;
     }

@@ -12,25 +12,28 @@ use crate::report::HistoryEntry;
 /// # Errors
 /// [`Error::Io`] naming the folder.
 pub fn prepare(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+    let named = |e| Error::io(format!("the output folder {}", dir.display()), e);
+    fs::create_dir_all(dir).map_err(named)?;
     let probe = dir.join(".lgf-probe");
-    fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(|e| Error::io(dir, e))
+    fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(named)
 }
 
-/// Writes `bytes` to `path` by way of a temporary file beside it, so that a full disk or an interruption leaves the old file or the new
-/// one, never half of one.
+/// Writes `files` (name, contents) to folder `dir`, all or none: first under temporary names, then renamed, so that a full disk or an
+/// interruption leaves no half-written file and no half of a set.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let outcome = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
-    outcome.map_err(|e| {
-        let _ = fs::remove_file(&part);
-        Error::io(path, e)
-    })
+pub fn write_all(dir: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
+    let part = |name: &str| dir.join(format!("{name}.part"));
+    let written = files.iter().try_for_each(|(name, bytes)| fs::write(part(name), bytes).map_err(|e| Error::io(dir.join(name), e)));
+    let renamed =
+        written.and_then(|()| files.iter().try_for_each(|(name, _)| fs::rename(part(name), dir.join(name)).map_err(|e| Error::io(dir.join(name), e))));
+    if renamed.is_err() {
+        for (name, _) in files {
+            let _ = fs::remove_file(part(name));
+        }
+    }
+    renamed
 }
 
 /// The history as CSV: `evaluation,iteration,objective,accepted`.
@@ -49,6 +52,6 @@ pub fn history_csv(history: &[HistoryEntry]) -> Vec<u8> {
 /// [`Error::Io`] if it cannot be encoded.
 pub fn npy(matrix: ArrayView2<f64>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    matrix.write_npy(&mut bytes).map_err(|e| Error::io("design.npy", std::io::Error::other(e)))?;
+    matrix.as_standard_layout().write_npy(&mut bytes).map_err(|e| Error::io("design.npy", std::io::Error::other(e)))?;
     Ok(bytes)
 }

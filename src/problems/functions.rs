@@ -33,6 +33,11 @@ impl Objective for Quadratic {
         }
         Ok(value)
     }
+
+    fn newton_direction(&mut self, x: &[f64], direction: &mut [f64]) -> Result<(), ObjectiveError> {
+        direction.iter_mut().zip(x).zip(&self.minimizer).for_each(|((p, x), a)| *p = x - a);
+        Ok(())
+    }
 }
 
 /// Rosenbrock's chain f(x) = Σ 100 (x_{i+1} − xᵢ²)² + (1 − xᵢ)²; least value 0 at (1, …, 1).

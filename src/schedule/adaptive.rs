@@ -1,3 +1,4 @@
+use super::fixed::MAX_INTERVAL;
 use super::outcome::Outcome;
 use crate::error::{Error, Result};
 
@@ -59,6 +60,9 @@ impl Adaptive {
                 self.warm_up,
                 format!("between the true steps per cycle, {}, and the history size, {}", self.true_steps, self.window),
             ));
+        }
+        if self.max_horizon > MAX_INTERVAL {
+            return Err(Error::invalid("the horizon", self.max_horizon, format!("at most {MAX_INTERVAL}")));
         }
         if self.horizon == 0 || self.max_horizon < self.horizon {
             return Err(Error::invalid("the horizon", self.horizon, format!("between 1 and its maximum, {}", self.max_horizon)));

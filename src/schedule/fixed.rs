@@ -16,12 +16,17 @@ pub struct Fixed {
     pub landing_check: bool,
     /// How much worse a landing may be, relative to the trusted value.
     pub landing_tolerance: f64,
+    /// Whether a sample is the iterate after the true step (as the authors' code does for gradient descent) instead of the one before it.
+    pub record_after_step: bool,
 }
+
+/// A surrogate phase cannot be interrupted: its length is bounded.
+pub(super) const MAX_INTERVAL: usize = 10_000;
 
 impl Fixed {
     /// K and M as in the paper, with the landing check at 0.05 %.
     pub fn new(history: usize, interval: usize) -> Self {
-        Self { history, interval, landing_check: true, landing_tolerance: 5e-4 }
+        Self { history, interval, landing_check: true, landing_tolerance: 5e-4, record_after_step: false }
     }
 
     pub(super) fn validate(&self) -> Result<()> {
@@ -30,6 +35,9 @@ impl Fixed {
         }
         if self.interval < self.history {
             return Err(Error::invalid("the interval M", self.interval, format!("at least the history size K, {}", self.history)));
+        }
+        if self.interval > MAX_INTERVAL {
+            return Err(Error::invalid("the interval M", self.interval, format!("at most {MAX_INTERVAL}")));
         }
         if !(self.landing_tolerance >= 0.0) {
             return Err(Error::invalid("the landing tolerance", self.landing_tolerance, "at least 0"));

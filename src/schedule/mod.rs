@@ -10,7 +10,7 @@ pub(crate) use outcome::Outcome;
 
 use crate::engine::PhaseLimits;
 use crate::error::{Error, Result};
-use crate::surrogate::{SurrogateConfig, TargetTransform, Targets};
+use crate::surrogate::{Integrator, SurrogateConfig, TargetTransform, Targets};
 
 /// When true gradients are computed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,10 +46,17 @@ impl Schedule {
     pub(crate) fn validate(&self, surrogate: &SurrogateConfig) -> Result<()> {
         match self {
             Self::None => Ok(()),
-            Self::Fixed(fixed) => fixed.validate(),
+            Self::Fixed(fixed) => {
+                if fixed.record_after_step && surrogate.targets == Targets::Tracked {
+                    return Err(Error::Incompatible(
+                        "recording after the step goes with strong- and weak-form targets: a tracked gradient belongs to the point before it".into(),
+                    ));
+                }
+                fixed.validate()
+            }
             Self::Adaptive(adaptive) => {
                 if surrogate.targets != Targets::Tracked {
-                    return Err(Error::Incompatible("strong-form targets need consecutive iterates: they go with the fixed schedule".into()));
+                    return Err(Error::Incompatible("strong- and weak-form targets need consecutive iterates: they go with the fixed schedule".into()));
                 }
                 adaptive.validate()
             }
@@ -102,11 +109,22 @@ impl Control {
     pub(crate) fn phase(&self, samples: usize) -> Option<PhaseLimits> {
         match self.schedule {
             Schedule::None => None,
-            Schedule::Fixed(fixed) => (samples == fixed.history && self.horizon > 0).then_some(PhaseLimits { steps: self.horizon, radius: f64::INFINITY }),
-            Schedule::Adaptive(adaptive) => {
-                (self.fresh >= adaptive.true_steps && samples >= adaptive.warm_up).then_some(PhaseLimits { steps: self.horizon, radius: adaptive.trust_radius })
-            }
+            Schedule::Fixed(fixed) => (samples == fixed.history && self.horizon > 0).then_some(PhaseLimits {
+                steps: self.horizon,
+                radius: f64::INFINITY,
+                integrator: Integrator::FlowStep,
+            }),
+            Schedule::Adaptive(adaptive) => (self.fresh >= adaptive.true_steps && samples >= adaptive.warm_up).then_some(PhaseLimits {
+                steps: self.horizon,
+                radius: adaptive.trust_radius,
+                integrator: Integrator::FlowStep,
+            }),
         }
+    }
+
+    /// Whether a sample is taken after the true step instead of before it.
+    pub(crate) fn records_after_step(&self) -> bool {
+        matches!(self.schedule, Schedule::Fixed(Fixed { record_after_step: true, .. }))
     }
 
     /// Whether the history is dropped when a phase has landed (the paper's flush) instead of rolling on.

@@ -4,22 +4,26 @@
 //!
 //! | symbol | shape | meaning | file |
 //! |---|---|---|---|
-//! | z | r | coordinates of x in the space of the last K iterates | [`space`] |
+//! | z | r | coordinates of x in the space of the last K iterates, or x itself | [`space`] |
 //! | Θ | P | all monomials of z up to an order | [`library`] |
-//! | Ξ | P×m | coefficients, one ridge least-squares problem per column | [`regression`] |
+//! | Y | rows×m | what Ξ is fitted to: gradients, or x' in strong or weak form | [`targets`] |
+//! | Ξ | P×m | coefficients, one sparse least-squares problem per column | [`regression`] |
 //! | T | m×d | what is lifted by: the space's own basis, or the recorded targets themselves | [`Lift`] |
 //! | decode | | undoes an elementwise transform of the targets | [`transform`] |
+//! | | | how ĝ moves the iterate | [`integrator`] |
 
+pub mod integrator;
 pub mod library;
 pub mod regression;
 pub mod space;
 pub mod targets;
 pub mod transform;
 
+pub use integrator::Integrator;
 pub use library::Library;
-pub use regression::Ridge;
-pub use space::{Rank, Space};
-pub use targets::Targets;
+pub use regression::{Regression, RegressionProblem, Ridge};
+pub use space::{Rank, Space, SpaceConfig};
+pub use targets::{Differences, Targets, WeakForm};
 pub use transform::TargetTransform;
 
 use crate::error::{Error, Result};
@@ -28,7 +32,7 @@ use crate::flow::Flow;
 /// How the model's few outputs become a vector of length d.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lift {
-    /// Along the span of the iterates: T = U. What lies outside is lost; the paper's choice, and the only one for the strong form.
+    /// Along the span of the iterates: T = U. What lies outside is lost; the paper's choice, and the only one for the strong and weak form.
     Trajectory,
     /// A combination of the recorded targets, with weights that are polynomials of z: T = the K targets, and column j of Ξ learns the
     /// weight of target j (regression onto the identity). With a full space this is polynomial kernel ridge regression.
@@ -38,52 +42,52 @@ pub enum Lift {
 /// What to learn, and how. Immutable; see [`validate`](Self::validate) for the ranges.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SurrogateConfig {
-    /// Highest order n of the monomials, ≥ 1. Order 1 is a linear field (dynamic mode decomposition and its kin).
+    /// Highest order n of the monomials, 1 to 6. Order 1 is a linear field (dynamic mode decomposition and its kin).
     pub order: usize,
     /// Whether Θ has the constant.
     pub bias: bool,
-    /// How many directions of the history to keep.
-    pub rank: Rank,
-    /// z = U(x − mean)/radius (better conditioned) instead of z = U x (the paper).
-    pub centered: bool,
+    /// Whether the regression sees Θ through an orthonormal basis of the samples' features, Θ V S⁻¹ (singular values below 10⁻¹² s_max dropped).
+    pub orthonormal: bool,
+    /// What z is.
+    pub space: SpaceConfig,
     /// What is regressed on.
     pub targets: Targets,
     /// Elementwise transform of the targets.
     pub transform: TargetTransform,
     /// How outputs become vectors.
     pub lift: Lift,
-    /// The ridge α.
-    pub ridge: Ridge,
+    /// How Ξ is found.
+    pub regression: Regression,
 }
 
 impl SurrogateConfig {
-    /// The paper's setting for gradient-descent and ADAM flows: order 1 with bias, uncentred space of the given rank, tracked gradients
-    /// lifted along the trajectory, ridge 10⁻⁶.
-    pub fn paper(rank: Rank) -> Self {
+    /// The paper's setting for gradient-descent and ADAM flows: order 1 with bias, tracked gradients along the trajectory, uncentred, the paper's
+    /// regression with the ridge kept.
+    pub fn paper(space: SpaceConfig) -> Self {
         Self {
             order: 1,
             bias: true,
-            rank,
-            centered: false,
+            orthonormal: false,
+            space,
             targets: Targets::Tracked,
             transform: TargetTransform::Identity,
             lift: Lift::Trajectory,
-            ridge: Ridge::Absolute(1e-6),
+            regression: Regression::paper(),
         }
     }
 
-    /// The general default: order 1, centred and scaled full space, tracked gradients lifted by the snapshots, ridge 10⁻³ of the mean
-    /// squared feature row.
+    /// The general default: order 1, centred and scaled space of all resolved directions, tracked gradients lifted by the snapshots, ridge 10⁻³ of the
+    /// mean squared feature row.
     pub fn snapshots() -> Self {
         Self {
             order: 1,
             bias: true,
-            rank: Rank::Full,
-            centered: true,
+            orthonormal: false,
+            space: SpaceConfig::Reduced { rank: Rank::Full, centered: true },
             targets: Targets::Tracked,
             transform: TargetTransform::Identity,
             lift: Lift::Snapshots,
-            ridge: Ridge::Relative(1e-3),
+            regression: Regression::ridge(Ridge::Relative(1e-3)),
         }
     }
 
@@ -97,29 +101,66 @@ impl SurrogateConfig {
     /// # Errors
     /// [`Error::InvalidParameter`] or [`Error::Incompatible`], naming the field.
     pub fn validate(&self, flow: &Flow, capacity: usize) -> Result<()> {
-        if !(1..=4).contains(&self.order) {
-            return Err(Error::invalid("the order", self.order, "between 1 and 4"));
+        if !(1..=6).contains(&self.order) {
+            return Err(Error::invalid("the order", self.order, "between 1 and 6"));
         }
-        if let Rank::Count(rank) = self.rank
-            && !(1..=capacity).contains(&rank)
-        {
-            return Err(Error::invalid("the rank", rank, format!("between 1 and the history size, {capacity}")));
-        }
-        self.ridge.validate()?;
+        self.space.validate(capacity)?;
+        self.regression.validate()?;
+        self.targets.validate()?;
         self.transform.validate()?;
         if self.targets.samples_needed() > capacity {
             return Err(Error::invalid("the history size", capacity, format!("at least {} for these targets", self.targets.samples_needed())));
         }
-        if let Targets::StrongForm { .. } = self.targets {
-            if !matches!(flow, Flow::GradientDescent(_)) {
-                return Err(Error::Incompatible(format!("strong-form targets learn x', which the {} flow is not driven by; use tracked targets", flow.name())));
+        if self.targets != Targets::Tracked {
+            if !flow.is_driven_by_velocity() {
+                return Err(Error::Incompatible(format!(
+                    "strong- and weak-form targets learn x', which the {} flow is not driven by; use tracked targets",
+                    flow.name()
+                )));
             }
             if self.lift == Lift::Snapshots || self.transform != TargetTransform::Identity {
-                return Err(Error::Incompatible("strong-form targets lie along the trajectory: they go with the trajectory lift and no transform".into()));
+                return Err(Error::Incompatible(
+                    "strong- and weak-form targets lie along the trajectory: they go with the trajectory lift and no transform".into(),
+                ));
             }
         }
         if self.lift == Lift::Trajectory && self.transform != TargetTransform::Identity {
             return Err(Error::Incompatible("transformed targets do not lie along the trajectory: they go with the snapshot lift".into()));
+        }
+        if self.transform != TargetTransform::Identity && !matches!(flow, Flow::OptimalityCriteria(_)) {
+            return Err(Error::Incompatible(format!(
+                "logarithmic targets need gradients that are never positive: they go with the OC flow, not with {}",
+                flow.name()
+            )));
+        }
+        let variables = match self.space {
+            SpaceConfig::Reduced { rank: Rank::Count(rank), .. } => Some(rank),
+            SpaceConfig::Reduced { centered, .. } => Some(capacity - usize::from(centered && capacity > 1)),
+            SpaceConfig::Full | SpaceConfig::Implicit => None,
+        };
+        if let Some(variables) = variables {
+            let count = Library::feature_count(variables, self.order, self.bias);
+            if count.is_none_or(|c| c > Library::MAX_FEATURES) {
+                let found = format!("{} for order {} in {variables} directions", count.map_or("astronomical".into(), |c| c.to_string()), self.order);
+                return Err(Error::invalid(
+                    "the number of polynomial features",
+                    found,
+                    format!("at most {}: lower the order, the rank or the history size", Library::MAX_FEATURES),
+                ));
+            }
+        }
+        if self.lift == Lift::Snapshots && (self.regression.threshold > 0.0 || self.regression.refit) {
+            return Err(Error::Incompatible("the snapshot lift's weights have no sparse form: thresholding and refitting go with the trajectory lift".into()));
+        }
+        if self.space == SpaceConfig::Implicit {
+            if self.order > 3 {
+                return Err(Error::invalid("the order", self.order, "between 1 and 3 for the implicit library"));
+            }
+            if self.lift != Lift::Snapshots || self.targets != Targets::Tracked || self.regression.normalize || self.orthonormal {
+                return Err(Error::Incompatible(
+                    "the implicit library needs tracked targets and the snapshot lift, without column normalisation or orthonormal features".into(),
+                ));
+            }
         }
         Ok(())
     }

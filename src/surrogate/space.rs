@@ -5,16 +5,61 @@ use ndarray::{Array1, Array2, ArrayView2};
 
 use crate::error::{Error, Result};
 
+/// What z, the model's variables, are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SpaceConfig {
+    /// z = x, with explicit monomials: for small d.
+    Full,
+    /// z = the coordinates of x along the history's leading directions.
+    Reduced {
+        /// How many of them.
+        rank: Rank,
+        /// z = U(x − mean)/radius (better conditioned) instead of z = U x (the paper).
+        centered: bool,
+    },
+    /// z = x, with all monomials up to order 3 present through inner products only (see [`implicit_kernel`]): for any d.
+    Implicit,
+}
+
+impl SpaceConfig {
+    pub(crate) fn validate(self, capacity: usize) -> Result<()> {
+        match self {
+            Self::Reduced { rank: Rank::Count(rank), .. } if !(1..=capacity).contains(&rank) => {
+                Err(Error::invalid("the rank", rank, format!("between 1 and the history size, {capacity}")))
+            }
+            Self::Reduced { rank: Rank::Energy(energy), .. } if !(energy > 0.0 && energy <= 1.0) => {
+                Err(Error::invalid("the energy fraction", energy, "above 0 and at most 1"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether samples are taken about their mean.
+    pub fn is_centered(self) -> bool {
+        matches!(self, Self::Reduced { centered: true, .. })
+    }
+}
+
 /// How many directions of the history are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rank {
     /// All that the history resolves.
     Full,
     /// At most this many, ≥ 1.
     Count(usize),
+    /// The fewest whose Σ sᵢ² reaches this fraction of the whole, in (0, 1].
+    Energy(f64),
 }
 
-/// z(x) = B (X − c)(x − c)/σ … as numbers of size K: the thin SVD of the history by the method of snapshots.
+/// θ(x)·θ(x') for all graded monomials up to `order` ≤ 3, constant first, from the power sums p_j = Σᵢ (xᵢ x'ᵢ)ʲ: complete homogeneous symmetric
+/// polynomials, h₁ = p₁, h₂ = (p₁² + p₂)/2, h₃ = (p₁³ + 3 p₁p₂ + 2 p₃)/6.
+pub fn implicit_kernel(order: usize, bias: bool, power_sums: [f64; 3]) -> f64 {
+    let [p1, p2, p3] = power_sums;
+    let h = [p1, (p1 * p1 + p2) / 2.0, (p1 * p1 * p1 + 3.0 * p1 * p2 + 2.0 * p3) / 6.0];
+    f64::from(bias) + h[..order.min(3)].iter().sum::<f64>()
+}
+
+/// The reduced space as numbers of size K: the thin SVD of the history by the method of snapshots.
 ///
 /// With the history's rows x_j and centre c (their mean, or 0): G = (X−c)(X−c)ᵀ = V S² Vᵀ, so the orthonormal directions are
 /// U = S⁻¹ Vᵀ (X−c), one per row.
@@ -33,15 +78,12 @@ pub struct Space {
 }
 
 impl Space {
-    /// Directions below this fraction of the leading singular value are rounding: the Gram matrix of data known to 2⁻²⁴ (f32) resolves no
-    /// singular value below that times the largest, and its double-word or f64 sums lose nothing more.
-    pub const RESOLUTION: f64 = 4.0 * f32::EPSILON as f64;
-
-    /// The space of samples with Gram matrix `gram`, taken about any common reference if `centered`, about 0 if not.
+    /// The space of samples with Gram matrix `gram`, taken about any common reference if `centered`, about 0 if not. Directions whose singular value
+    /// is below `resolution` times the largest are rounding and dropped.
     ///
     /// # Errors
     /// [`Error::Factorization`] if the eigenvalues do not converge (non-finite input).
-    pub fn from_gram(gram: ArrayView2<f64>, rank: Rank, centered: bool) -> Result<Self> {
+    pub fn from_gram(gram: ArrayView2<f64>, rank: Rank, centered: bool, resolution: f64) -> Result<Self> {
         let k = gram.nrows();
         let about_mean = center(gram);
         let radius = about_mean.diag().iter().fold(0.0_f64, |a, b| a.max(*b)).sqrt();
@@ -52,10 +94,18 @@ impl Space {
         let values: Vec<f64> = (0..k).rev().map(|i| eigen.S()[i].max(0.0)).collect();
         let total: f64 = values.iter().sum();
         let leading = values[0].sqrt();
-        let resolved = values.iter().take_while(|v| v.sqrt() > Self::RESOLUTION * leading).count().max(1);
+        let resolved = values.iter().take_while(|v| v.sqrt() > resolution * leading).count().max(1);
         let r = match rank {
             Rank::Full => resolved,
             Rank::Count(count) => count.min(resolved),
+            Rank::Energy(fraction) => {
+                let mut sum = 0.0;
+                let enough = values.iter().position(|v| {
+                    sum += v;
+                    sum >= fraction * total
+                });
+                enough.map_or(resolved, |i| i + 1).min(resolved)
+            }
         };
         let scale = if centered && radius > 0.0 { radius } else { 1.0 };
         let mut basis = Array2::zeros((r, k));

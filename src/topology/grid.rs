@@ -17,6 +17,9 @@ impl Grid {
     /// The largest number of elements per side that is accepted: beyond it a direct solver is hopeless anyway.
     pub const MAX_SIDE: u32 = 16_384;
 
+    /// The largest number of elements that is accepted.
+    pub const MAX_ELEMENTS: u64 = 1 << 22;
+
     /// A grid of `nelx` columns and `nely` rows.
     ///
     /// # Errors
@@ -24,6 +27,14 @@ impl Grid {
     pub fn new(nelx: u32, nely: u32) -> Result<Self> {
         if nelx == 0 || nely == 0 || nelx > Self::MAX_SIDE || nely > Self::MAX_SIDE {
             return Err(Error::invalid("the size", format!("{nelx}x{nely}"), format!("1 to {} elements per side", Self::MAX_SIDE)));
+        }
+        let elements = u64::from(nelx) * u64::from(nely);
+        if elements > Self::MAX_ELEMENTS {
+            return Err(Error::invalid(
+                "the number of elements",
+                format!("{elements} ({nelx}x{nely})"),
+                format!("at most {} for the direct solver", Self::MAX_ELEMENTS),
+            ));
         }
         Ok(Self { size: UVec2::new(nelx, nely) })
     }

@@ -57,14 +57,14 @@ impl<O: Objective> SigmoidDesign<O> {
         theta.iter().map(|t| self.lower + (self.upper - self.lower) * sigmoid(t + shift)).collect()
     }
 
-    /// b with Σ wᵢ x(θᵢ + b) = V: bisection, down to neighbouring numbers.
+    /// b with Σ wᵢ x(θᵢ + b) = V: bisection down to rounding.
     fn shift(&self, theta: &[f64]) -> f64 {
         let (least, greatest) = theta.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| (a.min(*t), b.max(*t)));
         // σ(±40) is 0 or 1 to the last bit, so the root lies between.
         let (mut low, mut high) = (-greatest - 40.0, -least + 40.0);
         loop {
             let middle = 0.5 * (low + high);
-            if !(middle > low && middle < high) {
+            if high - low <= f64::EPSILON * middle.abs().max(1.0) {
                 return middle;
             }
             let volume: f64 = theta.iter().zip(&self.weights).map(|(t, w)| w * (self.lower + (self.upper - self.lower) * sigmoid(t + middle))).sum();

@@ -38,8 +38,8 @@ pub struct AdapterSummary {
     pub self_test: String,
 }
 
-/// How long to wait for one submission: far beyond any watchdog.
-const TIMEOUT: Duration = Duration::from_secs(120);
+/// How long to wait for a submission before saying so.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A device and its queue.
 #[derive(Debug, Clone)]
@@ -57,8 +57,9 @@ impl Gpu {
         let mut adapters = adapters();
         adapters.retain(|a| choice == AdapterChoice::Any || !is_software(&a.get_info()));
         let looked_for = || {
-            let name = std::env::var("WGPU_ADAPTER_NAME").map(|n| format!(", named `{n}`")).unwrap_or_default();
-            format!("Vulkan, Metal or DX12{}{name}", if choice == AdapterChoice::Hardware { ", hardware" } else { "" })
+            let name = std::env::var("WGPU_ADAPTER_NAME").map(|n| format!(", named `{n}` as WGPU_ADAPTER_NAME says")).unwrap_or_default();
+            let backend = std::env::var("WGPU_BACKEND").map(|b| format!(", WGPU_BACKEND `{b}`")).unwrap_or_default();
+            format!("looked for Vulkan, Metal or DX12{}{name}{backend}", if choice == AdapterChoice::Hardware { ", hardware" } else { "" })
         };
         let adapter = adapters.into_iter().next().ok_or_else(|| Error::NoAdapter { looked_for: looked_for() })?;
         Self::from_adapter(&adapter)
@@ -126,15 +127,19 @@ impl Gpu {
     /// Waits for a submission.
     pub(crate) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
         self.alive()?;
-        // wgpu 30 panics when the driver reports a loss while waiting; this boundary turns that into an error.
-        let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(TIMEOUT) })));
-        match polled {
-            Ok(Ok(_)) => self.alive(),
-            Ok(Err(error)) => {
-                self.alive()?;
-                Err(Error::DeviceLost(format!("waiting failed: {error}")))
+        loop {
+            // wgpu 30 panics when the driver reports a loss while waiting; this boundary turns that into an error.
+            let poll = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(PATIENCE) };
+            match catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))) {
+                Ok(Ok(_)) => return self.alive(),
+                // A slow device is not a lost one.
+                Ok(Err(wgpu::PollError::Timeout)) => log::warn!("still waiting for {} after {PATIENCE:?}", self.info.name),
+                Ok(Err(error)) => {
+                    self.alive()?;
+                    return Err(Error::DeviceLost(format!("waiting failed: {error}")));
+                }
+                Err(_) => return Err(Error::DeviceLost("the driver reported a loss while waiting".into())),
             }
-            Err(_) => Err(Error::DeviceLost("the driver reported a loss while waiting".into())),
         }
     }
 

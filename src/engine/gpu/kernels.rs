@@ -12,8 +12,8 @@ pub(crate) enum Fragment {
     Phase,
     /// The workgroup's share of Σ g·Δx; needs [`Fragment::DoubleWord`].
     ChangePartial,
-    /// OC's candidate scales.
-    OcCandidate,
+    /// Candidate multipliers.
+    Bracket,
 }
 
 /// Which error-free transforms a device has.
@@ -47,7 +47,7 @@ impl Fragment {
             (Self::DoubleWord, _) => include_str!("../../../shaders/lib/double_word.wgsl"),
             (Self::Phase, _) => include_str!("../../../shaders/lib/phase.wgsl"),
             (Self::ChangePartial, _) => include_str!("../../../shaders/lib/change_partial.wgsl"),
-            (Self::OcCandidate, _) => include_str!("../../../shaders/lib/oc.wgsl"),
+            (Self::Bracket, _) => include_str!("../../../shaders/lib/bracket.wgsl"),
         }
     }
 }
@@ -107,6 +107,51 @@ pub(crate) struct PhaseState {
     pub reserved: u32,
 }
 
+/// Mesa's software rasteriser (lavapipe) ends every loop of an invocation once they have taken 65535 turns together, without a word.
+pub(crate) const MESA_TURNS: usize = 65_535;
+
+/// One column of a regression: `struct Problem` in `shaders/regression_solve.wgsl`. Offsets count pairs of words of `data`, words of `work` and
+/// entries of the outputs.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Problem {
+    pub rows: u32,
+    pub features: u32,
+    pub matrix_at: u32,
+    pub scales_at: u32,
+    pub target_at: u32,
+    pub target_stride: u32,
+    pub coefficient_at: u32,
+    pub coefficient_stride: u32,
+    pub prediction_at: u32,
+    pub prediction_stride: u32,
+    pub work_at: u32,
+    pub iterations: u32,
+    pub refit: u32,
+    pub root: f32,
+    pub threshold: f32,
+    pub reserved: u32,
+}
+
+impl Problem {
+    /// Words of work space for `rows` rows and `features` features: the support with its count and a flag, the factor, its diagonal and scales, two vectors, and solution and
+    /// residual in double words.
+    /// Turns that one thread's loops take in one dispatch, as the shader writes them: see [`MESA_TURNS`].
+    pub(crate) fn turns(rows: usize, features: usize, rounds: usize) -> usize {
+        let (tall, narrow) = (rows + features, rows.min(features));
+        let per_thread = |n: usize| n.div_ceil(256);
+        let factor = narrow * (per_thread(tall) + 32 + per_thread(narrow) * 2 * tall.div_ceil(16)) + per_thread(tall) * narrow;
+        let reflections = 2 * narrow * (2 * per_thread(tall) + 32);
+        let round = per_thread(tall) * narrow.div_ceil(16) + per_thread(narrow) * tall.div_ceil(16) + 2 * narrow * per_thread(narrow) + reflections;
+        factor + rounds * round + features
+    }
+
+    pub(crate) fn work_words(rows: usize, features: usize) -> usize {
+        let (tall, narrow) = (rows + features, rows.min(features));
+        2 + features + tall * narrow + 3 * narrow + 5 * tall
+    }
+}
+
 macro_rules! kernels {
     ($($params:ident = $file:literal, [$($fragment:ident),*], [$($access:ident),*], { $($field:ident: $type:ty),* $(,)? };)*) => {
         $(
@@ -140,30 +185,46 @@ kernels! {
     EftProbe = "eft_probe", [Eft, DoubleWord], [Read, Write, Write], { count: u32, terms: u32 };
     GramAccumulate = "gram_accumulate", [Eft, DoubleWord], [Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, rows: u32, stacked: u32, reference: u32, blocks: u32 };
-    PartialsReduce = "partials_reduce", [Eft, DoubleWord], [Read, Write], { slabs: u32, values: u32, reserved: u32 };
+    PartialsReduce = "partials_reduce", [Eft, DoubleWord], [Read, Write], { slabs: u32, values: u32, first: u32 };
     TargetEncode = "target_encode", [], [Read, Read, Write],
         { len: u32, slab: u32, rows: u32, damping: f32, gradient_floor: f32, iterate_floor: f32 };
     RowsCombine = "rows_combine", [], [Read, Read, Write, Write], { len: u32, slab: u32, rows: u32, rank: u32, reference: u32 };
-    FeaturesEvaluate = "features_evaluate", [], [Read, Read, Write], { rows: u32, variables: u32, features: u32, order: u32 };
-    RegressionSolve = "regression_solve", [Eft, DoubleWord], [Read, Read, Write, Write, Write],
-        { rows: u32, features: u32, problems: u32, root: f32, rounds: u32, stride: u32 };
+    FeaturesEvaluate = "features_evaluate", [Eft, DoubleWord], [Read, Read, Write], { rows: u32, variables: u32, features: u32, order: u32 };
+    MatrixMultiply = "matrix_multiply", [Eft, DoubleWord], [Read, Read, Write], { rows: u32, inner: u32, columns: u32, reserved: u32 };
+    ColumnsScale = "columns_scale", [Eft, DoubleWord], [Write], { rows: u32, features: u32, scales_at: u32 };
+    RegressionSolve = "regression_solve", [Eft, DoubleWord], [Read, Read, Write, Write, Write, Write], { rounds: u32, phase: u32 };
+    StateGather = "state_gather", [Phase], [Read, Read, Write], { len: u32, slab: u32, first: u32 };
     StateProject = "state_project", [Eft, DoubleWord, Phase], [Read, Read, Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32 };
     WeightsEvaluate = "weights_evaluate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Write, Write],
-        { rank: u32, features: u32, order: u32, outputs: u32, inverse_scale: f32, radius: f32, trust: f32 };
+        { rank: u32, features: u32, order: u32, outputs: u32, inverse_scale: f32, radius: f32, trust: f32, counts: u32 };
+    ReducedIntegrate = "reduced_integrate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Read, Write],
+        { rank: u32, features: u32, order: u32, steps: u32, h: f32, inverse_scale: f32, radius: f32, trust: f32, stages: u32, rtol: f32, atol: f32, smallest: f32 };
+    ReducedLift = "reduced_lift", [], [Read, Read, Write], { len: u32, slab: u32, rows: u32, first: u32, rank: u32 };
     GradientLift = "gradient_lift", [Phase], [Read, Read, Read, Read, Write],
-        { len: u32, slab: u32, rows: u32, log_damped: u32, damping: f32, iterate_floor: f32 };
+        { len: u32, slab: u32, rows: u32, first: u32, log_damped: u32, damping: f32, iterate_floor: f32 };
     PhaseAccount = "phase_account", [Eft, DoubleWord, Phase], [Write, Read], { slabs: u32 };
     GradientDescentStep = "gradient_descent", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Write, Write],
         { len: u32, slab: u32, first_slab: u32, rate: f32 };
-    AdamStep = "adam", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Write, Write, Write, Write],
+    AdamStep = "adam", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Write, Write, Write, Write, Write],
         { len: u32, slab: u32, first_slab: u32, rate: f32, beta1: f32, beta2: f32, one_minus_beta1: f32, one_minus_beta2: f32, epsilon: f32,
-          correction1: f32, correction2: f32 };
+          correction1: f32, correction2: f32, amsgrad: u32 };
+    MomentumStep = "momentum", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Write, Write, Write],
+        { len: u32, slab: u32, first_slab: u32, rate: f32, decay: f32, nesterov: u32 };
+    ProjectionVolume = "projection_volume", [Eft, DoubleWord, Phase, Bracket], [Read, Read, Read, Read, Write],
+        { len: u32, slab: u32, first_slab: u32, rate: f32, lower: f32, upper: f32 };
+    ProjectedGradientStep = "projected_gradient", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Write, Write],
+        { len: u32, slab: u32, first_slab: u32, rate: f32, lower: f32, upper: f32, has_volume: u32 };
+    EquationSlope = "equation_slope", [Phase], [Read, Read, Read, Read, Read, Write, Write, Write],
+        { len: u32, slab: u32, equation: u32, friction: f32, gain1: f32, gain2: f32, correction1: f32, correction2: f32, epsilon: f32, amsgrad: u32 };
+    VectorCombine = "vector_combine", [Phase], [Read, Read, Read, Write], { len: u32, slab: u32, factor: f32, from_base: u32 };
+    StateAccept = "state_accept", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Read, Write, Write, Write],
+        { len: u32, slab: u32, first_slab: u32, amsgrad: u32 };
     OcGrowth = "oc_growth", [Phase], [Write, Read, Read, Read, Write],
         { len: u32, slab: u32, gradient_floor: f32, bracket_low: u32, bracket_high: u32, first_slab: u32 };
-    OcVolume = "oc_volume", [Eft, DoubleWord, Phase, OcCandidate], [Read, Read, Read, Read, Write],
+    OcVolume = "oc_volume", [Eft, DoubleWord, Phase, Bracket], [Read, Read, Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, reach: f32, lower: f32, upper: f32 };
-    OcSelect = "oc_select", [Eft, DoubleWord, Phase, OcCandidate], [Write, Read], { slabs: u32, volume_high: f32, volume_low: f32 };
+    BracketSelect = "bracket_select", [Eft, DoubleWord, Phase, Bracket], [Write, Read], { slabs: u32, volume_high: f32, volume_low: f32, falling: u32 };
     OcUpdate = "oc_update", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Write, Write],
         { len: u32, slab: u32, first_slab: u32, reach: f32, lower: f32, upper: f32 };
 }

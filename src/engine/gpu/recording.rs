@@ -24,6 +24,9 @@ enum Operation {
 /// Room for parameter blocks in one submission.
 const PARAMS_BYTES: u64 = 64 << 10;
 
+/// Memory that the dispatches of one submission may touch, at most: keeps submissions far below the desktops' watchdogs.
+const SUBMIT_BYTES: u64 = 4 << 30;
+
 /// Gathers work and submits it.
 pub(crate) struct Recorder {
     pub gpu: Gpu,
@@ -38,6 +41,8 @@ pub(crate) struct Recorder {
     step: usize,
     blocks: Vec<u8>,
     operations: Vec<Operation>,
+    /// Bytes of the buffers that the recorded dispatches bind.
+    touched: u64,
     groups: HashMap<(usize, Vec<u64>), wgpu::BindGroup>,
     next_id: u64,
     pub traffic: Traffic,
@@ -82,6 +87,7 @@ impl Recorder {
             step,
             blocks: Vec::new(),
             operations: Vec::new(),
+            touched: 0,
             groups: HashMap::new(),
             next_id: 0,
             traffic: Traffic::default(),
@@ -100,7 +106,10 @@ impl Recorder {
 
     fn allocate(&mut self, name: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
         let bytes = bytes.max(16).next_multiple_of(16);
-        let available = self.gpu.limits.max_buffer_size;
+        let mut available = self.gpu.limits.max_buffer_size;
+        if usage.contains(wgpu::BufferUsages::STORAGE) {
+            available = available.min(self.gpu.limits.max_storage_buffer_binding_size);
+        }
         if bytes > available {
             return Err(Error::Memory { what: format!("buffer `{name}`"), needed: bytes, available });
         }
@@ -116,17 +125,23 @@ impl Recorder {
     /// Makes `buffer` at least `bytes` long; its contents may be lost.
     pub(crate) fn ensure(&mut self, buffer: &mut Buffer, name: &str, bytes: u64) -> Result<()> {
         if buffer.bytes < bytes {
-            *buffer = self.buffer(name, bytes)?;
+            let grown = self.buffer(name, bytes)?;
+            // Bind groups would keep the old one alive.
+            self.groups.retain(|(_, ids), _| !ids.contains(&buffer.id));
+            *buffer = grown;
         }
         Ok(())
     }
 
     /// Writes `data` to the start of `buffer`, before everything recorded from now on and after everything recorded before.
     pub(crate) fn upload<T: bytemuck::NoUninit>(&mut self, buffer: &Buffer, data: &[T]) -> Result<()> {
+        self.upload_at(buffer, 0, data)
+    }
+
+    /// Like [`upload`](Self::upload), from byte `offset` on.
+    pub(crate) fn upload_at<T: bytemuck::NoUninit>(&mut self, buffer: &Buffer, offset: u64, data: &[T]) -> Result<()> {
         self.submit()?;
-        self.gpu.alive()?;
-        self.gpu.queue.write_buffer(&buffer.raw, 0, bytemuck::cast_slice(data));
-        Ok(())
+        self.gpu.checked("an upload", || self.gpu.queue.write_buffer(&buffer.raw, offset, bytemuck::cast_slice(data)))
     }
 
     /// Records one dispatch. `buffers` are the kernel's storage bindings in order.
@@ -136,9 +151,11 @@ impl Recorder {
         if groups.contains(&0) {
             return Ok(());
         }
-        if self.blocks.len() + self.step > PARAMS_BYTES as usize {
+        let touched: u64 = buffers.iter().map(|b| b.bytes).sum();
+        if self.blocks.len() + self.step > PARAMS_BYTES as usize || self.touched + touched > SUBMIT_BYTES {
             self.submit()?;
         }
+        self.touched += touched;
         let pipeline = match &mut self.pipelines[P::KERNEL] {
             Some(built) => built,
             slot => slot.insert(build(&self.gpu, spec, self.eft, &self.zero_layout)?),
@@ -198,6 +215,7 @@ impl Recorder {
         if self.operations.is_empty() {
             return Ok(None);
         }
+        self.touched = 0;
         let operations = std::mem::take(&mut self.operations);
         let blocks = std::mem::take(&mut self.blocks);
         let submission = self.gpu.checked("a submission", || {

@@ -1,0 +1,53 @@
+// The flow's differential equation: the derivative of (x, m, v) at one stage. Twin: flow/mod.rs, velocity().
+struct Params {
+    len: u32,
+    slab: u32,
+    // 0: x' = -g; 1: momentum; 2: ADAM.
+    equation: u32,
+    // Momentum: friction. ADAM: (1 - beta)/rate of both moments, the bias corrections at the stage's time, epsilon, and whether the maximum counts.
+    friction: f32,
+    gain1: f32,
+    gain2: f32,
+    correction1: f32,
+    correction2: f32,
+    epsilon: f32,
+    amsgrad: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> phase: PhaseState;
+@group(0) @binding(2) var<storage, read> gradient: array<f32>;
+// The stage's moments and the held maximum; not touched where the equation has none.
+@group(0) @binding(3) var<storage, read> first_moment: array<f32>;
+@group(0) @binding(4) var<storage, read> second_moment: array<f32>;
+@group(0) @binding(5) var<storage, read> maximum: array<f32>;
+// Slopes of x, m and v.
+@group(0) @binding(6) var<storage, read_write> slope_x: array<f32>;
+@group(0) @binding(7) var<storage, read_write> slope_m: array<f32>;
+@group(0) @binding(8) var<storage, read_write> slope_v: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    if (phase.ended != 0u) {
+        return;
+    }
+    let end = min((group.x + 1u) * params.slab, params.len);
+    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+        let g = gradient[i];
+        if (params.equation == 0u) {
+            slope_x[i] = -g;
+        } else if (params.equation == 1u) {
+            slope_x[i] = first_moment[i];
+            slope_m[i] = -params.friction * first_moment[i] - g;
+        } else {
+            let m = first_moment[i];
+            let v = second_moment[i];
+            var second = v;
+            if (params.amsgrad != 0u) {
+                second = maximum[i];
+            }
+            slope_x[i] = -(m / params.correction1) / (sqrt(max(second / params.correction2, 0.0)) + params.epsilon);
+            slope_m[i] = params.gain1 * (g - m);
+            slope_v[i] = params.gain2 * (g * g - v);
+        }
+    }
+}

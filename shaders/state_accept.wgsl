@@ -1,0 +1,34 @@
+// x <- the end of a Runge-Kutta step, with the account of g.dx; AMSGrad's maximum is raised. Twin: engine/cpu/mod.rs, advance_equation().
+struct Params {
+    len: u32,
+    slab: u32,
+    first_slab: u32,
+    amsgrad: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> phase: PhaseState;
+// The gradient at the step's start.
+@group(0) @binding(2) var<storage, read> gradient: array<f32>;
+@group(0) @binding(3) var<storage, read> end_iterate: array<f32>;
+@group(0) @binding(4) var<storage, read> second_moment: array<f32>;
+@group(0) @binding(5) var<storage, read_write> iterate: array<f32>;
+@group(0) @binding(6) var<storage, read_write> maximum: array<f32>;
+@group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    if (phase.ended != 0u) {
+        return;
+    }
+    var change = vec2<f32>(0.0);
+    let end = min((group.x + 1u) * params.slab, params.len);
+    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+        let next = end_iterate[i];
+        change = dw_fma(change, gradient[i], next - iterate[i]);
+        iterate[i] = next;
+        if (params.amsgrad != 0u) {
+            maximum[i] = max(maximum[i], second_moment[i]);
+        }
+    }
+    change_store(thread, params.first_slab + group.x, change);
+}

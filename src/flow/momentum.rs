@@ -1,0 +1,44 @@
+use crate::error::{Error, Result};
+
+/// Momentum, m' = −c m − g, x' = m, discretised with step h: m ← μ m − h g with μ = 1 − c h, then x ← x + h m (heavy ball) or x ← x + h (μ m − h g)
+/// (Nesterov, in the form that needs no gradient at the look-ahead point).
+///
+/// In the usual terms: momentum μ and learning rate h².
+/// Sources: Polyak, USSR Comput. Math. 4(5) (1964) 1; Sutskever et al., ICML 2013.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Momentum {
+    /// The step h > 0 in flow time.
+    pub rate: f64,
+    /// The friction c ≥ 0, with c h < 1.
+    pub friction: f64,
+    /// Whether to take Nesterov's step.
+    pub nesterov: bool,
+}
+
+impl Momentum {
+    pub(crate) fn validate(&self) -> Result<()> {
+        Error::require_positive("the rate", self.rate)?;
+        let decay = self.friction * self.rate;
+        if !(0.0..1.0).contains(&decay) {
+            return Err(Error::invalid("the friction", self.friction, format!("at least 0 and below 1/rate, {}", 1.0 / self.rate)));
+        }
+        Ok(())
+    }
+
+    /// μ = 1 − c h.
+    pub fn decay(&self) -> f64 {
+        1.0 - self.friction * self.rate
+    }
+
+    /// One step of one unknown; updates the momentum and returns the new x.
+    pub fn update(&self, x: f64, g: f64, m: &mut f64) -> f64 {
+        let (h, mu) = (self.rate, self.decay());
+        *m = mu * *m - h * g;
+        x + h * if self.nesterov { mu * *m - h * g } else { *m }
+    }
+
+    /// (x', m').
+    pub fn velocity(&self, m: f64, g: f64) -> [f64; 2] {
+        [m, -self.friction * m - g]
+    }
+}
