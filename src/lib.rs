@@ -45,6 +45,7 @@
 //! | run it, watch it, read the result | [`optimizer`], [`observe`], [`report`] |
 //! | choose where it runs, or share your own wgpu device | [`engine`], [`engine::gpu::GpuEngine::from_device`] |
 //! | optimize a structure | [`topology`] |
+//! | find the equations behind a recorded trajectory | [`discover`] |
 //!
 //! # Precision contract
 //! The CPU engine is f64 throughout. On the GPU the state, the history and the tables are f32; inner products over d are double-word sums
@@ -60,6 +61,7 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod discover;
 pub mod engine;
 pub mod error;
 pub mod flow;

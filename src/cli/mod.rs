@@ -6,6 +6,7 @@ macro_rules! line {
 }
 
 mod compare;
+mod discover;
 mod info;
 mod progress;
 mod results;
@@ -45,6 +46,8 @@ struct Cli {
 enum Command {
     /// Topology optimization: minimum compliance under a volume constraint
     Topology(Box<topology::Args>),
+    /// Equation discovery: find the differential equations behind a recorded trajectory
+    Discover(Box<discover::Args>),
     /// Show the GPU adapters, their limits and self-tests, and which engine `auto` takes
     Info,
 }
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         None => compare::run(&cli.compare),
         Some(Command::Topology(args)) => topology::run(&args),
+        Some(Command::Discover(args)) => discover::run(&args),
         Some(Command::Info) => info::run(),
     };
     match outcome {

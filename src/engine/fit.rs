@@ -162,8 +162,8 @@ pub(crate) fn implicit_matrix(config: &SurrogateConfig, power_sums: &[Array2<f64
     Array2::from_shape_fn(p1.raw_dim(), |at| implicit_kernel(config.order, config.bias, [p1[at], p2[at], p3[at]]))
 }
 
-/// V S⁻¹ of the feature matrix's thin SVD.
-fn orthonormal(features: ArrayView2<f64>) -> Result<Array2<f64>> {
+/// V S⁻¹ of the feature matrix's thin SVD: Θ V S⁻¹ has orthonormal columns.
+pub(crate) fn orthonormal(features: ArrayView2<f64>) -> Result<Array2<f64>> {
     let (k, p) = features.dim();
     let svd = Mat::from_fn(k, p, |i, j| features[[i, j]])
         .thin_svd()

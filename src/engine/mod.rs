@@ -16,5 +16,6 @@ mod ring;
 
 pub use choice::EngineChoice;
 pub use cpu::CpuEngine;
+pub(crate) use fit::orthonormal as orthonormal_features;
 pub use gpu::GpuEngine;
 pub use interface::{Engine, EngineInfo, Fit, Landing, PhaseEnd, PhaseLimits, Setup, Traffic};

@@ -6,4 +6,4 @@ mod record;
 
 pub use plot::{Curve, convergence_svg};
 pub use png::density_png;
-pub use record::{history_csv, npy, prepare, write_all};
+pub use record::{history_csv, npy, prepare, write_all, write_file};

@@ -36,6 +36,16 @@ pub fn write_all(dir: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
     renamed
 }
 
+/// Writes one file by way of a temporary one beside it.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn write_file(path: &Path, bytes: Vec<u8>) -> Result<()> {
+    let name = path.file_name().and_then(|n| n.to_str()).ok_or_else(|| Error::io(path, std::io::Error::other("this is no file name")))?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    write_all(folder, &[(name, bytes)])
+}
+
 /// The history as CSV: `evaluation,iteration,objective,accepted`.
 pub fn history_csv(history: &[HistoryEntry]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
