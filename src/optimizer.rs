@@ -10,7 +10,7 @@ use crate::objective::Objective;
 use crate::observe::{Event, Observer};
 use crate::report::{HistoryEntry, PhaseEntry, Report, StopReason};
 use crate::schedule::{Control, Outcome, Schedule};
-use crate::surrogate::{Integrator, SurrogateConfig};
+use crate::surrogate::{Integrator, ModelSelection, SurrogateConfig};
 
 /// When to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,6 +53,8 @@ pub struct LgfConfig {
     pub schedule: Schedule,
     /// What is learned; not used by [`Schedule::None`].
     pub surrogate: SurrogateConfig,
+    /// Whether order, rank and ridge are chosen anew at each refit.
+    pub selection: Option<ModelSelection>,
     /// How the learned flow is integrated.
     pub integrator: Integrator,
     /// When to stop.
@@ -62,7 +64,7 @@ pub struct LgfConfig {
 impl LgfConfig {
     /// `flow` under `schedule` with `surrogate`, replaying the flow's own step, and the default stopping rule.
     pub fn new(flow: Flow, schedule: Schedule, surrogate: SurrogateConfig) -> Self {
-        Self { flow, schedule, surrogate, integrator: Integrator::FlowStep, stopping: Stopping::default() }
+        Self { flow, schedule, surrogate, selection: None, integrator: Integrator::FlowStep, stopping: Stopping::default() }
     }
 }
 
@@ -87,6 +89,12 @@ impl Lgf {
         if config.schedule != Schedule::None {
             config.surrogate.validate(&config.flow, config.schedule.capacity())?;
             config.integrator.validate()?;
+            if let Some(selection) = &config.selection {
+                selection.validate(&config.surrogate, config.schedule.capacity())?;
+                for candidate in selection.candidates(&config.surrogate, config.schedule.capacity()) {
+                    candidate.validate(&config.flow, config.schedule.capacity())?;
+                }
+            }
             if config.integrator != Integrator::FlowStep && config.flow.equation_vectors() == 0 {
                 return Err(Error::Incompatible(format!(
                     "the {} flow is a discrete map, not a differential equation: it goes with the flow's own step",
@@ -291,7 +299,23 @@ impl Run<'_> {
 
     /// Fits, integrates, lands, and keeps or undoes it.
     fn surrogate_phase(&mut self, limits: PhaseLimits) -> Result<(), Ended> {
-        let fit = self.engine.fit(&self.control.surrogate(&self.config.surrogate))?;
+        let base = self.control.surrogate(&self.config.surrogate);
+        let (surrogate, verdict) = match self.config.selection {
+            None => (base, None),
+            Some(selection) => {
+                let candidates = selection.candidates(&base, self.engine.samples());
+                let found = self.engine.select(&candidates, selection.folds)?;
+                match found.winner() {
+                    Some(winner) => (candidates[winner], Some(found.verdict(&candidates, winner))),
+                    None => {
+                        log::debug!("no candidate predicts better than the gradient staying as it is: {found:?}");
+                        self.control.sampled();
+                        return self.true_step();
+                    }
+                }
+            }
+        };
+        let fit = self.engine.fit(&surrogate)?;
         self.tell(Event::Fitted { fit })?;
         self.engine.integrate(limits)?;
         self.previous.copy_from_slice(&self.x);
@@ -311,7 +335,7 @@ impl Run<'_> {
         // A Newton direction is no gradient: Σ (H⁻¹g)·Δx predicts nothing about f.
         let predicts = landing.predicted_change < 0.0 && !self.config.flow.needs_newton_direction();
         let agreement = true_change.filter(|_| predicts).map(|change| change / landing.predicted_change);
-        let phase = self.phase_entry(fit, limits, landing, true_change, accepted);
+        let phase = PhaseEntry { selection: verdict, ..self.phase_entry(fit, limits, landing, true_change, accepted) };
         self.phases.push(phase);
         let entry = value.map(|value| self.enter(value, accepted));
         if self.control.flushes() {
@@ -362,6 +386,7 @@ impl Run<'_> {
             predicted_change: landing.predicted_change,
             true_change,
             accepted,
+            selection: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::engine::{EngineInfo, Fit, PhaseEnd, Traffic};
+use crate::surrogate::selection::Verdict;
 
 /// Why a run ended; reads as a sentence.
 #[derive(Debug, Clone, PartialEq, Serialize, thiserror::Error)]
@@ -105,6 +106,8 @@ pub struct PhaseEntry {
     pub true_change: Option<f64>,
     /// Whether it was kept.
     pub accepted: bool,
+    /// Which candidate won, if order, rank and ridge were selected.
+    pub selection: Option<Verdict>,
 }
 
 /// The result of a run.

@@ -12,6 +12,7 @@ use lgf::problems::{Quadratic, Rosenbrock};
 use lgf::report::{Report, StopReason};
 use lgf::schedule::{Adaptive, Fixed, Schedule};
 use lgf::surrogate::regression::Solution;
+use lgf::surrogate::selection::{ModelSelection, Selection};
 use lgf::surrogate::{Differences, Lift, Rank, Regression, RegressionProblem, Ridge, SpaceConfig, SurrogateConfig, Targets};
 use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
 use lgf::{Error, Lgf, LgfConfig, RunError, Stopping};
@@ -277,6 +278,9 @@ impl Engine for Fragile {
         self.steps_left = self.steps_left.checked_sub(1).ok_or(Error::DeviceLost("pulled out".into()))?;
         self.inner.step()
     }
+    fn select(&mut self, candidates: &[SurrogateConfig], folds: usize) -> lgf::Result<Selection> {
+        self.inner.select(candidates, folds)
+    }
     fn fit(&mut self, config: &SurrogateConfig) -> lgf::Result<Fit> {
         self.inner.fit(config)
     }
@@ -494,4 +498,51 @@ fn projected_gradient_finds_the_projection() {
             assert!((x - (a - mu).clamp(0.0, 1.0)).abs() < 1e-5, "{:?}", report.x);
         }
     }
+}
+
+/// Samples of a quadratic field: order 2 predicts the next one, order 1 cannot, and both beat persistence. The engines agree.
+#[test]
+fn selection_finds_the_order_of_the_field() {
+    let start = [1.0, -0.6, 0.3];
+    let field = |x: &[f64]| vec![x[0] + 0.8 * x[1] * x[2], 2.0 * x[1] - x[0] * x[0], 3.0 * x[2] + 0.5 * x[0] * x[1]];
+    let base = SurrogateConfig { regression: Regression::ridge(Ridge::Relative(1e-7)), ..SurrogateConfig::snapshots() };
+    let candidates = [1, 2].map(|order| SurrogateConfig { order, ..base });
+    let mut found = Vec::new();
+    for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
+        engine.start(Setup { flow: descent(0.08), domain: &Domain::Unbounded, start: &start, capacity: 14 }).unwrap();
+        let mut x = start.to_vec();
+        for _ in 0..14 {
+            engine.set_gradient(&field(&x)).unwrap();
+            engine.record().unwrap();
+            engine.step().unwrap();
+            engine.read(&mut x).unwrap();
+        }
+        let selection = engine.select(&candidates, 3).unwrap();
+        assert_eq!(selection.winner(), Some(1), "{selection:?}");
+        assert!(selection.errors[1] < 0.1 * selection.errors[0] && selection.errors[0] < selection.persistence, "{selection:?}");
+        found.push(selection);
+    }
+    // The errors are differences of inner products of f32 data: good to the root of their rounding.
+    for (a, b) in found[0].errors.iter().zip(&found[1].errors) {
+        assert!((a - b).abs() <= 2e-3 * a.max(0.1), "{found:?}");
+    }
+    // Not even the best model is used when nothing beats persistence.
+    assert_eq!(Selection { errors: vec![0.5, 0.3], persistence: 0.2 }.winner(), None);
+}
+
+#[test]
+fn selection_is_reported_for_every_phase() {
+    let selection = Some(ModelSelection::default());
+    let config = LgfConfig { selection, ..config(Flow::Adam(Adam::new(0.05)), ADAPTIVE(), SurrogateConfig::snapshots(), 60) };
+    for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
+        let report = Lgf::new(config).unwrap().minimize(&mut Quadratic::geometric(20, 50.0), &[0.0; 20], engine, &mut ()).unwrap();
+        assert!(!report.phases.is_empty());
+        for phase in &report.phases {
+            let verdict = phase.selection.unwrap();
+            assert_eq!(verdict.candidates, 12);
+            assert!(verdict.error < verdict.persistence && verdict.runner_up.unwrap() >= verdict.error, "{verdict:?}");
+        }
+    }
+    let folds = LgfConfig { selection: Some(ModelSelection { folds: 9, ..ModelSelection::default() }), ..config };
+    assert!(Lgf::new(folds).unwrap_err().to_string().starts_with("the number of folds is 9"));
 }

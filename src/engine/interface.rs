@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::flow::Flow;
 use crate::objective::Domain;
 use crate::surrogate::regression::Solution;
+use crate::surrogate::selection::Selection;
 use crate::surrogate::{Integrator, RegressionProblem, SurrogateConfig};
 
 /// What an engine is told at the start of a run.
@@ -124,6 +125,13 @@ pub trait Engine {
     /// # Errors
     /// Device errors.
     fn step(&mut self) -> Result<()>;
+
+    /// Judges `candidates`, which differ in order, rank and ridge only, by predicting the newest `folds` samples from the older ones: one batch of
+    /// regressions (on a GPU, two read-backs).
+    ///
+    /// # Errors
+    /// As for [`fit`](Self::fit).
+    fn select(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection>;
 
     /// Fits the surrogate to the recorded samples.
     ///

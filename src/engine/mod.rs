@@ -11,6 +11,7 @@ mod choice;
 pub mod cpu;
 mod fit;
 pub mod gpu;
+mod holdout;
 mod interface;
 mod ring;
 

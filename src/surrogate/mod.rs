@@ -15,6 +15,7 @@
 pub mod integrator;
 pub mod library;
 pub mod regression;
+pub mod selection;
 pub mod space;
 pub mod targets;
 pub mod transform;
@@ -22,6 +23,7 @@ pub mod transform;
 pub use integrator::Integrator;
 pub use library::Library;
 pub use regression::{Regression, RegressionProblem, Ridge};
+pub use selection::ModelSelection;
 pub use space::{Rank, Space, SpaceConfig};
 pub use targets::{Differences, Targets, WeakForm};
 pub use transform::TargetTransform;

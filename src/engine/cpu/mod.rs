@@ -6,12 +6,14 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
 use crate::engine::fit::{FitPlan, Grams, implicit_matrix, implicit_weights, residual_of_weights};
+use crate::engine::holdout;
 use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, PhaseEnd, PhaseLimits, Setup, Traffic};
 use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::{Flow, GradientDescent};
 use crate::objective::Domain;
 use crate::surrogate::regression::Solution;
+use crate::surrogate::selection::Selection;
 use crate::surrogate::space::implicit_kernel;
 use crate::surrogate::{Integrator, Library, Lift, RegressionProblem, SpaceConfig, SurrogateConfig, TargetTransform, Targets, regression};
 
@@ -288,6 +290,16 @@ impl Engine for CpuEngine {
         Ok(())
     }
 
+    fn select(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection> {
+        let flow = self.started()?;
+        let Some(config) = candidates.first() else { return Err(Error::invalid("the number of candidates", 0, "at least 1")) };
+        let rows = self.ring.rows();
+        let x = self.iterates.select(ndarray::Axis(0), &rows);
+        let targets = kernels::target_encode(config.transform, self.gradients.select(ndarray::Axis(0), &rows).view(), x.view());
+        let grams = inner_products(config, x.view(), targets.view());
+        holdout::select(candidates, folds, &flow, &grams, |batch| self.regress(batch))
+    }
+
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
         let flow = self.started()?;
         let rows = self.ring.rows();
@@ -324,11 +336,7 @@ impl Engine for CpuEngine {
         let plan = if config.space == SpaceConfig::Full {
             FitPlan::full(config, &flow, x.view(), targets.view())?
         } else {
-            // Differences to a sample keep the digits that inner products of nearly equal iterates would lose.
-            let reference = if centered { x.rows().into_iter().next_back() } else { None };
-            let tracked = config.targets == Targets::Tracked;
-            let xy = if tracked { kernels::cross(x.view(), targets.view(), reference, None) } else { Array2::zeros((0, 0)) };
-            FitPlan::reduced(config, &flow, &Grams { xx: kernels::gram(x.view(), reference), xy, yy: yy.clone(), resolution: RESOLUTION })?
+            FitPlan::reduced(config, &flow, &inner_products(config, x.view(), targets.view()))?
         };
         let features = plan.features();
         let solution = regression::solve(features.view(), plan.targets.view(), &config.regression)?;
@@ -435,4 +443,14 @@ impl Engine for CpuEngine {
 /// The largest distance of a row from `mean`.
 fn radius_about(x: ArrayView2<f64>, mean: ArrayView1<f64>) -> f64 {
     x.rows().into_iter().map(|row| kernels::squared_distance(row, mean).sqrt()).fold(0.0, f64::max)
+}
+
+/// The inner products a fit in a reduced space needs.
+fn inner_products(config: &SurrogateConfig, x: ArrayView2<f64>, targets: ArrayView2<f64>) -> Grams {
+    // Differences to a sample keep the digits that inner products of nearly equal iterates would lose.
+    let reference = if config.space.is_centered() { x.rows().into_iter().next_back() } else { None };
+    let empty = || Array2::zeros((0, 0));
+    let (xy, yy) =
+        if config.targets == Targets::Tracked { (kernels::cross(x, targets, reference, None), kernels::gram(targets, None)) } else { (empty(), empty()) };
+    Grams { xx: kernels::gram(x, reference), xy, yy, resolution: RESOLUTION }
 }

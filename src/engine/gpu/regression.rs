@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 use super::kernels::{MESA_TURNS, Problem, RegressionSolve};
 use super::recording::{Buffer, Recorder};
-use super::split;
+use super::run::split;
 use crate::error::{Error, Result};
 use crate::surrogate::RegressionProblem;
 use crate::surrogate::regression::{Regression, Solution};

@@ -3,12 +3,16 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use proptest::prelude::*;
 
-use super::kernels::{Access, Eft, KERNELS, PhaseState};
-use super::recording::Buffer;
+use super::kernels::{Access, Eft, FeaturesEvaluate, KERNELS, PhaseState};
+use super::recording::{Buffer, Recorder};
+use super::run::{GRAM_PARTIALS_BYTES, Place, Segment, Shared, block_pairs, slab_length, to_pairs};
 use super::*;
 use crate::engine::CpuEngine;
 use crate::flow::{Adam, GradientDescent, Momentum};
+use crate::flow::{Flow, Newton, OptimalityCriteria, ProjectedGradient};
+use crate::objective::Domain;
 use crate::surrogate::{Differences, Library, Rank, Regression, Ridge, WeakForm, regression};
+use crate::surrogate::{TargetTransform, Targets};
 
 const EPS: f64 = f32::EPSILON as f64;
 

@@ -1,0 +1,242 @@
+//! From the recorded samples to a fitted model: inner products, tables, the regression.
+
+use ndarray::Array2;
+
+use super::kernels::{ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, TargetEncode};
+use super::recording::Recorder;
+use super::regression;
+use super::run::{NO_ROW, RESOLUTION_CENTERED, RESOLUTION_PLAIN, RESOLUTION_UNCENTERED, Run, block_pairs, split, to_f32, to_pairs};
+use crate::engine::fit::{FitPlan, Grams};
+use crate::error::{Error, Result};
+use crate::surrogate::{Lift, SurrogateConfig, TargetTransform, Targets};
+
+impl Run {
+    /// Transforms the targets of all samples, if they are to be.
+    pub(super) fn record_encoding(&mut self, recorder: &mut Recorder, config: &SurrogateConfig) -> Result<()> {
+        let (rows, slab) = (self.ring.len(), self.slab as u32);
+        if let TargetTransform::LogDamped { damping } = config.transform {
+            for s in &mut self.segments {
+                recorder.ensure(&mut s.encoded, "encoded", s.iterates.bytes)?;
+                let params = TargetEncode {
+                    len: s.len as u32,
+                    slab,
+                    rows: rows as u32,
+                    damping: damping as f32,
+                    gradient_floor: TargetTransform::GRADIENT_FLOOR as f32,
+                    iterate_floor: TargetTransform::ITERATE_FLOOR as f32,
+                };
+                recorder.dispatch(params, &[&s.iterates, &s.gradients, &s.encoded], [s.slabs as u32, rows as u32, 1])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Transforms the targets and reads the inner products of all samples, in the order of their rows.
+    pub(super) fn read_grams(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft, newest: usize) -> Result<Grams> {
+        let (rows, slab) = (self.ring.len(), self.slab as u32);
+        self.record_encoding(recorder, config)?;
+        let tracked = config.targets == Targets::Tracked;
+        let stacked = if tracked { 2 * rows } else { rows };
+        let pairs = block_pairs(stacked);
+        for s in &self.segments {
+            let targets = if config.transform == TargetTransform::Identity { &s.gradients } else { &s.encoded };
+            let params = GramAccumulate {
+                len: s.len as u32,
+                slab,
+                first_slab: s.first_slab as u32,
+                rows: rows as u32,
+                stacked: stacked as u32,
+                reference: if config.space.is_centered() { newest as u32 } else { NO_ROW },
+                blocks: pairs as u32,
+            };
+            recorder.dispatch(params, &[&s.iterates, targets, &self.shared.partials], [pairs as u32, s.slabs as u32, 1])?;
+        }
+        let values = 16 * pairs;
+        let on_host = eft == Eft::Plain;
+        let bytes = 8 * values as u64 * if on_host { self.slabs as u64 } else { 1 };
+        if self.shared.staging.bytes < bytes {
+            self.shared.staging = recorder.staging(bytes)?;
+        }
+        if on_host {
+            recorder.copy(&self.shared.partials, 0, &self.shared.staging, 0, bytes);
+        } else {
+            self.record_reduction(recorder, values, 0)?;
+            recorder.copy(&self.shared.totals, 0, &self.shared.staging, 0, bytes);
+        }
+        let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&recorder.read(&self.shared.staging, bytes)?);
+        let value = |at: usize| -> f64 { data[at..].iter().step_by(values).map(|[hi, lo]| f64::from(*hi) + f64::from(*lo)).sum() };
+        let mut gram = Array2::zeros((stacked, stacked));
+        let mut at = 0;
+        for a in (0..stacked).step_by(4) {
+            for b in (a..stacked).step_by(4) {
+                for (t, (i, j)) in (0..16).map(|t| (t, (a + t / 4, b + t % 4))) {
+                    if i < stacked && j < stacked {
+                        gram[[i, j]] = value(at + t);
+                        gram[[j, i]] = gram[[i, j]];
+                    }
+                }
+                at += 16;
+            }
+        }
+        let part = |i: usize, j: usize| {
+            if tracked || i + j == 0 { gram.slice(ndarray::s![i * rows..(i + 1) * rows, j * rows..(j + 1) * rows]).to_owned() } else { Array2::zeros((0, 0)) }
+        };
+        let resolution = match (eft, config.space.is_centered()) {
+            (Eft::Plain, _) => RESOLUTION_PLAIN,
+            (_, true) => RESOLUTION_CENTERED,
+            (_, false) => RESOLUTION_UNCENTERED,
+        };
+        Ok(Grams { xx: part(0, 0), xy: part(0, 1), yy: part(1, 1), resolution })
+    }
+
+    /// The same, oldest sample first.
+    pub(super) fn read_grams_by_age(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft) -> Result<Grams> {
+        let rows = self.ring.rows();
+        let Some(&newest) = rows.last() else { return Err(Error::invalid("the number of recorded samples", 0, "at least 1")) };
+        let by_row = self.read_grams(recorder, config, eft, newest)?;
+        let by_age = |gram: Array2<f64>| if gram.is_empty() { gram } else { gram.select(ndarray::Axis(0), &rows).select(ndarray::Axis(1), &rows) };
+        Ok(Grams { xx: by_age(by_row.xx), xy: by_age(by_row.xy), yy: by_age(by_row.yy), resolution: by_row.resolution })
+    }
+
+    /// Reads the recorded samples and gradients (K×d each), oldest first: for fits in the full space, whose d is small.
+    pub(super) fn read_samples(&mut self, recorder: &mut Recorder, rows: &[usize]) -> Result<(Array2<f64>, Array2<f64>)> {
+        let (k, d) = (rows.len(), self.dimension);
+        let capacity = self.segments.iter().map(|s| s.iterates.bytes).sum::<u64>();
+        if self.shared.staging.bytes < 2 * capacity {
+            self.shared.staging = recorder.staging(2 * capacity)?;
+        }
+        let mut at = 0;
+        let mut places = Vec::new();
+        for s in &self.segments {
+            for (table, buffer) in [&s.iterates, &s.gradients].into_iter().enumerate() {
+                let bytes = s.bytes() * self.ring.len() as u64;
+                recorder.copy(buffer, 0, &self.shared.staging, at, bytes);
+                places.push((table, s.start, s.len, at as usize));
+                at += bytes;
+            }
+        }
+        let data = recorder.read(&self.shared.staging, at)?;
+        let mut tables = [Array2::zeros((k, d)), Array2::zeros((k, d))];
+        for (table, start, len, at) in places {
+            for (age, row) in rows.iter().enumerate() {
+                for i in 0..len {
+                    let word = at + 4 * (row * len + i);
+                    tables[table][[age, start + i]] = f64::from(f32::from_ne_bytes([data[word], data[word + 1], data[word + 2], data[word + 3]]));
+                }
+            }
+        }
+        let [x, g] = tables;
+        Ok((x, g))
+    }
+
+    /// Makes basis and mean, and solves the regression, on the device. `rows` are the samples' rows, oldest first. Returns the ridge α.
+    pub(super) fn record_fit(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, plan: &FitPlan, rows: &[usize]) -> Result<f64> {
+        let (k, rank, library) = (rows.len(), plan.coordinates.ncols(), plan.library.len());
+        let (samples, outputs) = plan.targets.dim();
+        let features = plan.features();
+        let width = features.ncols();
+        let newest = rows.last().copied().unwrap_or(0);
+        // Rounded to f32, so that the device undoes exactly what it does.
+        let scales = config.regression.column_scales(features.view()).mapv(|s| f64::from(s as f32));
+        let ridge = config.regression.ridge.resolve((&features / &scales).view());
+
+        // Samples are numbered by age in the plan and by row in the tables.
+        let mut targets = plan.targets.clone();
+        if config.lift == Lift::Snapshots {
+            for (age, &row) in rows.iter().enumerate() {
+                targets.column_mut(row).assign(&plan.targets.column(age));
+            }
+        }
+        let shared = &mut self.shared;
+        let (words, pairs) = (|n: usize| 4 * n as u64, |n: usize| 8 * n as u64);
+        recorder.ensure(&mut shared.coordinates, "coordinates", pairs(k * rank))?;
+        recorder.ensure(&mut shared.terms, "terms", words(plan.library.terms().len()))?;
+        recorder.ensure(&mut shared.monomials, "monomials", words(library))?;
+        recorder.ensure(&mut shared.weights, "weights", words(outputs))?;
+        recorder.ensure(&mut shared.coefficients, "coefficients", pairs(library * outputs))?;
+        let scales_at = samples * width;
+        let target_at = scales_at + width;
+        let regression = &mut shared.regression;
+        recorder.ensure(&mut regression.data, "regression.data", pairs(target_at + samples * outputs))?;
+        recorder.ensure(&mut regression.coefficients, "regression.coefficients", pairs(width * outputs))?;
+        recorder.ensure(&mut regression.support, "regression.support", words(width * outputs))?;
+        recorder.ensure(&mut regression.predictions, "regression.predictions", words(samples * outputs))?;
+        recorder.upload(&shared.coordinates, &to_pairs(plan.coordinates.view()))?;
+        recorder.upload(&shared.terms, plan.library.terms())?;
+        let regression = &shared.regression;
+        recorder.upload_at(&regression.data, pairs(scales_at), &scales.iter().map(|v| split(*v)).collect::<Vec<_>>())?;
+        recorder.upload_at(&regression.data, pairs(target_at), &to_pairs(targets.view()))?;
+        if let Some(mix) = &plan.mix {
+            recorder.ensure(&mut shared.mix, "mix", pairs(mix.len()))?;
+            recorder.upload(&shared.mix, &to_pairs(mix.view()))?;
+        }
+        if let Some(transform) = &plan.orthonormal {
+            recorder.ensure(&mut shared.orthonormal, "orthonormal", pairs(transform.len()))?;
+            recorder.upload(&shared.orthonormal, &to_pairs(transform.view()))?;
+        }
+        recorder.ensure(&mut shared.library, "library", pairs(k * library))?;
+        recorder.ensure(&mut shared.mixed, "mixed", pairs(samples * library))?;
+
+        if let Some(space) = &plan.space {
+            let mut combination = Array2::zeros((rank, k + 1));
+            for (age, &row) in rows.iter().enumerate() {
+                combination.column_mut(row).assign(&space.basis.column(age));
+            }
+            if !config.space.is_centered() {
+                combination.column_mut(k).assign(&space.basis.sum_axis(ndarray::Axis(1)));
+            }
+            recorder.ensure(&mut shared.combination, "combination", words(rank * (k + 1)))?;
+            recorder.upload(&shared.combination, &to_f32(combination.view()))?;
+        }
+        let shared = &self.shared;
+        // The full space has no directions, but a mean to measure distances from.
+        let directions = if plan.space.is_some() { rank } else { 0 };
+        for s in &self.segments {
+            let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: k as u32, rank: directions as u32, reference: newest as u32 };
+            recorder.dispatch(params, &[&s.iterates, &shared.combination, &s.basis, &s.mean], [s.slabs as u32, directions.div_ceil(8).max(1) as u32, 1])?;
+        }
+
+        // Θ, A Θ and A Θ T, the last of them where the regression reads it.
+        let stages = usize::from(plan.mix.is_some()) + usize::from(plan.orthonormal.is_some());
+        let data = &shared.regression.data;
+        let params = FeaturesEvaluate { rows: k as u32, variables: rank as u32, features: library as u32, order: plan.library.order() as u32 };
+        let into = if stages == 0 { data } else { &shared.library };
+        recorder.dispatch(params, &[&shared.coordinates, &shared.terms, into], [library.div_ceil(64) as u32, k as u32, 1])?;
+        let multiply =
+            |rows: usize, inner: usize, columns: usize| MatrixMultiply { rows: rows as u32, inner: inner as u32, columns: columns as u32, reserved: 0 };
+        let shape = |rows: usize, columns: usize| [columns.div_ceil(64) as u32, rows as u32, 1];
+        let mut rows_so_far = &shared.library;
+        if plan.mix.is_some() {
+            let into = if plan.orthonormal.is_some() { &shared.mixed } else { data };
+            recorder.dispatch(multiply(samples, k, library), &[&shared.mix, rows_so_far, into], shape(samples, library))?;
+            rows_so_far = into;
+        }
+        if plan.orthonormal.is_some() {
+            recorder.dispatch(multiply(samples, library, width), &[rows_so_far, &shared.orthonormal, data], shape(samples, width))?;
+        }
+        let params = ColumnsScale { rows: samples as u32, features: width as u32, scales_at: scales_at as u32 };
+        recorder.dispatch(params, &[data], shape(samples, width))?;
+        let mut problems: Vec<Problem> = (0..outputs as u32)
+            .map(|column| Problem {
+                scales_at: scales_at as u32,
+                target_at: target_at as u32 + column,
+                target_stride: outputs as u32,
+                coefficient_at: column,
+                coefficient_stride: outputs as u32,
+                prediction_at: column,
+                prediction_stride: outputs as u32,
+                ..regression::problem(samples, width, &config.regression, ridge)
+            })
+            .collect();
+        self.shared.regression.record(recorder, &mut problems)?;
+        let shared = &self.shared;
+        let solved = &shared.regression.coefficients;
+        if plan.orthonormal.is_some() {
+            let buffers = [&shared.orthonormal, solved, &shared.coefficients];
+            recorder.dispatch(multiply(library, width, outputs), &buffers, shape(library, outputs))?;
+        } else {
+            recorder.copy(solved, 0, &shared.coefficients, 0, pairs(library * outputs));
+        }
+        Ok(ridge)
+    }
+}

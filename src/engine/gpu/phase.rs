@@ -1,0 +1,261 @@
+//! Surrogate phases: projection, prediction, integration.
+
+use super::kernels::{
+    EquationSlope, GradientLift, MESA_TURNS, PhaseAccount, ReducedIntegrate, ReducedLift, StateAccept, StateGather, StateProject, VectorCombine,
+    WeightsEvaluate,
+};
+use super::recording::{Buffer, Recorder};
+use super::run::{EquationBuffers, Model, Place, Run, Segment, finite_or_none, groups};
+use crate::engine::interface::PhaseLimits;
+use crate::error::{Error, Result};
+use crate::flow::Flow;
+use crate::surrogate::{Integrator, Lift, SurrogateConfig, TargetTransform, integrator};
+
+impl Run {
+    /// Whether the model's outputs are the gradient itself.
+    pub(super) fn is_direct(&self, model: &Model) -> bool {
+        model.plan.space.is_none() && model.config.lift == Lift::Trajectory
+    }
+
+    /// The table the model's outputs are lifted by.
+    pub(super) fn lift_table<'a>(&self, segment: &'a Segment, config: &SurrogateConfig) -> &'a Buffer {
+        match (config.lift, config.transform) {
+            (Lift::Trajectory, _) => &segment.basis,
+            (Lift::Snapshots, TargetTransform::Identity) => &segment.gradients,
+            (Lift::Snapshots, TargetTransform::LogDamped { .. }) => &segment.encoded,
+        }
+    }
+
+    /// Records U (x − c) (or x itself) and |x − mean|² into the totals.
+    pub(super) fn record_projection(&self, recorder: &mut Recorder, model: &Model, place: Place) -> Result<()> {
+        let (shared, slab) = (&self.shared, self.slab as u32);
+        let rank = model.plan.coordinates.ncols();
+        let directions = if model.plan.space.is_some() { rank } else { 0 };
+        for s in &self.segments {
+            let params = StateProject {
+                len: s.len as u32,
+                slab,
+                first_slab: s.first_slab as u32,
+                rank: directions as u32,
+                centered: u32::from(model.config.space.is_centered()),
+            };
+            let buffers = [&shared.phase, &s.basis, &s.mean, s.at(place).0, &shared.partials];
+            recorder.dispatch(params, &buffers, [s.slabs as u32, (directions + 1).div_ceil(8) as u32, 1])?;
+            if directions == 0 {
+                let params = StateGather { len: s.len as u32, slab, first: s.start as u32 };
+                recorder.dispatch(params, &[&shared.phase, s.at(place).0, &shared.totals], groups(s))?;
+            }
+        }
+        self.record_reduction(recorder, directions + 1, rank - directions)
+    }
+
+    /// Records surrogate iterations of a flow whose state is the reduced coordinate alone: one dispatch, whatever d and the number of steps.
+    pub(super) fn record_reduced(&mut self, recorder: &mut Recorder, model: &Model, limits: PhaseLimits, h: f64) -> Result<()> {
+        let (rule, rtol, atol) = match limits.integrator {
+            Integrator::FlowStep | Integrator::Euler => (&integrator::EULER, -1.0, 0.0),
+            Integrator::Rk4 => (&integrator::RK4, -1.0, 0.0),
+            Integrator::DormandPrince { rtol, atol } => (&integrator::DORMAND_PRINCE, rtol, atol),
+        };
+        let stages = rule.times.len();
+        let rank = model.plan.coordinates.ncols();
+        let scale = model.plan.space.as_ref().map_or(1.0, |s| s.scale);
+        let mut constants = vec![0.0_f32; stages * (stages + 2)];
+        for (s, row) in rule.stages.iter().enumerate() {
+            row.iter().enumerate().for_each(|(t, a)| constants[s * stages + t] = *a as f32);
+        }
+        for (t, b) in rule.weights.iter().enumerate() {
+            constants[stages * stages + t] = *b as f32;
+        }
+        for (t, e) in rule.error.iter().enumerate() {
+            constants[stages * (stages + 1) + t] = *e as f32;
+        }
+        let k = model.plan.coordinates.nrows() as f64;
+        // About the mean itself if the space is centred.
+        constants
+            .extend(model.plan.coordinates.columns().into_iter().map(|c| if model.config.space.is_centered() { 0.0 } else { (c.sum() / k * scale) as f32 }));
+        recorder.ensure(&mut self.shared.rule, "rule", 4 * constants.len() as u64)?;
+        recorder.ensure(&mut self.shared.reduced, "reduced", 4 * ((4 + stages) * rank + model.plan.library.len()) as u64)?;
+        recorder.upload(&self.shared.rule, &constants)?;
+        let turns = {
+            let (per_thread, features) = (rank.div_ceil(256), model.plan.library.len());
+            let derivative = features.div_ceil(256) * (1 + model.plan.library.order()) + per_thread * (1 + features.div_ceil(16));
+            // A few reductions and passes over y per step; step control may take many inner steps.
+            let inner = if rtol < 0.0 { 1 } else { 64 };
+            inner * ((stages + 1) * (derivative + per_thread * (1 + stages)) + 4 * (8 + per_thread)) + 40
+        };
+        let chunk = if recorder.gpu.is_software() { (MESA_TURNS / turns).max(1) } else { limits.steps };
+        if recorder.gpu.is_software() && turns > MESA_TURNS && rtol < 0.0 {
+            return Err(Error::Incompatible(format!(
+                "a surrogate with {} features of {rank} variables is beyond what the software adapter {} computes correctly; use the CPU engine",
+                model.plan.library.len(),
+                recorder.gpu.info.name
+            )));
+        }
+        for begin in (0..limits.steps).step_by(chunk.max(1)) {
+            self.record_projection(recorder, model, Place::State)?;
+            let shared = &self.shared;
+            let params = ReducedIntegrate {
+                rank: rank as u32,
+                features: model.plan.library.len() as u32,
+                order: model.plan.library.order() as u32,
+                steps: chunk.min(limits.steps - begin) as u32,
+                h: h as f32,
+                inverse_scale: (1.0 / scale) as f32,
+                radius: model.radius as f32,
+                trust: finite_or_none(limits.radius),
+                stages: stages as u32,
+                rtol: rtol as f32,
+                atol: atol as f32,
+                smallest: integrator::SMALLEST as f32,
+            };
+            let buffers = [&shared.phase, &shared.totals, &shared.terms, &shared.coefficients, &shared.rule, &shared.reduced];
+            recorder.dispatch(params, &buffers, [1, 1, 1])?;
+            for s in &self.segments {
+                let rows = if model.plan.space.is_some() { rank } else { 0 };
+                let params = ReducedLift { len: s.len as u32, slab: self.slab as u32, rows: rows as u32, first: s.start as u32, rank: rank as u32 };
+                recorder.dispatch(params, &[&shared.reduced, &s.basis, &s.iterate], groups(s))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records surrogate steps by a Runge–Kutta rule on the flow's differential equation, for states of size d.
+    pub(super) fn record_equation(&mut self, recorder: &mut Recorder, model: &Model, limits: PhaseLimits, h: f64) -> Result<()> {
+        let rule = match limits.integrator {
+            Integrator::Euler => &integrator::EULER,
+            Integrator::Rk4 => &integrator::RK4,
+            _ => {
+                return Err(Error::Incompatible(
+                    "on the GPU engine Dormand-Prince goes with flows whose state is the reduced coordinate alone (gradient descent or Newton along the trajectory)".into(),
+                ));
+            }
+        };
+        let n = self.flow.equation_vectors();
+        for s in self.segments.iter_mut().filter(|s| s.equation.as_ref().is_none_or(|e| e.slopes.len() < rule.times.len())) {
+            let vector = s.bytes();
+            let mut used = |v: usize, name: &str| recorder.buffer(name, if v < n { vector } else { 0 });
+            let at = (0..3).map(|v| used(v, "stage")).collect::<Result<_>>()?;
+            let slopes = rule.times.iter().map(|_| Ok([used(0, "slope")?, used(1, "slope")?, used(2, "slope")?])).collect::<Result<_>>()?;
+            s.equation = Some(EquationBuffers { at, gradient: used(0, "stage_gradient")?, slopes });
+        }
+        let slab = self.slab as u32;
+        let equations = |segment: &Segment, f: &mut dyn FnMut(&Segment, &EquationBuffers) -> Result<()>| match &segment.equation {
+            Some(equation) => f(segment, equation),
+            None => Ok(()),
+        };
+        // Steps after the phase has ended copy what the last one left: begin with the state itself.
+        for segment in &self.segments {
+            equations(segment, &mut |s, e| {
+                (0..n).for_each(|v| recorder.copy(s.vector(v), 0, &e.at[v], 0, s.bytes()));
+                Ok(())
+            })?;
+        }
+        for k in 0..limits.steps as u64 {
+            let t = (self.steps + k) as f64 * h;
+            for (stage, (c, row)) in rule.times.iter().zip(rule.stages).enumerate() {
+                let place = if stage == 0 { Place::State } else { Place::Stage };
+                self.record_combination(recorder, row, h, n)?;
+                self.record_prediction(recorder, model, if stage == 0 { limits.radius } else { f64::INFINITY }, place)?;
+                let slope = self.equation_slope(t + c * h);
+                for segment in &self.segments {
+                    equations(segment, &mut |s, e| {
+                        let moment = |v: usize| if stage == 0 { s.vector(v) } else { &e.at[v] };
+                        let [x, m, v] = &e.slopes[stage];
+                        let buffers = [&self.shared.phase, s.at(place).1, moment(1), moment(2), s.vector(3), x, m, v];
+                        recorder.dispatch(EquationSlope { len: s.len as u32, slab, ..slope }, &buffers, groups(s))
+                    })?;
+                }
+            }
+            self.record_combination(recorder, rule.weights, h, n)?;
+            let amsgrad = u32::from(matches!(self.flow, Flow::Adam(flow) if flow.amsgrad));
+            for segment in &self.segments {
+                equations(segment, &mut |s, e| {
+                    let params = StateAccept { len: s.len as u32, slab, first_slab: s.first_slab as u32, amsgrad };
+                    let buffers = [&self.shared.phase, &s.gradient, &e.at[0], &e.at[2], &s.iterate, s.vector(3), &self.shared.partials];
+                    recorder.dispatch(params, &buffers, groups(s))
+                })?;
+            }
+            recorder.dispatch(PhaseAccount { slabs: self.slabs as u32 }, &[&self.shared.phase, &self.shared.partials], [1, 1, 1])?;
+            for segment in &self.segments {
+                equations(segment, &mut |s, e| {
+                    (1..n).for_each(|v| recorder.copy(&e.at[v], 0, s.vector(v), 0, s.bytes()));
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records at ← state + h Σ wₜ slopeₜ for every vector of the equation.
+    pub(super) fn record_combination(&self, recorder: &mut Recorder, weights: &[f64], h: f64, n: usize) -> Result<()> {
+        for s in &self.segments {
+            let Some(e) = &s.equation else { continue };
+            for v in 0..n {
+                for (number, (t, weight)) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0).enumerate() {
+                    let params = VectorCombine { len: s.len as u32, slab: self.slab as u32, factor: (h * weight) as f32, from_base: u32::from(number == 0) };
+                    recorder.dispatch(params, &[&self.shared.phase, s.vector(v), &e.slopes[t][v], &e.at[v]], groups(s))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The flow's differential equation at flow time `t`, for the kernel.
+    pub(super) fn equation_slope(&self, t: f64) -> EquationSlope {
+        match self.flow {
+            Flow::Momentum(flow) => EquationSlope { equation: 1, friction: flow.friction as f32, ..EquationSlope::default() },
+            Flow::Adam(flow) => {
+                let [correction1, correction2] = flow.corrections_at(t);
+                EquationSlope {
+                    equation: 2,
+                    gain1: ((1.0 - flow.beta1) / flow.rate) as f32,
+                    gain2: ((1.0 - flow.beta2) / flow.rate) as f32,
+                    correction1: correction1 as f32,
+                    correction2: correction2 as f32,
+                    epsilon: flow.epsilon as f32,
+                    amsgrad: u32::from(flow.amsgrad),
+                    ..EquationSlope::default()
+                }
+            }
+            _ => EquationSlope::default(),
+        }
+    }
+
+    /// Records the prediction of the gradient at the current x (or at a Runge–Kutta stage's); only the former begins a surrogate step.
+    pub(super) fn record_prediction(&self, recorder: &mut Recorder, model: &Model, trust: f64, place: Place) -> Result<()> {
+        let (shared, slab) = (&self.shared, self.slab as u32);
+        let rank = model.plan.coordinates.ncols();
+        self.record_projection(recorder, model, place)?;
+        let params = WeightsEvaluate {
+            rank: rank as u32,
+            features: model.plan.library.len() as u32,
+            order: model.plan.library.order() as u32,
+            outputs: model.outputs as u32,
+            inverse_scale: (1.0 / model.plan.space.as_ref().map_or(1.0, |s| s.scale)) as f32,
+            radius: model.radius as f32,
+            trust: finite_or_none(trust),
+            counts: u32::from(place == Place::State),
+        };
+        let buffers = [&shared.phase, &shared.totals, &shared.terms, &shared.coefficients, &shared.monomials, &shared.weights];
+        recorder.dispatch(params, &buffers, [1, 1, 1])?;
+        let (log_damped, damping) = match model.config.transform {
+            TargetTransform::Identity => (0, 0.0),
+            TargetTransform::LogDamped { damping } => (1, damping as f32),
+        };
+        for s in &self.segments {
+            let params = GradientLift {
+                len: s.len as u32,
+                slab,
+                rows: if self.is_direct(model) { 0 } else { model.outputs as u32 },
+                first: s.start as u32,
+                log_damped,
+                damping,
+                iterate_floor: TargetTransform::ITERATE_FLOOR as f32,
+            };
+            let (iterate, gradient) = s.at(place);
+            let buffers = [&shared.phase, self.lift_table(s, &model.config), &shared.weights, iterate, gradient];
+            recorder.dispatch(params, &buffers, groups(s))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,305 @@
+//! A run's resident data: segments of unknowns, shared buffers, the fitted model.
+
+use ndarray::{Array2, ArrayView2};
+
+use super::kernels::{PartialsReduce, PhaseState};
+use super::recording::{Buffer, Recorder};
+use super::regression::RegressionBuffers;
+use crate::engine::fit::FitPlan;
+use crate::engine::interface::Setup;
+use crate::engine::ring::Ring;
+use crate::error::{Error, Result};
+use crate::flow::Flow;
+use crate::objective::Domain;
+use crate::surrogate::SurrogateConfig;
+
+/// Stands for "no row" in kernels.
+pub(super) const NO_ROW: u32 = u32::MAX;
+/// Passes of 32 candidates that narrow OC's bracket of 2³⁰ scales to neighbouring floats: 33⁶ > 2³⁰.
+pub(super) const OC_PASSES: usize = 6;
+/// Scales s = 1/√λ between 2⁻⁶⁴ and 2⁶⁴: every λ that f32 has.
+pub(super) const OC_BRACKET: (u32, u32) = (0x1f80_0000, 0x5f80_0000);
+/// Passes that narrow the projection's bracket, all non-negative floats: 33⁷ > 2³¹.
+pub(super) const PROJECTION_PASSES: usize = 7;
+/// Singular values, relative to the largest, that the device resolves: f32 data about their mean; f32 data about 0, where the basis's rounding is
+/// eps·s₁/s_i of z_i; Gram matrices without double-word sums.
+pub(super) const RESOLUTION_CENTERED: f64 = 4.0 * f32::EPSILON as f64;
+pub(super) const RESOLUTION_UNCENTERED: f64 = 1.0 / 16384.0;
+pub(super) const RESOLUTION_PLAIN: f64 = 1.0 / 256.0;
+/// The most bytes that the Gram matrix's partial sums may take.
+pub(super) const GRAM_PARTIALS_BYTES: u64 = 64 << 20;
+
+/// One stretch of consecutive unknowns.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) start: usize,
+    pub(super) len: usize,
+    pub(super) first_slab: usize,
+    pub(super) slabs: usize,
+    pub(super) iterate: Buffer,
+    pub(super) gradient: Buffer,
+    /// ADAM's m and v.
+    pub(super) auxiliary: Vec<Buffer>,
+    /// Copies of iterate, gradient and auxiliary.
+    pub(super) trusted: Vec<Buffer>,
+    /// OC: volume weights and growth.
+    pub(super) volume_weights: Buffer,
+    pub(super) growth: Buffer,
+    /// K×len each: recorded x and g, transformed targets, basis; and the mean.
+    pub(super) iterates: Buffer,
+    pub(super) gradients: Buffer,
+    pub(super) encoded: Buffer,
+    pub(super) basis: Buffer,
+    pub(super) mean: Buffer,
+    /// Made by the first phase that integrates a differential equation of size d.
+    pub(super) equation: Option<EquationBuffers>,
+}
+
+/// Vectors of a Runge–Kutta step.
+#[derive(Debug)]
+pub(super) struct EquationBuffers {
+    /// x and the moments at a stage, and at last at the step's end.
+    pub(super) at: Vec<Buffer>,
+    pub(super) gradient: Buffer,
+    /// Slopes of x, m and v, per stage.
+    pub(super) slopes: Vec<[Buffer; 3]>,
+}
+
+/// Where a prediction is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the state.
+    State,
+    /// At a stage of a Runge–Kutta step.
+    Stage,
+}
+
+impl Segment {
+    /// The iterate and the gradient at `place`.
+    pub(super) fn at(&self, place: Place) -> (&Buffer, &Buffer) {
+        match (place, &self.equation) {
+            (Place::Stage, Some(equation)) => (&equation.at[0], &equation.gradient),
+            _ => (&self.iterate, &self.gradient),
+        }
+    }
+
+    /// Vector `v` of (x, auxiliary…); what the flow does not have is a stand-in that kernels do not touch.
+    pub(super) fn vector(&self, v: usize) -> &Buffer {
+        if v == 0 { &self.iterate } else { self.auxiliary.get(v - 1).unwrap_or(&self.growth) }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        4 * self.len as u64
+    }
+
+    /// The state's vectors and where they are saved.
+    pub(super) fn state(&self) -> impl Iterator<Item = (&Buffer, &Buffer)> {
+        [&self.iterate, &self.gradient].into_iter().chain(&self.auxiliary).zip(&self.trusted)
+    }
+}
+
+/// Buffers whose size does not depend on d, and the partial sums.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) phase: Buffer,
+    /// The widest bracket of multipliers, copied into the phase where a search begins.
+    pub(super) bracket: Buffer,
+    /// Partial sums per slab, and their totals.
+    pub(super) partials: Buffer,
+    pub(super) totals: Buffer,
+    /// B, Z, the monomials' factors, A, T.
+    pub(super) combination: Buffer,
+    pub(super) coordinates: Buffer,
+    pub(super) terms: Buffer,
+    pub(super) mix: Buffer,
+    pub(super) orthonormal: Buffer,
+    /// Θ at all samples, A Θ, and the regression with Θ' = A Θ T.
+    pub(super) library: Buffer,
+    pub(super) mixed: Buffer,
+    pub(super) regression: RegressionBuffers,
+    /// Ξ in terms of Θ.
+    pub(super) coefficients: Buffer,
+    /// The Runge–Kutta rule with the samples' mean, and the state of a reduced integration.
+    pub(super) rule: Buffer,
+    pub(super) reduced: Buffer,
+    /// Θ(z) and w of the current step.
+    pub(super) monomials: Buffer,
+    pub(super) weights: Buffer,
+    pub(super) staging: Buffer,
+}
+
+/// A fitted surrogate, as far as the host needs it.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) config: SurrogateConfig,
+    pub(super) plan: FitPlan,
+    /// Y Yᵀ of the samples' targets, for the residual of a snapshot lift.
+    pub(super) yy: Array2<f64>,
+    /// The samples' largest distance from their mean.
+    pub(super) radius: f64,
+    /// Rows of the lift's table.
+    pub(super) outputs: usize,
+    /// Whether its predictions have been read.
+    pub(super) reported: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) flow: Flow,
+    pub(super) domain: Domain,
+    pub(super) dimension: usize,
+    pub(super) slab: usize,
+    pub(super) slabs: usize,
+    pub(super) ring: Ring,
+    pub(super) segments: Vec<Segment>,
+    pub(super) shared: Shared,
+    pub(super) model: Option<Model>,
+    /// Steps taken, as far as the host knows, and the trusted state's.
+    pub(super) steps: u64,
+    pub(super) trusted_steps: u64,
+    /// Steps recorded since the last read that were not surrogate steps.
+    pub(super) fit_residual: Option<f64>,
+}
+
+pub(super) fn not_started() -> Error {
+    Error::Incompatible("the engine has not been started".into())
+}
+
+pub(super) fn groups(segment: &Segment) -> [u32; 3] {
+    [segment.slabs as u32, 1, 1]
+}
+
+/// What kernels take for a limit that may be infinite.
+pub(super) fn finite_or_none(limit: f64) -> f32 {
+    if limit.is_finite() { limit as f32 } else { -1.0 }
+}
+
+pub(super) fn to_f32(values: ArrayView2<f64>) -> Vec<f32> {
+    values.iter().map(|v| *v as f32).collect()
+}
+
+pub(super) fn to_pairs(values: ArrayView2<f64>) -> Vec<[f32; 2]> {
+    values.iter().map(|v| split(*v)).collect()
+}
+
+/// hi + lo = v, in f32.
+pub(super) fn split(v: f64) -> [f32; 2] {
+    let hi = v as f32;
+    [hi, (v - f64::from(hi)) as f32]
+}
+
+/// Unordered pairs of 4-row blocks in a stack of `rows` rows.
+pub(super) fn block_pairs(rows: usize) -> usize {
+    let blocks = rows.div_ceil(4);
+    blocks * (blocks + 1) / 2
+}
+
+/// Unknowns per slab: a power of two, so that there are at most 1024 slabs and the Gram matrix's partial sums stay small.
+pub(super) fn slab_length(dimension: usize, capacity: usize) -> usize {
+    let bytes_per_slab = 128 * block_pairs(2 * capacity).max(1) as u64;
+    let slabs = (GRAM_PARTIALS_BYTES / bytes_per_slab).clamp(1, 1024) as usize;
+    dimension.div_ceil(slabs).next_power_of_two().max(1024)
+}
+
+impl Run {
+    pub(super) fn new(recorder: &mut Recorder, setup: Setup<'_>, max_binding: u64) -> Result<Self> {
+        let (dimension, capacity) = (setup.start.len(), setup.capacity);
+        let mut slab = slab_length(dimension, capacity);
+        let longest = (max_binding / 4 / capacity.max(1) as u64) as usize;
+        if longest < 256 {
+            return Err(Error::Memory { what: format!("256 unknowns of {capacity} snapshots"), needed: 1024 * capacity as u64, available: max_binding });
+        }
+        // Bindings too small for one slab: shorter slabs, down to the width of a workgroup.
+        while slab > longest {
+            slab /= 2;
+        }
+        let segment_length = longest / slab * slab;
+        let slabs = dimension.div_ceil(slab);
+        let weights = match setup.domain {
+            Domain::BoxVolume { weights, .. } => Some(weights),
+            Domain::Unbounded | Domain::Box { .. } => None,
+        };
+        let is_oc = matches!(setup.flow, Flow::OptimalityCriteria(_));
+        let has_volume = weights.is_some() && matches!(setup.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
+        let mut segments = Vec::new();
+        for start in (0..dimension).step_by(segment_length) {
+            let len = segment_length.min(dimension - start);
+            let vector = 4 * len as u64;
+            let table = vector * capacity as u64;
+            let auxiliary = (0..setup.flow.auxiliary_vectors()).map(|_| recorder.buffer("auxiliary", vector)).collect::<Result<Vec<_>>>()?;
+            let trusted = (0..2 + auxiliary.len()).map(|_| recorder.buffer("trusted", vector)).collect::<Result<_>>()?;
+            let segment = Segment {
+                start,
+                len,
+                first_slab: start / slab,
+                slabs: len.div_ceil(slab),
+                iterate: recorder.buffer("iterate", vector)?,
+                gradient: recorder.buffer("gradient", vector)?,
+                auxiliary,
+                trusted,
+                volume_weights: recorder.buffer("volume_weights", if has_volume { vector } else { 0 })?,
+                growth: recorder.buffer("growth", if is_oc { vector } else { 0 })?,
+                iterates: recorder.buffer("iterates", table)?,
+                gradients: recorder.buffer("gradients", table)?,
+                // Allocated here, so that a lack of memory shows before the first true evaluation.
+                encoded: recorder.buffer("encoded", if is_oc { table } else { 0 })?,
+                basis: recorder.buffer("basis", table)?,
+                mean: recorder.buffer("mean", if capacity > 0 { vector } else { 0 })?,
+                equation: None,
+            };
+            let here = start..start + len;
+            recorder.upload(&segment.iterate, &setup.start[here.clone()].iter().map(|v| *v as f32).collect::<Vec<_>>())?;
+            if let (true, Some(weights)) = (has_volume, weights) {
+                recorder.upload(&segment.volume_weights, &weights[here].iter().map(|v| *v as f32).collect::<Vec<_>>())?;
+            }
+            segments.push(segment);
+        }
+        // Values per slab: Gram blocks, a projection with its distance, or OC's candidates.
+        let values = (16 * block_pairs(2 * capacity)).max(capacity + 1).max(32) as u64;
+        let mut small = |name: &str| recorder.buffer(name, 0);
+        let shared = Shared {
+            phase: small("phase")?,
+            bracket: small("bracket")?,
+            combination: small("combination")?,
+            coordinates: small("coordinates")?,
+            terms: small("terms")?,
+            mix: small("mix")?,
+            orthonormal: small("orthonormal")?,
+            library: small("library")?,
+            mixed: small("mixed")?,
+            coefficients: small("coefficients")?,
+            rule: small("rule")?,
+            reduced: small("reduced")?,
+            monomials: small("monomials")?,
+            weights: small("weights")?,
+            staging: recorder.staging(0)?,
+            regression: RegressionBuffers::new(recorder)?,
+            partials: recorder.buffer("partials", 8 * values * slabs as u64)?,
+            totals: recorder.buffer("totals", 8 * values)?,
+        };
+        let mut shared = shared;
+        recorder.ensure(&mut shared.phase, "phase", size_of::<PhaseState>() as u64)?;
+        recorder.upload(&shared.bracket, &[0, f32::MAX.to_bits()])?;
+        Ok(Self {
+            flow: setup.flow,
+            domain: setup.domain.clone(),
+            dimension,
+            slab,
+            slabs,
+            ring: Ring::new(capacity),
+            segments,
+            shared,
+            model: None,
+            steps: 0,
+            trusted_steps: 0,
+            fit_residual: None,
+        })
+    }
+
+    /// Adds up the slabs' partial sums of `values` values into the totals from `first` on.
+    pub(super) fn record_reduction(&self, recorder: &mut Recorder, values: usize, first: usize) -> Result<()> {
+        let params = PartialsReduce { slabs: self.slabs as u32, values: values as u32, first: first as u32 };
+        let groups = [values.min(65535) as u32, values.div_ceil(65535) as u32, 1];
+        recorder.dispatch(params, &[&self.shared.partials, &self.shared.totals], groups)
+    }
+}

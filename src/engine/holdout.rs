@@ -1,0 +1,85 @@
+//! Hold-out errors of surrogate candidates, from inner products alone: the part of a model selection that is the same on every engine.
+
+use ndarray::{Array1, Array2, s};
+
+use super::fit::{FitPlan, Grams};
+use crate::error::Result;
+use crate::flow::Flow;
+use crate::surrogate::regression::Solution;
+use crate::surrogate::selection::Selection;
+use crate::surrogate::{Lift, RegressionProblem, SurrogateConfig};
+
+/// One candidate on one fold.
+struct Trial {
+    candidate: usize,
+    /// Samples it is fitted to: the oldest ones. The next one is held out.
+    samples: usize,
+    plan: FitPlan,
+    features: Array2<f64>,
+}
+
+/// Judges `candidates` by `folds` held-out samples; `grams` are of all samples, oldest first, and `regress` solves the batch.
+pub(crate) fn select(
+    candidates: &[SurrogateConfig],
+    folds: usize,
+    flow: &Flow,
+    grams: &Grams,
+    regress: impl FnOnce(&[RegressionProblem<'_>]) -> Result<Vec<Solution>>,
+) -> Result<Selection> {
+    let k = grams.xx.nrows();
+    let folds = folds.min(k.saturating_sub(2));
+    let mut trials = Vec::new();
+    for fold in 1..=folds {
+        let samples = k - fold;
+        let older = |gram: &Array2<f64>| gram.slice(s![..samples, ..samples]).to_owned();
+        let grams = Grams { xx: older(&grams.xx), xy: older(&grams.xy), yy: older(&grams.yy), resolution: grams.resolution };
+        for (candidate, config) in candidates.iter().enumerate() {
+            let plan = FitPlan::reduced(config, flow, &grams)?;
+            let features = plan.features();
+            trials.push(Trial { candidate, samples, plan, features });
+        }
+    }
+    let batch: Vec<_> = trials
+        .iter()
+        .map(|t| RegressionProblem { features: t.features.view(), targets: t.plan.targets.view(), regression: candidates[t.candidate].regression })
+        .collect();
+    let solutions = regress(&batch)?;
+
+    let mut squares = vec![0.0; candidates.len()];
+    for (trial, solution) in trials.iter().zip(&solutions) {
+        squares[trial.candidate] += squared_error(trial, &candidates[trial.candidate], solution, grams);
+    }
+    let yy = |i: usize, j: usize| grams.yy[[i, j]];
+    let held_out = || (1..=folds).map(|fold| k - fold);
+    let size: f64 = held_out().map(|n| yy(n, n)).sum();
+    let stays: f64 = held_out().map(|n| yy(n, n) - 2.0 * yy(n, n - 1) + yy(n - 1, n - 1)).sum();
+    let relative = |square: f64| if size > 0.0 { (square.max(0.0) / size).sqrt() } else { 0.0 };
+    Ok(Selection { errors: squares.into_iter().map(|s| if s.is_finite() { relative(s) } else { f64::INFINITY }).collect(), persistence: relative(stays) })
+}
+
+/// ‖ŷ − y‖² at the held-out sample.
+fn squared_error(trial: &Trial, config: &SurrogateConfig, solution: &Solution, grams: &Grams) -> f64 {
+    let (n, k) = (trial.samples, trial.samples);
+    let Some(space) = &trial.plan.space else { return f64::INFINITY };
+    // Inner products of the fitted samples with the held-out one, about the fitted samples' mean if the space is centred.
+    let column = grams.xx.slice(s![..k, n]);
+    let about: Array1<f64> = if config.space.is_centered() {
+        let square = grams.xx.slice(s![..k, ..k]);
+        let rows = square.sum_axis(ndarray::Axis(1)) / k as f64;
+        &column - &rows - (column.sum() / k as f64 - rows.sum() / k as f64)
+    } else {
+        column.to_owned()
+    };
+    let z = space.basis.dot(&about) / space.scale;
+    let theta = Array1::from(trial.plan.library.evaluate(&z.to_vec()));
+    let output = theta.dot(&solution.coefficients);
+    let own = grams.yy[[n, n]];
+    match config.lift {
+        Lift::Snapshots => own - 2.0 * output.dot(&grams.yy.slice(s![..k, n])) + output.dot(&grams.yy.slice(s![..k, ..k]).dot(&output)),
+        Lift::Trajectory => {
+            let cross = grams.xy.slice(s![..k, n]);
+            let mean = if config.space.is_centered() { cross.sum() / k as f64 } else { 0.0 };
+            own - 2.0 * output.dot(&space.basis.dot(&(&cross - mean))) + output.dot(&output)
+        }
+    }
+}
