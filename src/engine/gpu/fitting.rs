@@ -2,10 +2,10 @@
 
 use ndarray::Array2;
 
-use super::kernels::{ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, TargetEncode};
+use super::kernels::{ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, TargetEncode, split, to_f32, to_pairs};
 use super::recording::Recorder;
 use super::regression;
-use super::run::{NO_ROW, RESOLUTION_CENTERED, RESOLUTION_PLAIN, RESOLUTION_UNCENTERED, Run, block_pairs, split, to_f32, to_pairs};
+use super::run::{NO_ROW, RESOLUTION_CENTERED, RESOLUTION_PLAIN, RESOLUTION_UNCENTERED, Run, block_pairs};
 use crate::engine::fit::{FitPlan, Grams};
 use crate::error::{Error, Result};
 use crate::surrogate::{Lift, SurrogateConfig, TargetTransform, Targets};

@@ -1,6 +1,27 @@
 //! Every kernel's parameter block, source, shared fragments and bindings: the contract between Rust and `shaders/`.
 //! A test compares each with the parsed WGSL.
 
+use ndarray::ArrayView2;
+
+/// What kernels take for a limit that may be infinite.
+pub(crate) fn finite_or_none(limit: f64) -> f32 {
+    if limit.is_finite() { limit as f32 } else { -1.0 }
+}
+
+pub(crate) fn to_f32(values: ArrayView2<f64>) -> Vec<f32> {
+    values.iter().map(|v| *v as f32).collect()
+}
+
+pub(crate) fn to_pairs(values: ArrayView2<f64>) -> Vec<[f32; 2]> {
+    values.iter().map(|v| split(*v)).collect()
+}
+
+/// hi + lo = v, in f32.
+pub(crate) fn split(v: f64) -> [f32; 2] {
+    let hi = v as f32;
+    [hi, (v - f64::from(hi)) as f32]
+}
+
 /// Shared WGSL text a kernel is built with, in the order it is put in front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fragment {

@@ -2,10 +2,10 @@
 
 use super::kernels::{
     EquationSlope, GradientLift, MESA_TURNS, PhaseAccount, ReducedIntegrate, ReducedLift, StateAccept, StateGather, StateProject, VectorCombine,
-    WeightsEvaluate,
+    WeightsEvaluate, finite_or_none,
 };
 use super::recording::{Buffer, Recorder};
-use super::run::{EquationBuffers, Model, Place, Run, Segment, finite_or_none, groups};
+use super::run::{EquationBuffers, Model, Place, Run, Segment, groups};
 use crate::engine::interface::PhaseLimits;
 use crate::error::{Error, Result};
 use crate::flow::Flow;

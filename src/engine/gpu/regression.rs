@@ -2,9 +2,8 @@
 
 use ndarray::Array2;
 
-use super::kernels::{MESA_TURNS, Problem, RegressionSolve};
+use super::kernels::{MESA_TURNS, Problem, RegressionSolve, split};
 use super::recording::{Buffer, Recorder};
-use super::run::split;
 use crate::error::{Error, Result};
 use crate::surrogate::RegressionProblem;
 use crate::surrogate::regression::{Regression, Solution};

@@ -1,6 +1,6 @@
 //! A run's resident data: segments of unknowns, shared buffers, the fitted model.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 
 use super::kernels::{PartialsReduce, PhaseState};
 use super::recording::{Buffer, Recorder};
@@ -167,25 +167,6 @@ pub(super) fn not_started() -> Error {
 
 pub(super) fn groups(segment: &Segment) -> [u32; 3] {
     [segment.slabs as u32, 1, 1]
-}
-
-/// What kernels take for a limit that may be infinite.
-pub(super) fn finite_or_none(limit: f64) -> f32 {
-    if limit.is_finite() { limit as f32 } else { -1.0 }
-}
-
-pub(super) fn to_f32(values: ArrayView2<f64>) -> Vec<f32> {
-    values.iter().map(|v| *v as f32).collect()
-}
-
-pub(super) fn to_pairs(values: ArrayView2<f64>) -> Vec<[f32; 2]> {
-    values.iter().map(|v| split(*v)).collect()
-}
-
-/// hi + lo = v, in f32.
-pub(super) fn split(v: f64) -> [f32; 2] {
-    let hi = v as f32;
-    [hi, (v - f64::from(hi)) as f32]
 }
 
 /// Unordered pairs of 4-row blocks in a stack of `rows` rows.

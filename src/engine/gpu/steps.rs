@@ -1,10 +1,11 @@
 //! Steps of the base flows.
 
 use super::kernels::{
-    AdamStep, BracketSelect, GradientDescentStep, MomentumStep, OcGrowth, OcUpdate, OcVolume, PhaseAccount, PhaseState, ProjectedGradientStep, ProjectionVolume,
+    AdamStep, BracketSelect, GradientDescentStep, MomentumStep, OcGrowth, OcUpdate, OcVolume, PhaseAccount, PhaseState, ProjectedGradientStep,
+    ProjectionVolume, split,
 };
 use super::recording::Recorder;
-use super::run::{OC_BRACKET, OC_PASSES, PROJECTION_PASSES, Run, groups, not_started, split};
+use super::run::{OC_BRACKET, OC_PASSES, PROJECTION_PASSES, Run, groups, not_started};
 use crate::error::Result;
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;

@@ -3,9 +3,9 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use proptest::prelude::*;
 
-use super::kernels::{Access, Eft, FeaturesEvaluate, KERNELS, PhaseState};
+use super::kernels::{Access, Eft, FeaturesEvaluate, KERNELS, PhaseState, to_pairs};
 use super::recording::{Buffer, Recorder};
-use super::run::{GRAM_PARTIALS_BYTES, Place, Segment, Shared, block_pairs, slab_length, to_pairs};
+use super::run::{GRAM_PARTIALS_BYTES, Place, Segment, Shared, block_pairs, slab_length};
 use super::*;
 use crate::engine::CpuEngine;
 use crate::flow::{Adam, GradientDescent, Momentum};
