@@ -14,7 +14,7 @@ use crate::topology::Compliance;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Elements, COLUMNSxROWS, each 1 to 16384; the filter radius is 0.04 times the columns, at least 1.5
+    /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all; the filter radius is 0.04 times the columns, at least 1.5
     #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
     size: (u32, u32),
     /// Where state, history and surrogate live; finite elements are solved on the CPU

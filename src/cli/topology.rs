@@ -62,7 +62,7 @@ pub(super) struct Args {
     /// The structure
     #[arg(long, value_enum, default_value = "mbb")]
     pub preset: PresetFlag,
-    /// Elements, COLUMNSxROWS, each 1 to 16384
+    /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all
     #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
     pub size: (u32, u32),
     /// Volume fraction, above 0 and at most 1
