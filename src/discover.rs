@@ -145,7 +145,7 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
     if config.order == 0 {
         return Err(Error::invalid("the order", 0, "at least 1"));
     }
-    let (k, d) = trajectory.states.dim();
+    let k = trajectory.states.nrows();
     let rows = config.targets.rows(k);
     if rows == 0 {
         return Err(Error::invalid("the number of samples", k, format!("at least {} for these targets", config.targets.samples_needed())));
@@ -153,10 +153,8 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
     let (space, energy, z) = variables(trajectory, config.variables)?;
     // Counts before anything of that size is allocated.
     let library = Library::new(z.ncols(), config.order, config.bias)?;
-    let mut theta = Array2::zeros((k, library.len()));
-    for (z, mut row) in z.rows().into_iter().zip(theta.rows_mut()) {
-        row.assign(&Array1::from(library.evaluate(&z.to_vec())));
-    }
+    let theta = library.evaluate_rows(z.view());
+    let transform = if config.orthonormal { Some(crate::engine::orthonormal_features(theta.view())?) } else { None };
     let (features, targets) = match (config.targets, &trajectory.gradients) {
         (Targets::Tracked, None) => return Err(Error::Incompatible("tracked targets need the recorded gradients, array `g`".into())),
         (Targets::Tracked, Some(g)) => {
@@ -164,7 +162,7 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
                 Some((directions, _, scale)) => g.dot(directions) / *scale,
                 None => g.clone(),
             };
-            (theta.clone(), along)
+            (theta, along)
         }
         (targets, _) => {
             let dt = trajectory.spacing()?;
@@ -172,11 +170,12 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
             (operator.features.dot(&theta), operator.samples.dot(&z))
         }
     };
-    debug_assert_eq!((features.nrows(), targets.nrows(), d > 0), (rows, rows, true));
-    let transform = if config.orthonormal { Some(crate::engine::orthonormal_features(theta.view())?) } else { None };
-    let features_used = transform.as_ref().map_or_else(|| features.clone(), |t| features.dot(t));
-    if config.regression.refit && features_used.ncols() >= rows {
-        log::warn!("a final refit without ridge on {} features and {rows} rows follows the noise; consider leaving it out", features_used.ncols());
+    let features = match &transform {
+        Some(transform) => features.dot(transform),
+        None => features,
+    };
+    if config.regression.refit && features.ncols() >= rows {
+        log::warn!("a final refit without ridge on {} features and {rows} rows follows the noise; consider leaving it out", features.ncols());
     }
 
     // The equations and their validation are one batch.
@@ -185,8 +184,8 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
     // Weak rows run from the newest to the oldest.
     let newest_first = matches!(config.targets, Targets::WeakForm(_));
     let (older, newer) = if newest_first { (s![rows - split.., ..], s![..rows - split, ..]) } else { (s![..split, ..], s![split.., ..]) };
-    let (train, train_targets) = (features_used.slice(older).to_owned(), targets.slice(older).to_owned());
-    let mut batch = vec![RegressionProblem { features: features_used.view(), targets: targets.view(), regression: config.regression }];
+    let (train, train_targets) = (features.slice(older).to_owned(), targets.slice(older).to_owned());
+    let mut batch = vec![RegressionProblem { features: features.view(), targets: targets.view(), regression: config.regression }];
     if validates {
         batch.push(RegressionProblem { features: train.view(), targets: train_targets.view(), regression: config.regression });
     }
@@ -197,9 +196,9 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
         let size = norm(&targets.to_owned());
         if size > 0.0 { norm(&(features.dot(coefficients) - targets)) / size } else { 0.0 }
     };
-    let fit_error = error(&solution.coefficients, features_used.view(), targets.view());
-    let validation_error = solutions.next().map(|s| error(&s.coefficients, features_used.slice(newer), targets.slice(newer)));
-    let condition = conditioning(features_used.view(), &config.regression)?.condition;
+    let fit_error = error(&solution.coefficients, features.view(), targets.view());
+    let validation_error = solutions.next().map(|s| error(&s.coefficients, features.slice(newer), targets.slice(newer)));
+    let condition = conditioning(features.view(), &config.regression)?.condition;
     let (coefficients, support) = match &transform {
         Some(t) => {
             let coefficients = t.dot(&solution.coefficients);
@@ -234,21 +233,7 @@ fn variables(trajectory: &Trajectory, variables: Variables) -> Result<(ReducedSp
     let squares: Vec<f64> = (0..k.min(d)).map(|i| svd.S()[i] * svd.S()[i]).collect();
     let total: f64 = squares.iter().sum();
     let resolved = (0..squares.len()).take_while(|&i| svd.S()[i] > k.max(d) as f64 * f64::EPSILON * svd.S()[0]).count().max(1);
-    let r = match rank {
-        Rank::Full => resolved,
-        Rank::Count(r) => r.min(resolved),
-        Rank::Energy(fraction) => {
-            let mut sum = 0.0;
-            squares
-                .iter()
-                .position(|s| {
-                    sum += s;
-                    sum >= fraction * total
-                })
-                .map_or(resolved, |i| i + 1)
-                .min(resolved)
-        }
-    };
+    let r = rank.resolve(&squares, resolved);
     let directions = Array2::from_shape_fn((d, r), |(i, j)| {
         // The sign is open: the largest entry is made positive.
         let column: Vec<f64> = (0..d).map(|i| svd.V()[(i, j)]).collect();

@@ -267,8 +267,8 @@ impl Run<'_> {
             if self.control.records_after_step() {
                 self.engine.record()?;
             }
-            match self.control.phase(self.engine.samples()) {
-                Some(limits) => self.surrogate_phase(PhaseLimits { integrator: self.config.integrator, ..limits })?,
+            match self.control.phase(self.engine.samples(), self.config.integrator) {
+                Some(limits) => self.surrogate_phase(limits)?,
                 None => self.true_step()?,
             }
         }
@@ -309,7 +309,6 @@ impl Run<'_> {
                     Some(winner) => (candidates[winner], Some(found.verdict(&candidates, winner))),
                     None => {
                         log::debug!("no candidate predicts better than the gradient staying as it is: {found:?}");
-                        self.control.sampled();
                         return self.true_step();
                     }
                 }

@@ -41,12 +41,7 @@ fn count(value: &Value) -> usize {
 }
 
 fn theta(states: &Array2<f64>, order: usize, bias: bool) -> Array2<f64> {
-    let library = Library::new(states.ncols(), order, bias).unwrap();
-    let mut out = Array2::zeros((states.nrows(), library.len()));
-    for (x, mut row) in states.rows().into_iter().zip(out.rows_mut()) {
-        row.assign(&ndarray::Array1::from(library.evaluate(&x.to_vec())));
-    }
-    out
+    Library::new(states.ncols(), order, bias).unwrap().evaluate_rows(states.view())
 }
 
 fn differences(order: usize) -> Differences {

@@ -30,7 +30,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
-    drop(EngineChoice::from(args.engine).open()?);
+    let (mut engine, reason) = EngineChoice::from(args.engine).open()?;
     io::prepare(&args.out)?;
     // Results of an earlier job must not pass for this one's.
     for folder in ["plain", "lgf"] {
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         };
         let fresh = settings.compliance()?;
         let problem: &mut Compliance = problem.insert(fresh);
-        let run = topology::solve(problem, &settings.lgf()?, EngineChoice::from(args.engine).open()?, name, &settings, interrupted.clone())?;
+        let run = topology::solve(problem, &settings.lgf()?, (&mut *engine, &reason), name, &settings, interrupted.clone())?;
         run.write(&settings.out, problem, false)?;
         let stopped = matches!(run.report.stop, StopReason::Interrupted) || run.report.stop.is_fault();
         runs.push((name, run));

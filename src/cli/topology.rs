@@ -89,7 +89,7 @@ pub(super) struct Args {
     /// M, iterations per cycle, true and surrogate, K to 10000 (adaptive: of the first cycle) [default: K + 16 with OC, else 2 K]
     #[arg(long, value_name = "M")]
     pub interval: Option<usize>,
-    /// Order of the polynomial surrogate, 1 to 4
+    /// Order of the polynomial surrogate, 1 to 6
     #[arg(long, default_value_t = 1)]
     pub order: usize,
     /// Directions of the history kept, 1 to K; with the order it bounds the number of polynomial features, at most 4096 [default: all]
@@ -202,9 +202,9 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         // Finds out whether there is an interior design, before anything is written.
         SigmoidDesign::new(&mut problem)?;
     }
-    let engine = EngineChoice::from(args.engine).open()?;
+    let (mut engine, reason) = EngineChoice::from(args.engine).open()?;
     io::prepare(&args.out)?;
-    let run = solve(&mut problem, &lgf, engine, "lgf", args, interrupted)?;
+    let run = solve(&mut problem, &lgf, (&mut *engine, &reason), "lgf", args, interrupted)?;
     // What was reached is told even if the disk is full.
     let written = run.write(&args.out, &problem, true);
     if args.json {
@@ -220,12 +220,11 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
 pub(super) fn solve(
     problem: &mut Compliance,
     lgf: &Lgf,
-    engine: (Box<dyn Engine>, String),
+    (engine, engine_reason): (&mut dyn Engine, &str),
     name: &str,
     args: &Args,
     interrupted: Arc<AtomicBool>,
 ) -> Result<Run> {
-    let (mut engine, engine_reason) = engine;
     let config = lgf.config();
     let mut progress = Progress::new(name, args.quiet, interrupted);
     let keep = |outcome| match outcome {
@@ -235,13 +234,13 @@ pub(super) fn solve(
     };
     let (report, design) = if let Flow::OptimalityCriteria(_) = config.flow {
         let start = problem.uniform_start();
-        let report = keep(lgf.minimize(problem, &start, &mut *engine, &mut progress))?;
+        let report = keep(lgf.minimize(problem, &start, engine, &mut progress))?;
         let design = report.x.clone();
         (report, design)
     } else {
         let mut latent = SigmoidDesign::new(&mut *problem)?;
         let start = vec![0.0; latent.dimension()];
-        let report = keep(lgf.minimize(&mut latent, &start, &mut *engine, &mut progress))?;
+        let report = keep(lgf.minimize(&mut latent, &start, engine, &mut progress))?;
         let design = latent.design(&report.x);
         (report, design)
     };
@@ -260,7 +259,7 @@ pub(super) fn solve(
         report,
         design,
         objective,
-        engine_reason,
+        engine_reason: engine_reason.to_string(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use faer::prelude::Solve;
 use faer::{Mat, Side};
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView2};
 
 use crate::error::{Error, Result};
 use crate::flow::Flow;
@@ -93,11 +93,7 @@ impl FitPlan {
 
     /// Θ at all samples (K×P).
     pub(crate) fn library_rows(&self) -> Array2<f64> {
-        let mut rows = Array2::zeros((self.coordinates.nrows(), self.library.len()));
-        for (z, mut row) in self.coordinates.rows().into_iter().zip(rows.rows_mut()) {
-            row.assign(&ArrayView1::from(&self.library.evaluate(&z.to_vec())));
-        }
-        rows
+        self.library.evaluate_rows(self.coordinates.view())
     }
 
     /// The regression's matrix A Θ T, in f64.

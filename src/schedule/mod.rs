@@ -106,18 +106,16 @@ impl Control {
     }
 
     /// Whether the next step is to be followed by a surrogate phase, and how far that may go.
-    pub(crate) fn phase(&self, samples: usize) -> Option<PhaseLimits> {
+    pub(crate) fn phase(&self, samples: usize, integrator: Integrator) -> Option<PhaseLimits> {
         match self.schedule {
             Schedule::None => None,
-            Schedule::Fixed(fixed) => (samples == fixed.history && self.horizon > 0).then_some(PhaseLimits {
-                steps: self.horizon,
-                radius: f64::INFINITY,
-                integrator: Integrator::FlowStep,
-            }),
+            Schedule::Fixed(fixed) => {
+                (samples == fixed.history && self.horizon > 0).then_some(PhaseLimits { steps: self.horizon, radius: f64::INFINITY, integrator })
+            }
             Schedule::Adaptive(adaptive) => (self.fresh >= adaptive.true_steps && samples >= adaptive.warm_up).then_some(PhaseLimits {
                 steps: self.horizon,
                 radius: adaptive.trust_radius,
-                integrator: Integrator::FlowStep,
+                integrator,
             }),
         }
     }

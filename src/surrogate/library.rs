@@ -1,5 +1,7 @@
 //! The polynomial library Θ.
 
+use ndarray::{Array2, ArrayView1, ArrayView2};
+
 use crate::error::{Error, Result};
 
 /// All monomials of r variables up to order n, graded: the constant (if any), z₁ … z_r, then z₁z₁, z₁z₂, …, z_rz_r, then the cubics, …
@@ -76,6 +78,15 @@ impl Library {
     /// The terms' factors, `order` per term: 0 for 1, i for zᵢ.
     pub fn terms(&self) -> &[u32] {
         &self.terms
+    }
+
+    /// Θ of every row of `z` (K×r), K×P.
+    pub fn evaluate_rows(&self, z: ArrayView2<f64>) -> Array2<f64> {
+        let mut rows = Array2::zeros((z.nrows(), self.len()));
+        for (z, mut row) in z.rows().into_iter().zip(rows.rows_mut()) {
+            row.assign(&ArrayView1::from(&self.evaluate(&z.to_vec())));
+        }
+        rows
     }
 
     /// Θ(z).

@@ -51,6 +51,25 @@ pub enum Rank {
     Energy(f64),
 }
 
+impl Rank {
+    /// How many directions that is, given their squared singular values, largest first, and how many of them are `resolved`.
+    pub(crate) fn resolve(self, squares: &[f64], resolved: usize) -> usize {
+        match self {
+            Self::Full => resolved,
+            Self::Count(count) => count.min(resolved),
+            Self::Energy(fraction) => {
+                let total: f64 = squares.iter().sum();
+                let mut sum = 0.0;
+                let enough = squares.iter().position(|s| {
+                    sum += s;
+                    sum >= fraction * total
+                });
+                enough.map_or(resolved, |i| i + 1).min(resolved)
+            }
+        }
+    }
+}
+
 /// θ(x)·θ(x') for all graded monomials up to `order` ≤ 3, constant first, from the power sums p_j = Σᵢ (xᵢ x'ᵢ)ʲ: complete homogeneous symmetric
 /// polynomials, h₁ = p₁, h₂ = (p₁² + p₂)/2, h₃ = (p₁³ + 3 p₁p₂ + 2 p₃)/6.
 pub fn implicit_kernel(order: usize, bias: bool, power_sums: [f64; 3]) -> f64 {
@@ -95,18 +114,7 @@ impl Space {
         let total: f64 = values.iter().sum();
         let leading = values[0].sqrt();
         let resolved = values.iter().take_while(|v| v.sqrt() > resolution * leading).count().max(1);
-        let r = match rank {
-            Rank::Full => resolved,
-            Rank::Count(count) => count.min(resolved),
-            Rank::Energy(fraction) => {
-                let mut sum = 0.0;
-                let enough = values.iter().position(|v| {
-                    sum += v;
-                    sum >= fraction * total
-                });
-                enough.map_or(resolved, |i| i + 1).min(resolved)
-            }
-        };
+        let r = rank.resolve(&values, resolved);
         let scale = if centered && radius > 0.0 { radius } else { 1.0 };
         let mut basis = Array2::zeros((r, k));
         let mut coordinates = Array2::zeros((k, r));

@@ -96,7 +96,7 @@ pub(crate) fn adam(flow: Adam, x: &mut Array1<f64>, g: ArrayView1<f64>, moments:
     sum(x.len(), |i| g[i] * (x[i] - old[i]))
 }
 
-/// `projected_gradient`, `projection_volume`, `oc_select`: one step; returns Σ g·Δx.
+/// `projected_gradient`, `projection_volume`, `bracket_select`: one step; returns Σ g·Δx.
 pub(crate) fn projected_gradient(flow: ProjectedGradient, x: &mut Array1<f64>, g: ArrayView1<f64>, domain: &Domain) -> f64 {
     let new: Array1<f64> = match domain {
         Domain::Unbounded => (0..x.len()).map(|i| x[i] - flow.rate * g[i]).collect(),
@@ -114,7 +114,7 @@ pub(crate) fn projected_gradient(flow: ProjectedGradient, x: &mut Array1<f64>, g
     change
 }
 
-/// `power_sums`: Σᵢ (aᵢ bᵢ)ʲ for j = 1, 2, 3.
+/// For the implicit library, which has no shader: Σᵢ (aᵢ bᵢ)ʲ for j = 1, 2, 3.
 pub(crate) fn power_sums(a: ArrayView1<f64>, b: ArrayView1<f64>) -> [f64; 3] {
     let chunks: Vec<[f64; 3]> = (0..a.len().div_ceil(CHUNK))
         .into_par_iter()
@@ -123,7 +123,7 @@ pub(crate) fn power_sums(a: ArrayView1<f64>, b: ArrayView1<f64>) -> [f64; 3] {
     chunks.iter().fold([0.0; 3], |p, q| [p[0] + q[0], p[1] + q[1], p[2] + q[2]])
 }
 
-/// `oc_growth`, `oc_volume`, `oc_select`, `oc_update`: one step; returns Σ g·Δx.
+/// `oc_growth`, `oc_volume`, `bracket_select`, `oc_update`: one step; returns Σ g·Δx.
 pub(crate) fn optimality_criteria(flow: OptimalityCriteria, x: &mut Array1<f64>, g: ArrayView1<f64>, domain: &Domain) -> f64 {
     let Domain::BoxVolume { lower, upper, weights, volume } = domain else { return 0.0 };
     let growth: Vec<f64> = (0..x.len()).map(|i| OptimalityCriteria::growth(x[i], g[i], weights[i])).collect();

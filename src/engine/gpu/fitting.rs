@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 use super::kernels::{ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, TargetEncode, split, to_f32, to_pairs};
 use super::recording::Recorder;
-use super::regression;
+use super::regression::{self, Scaling};
 use super::run::{NO_ROW, RESOLUTION_CENTERED, RESOLUTION_PLAIN, RESOLUTION_UNCENTERED, Run, block_pairs};
 use crate::engine::fit::{FitPlan, Grams};
 use crate::error::{Error, Result};
@@ -54,9 +54,7 @@ impl Run {
         let values = 16 * pairs;
         let on_host = eft == Eft::Plain;
         let bytes = 8 * values as u64 * if on_host { self.slabs as u64 } else { 1 };
-        if self.shared.staging.bytes < bytes {
-            self.shared.staging = recorder.staging(bytes)?;
-        }
+        recorder.ensure_staging(&mut self.shared.staging, bytes)?;
         if on_host {
             recorder.copy(&self.shared.partials, 0, &self.shared.staging, 0, bytes);
         } else {
@@ -102,9 +100,7 @@ impl Run {
     pub(super) fn read_samples(&mut self, recorder: &mut Recorder, rows: &[usize]) -> Result<(Array2<f64>, Array2<f64>)> {
         let (k, d) = (rows.len(), self.dimension);
         let capacity = self.segments.iter().map(|s| s.iterates.bytes).sum::<u64>();
-        if self.shared.staging.bytes < 2 * capacity {
-            self.shared.staging = recorder.staging(2 * capacity)?;
-        }
+        recorder.ensure_staging(&mut self.shared.staging, 2 * capacity)?;
         let mut at = 0;
         let mut places = Vec::new();
         for s in &self.segments {
@@ -136,9 +132,7 @@ impl Run {
         let features = plan.features();
         let width = features.ncols();
         let newest = rows.last().copied().unwrap_or(0);
-        // Rounded to f32, so that the device undoes exactly what it does.
-        let scales = config.regression.column_scales(features.view()).mapv(|s| f64::from(s as f32));
-        let ridge = config.regression.ridge.resolve((&features / &scales).view());
+        let Scaling { scales, ridge, .. } = Scaling::new(&config.regression, features.view());
 
         // Samples are numbered by age in the plan and by row in the tables.
         let mut targets = plan.targets.clone();

@@ -26,6 +26,7 @@ use ndarray::Array2;
 use self::device::Gpu;
 use self::kernels::{Eft, PhaseState};
 use self::recording::Recorder;
+use self::regression::RegressionBuffers;
 use self::run::{Model, Place, Run, not_started};
 use crate::engine::fit::FitPlan;
 use crate::engine::holdout;
@@ -51,6 +52,8 @@ pub struct GpuEngine {
     recorder: Recorder,
     eft: Eft,
     max_binding: u64,
+    /// For regressions that belong to no fit: kept, so that a selection at every refit allocates nothing.
+    batch: RegressionBuffers,
     run: Option<Run>,
 }
 
@@ -93,10 +96,11 @@ impl GpuEngine {
     }
 
     fn new(gpu: Gpu, options: GpuOptions) -> Result<Self> {
-        let (recorder, eft) = self_test::open(&gpu)?;
+        let (mut recorder, eft) = self_test::open(&gpu)?;
+        let batch = RegressionBuffers::new(&mut recorder)?;
         let limit = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size).min(MAX_BINDING);
         let max_binding = options.max_binding.map_or(limit, |b| b.min(limit));
-        Ok(Self { recorder, eft, max_binding, run: None })
+        Ok(Self { recorder, eft, max_binding, batch, run: None })
     }
 }
 
@@ -146,7 +150,7 @@ impl Engine for GpuEngine {
         let Some(config) = candidates.first() else { return Err(Error::invalid("the number of candidates", 0, "at least 1")) };
         let run = self.run.as_mut().ok_or_else(not_started)?;
         let grams = run.read_grams_by_age(&mut self.recorder, config, self.eft)?;
-        holdout::select(candidates, folds, &run.flow, &grams, |batch| regression::solve_batch(&mut self.recorder, batch))
+        holdout::select(candidates, folds, &run.flow, &grams, |batch| regression::solve_batch(&mut self.recorder, &mut self.batch, batch))
     }
 
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
@@ -185,8 +189,7 @@ impl Engine for GpuEngine {
             features: plan.library.len(),
             ridge,
         };
-        let outputs = plan.targets.ncols();
-        run.model = Some(Model { config: *config, plan, yy, radius, outputs, reported: false });
+        run.model = Some(Model { config: *config, plan, yy, radius, reported: false });
         Ok(fit)
     }
 
@@ -219,9 +222,7 @@ impl Engine for GpuEngine {
         let head = size_of::<PhaseState>();
         let predicted = unreported.as_ref().map_or(0, |m| m.plan.targets.len());
         let total = (head + 4 * predicted + 4 * run.dimension) as u64;
-        if run.shared.staging.bytes < total {
-            run.shared.staging = recorder.staging(total)?;
-        }
+        recorder.ensure_staging(&mut run.shared.staging, total)?;
         let staging = &run.shared.staging;
         recorder.copy(&run.shared.phase, 0, staging, 0, head as u64);
         if predicted > 0 {
@@ -280,7 +281,7 @@ impl Engine for GpuEngine {
     }
 
     fn regress(&mut self, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
-        regression::solve_batch(&mut self.recorder, batch)
+        regression::solve_batch(&mut self.recorder, &mut self.batch, batch)
     }
 
     fn forget(&mut self) {

@@ -139,16 +139,9 @@ impl Run {
             s.equation = Some(EquationBuffers { at, gradient: used(0, "stage_gradient")?, slopes });
         }
         let slab = self.slab as u32;
-        let equations = |segment: &Segment, f: &mut dyn FnMut(&Segment, &EquationBuffers) -> Result<()>| match &segment.equation {
-            Some(equation) => f(segment, equation),
-            None => Ok(()),
-        };
         // Steps after the phase has ended copy what the last one left: begin with the state itself.
-        for segment in &self.segments {
-            equations(segment, &mut |s, e| {
-                (0..n).for_each(|v| recorder.copy(s.vector(v), 0, &e.at[v], 0, s.bytes()));
-                Ok(())
-            })?;
+        for (s, e) in self.equation_segments() {
+            (0..n).for_each(|v| recorder.copy(s.vector(v), 0, &e.at[v], 0, s.bytes()));
         }
         for k in 0..limits.steps as u64 {
             let t = (self.steps + k) as f64 * h;
@@ -157,30 +150,23 @@ impl Run {
                 self.record_combination(recorder, row, h, n)?;
                 self.record_prediction(recorder, model, if stage == 0 { limits.radius } else { f64::INFINITY }, place)?;
                 let slope = self.equation_slope(t + c * h);
-                for segment in &self.segments {
-                    equations(segment, &mut |s, e| {
-                        let moment = |v: usize| if stage == 0 { s.vector(v) } else { &e.at[v] };
-                        let [x, m, v] = &e.slopes[stage];
-                        let buffers = [&self.shared.phase, s.at(place).1, moment(1), moment(2), s.vector(3), x, m, v];
-                        recorder.dispatch(EquationSlope { len: s.len as u32, slab, ..slope }, &buffers, groups(s))
-                    })?;
+                for (s, e) in self.equation_segments() {
+                    let moment = |v: usize| if stage == 0 { s.vector(v) } else { &e.at[v] };
+                    let [x, m, v] = &e.slopes[stage];
+                    let buffers = [&self.shared.phase, s.at(place).1, moment(1), moment(2), s.vector(3), x, m, v];
+                    recorder.dispatch(EquationSlope { len: s.len as u32, slab, ..slope }, &buffers, groups(s))?;
                 }
             }
             self.record_combination(recorder, rule.weights, h, n)?;
             let amsgrad = u32::from(matches!(self.flow, Flow::Adam(flow) if flow.amsgrad));
-            for segment in &self.segments {
-                equations(segment, &mut |s, e| {
-                    let params = StateAccept { len: s.len as u32, slab, first_slab: s.first_slab as u32, amsgrad };
-                    let buffers = [&self.shared.phase, &s.gradient, &e.at[0], &e.at[2], &s.iterate, s.vector(3), &self.shared.partials];
-                    recorder.dispatch(params, &buffers, groups(s))
-                })?;
+            for (s, e) in self.equation_segments() {
+                let params = StateAccept { len: s.len as u32, slab, first_slab: s.first_slab as u32, amsgrad };
+                let buffers = [&self.shared.phase, &s.gradient, &e.at[0], &e.at[2], &s.iterate, s.vector(3), &self.shared.partials];
+                recorder.dispatch(params, &buffers, groups(s))?;
             }
             recorder.dispatch(PhaseAccount { slabs: self.slabs as u32 }, &[&self.shared.phase, &self.shared.partials], [1, 1, 1])?;
-            for segment in &self.segments {
-                equations(segment, &mut |s, e| {
-                    (1..n).for_each(|v| recorder.copy(&e.at[v], 0, s.vector(v), 0, s.bytes()));
-                    Ok(())
-                })?;
+            for (s, e) in self.equation_segments() {
+                (1..n).for_each(|v| recorder.copy(&e.at[v], 0, s.vector(v), 0, s.bytes()));
             }
         }
         Ok(())
@@ -188,8 +174,7 @@ impl Run {
 
     /// Records at ← state + h Σ wₜ slopeₜ for every vector of the equation.
     pub(super) fn record_combination(&self, recorder: &mut Recorder, weights: &[f64], h: f64, n: usize) -> Result<()> {
-        for s in &self.segments {
-            let Some(e) = &s.equation else { continue };
+        for (s, e) in self.equation_segments() {
             for v in 0..n {
                 for (number, (t, weight)) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0).enumerate() {
                     let params = VectorCombine { len: s.len as u32, slab: self.slab as u32, factor: (h * weight) as f32, from_base: u32::from(number == 0) };
@@ -230,7 +215,7 @@ impl Run {
             rank: rank as u32,
             features: model.plan.library.len() as u32,
             order: model.plan.library.order() as u32,
-            outputs: model.outputs as u32,
+            outputs: model.outputs() as u32,
             inverse_scale: (1.0 / model.plan.space.as_ref().map_or(1.0, |s| s.scale)) as f32,
             radius: model.radius as f32,
             trust: finite_or_none(trust),
@@ -246,7 +231,7 @@ impl Run {
             let params = GradientLift {
                 len: s.len as u32,
                 slab,
-                rows: if self.is_direct(model) { 0 } else { model.outputs as u32 },
+                rows: if self.is_direct(model) { 0 } else { model.outputs() as u32 },
                 first: s.start as u32,
                 log_damped,
                 damping,

@@ -122,6 +122,14 @@ impl Recorder {
         Ok(Buffer { id: self.next_id, raw, bytes })
     }
 
+    /// Makes a buffer the host can read at least `bytes` long.
+    pub(crate) fn ensure_staging(&mut self, buffer: &mut Buffer, bytes: u64) -> Result<()> {
+        if buffer.bytes < bytes {
+            *buffer = self.staging(bytes)?;
+        }
+        Ok(())
+    }
+
     /// Makes `buffer` at least `bytes` long; its contents may be lost.
     pub(crate) fn ensure(&mut self, buffer: &mut Buffer, name: &str, bytes: u64) -> Result<()> {
         if buffer.bytes < bytes {

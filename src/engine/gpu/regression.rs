@@ -1,6 +1,6 @@
 //! Batches of regressions on the device.
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2, ArrayView2};
 
 use super::kernels::{MESA_TURNS, Problem, RegressionSolve, split};
 use super::recording::{Buffer, Recorder};
@@ -23,12 +23,16 @@ pub(super) struct RegressionBuffers {
     pub coefficients: Buffer,
     pub predictions: Buffer,
     pub support: Buffer,
+    /// What the host reads of a batch.
+    pub staging: Buffer,
 }
 
 impl RegressionBuffers {
     pub(super) fn new(recorder: &mut Recorder) -> Result<Self> {
+        let staging = recorder.staging(0)?;
         let mut small = |name: &str| recorder.buffer(name, 0);
         Ok(Self {
+            staging,
             problems: small("regression.problems")?,
             data: small("regression.data")?,
             work: small("regression.work")?,
@@ -67,13 +71,30 @@ impl RegressionBuffers {
             recorder.upload(&self.problems, &problems[at..end])?;
             let buffers = [&self.problems, &self.data, &self.work, &self.coefficients, &self.predictions, &self.support];
             let groups = [(end - at) as u32, 1, 1];
-            for iteration in 0..problems[at..end].iter().map(|p| p.iterations).max().unwrap_or(0) {
+            for iteration in 0..problems[at].iterations {
                 recorder.dispatch(RegressionSolve { rounds: ROUNDS, phase: iteration.min(1) }, &buffers, groups)?;
             }
             recorder.dispatch(RegressionSolve { rounds: ROUNDS, phase: 2 }, &buffers, groups)?;
             at = end;
         }
         Ok(())
+    }
+}
+
+/// What a feature matrix is divided by, the quotient, and the ridge α that goes with it.
+pub(super) struct Scaling {
+    /// Rounded to f32, so that the device undoes exactly what is done.
+    pub scales: Array1<f64>,
+    pub scaled: Array2<f64>,
+    pub ridge: f64,
+}
+
+impl Scaling {
+    pub(super) fn new(regression: &Regression, features: ArrayView2<f64>) -> Self {
+        let scales = regression.column_scales(features).mapv(|s| f64::from(s as f32));
+        let scaled = &features / &scales;
+        let ridge = regression.ridge.resolve(scaled.view());
+        Self { scales, scaled, ridge }
     }
 }
 
@@ -91,18 +112,14 @@ pub(super) fn problem(rows: usize, features: usize, regression: &Regression, rid
 }
 
 /// Uploads a batch, solves it and reads coefficients and supports: one read-back.
-pub(super) fn solve_batch(recorder: &mut Recorder, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
-    let mut buffers = RegressionBuffers::new(recorder)?;
+pub(super) fn solve_batch(recorder: &mut Recorder, buffers: &mut RegressionBuffers, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
     let mut data: Vec<[f32; 2]> = Vec::new();
     let mut problems = Vec::new();
     let (mut outputs, mut predictions) = (0, 0);
     let mut ridges = Vec::new();
     for item in batch {
         let ((rows, features), columns) = (item.features.dim(), item.targets.ncols());
-        // Rounded to f32, so that the device undoes exactly what is done here.
-        let scales = item.regression.column_scales(item.features).mapv(|s| f64::from(s as f32));
-        let scaled = &item.features / &scales;
-        let ridge = item.regression.ridge.resolve(scaled.view());
+        let Scaling { scales, scaled, ridge } = Scaling::new(&item.regression, item.features);
         ridges.push(ridge);
         let matrix_at = data.len() as u32;
         data.extend(scaled.iter().map(|v| split(*v)));
@@ -133,10 +150,10 @@ pub(super) fn solve_batch(recorder: &mut Recorder, batch: &[RegressionProblem<'_
     recorder.upload(&buffers.data, &data)?;
     buffers.record(recorder, &mut problems)?;
     let bytes = 12 * outputs as u64;
-    let staging = recorder.staging(bytes)?;
-    recorder.copy(&buffers.coefficients, 0, &staging, 0, 8 * outputs as u64);
-    recorder.copy(&buffers.support, 0, &staging, 8 * outputs as u64, 4 * outputs as u64);
-    let read = recorder.read(&staging, bytes)?;
+    recorder.ensure_staging(&mut buffers.staging, bytes)?;
+    recorder.copy(&buffers.coefficients, 0, &buffers.staging, 0, 8 * outputs as u64);
+    recorder.copy(&buffers.support, 0, &buffers.staging, 8 * outputs as u64, 4 * outputs as u64);
+    let read = recorder.read(&buffers.staging, bytes)?;
     let pairs: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&read[..8 * outputs]);
     let support: Vec<u32> = bytemuck::pod_collect_to_vec(&read[8 * outputs..]);
     let mut at = 0;

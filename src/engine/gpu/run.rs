@@ -38,11 +38,11 @@ pub(super) struct Segment {
     pub(super) slabs: usize,
     pub(super) iterate: Buffer,
     pub(super) gradient: Buffer,
-    /// ADAM's m and v.
+    /// The flow's own vectors (ADAM: m, v and AMSGrad's maximum; momentum: m).
     pub(super) auxiliary: Vec<Buffer>,
     /// Copies of iterate, gradient and auxiliary.
     pub(super) trusted: Vec<Buffer>,
-    /// OC: volume weights and growth.
+    /// OC and projected gradient: volume weights; OC: growth.
     pub(super) volume_weights: Buffer,
     pub(super) growth: Buffer,
     /// K×len each: recorded x and g, transformed targets, basis; and the mean.
@@ -72,6 +72,13 @@ pub(super) enum Place {
     State,
     /// At a stage of a Runge–Kutta step.
     Stage,
+}
+
+impl Model {
+    /// Rows of the lift's table, columns of Ξ.
+    pub(super) fn outputs(&self) -> usize {
+        self.plan.targets.ncols()
+    }
 }
 
 impl Segment {
@@ -137,8 +144,6 @@ pub(super) struct Model {
     pub(super) yy: Array2<f64>,
     /// The samples' largest distance from their mean.
     pub(super) radius: f64,
-    /// Rows of the lift's table.
-    pub(super) outputs: usize,
     /// Whether its predictions have been read.
     pub(super) reported: bool,
 }
@@ -157,7 +162,7 @@ pub(super) struct Run {
     /// Steps taken, as far as the host knows, and the trusted state's.
     pub(super) steps: u64,
     pub(super) trusted_steps: u64,
-    /// Steps recorded since the last read that were not surrogate steps.
+    /// Residual of the latest fit whose predictions have been read.
     pub(super) fit_residual: Option<f64>,
 }
 
@@ -237,9 +242,10 @@ impl Run {
         }
         // Values per slab: Gram blocks, a projection with its distance, or OC's candidates.
         let values = (16 * block_pairs(2 * capacity)).max(capacity + 1).max(32) as u64;
+        let phase = recorder.buffer("phase", size_of::<PhaseState>() as u64)?;
         let mut small = |name: &str| recorder.buffer(name, 0);
         let shared = Shared {
-            phase: small("phase")?,
+            phase,
             bracket: small("bracket")?,
             combination: small("combination")?,
             coordinates: small("coordinates")?,
@@ -258,8 +264,6 @@ impl Run {
             partials: recorder.buffer("partials", 8 * values * slabs as u64)?,
             totals: recorder.buffer("totals", 8 * values)?,
         };
-        let mut shared = shared;
-        recorder.ensure(&mut shared.phase, "phase", size_of::<PhaseState>() as u64)?;
         recorder.upload(&shared.bracket, &[0, f32::MAX.to_bits()])?;
         Ok(Self {
             flow: setup.flow,
@@ -275,6 +279,11 @@ impl Run {
             trusted_steps: 0,
             fit_residual: None,
         })
+    }
+
+    /// The segments with their vectors of a Runge–Kutta step, once those are made.
+    pub(super) fn equation_segments(&self) -> impl Iterator<Item = (&Segment, &EquationBuffers)> {
+        self.segments.iter().filter_map(|s| s.equation.as_ref().map(|e| (s, e)))
     }
 
     /// Adds up the slabs' partial sums of `values` values into the totals from `first` on.
