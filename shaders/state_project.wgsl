@@ -8,6 +8,8 @@ struct Params {
     rank: u32,
     // 1: c is the mean; 0: c is 0.
     centered: u32,
+    // Where x is: the row of a table, or 0.
+    row: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
@@ -31,7 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let end = min((group.x + 1u) * params.slab, params.len);
     for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
-        let x = iterate[i];
+        let x = iterate[params.row * params.len + i];
         let off_mean = x - mean[i];
         let about = select(x, off_mean, params.centered != 0u);
         for (var t = 0u; t < 8u; t++) {

@@ -12,7 +12,7 @@ use crate::surrogate::{Library, Lift, Space, SpaceConfig, SurrogateConfig, Targe
 /// Singular values of the feature matrix below this fraction of the largest are dropped from an orthonormal library.
 const ORTHONORMAL_CUT: f64 = 1e-12;
 
-/// Inner products of the samples over d: XXᵀ about the reference, XYᵀ and YYᵀ, each K×K (the last two empty unless the targets are tracked).
+/// Inner products of the samples over d: XXᵀ about the reference, XYᵀ and YYᵀ, each K×K.
 #[derive(Debug, Clone)]
 pub(crate) struct Grams {
     pub xx: Array2<f64>,
@@ -39,29 +39,28 @@ pub(crate) struct FitPlan {
 }
 
 impl FitPlan {
-    /// A fit in the reduced space of samples with inner products `grams`.
-    pub(crate) fn reduced(config: &SurrogateConfig, flow: &Flow, grams: &Grams) -> Result<Self> {
+    /// A fit in the reduced space of samples with inner products `grams`; `steps` are [`Ring::displacements`](super::ring::Ring::displacements).
+    pub(crate) fn reduced(config: &SurrogateConfig, flow: &Flow, grams: &Grams, steps: Option<ArrayView2<f64>>) -> Result<Self> {
         let SpaceConfig::Reduced { rank, centered } = config.space else { return Err(Error::Incompatible("this is not a reduced space".into())) };
         let space = Space::from_gram(grams.xx.view(), rank, centered, grams.resolution)?;
         let coordinates = space.coordinates.clone();
         // uᵢ·y_k: the recorded gradients' components along the basis.
-        let tracked = || space.basis.dot(&centered_rows(&grams.xy, centered)).reversed_axes();
-        // The samples' coordinates along U in units of x; the centre drops out of derivatives.
-        let along = &coordinates * space.scale;
-        Self::new(config, flow, coordinates, along, tracked, Some(space.clone()))
+        let along = || space.basis.dot(&centered_rows(&grams.xy, centered)).reversed_axes();
+        Self::new(config, flow, coordinates, along, steps, Some(space.clone()))
     }
 
     /// A fit in x itself, from the samples (K×d) and their gradients.
-    pub(crate) fn full(config: &SurrogateConfig, flow: &Flow, x: ArrayView2<f64>, gradients: ArrayView2<f64>) -> Result<Self> {
-        Self::new(config, flow, x.to_owned(), x.to_owned(), || gradients.to_owned(), None)
+    pub(crate) fn full(config: &SurrogateConfig, flow: &Flow, x: ArrayView2<f64>, gradients: ArrayView2<f64>, steps: Option<ArrayView2<f64>>) -> Result<Self> {
+        Self::new(config, flow, x.to_owned(), || gradients.to_owned(), steps, None)
     }
 
+    /// `gradients`: G in the coordinates of the trajectory lift.
     fn new(
         config: &SurrogateConfig,
         flow: &Flow,
         coordinates: Array2<f64>,
-        along: Array2<f64>,
-        tracked: impl FnOnce() -> Array2<f64>,
+        gradients: impl FnOnce() -> Array2<f64>,
+        steps: Option<ArrayView2<f64>>,
         space: Option<Space>,
     ) -> Result<Self> {
         let samples = coordinates.nrows();
@@ -78,11 +77,18 @@ impl FitPlan {
         };
         let (mix, targets) = match (operator, config.lift) {
             (Some(operator), _) => {
-                let velocities = operator.samples.dot(&along);
+                let Some(steps) = steps else {
+                    return Err(Error::Incompatible("strong- and weak-form targets need consecutive true steps of the flow".into()));
+                };
+                // B X = B (1 x₀ᵀ + C G); B 1 is zero but for a weak form that includes its end points.
+                let of_one = operator.samples.sum_axis(ndarray::Axis(1)).insert_axis(ndarray::Axis(1));
+                let scale = space.as_ref().map_or(1.0, |s| s.scale);
+                let first = &coordinates.slice(ndarray::s![..1, ..]) * scale;
+                let velocities = of_one.dot(&first) + operator.samples.dot(&steps).dot(&gradients());
                 (Some(operator.features), -velocities)
             }
             (None, Lift::Snapshots) => (None, Array2::eye(samples)),
-            (None, Lift::Trajectory) => (None, tracked()),
+            (None, Lift::Trajectory) => (None, gradients()),
         };
         let mut plan = Self { space, library, coordinates, mix, orthonormal: None, targets };
         if config.orthonormal {

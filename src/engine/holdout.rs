@@ -34,7 +34,7 @@ pub(crate) fn select(
         let older = |gram: &Array2<f64>| gram.slice(s![..samples, ..samples]).to_owned();
         let grams = Grams { xx: older(&grams.xx), xy: older(&grams.xy), yy: older(&grams.yy), resolution: grams.resolution };
         for (candidate, config) in candidates.iter().enumerate() {
-            let plan = FitPlan::reduced(config, flow, &grams)?;
+            let plan = FitPlan::reduced(config, flow, &grams, None)?;
             let features = plan.features();
             trials.push(Trial { candidate, samples, plan, features });
         }

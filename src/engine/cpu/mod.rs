@@ -15,7 +15,7 @@ use crate::objective::Domain;
 use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::space::implicit_kernel;
-use crate::surrogate::{Integrator, Library, Lift, RegressionProblem, SpaceConfig, SurrogateConfig, TargetTransform, Targets, regression};
+use crate::surrogate::{Integrator, Library, Lift, RegressionProblem, SpaceConfig, SurrogateConfig, TargetTransform, regression};
 
 /// What a step reads and writes.
 #[derive(Debug, Clone, Default)]
@@ -273,6 +273,7 @@ impl Engine for CpuEngine {
             return Err(Error::Length { name: "the gradient", found: gradient.len(), expected: self.state.x.len() });
         }
         self.state.gradient.assign(&ArrayView1::from(gradient));
+        self.ring.gradient_was_set();
         Ok(())
     }
 
@@ -287,6 +288,7 @@ impl Engine for CpuEngine {
     fn step(&mut self) -> Result<()> {
         let flow = self.started()?;
         self.advance(flow);
+        self.ring.stepped();
         Ok(())
     }
 
@@ -333,10 +335,11 @@ impl Engine for CpuEngine {
         }
 
         let centered = config.space.is_centered();
+        let steps = flow.rate().and_then(|h| self.ring.displacements(h));
         let plan = if config.space == SpaceConfig::Full {
-            FitPlan::full(config, &flow, x.view(), targets.view())?
+            FitPlan::full(config, &flow, x.view(), targets.view(), steps.as_ref().map(|c| c.view()))?
         } else {
-            FitPlan::reduced(config, &flow, &inner_products(config, x.view(), targets.view()))?
+            FitPlan::reduced(config, &flow, &inner_products(config, x.view(), targets.view()), steps.as_ref().map(|c| c.view()))?
         };
         let features = plan.features();
         let solution = regression::solve(features.view(), plan.targets.view(), &config.regression)?;
@@ -369,6 +372,7 @@ impl Engine for CpuEngine {
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()> {
         let flow = self.started()?;
         let Some(model) = self.model.take() else { return Err(Error::Incompatible("integrate() comes after fit()".into())) };
+        self.ring.moved();
         if let (true, Some(h), Lift::Trajectory) = (flow.is_driven_by_velocity(), flow.rate(), model.lift) {
             self.integrate_reduced(limits, h, &model);
             self.model = Some(model);
@@ -420,6 +424,7 @@ impl Engine for CpuEngine {
 
     fn restore(&mut self) -> Result<()> {
         self.state.clone_from(&self.trusted);
+        self.ring.moved();
         Ok(())
     }
 
@@ -449,8 +454,5 @@ fn radius_about(x: ArrayView2<f64>, mean: ArrayView1<f64>) -> f64 {
 fn inner_products(config: &SurrogateConfig, x: ArrayView2<f64>, targets: ArrayView2<f64>) -> Grams {
     // Differences to a sample keep the digits that inner products of nearly equal iterates would lose.
     let reference = if config.space.is_centered() { x.rows().into_iter().next_back() } else { None };
-    let empty = || Array2::zeros((0, 0));
-    let (xy, yy) =
-        if config.targets == Targets::Tracked { (kernels::cross(x, targets, reference, None), kernels::gram(targets, None)) } else { (empty(), empty()) };
-    Grams { xx: kernels::gram(x, reference), xy, yy, resolution: RESOLUTION }
+    Grams { xx: kernels::gram(x, reference), xy: kernels::cross(x, targets, reference, None), yy: kernels::gram(targets, None), resolution: RESOLUTION }
 }

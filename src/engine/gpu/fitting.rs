@@ -2,13 +2,13 @@
 
 use ndarray::Array2;
 
-use super::kernels::{ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, TargetEncode, split, to_f32, to_pairs};
+use super::kernels::{ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, StateProject, TargetEncode, split, to_pairs};
 use super::recording::Recorder;
 use super::regression::{self, Scaling};
-use super::run::{NO_ROW, RESOLUTION_CENTERED, RESOLUTION_PLAIN, RESOLUTION_UNCENTERED, Run, block_pairs};
+use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, block_pairs};
 use crate::engine::fit::{FitPlan, Grams};
 use crate::error::{Error, Result};
-use crate::surrogate::{Lift, SurrogateConfig, TargetTransform, Targets};
+use crate::surrogate::{Lift, SurrogateConfig, TargetTransform};
 
 impl Run {
     /// Transforms the targets of all samples, if they are to be.
@@ -35,8 +35,7 @@ impl Run {
     pub(super) fn read_grams(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft, newest: usize) -> Result<Grams> {
         let (rows, slab) = (self.ring.len(), self.slab as u32);
         self.record_encoding(recorder, config)?;
-        let tracked = config.targets == Targets::Tracked;
-        let stacked = if tracked { 2 * rows } else { rows };
+        let stacked = 2 * rows;
         let pairs = block_pairs(stacked);
         for s in &self.segments {
             let targets = if config.transform == TargetTransform::Identity { &s.gradients } else { &s.encoded };
@@ -58,7 +57,7 @@ impl Run {
         if on_host {
             recorder.copy(&self.shared.partials, 0, &self.shared.staging, 0, bytes);
         } else {
-            self.record_reduction(recorder, values, 0)?;
+            self.record_reduction(recorder, values, &self.shared.totals, 0)?;
             recorder.copy(&self.shared.totals, 0, &self.shared.staging, 0, bytes);
         }
         let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&recorder.read(&self.shared.staging, bytes)?);
@@ -76,14 +75,8 @@ impl Run {
                 at += 16;
             }
         }
-        let part = |i: usize, j: usize| {
-            if tracked || i + j == 0 { gram.slice(ndarray::s![i * rows..(i + 1) * rows, j * rows..(j + 1) * rows]).to_owned() } else { Array2::zeros((0, 0)) }
-        };
-        let resolution = match (eft, config.space.is_centered()) {
-            (Eft::Plain, _) => RESOLUTION_PLAIN,
-            (_, true) => RESOLUTION_CENTERED,
-            (_, false) => RESOLUTION_UNCENTERED,
-        };
+        let part = |i: usize, j: usize| gram.slice(ndarray::s![i * rows..(i + 1) * rows, j * rows..(j + 1) * rows]).to_owned();
+        let resolution = if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION };
         Ok(Grams { xx: part(0, 0), xy: part(0, 1), yy: part(1, 1), resolution })
     }
 
@@ -92,7 +85,7 @@ impl Run {
         let rows = self.ring.rows();
         let Some(&newest) = rows.last() else { return Err(Error::invalid("the number of recorded samples", 0, "at least 1")) };
         let by_row = self.read_grams(recorder, config, eft, newest)?;
-        let by_age = |gram: Array2<f64>| if gram.is_empty() { gram } else { gram.select(ndarray::Axis(0), &rows).select(ndarray::Axis(1), &rows) };
+        let by_age = |gram: Array2<f64>| gram.select(ndarray::Axis(0), &rows).select(ndarray::Axis(1), &rows);
         Ok(Grams { xx: by_age(by_row.xx), xy: by_age(by_row.xy), yy: by_age(by_row.yy), resolution: by_row.resolution })
     }
 
@@ -143,7 +136,7 @@ impl Run {
         }
         let shared = &mut self.shared;
         let (words, pairs) = (|n: usize| 4 * n as u64, |n: usize| 8 * n as u64);
-        recorder.ensure(&mut shared.coordinates, "coordinates", pairs(k * rank))?;
+        recorder.ensure(&mut shared.coordinates, "coordinates", pairs(k * rank + 1))?;
         recorder.ensure(&mut shared.terms, "terms", words(plan.library.terms().len()))?;
         recorder.ensure(&mut shared.monomials, "monomials", words(library))?;
         recorder.ensure(&mut shared.weights, "weights", words(outputs))?;
@@ -179,8 +172,8 @@ impl Run {
             if !config.space.is_centered() {
                 combination.column_mut(k).assign(&space.basis.sum_axis(ndarray::Axis(1)));
             }
-            recorder.ensure(&mut shared.combination, "combination", words(rank * (k + 1)))?;
-            recorder.upload(&shared.combination, &to_f32(combination.view()))?;
+            recorder.ensure(&mut shared.combination, "combination", pairs(rank * (k + 1)))?;
+            recorder.upload(&shared.combination, &to_pairs(combination.view()))?;
         }
         let shared = &self.shared;
         // The full space has no directions, but a mean to measure distances from.
@@ -188,6 +181,26 @@ impl Run {
         for s in &self.segments {
             let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: k as u32, rank: directions as u32, reference: newest as u32 };
             recorder.dispatch(params, &[&s.iterates, &shared.combination, &s.basis, &s.mean], [s.slabs as u32, directions.div_ceil(8).max(1) as u32, 1])?;
+        }
+
+        if plan.space.is_some() && !config.space.is_centered() {
+            // About 0, the rounding of the basis is eps·s₁ in every coordinate, which is all there is of a weak one. So the samples' coordinates are
+            // taken along the basis as it is, as every later x's will be. (The distance that follows each sample's coordinates is overwritten by the next.)
+            for (age, &row) in rows.iter().enumerate() {
+                for s in &self.segments {
+                    let params = StateProject {
+                        len: s.len as u32,
+                        slab: self.slab as u32,
+                        first_slab: s.first_slab as u32,
+                        rank: rank as u32,
+                        centered: 0,
+                        row: row as u32,
+                    };
+                    let buffers = [&shared.phase, &s.basis, &s.mean, &s.iterates, &shared.partials];
+                    recorder.dispatch(params, &buffers, [s.slabs as u32, (rank + 1).div_ceil(8) as u32, 1])?;
+                }
+                self.record_reduction(recorder, rank + 1, &shared.coordinates, age * rank)?;
+            }
         }
 
         // Θ, A Θ and A Θ T, the last of them where the regression reads it.

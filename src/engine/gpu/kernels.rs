@@ -8,10 +8,6 @@ pub(crate) fn finite_or_none(limit: f64) -> f32 {
     if limit.is_finite() { limit as f32 } else { -1.0 }
 }
 
-pub(crate) fn to_f32(values: ArrayView2<f64>) -> Vec<f32> {
-    values.iter().map(|v| *v as f32).collect()
-}
-
 pub(crate) fn to_pairs(values: ArrayView2<f64>) -> Vec<[f32; 2]> {
     values.iter().map(|v| split(*v)).collect()
 }
@@ -209,14 +205,14 @@ kernels! {
     PartialsReduce = "partials_reduce", [Eft, DoubleWord], [Read, Write], { slabs: u32, values: u32, first: u32 };
     TargetEncode = "target_encode", [], [Read, Read, Write],
         { len: u32, slab: u32, rows: u32, damping: f32, gradient_floor: f32, iterate_floor: f32 };
-    RowsCombine = "rows_combine", [], [Read, Read, Write, Write], { len: u32, slab: u32, rows: u32, rank: u32, reference: u32 };
+    RowsCombine = "rows_combine", [Eft, DoubleWord], [Read, Read, Write, Write], { len: u32, slab: u32, rows: u32, rank: u32, reference: u32 };
     FeaturesEvaluate = "features_evaluate", [Eft, DoubleWord], [Read, Read, Write], { rows: u32, variables: u32, features: u32, order: u32 };
     MatrixMultiply = "matrix_multiply", [Eft, DoubleWord], [Read, Read, Write], { rows: u32, inner: u32, columns: u32, reserved: u32 };
     ColumnsScale = "columns_scale", [Eft, DoubleWord], [Write], { rows: u32, features: u32, scales_at: u32 };
     RegressionSolve = "regression_solve", [Eft, DoubleWord], [Read, Read, Write, Write, Write, Write], { rounds: u32, phase: u32 };
     StateGather = "state_gather", [Phase], [Read, Read, Write], { len: u32, slab: u32, first: u32 };
     StateProject = "state_project", [Eft, DoubleWord, Phase], [Read, Read, Read, Read, Write],
-        { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32 };
+        { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, row: u32 };
     WeightsEvaluate = "weights_evaluate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Write, Write],
         { rank: u32, features: u32, order: u32, outputs: u32, inverse_scale: f32, radius: f32, trust: f32, counts: u32 };
     ReducedIntegrate = "reduced_integrate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Read, Write],

@@ -125,6 +125,7 @@ impl Engine for GpuEngine {
             let here: Vec<f32> = gradient[s.start..s.start + s.len].iter().map(|g| *g as f32).collect();
             self.recorder.upload(&s.gradient, &here)?;
         }
+        run.ring.gradient_was_set();
         Ok(())
     }
 
@@ -143,6 +144,7 @@ impl Engine for GpuEngine {
     fn step(&mut self) -> Result<()> {
         let run = self.run.as_mut().ok_or_else(not_started)?;
         run.steps += 1;
+        run.ring.stepped();
         run.record_step(&mut self.recorder, run.steps)
     }
 
@@ -160,6 +162,7 @@ impl Engine for GpuEngine {
             return Err(Error::invalid("the number of recorded samples", 0, "at least 1"));
         }
         let empty = || Array2::zeros((0, 0));
+        let steps = run.flow.rate().and_then(|h| run.ring.displacements(h));
         let (plan, yy, radius) = match config.space {
             SpaceConfig::Full => {
                 let (x, g) = run.read_samples(&mut self.recorder, &rows)?;
@@ -167,7 +170,7 @@ impl Engine for GpuEngine {
                 if config.lift == Lift::Snapshots {
                     run.record_encoding(&mut self.recorder, config)?;
                 }
-                let plan = FitPlan::full(config, &run.flow, x.view(), targets.view())?;
+                let plan = FitPlan::full(config, &run.flow, x.view(), targets.view(), steps.as_ref().map(|c| c.view()))?;
                 let mean = x.mean_axis(ndarray::Axis(0)).unwrap_or_default();
                 let radius = x.rows().into_iter().map(|row| (&row - &mean).mapv(|v| v * v).sum().sqrt()).fold(0.0, f64::max);
                 self.recorder.ensure(&mut run.shared.totals, "totals", 8 * (run.dimension as u64 + 1))?;
@@ -175,7 +178,7 @@ impl Engine for GpuEngine {
             }
             SpaceConfig::Reduced { .. } => {
                 let grams = run.read_grams_by_age(&mut self.recorder, config, self.eft)?;
-                let plan = FitPlan::reduced(config, &run.flow, &grams)?;
+                let plan = FitPlan::reduced(config, &run.flow, &grams, steps.as_ref().map(|c| c.view()))?;
                 let radius = plan.space.as_ref().map_or(0.0, |s| s.radius);
                 (plan, grams.yy, radius)
             }
@@ -196,6 +199,7 @@ impl Engine for GpuEngine {
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()> {
         let run = self.run.as_mut().ok_or_else(not_started)?;
         let Some(model) = run.model.take() else { return Err(Error::Incompatible("integrate() comes after fit()".into())) };
+        run.ring.moved();
         match (run.flow.rate(), limits.integrator) {
             (Some(h), _) if run.flow.is_driven_by_velocity() && model.config.lift == Lift::Trajectory => {
                 run.record_reduced(&mut self.recorder, &model, limits, h)?
@@ -272,6 +276,7 @@ impl Engine for GpuEngine {
     fn restore(&mut self) -> Result<()> {
         let run = self.run.as_mut().ok_or_else(not_started)?;
         run.steps = run.trusted_steps;
+        run.ring.moved();
         for s in &run.segments {
             for (now, saved) in s.state() {
                 self.recorder.copy(saved, 0, now, 0, s.bytes());

@@ -38,6 +38,7 @@ impl Run {
                 first_slab: s.first_slab as u32,
                 rank: directions as u32,
                 centered: u32::from(model.config.space.is_centered()),
+                row: 0,
             };
             let buffers = [&shared.phase, &s.basis, &s.mean, s.at(place).0, &shared.partials];
             recorder.dispatch(params, &buffers, [s.slabs as u32, (directions + 1).div_ceil(8) as u32, 1])?;
@@ -46,7 +47,7 @@ impl Run {
                 recorder.dispatch(params, &[&shared.phase, s.at(place).0, &shared.totals], groups(s))?;
             }
         }
-        self.record_reduction(recorder, directions + 1, rank - directions)
+        self.record_reduction(recorder, directions + 1, &shared.totals, rank - directions)
     }
 
     /// Records surrogate iterations of a flow whose state is the reduced coordinate alone: one dispatch, whatever d and the number of steps.

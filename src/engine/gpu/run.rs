@@ -21,10 +21,8 @@ pub(super) const OC_PASSES: usize = 6;
 pub(super) const OC_BRACKET: (u32, u32) = (0x1f80_0000, 0x5f80_0000);
 /// Passes that narrow the projection's bracket, all non-negative floats: 33⁷ > 2³¹.
 pub(super) const PROJECTION_PASSES: usize = 7;
-/// Singular values, relative to the largest, that the device resolves: f32 data about their mean; f32 data about 0, where the basis's rounding is
-/// eps·s₁/s_i of z_i; Gram matrices without double-word sums.
-pub(super) const RESOLUTION_CENTERED: f64 = 4.0 * f32::EPSILON as f64;
-pub(super) const RESOLUTION_UNCENTERED: f64 = 1.0 / 16384.0;
+/// Singular values, relative to the largest, that the device resolves: those of f32 data, and of Gram matrices without double-word sums.
+pub(super) const RESOLUTION: f64 = 4.0 * f32::EPSILON as f64;
 pub(super) const RESOLUTION_PLAIN: f64 = 1.0 / 256.0;
 /// The most bytes that the Gram matrix's partial sums may take.
 pub(super) const GRAM_PARTIALS_BYTES: u64 = 64 << 20;
@@ -286,10 +284,10 @@ impl Run {
         self.segments.iter().filter_map(|s| s.equation.as_ref().map(|e| (s, e)))
     }
 
-    /// Adds up the slabs' partial sums of `values` values into the totals from `first` on.
-    pub(super) fn record_reduction(&self, recorder: &mut Recorder, values: usize, first: usize) -> Result<()> {
+    /// Adds up the slabs' partial sums of `values` values into `totals` from `first` on.
+    pub(super) fn record_reduction(&self, recorder: &mut Recorder, values: usize, totals: &Buffer, first: usize) -> Result<()> {
         let params = PartialsReduce { slabs: self.slabs as u32, values: values as u32, first: first as u32 };
         let groups = [values.min(65535) as u32, values.div_ceil(65535) as u32, 1];
-        recorder.dispatch(params, &[&self.shared.partials, &self.shared.totals], groups)
+        recorder.dispatch(params, &[&self.shared.partials, totals], groups)
     }
 }
