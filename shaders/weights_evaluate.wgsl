@@ -76,6 +76,8 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         }
         if (any_bad != 0u) {
             phase.ended = 2u;
+            // A later stage: the step that was counted is not taken.
+            phase.steps -= 1u - params.counts;
         } else if (params.trust >= 0.0 && phase.distance > params.trust * params.radius) {
             phase.ended = 1u;
         } else {

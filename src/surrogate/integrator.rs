@@ -89,34 +89,82 @@ impl Integrator {
             Self::Euler => step(&EULER, rhs, t, h, state, None).is_some(),
             Self::Rk4 => step(&RK4, rhs, t, h, state, None).is_some(),
             Self::DormandPrince { rtol, atol } => {
-                let end = t + h;
-                let mut now = t;
-                if !(*h_inner > 0.0 && *h_inner <= h) {
-                    *h_inner = h;
-                }
-                while now < end {
-                    let left = end - now;
-                    // A last sliver is taken with the step before it.
-                    let size = if *h_inner >= left * (1.0 - 1e-12) { left } else { *h_inner };
+                let mut control = StepControl::new(t, h, *h_inner);
+                while let Some(size) = control.trial_size() {
                     let mut trial = state.to_vec();
-                    let error = step(&DORMAND_PRINCE, rhs, now, size, &mut trial, Some((rtol, atol)));
-                    match error {
-                        Some(error) if error <= 1.0 => {
-                            state.copy_from_slice(&trial);
-                            now = if size == left { end } else { now + size };
-                            *h_inner = (size * (0.9 * error.max(1e-10).powf(-0.2)).clamp(0.2, 5.0)).min(h);
-                        }
-                        _ => {
-                            // Rejected, or not finite: half of it, or what the error asks for.
-                            let factor = error.map_or(0.5, |e| (0.9 * e.powf(-0.2)).clamp(0.1, 0.9));
-                            *h_inner = size * factor;
-                            if *h_inner < SMALLEST * h {
-                                return false;
-                            }
-                        }
+                    let error = step(&DORMAND_PRINCE, rhs, control.now(), size, &mut trial, Some((rtol, atol)));
+                    match control.judge(error) {
+                        Trial::Accepted => state.copy_from_slice(&trial),
+                        Trial::Rejected => {}
+                        Trial::Hopeless => return false,
                     }
                 }
+                *h_inner = control.inner();
                 true
+            }
+        }
+    }
+}
+
+/// What becomes of a trial step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trial {
+    /// The state moves to its end.
+    Accepted,
+    /// Another one, smaller, from the same state.
+    Rejected,
+    /// The steps have become too small to go on.
+    Hopeless,
+}
+
+/// The step sizes of an embedded rule of order 5(4) over one iteration.
+#[derive(Debug)]
+pub(crate) struct StepControl {
+    now: f64,
+    end: f64,
+    /// The iteration's length.
+    h: f64,
+    /// The size that the error asks for.
+    inner: f64,
+    trial: f64,
+}
+
+impl StepControl {
+    /// For the time from `t` to `t + h`; `inner` is the size that worked before, or 0.
+    pub(crate) fn new(t: f64, h: f64, inner: f64) -> Self {
+        Self { now: t, end: t + h, h, inner: if inner > 0.0 && inner <= h { inner } else { h }, trial: 0.0 }
+    }
+
+    /// Where the next trial step begins.
+    pub(crate) fn now(&self) -> f64 {
+        self.now
+    }
+
+    /// The size that worked, for the next iteration.
+    pub(crate) fn inner(&self) -> f64 {
+        self.inner
+    }
+
+    /// The next trial step's size; `None` at the end.
+    pub(crate) fn trial_size(&mut self) -> Option<f64> {
+        let left = self.end - self.now;
+        // A last sliver is taken with the step before it.
+        self.trial = if self.inner >= left * (1.0 - 1e-12) { left } else { self.inner };
+        (self.now < self.end).then_some(self.trial)
+    }
+
+    /// Judges the trial by its scaled error norm, `None` if something is not finite.
+    pub(crate) fn judge(&mut self, error: Option<f64>) -> Trial {
+        match error.filter(|e| *e <= 1.0) {
+            Some(error) => {
+                self.now = if self.trial == self.end - self.now { self.end } else { self.now + self.trial };
+                self.inner = (self.trial * (0.9 * error.max(1e-10).powf(-0.2)).clamp(0.2, 5.0)).min(self.h);
+                Trial::Accepted
+            }
+            None => {
+                // Half of it, or what the error asks for.
+                self.inner = self.trial * error.map_or(0.5, |e| (0.9 * e.powf(-0.2)).clamp(0.1, 0.9));
+                if self.inner < SMALLEST * self.h { Trial::Hopeless } else { Trial::Rejected }
             }
         }
     }

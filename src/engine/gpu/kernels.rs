@@ -234,7 +234,9 @@ kernels! {
         { len: u32, slab: u32, first_slab: u32, rate: f32, lower: f32, upper: f32, has_volume: u32 };
     EquationSlope = "equation_slope", [Phase], [Read, Read, Read, Read, Read, Write, Write, Write],
         { len: u32, slab: u32, equation: u32, friction: f32, gain1: f32, gain2: f32, correction1: f32, correction2: f32, epsilon: f32, amsgrad: u32 };
-    VectorCombine = "vector_combine", [Phase], [Read, Read, Read, Write], { len: u32, slab: u32, factor: f32, from_base: u32 };
+    VectorCombine = "vector_combine", [Phase], [Read, Read, Read, Write], { len: u32, slab: u32, factor: f32, begin: u32 };
+    StepError = "step_error", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Read, Write],
+        { len: u32, slab: u32, first_slab: u32, rtol: f32, atol: f32 };
     StateAccept = "state_accept", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Read, Write, Write, Write],
         { len: u32, slab: u32, first_slab: u32, amsgrad: u32 };
     OcGrowth = "oc_growth", [Phase], [Write, Read, Read, Read, Write],

@@ -8,6 +8,7 @@
 //! Per cycle the host sends g and numbers of size K², and reads x (once per true evaluation) and the Gram matrices (once per fit).
 
 mod device;
+mod equation;
 mod fitting;
 mod kernels;
 mod phase;
@@ -210,7 +211,7 @@ impl Engine for GpuEngine {
                     run.record_step(&mut self.recorder, run.steps + k)?;
                 }
             }
-            (rate, _) => run.record_equation(&mut self.recorder, &model, limits, rate.unwrap_or(0.0))?,
+            (rate, _) => run.integrate_equation(&mut self.recorder, &model, limits, rate.unwrap_or(0.0))?,
         }
         run.model = Some(model);
         Ok(())

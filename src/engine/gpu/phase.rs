@@ -1,14 +1,10 @@
-//! Surrogate phases: projection, prediction, integration.
+//! Surrogate phases: projection, prediction, integration in the reduced space.
 
-use super::kernels::{
-    EquationSlope, GradientLift, MESA_TURNS, PhaseAccount, ReducedIntegrate, ReducedLift, StateAccept, StateGather, StateProject, VectorCombine,
-    WeightsEvaluate, finite_or_none,
-};
+use super::kernels::{GradientLift, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject, WeightsEvaluate, finite_or_none};
 use super::recording::{Buffer, Recorder};
-use super::run::{EquationBuffers, Model, Place, Run, Segment, groups};
+use super::run::{Model, Place, Run, Segment, groups};
 use crate::engine::interface::PhaseLimits;
 use crate::error::{Error, Result};
-use crate::flow::Flow;
 use crate::surrogate::{Integrator, Lift, SurrogateConfig, TargetTransform, integrator};
 
 impl Run {
@@ -118,93 +114,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-
-    /// Records surrogate steps by a Runge–Kutta rule on the flow's differential equation, for states of size d.
-    pub(super) fn record_equation(&mut self, recorder: &mut Recorder, model: &Model, limits: PhaseLimits, h: f64) -> Result<()> {
-        let rule = match limits.integrator {
-            Integrator::Euler => &integrator::EULER,
-            Integrator::Rk4 => &integrator::RK4,
-            _ => {
-                return Err(Error::Incompatible(
-                    "on the GPU engine Dormand-Prince goes with flows whose state is the reduced coordinate alone (gradient descent or Newton along the trajectory)".into(),
-                ));
-            }
-        };
-        let n = self.flow.equation_vectors();
-        for s in self.segments.iter_mut().filter(|s| s.equation.as_ref().is_none_or(|e| e.slopes.len() < rule.times.len())) {
-            let vector = s.bytes();
-            let mut used = |v: usize, name: &str| recorder.buffer(name, if v < n { vector } else { 0 });
-            let at = (0..3).map(|v| used(v, "stage")).collect::<Result<_>>()?;
-            let slopes = rule.times.iter().map(|_| Ok([used(0, "slope")?, used(1, "slope")?, used(2, "slope")?])).collect::<Result<_>>()?;
-            s.equation = Some(EquationBuffers { at, gradient: used(0, "stage_gradient")?, slopes });
-        }
-        let slab = self.slab as u32;
-        // Steps after the phase has ended copy what the last one left: begin with the state itself.
-        for (s, e) in self.equation_segments() {
-            (0..n).for_each(|v| recorder.copy(s.vector(v), 0, &e.at[v], 0, s.bytes()));
-        }
-        for k in 0..limits.steps as u64 {
-            let t = (self.steps + k) as f64 * h;
-            for (stage, (c, row)) in rule.times.iter().zip(rule.stages).enumerate() {
-                let place = if stage == 0 { Place::State } else { Place::Stage };
-                self.record_combination(recorder, row, h, n)?;
-                self.record_prediction(recorder, model, if stage == 0 { limits.radius } else { f64::INFINITY }, place)?;
-                let slope = self.equation_slope(t + c * h);
-                for (s, e) in self.equation_segments() {
-                    let moment = |v: usize| if stage == 0 { s.vector(v) } else { &e.at[v] };
-                    let [x, m, v] = &e.slopes[stage];
-                    let buffers = [&self.shared.phase, s.at(place).1, moment(1), moment(2), s.vector(3), x, m, v];
-                    recorder.dispatch(EquationSlope { len: s.len as u32, slab, ..slope }, &buffers, groups(s))?;
-                }
-            }
-            self.record_combination(recorder, rule.weights, h, n)?;
-            let amsgrad = u32::from(matches!(self.flow, Flow::Adam(flow) if flow.amsgrad));
-            for (s, e) in self.equation_segments() {
-                let params = StateAccept { len: s.len as u32, slab, first_slab: s.first_slab as u32, amsgrad };
-                let buffers = [&self.shared.phase, &s.gradient, &e.at[0], &e.at[2], &s.iterate, s.vector(3), &self.shared.partials];
-                recorder.dispatch(params, &buffers, groups(s))?;
-            }
-            recorder.dispatch(PhaseAccount { slabs: self.slabs as u32 }, &[&self.shared.phase, &self.shared.partials], [1, 1, 1])?;
-            for (s, e) in self.equation_segments() {
-                (1..n).for_each(|v| recorder.copy(&e.at[v], 0, s.vector(v), 0, s.bytes()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Records at ← state + h Σ wₜ slopeₜ for every vector of the equation.
-    pub(super) fn record_combination(&self, recorder: &mut Recorder, weights: &[f64], h: f64, n: usize) -> Result<()> {
-        for (s, e) in self.equation_segments() {
-            for v in 0..n {
-                for (number, (t, weight)) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0).enumerate() {
-                    let params = VectorCombine { len: s.len as u32, slab: self.slab as u32, factor: (h * weight) as f32, from_base: u32::from(number == 0) };
-                    recorder.dispatch(params, &[&self.shared.phase, s.vector(v), &e.slopes[t][v], &e.at[v]], groups(s))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The flow's differential equation at flow time `t`, for the kernel.
-    pub(super) fn equation_slope(&self, t: f64) -> EquationSlope {
-        match self.flow {
-            Flow::Momentum(flow) => EquationSlope { equation: 1, friction: flow.friction as f32, ..EquationSlope::default() },
-            Flow::Adam(flow) => {
-                let [correction1, correction2] = flow.corrections_at(t);
-                EquationSlope {
-                    equation: 2,
-                    gain1: ((1.0 - flow.beta1) / flow.rate) as f32,
-                    gain2: ((1.0 - flow.beta2) / flow.rate) as f32,
-                    correction1: correction1 as f32,
-                    correction2: correction2 as f32,
-                    epsilon: flow.epsilon as f32,
-                    amsgrad: u32::from(flow.amsgrad),
-                    ..EquationSlope::default()
-                }
-            }
-            _ => EquationSlope::default(),
-        }
     }
 
     /// Records the prediction of the gradient at the current x (or at a Runge–Kutta stage's); only the former begins a surrogate step.

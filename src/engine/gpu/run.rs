@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use super::equation::EquationBuffers;
 use super::kernels::{PartialsReduce, PhaseState};
 use super::recording::{Buffer, Recorder};
 use super::regression::RegressionBuffers;
@@ -51,16 +52,6 @@ pub(super) struct Segment {
     pub(super) mean: Buffer,
     /// Made by the first phase that integrates a differential equation of size d.
     pub(super) equation: Option<EquationBuffers>,
-}
-
-/// Vectors of a Runge–Kutta step.
-#[derive(Debug)]
-pub(super) struct EquationBuffers {
-    /// x and the moments at a stage, and at last at the step's end.
-    pub(super) at: Vec<Buffer>,
-    pub(super) gradient: Buffer,
-    /// Slopes of x, m and v, per stage.
-    pub(super) slopes: Vec<[Buffer; 3]>,
 }
 
 /// Where a prediction is made.
@@ -160,6 +151,8 @@ pub(super) struct Run {
     /// Steps taken, as far as the host knows, and the trusted state's.
     pub(super) steps: u64,
     pub(super) trusted_steps: u64,
+    /// The step size Dormand–Prince has come to.
+    pub(super) inner_step: f64,
     /// Residual of the latest fit whose predictions have been read.
     pub(super) fit_residual: Option<f64>,
 }
@@ -275,13 +268,9 @@ impl Run {
             model: None,
             steps: 0,
             trusted_steps: 0,
+            inner_step: 0.0,
             fit_residual: None,
         })
-    }
-
-    /// The segments with their vectors of a Runge–Kutta step, once those are made.
-    pub(super) fn equation_segments(&self) -> impl Iterator<Item = (&Segment, &EquationBuffers)> {
-        self.segments.iter().filter_map(|s| s.equation.as_ref().map(|e| (s, e)))
     }
 
     /// Adds up the slabs' partial sums of `values` values into `totals` from `first` on.

@@ -455,7 +455,6 @@ fn surrogate_phases_match_the_twin() {
         for (flow, domain) in flows(d) {
             for (name, config) in kinds {
                 let integrators = [Integrator::FlowStep, Integrator::Euler, Integrator::Rk4, Integrator::DormandPrince { rtol: 1e-5, atol: 1e-7 }];
-                let reduced = flow.is_driven_by_velocity() && config.lift == Lift::Trajectory;
                 if config.validate(&flow, 6).is_err() {
                     continue;
                 }
@@ -465,7 +464,7 @@ fn surrogate_phases_match_the_twin() {
                 }
                 for integrator in integrators {
                     let discrete = flow.equation_vectors() == 0;
-                    if (discrete && integrator != Integrator::FlowStep) || (!reduced && matches!(integrator, Integrator::DormandPrince { .. })) {
+                    if discrete && integrator != Integrator::FlowStep {
                         continue;
                     }
                     let what = format!("{}, {name}, {integrator:?}, d {d}", flow.name());
@@ -530,6 +529,42 @@ fn a_phase_ends_at_the_trust_radius_and_at_the_first_number_that_is_not_finite()
             assert!(landing.steps > 0 && landing.steps < 400, "{landing:?}");
         }
     }
+}
+
+/// A stiff linear field, g = 60 x, and one that grows without bound, g = -400 x: Dormand-Prince must cut its steps on the first, give up on the second.
+#[test]
+fn step_control_matches_the_twin_and_gives_up_where_it_must() {
+    let d = 65;
+    let flow = Flow::Momentum(Momentum { rate: 0.25, friction: 1.0, nesterov: false });
+    let config = SurrogateConfig { regression: Regression::ridge(Ridge::Relative(1e-9)), ..SurrogateConfig::snapshots() };
+    let run = |e: &mut dyn Engine, slope: f64, steps: usize| {
+        let mut x = vector(d, 1, |v| v + 2.0);
+        e.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: 4 }).unwrap();
+        for _ in 0..4 {
+            e.set_gradient(&x.iter().map(|x| slope * x).collect::<Vec<_>>()).unwrap();
+            e.record().unwrap();
+            e.step().unwrap();
+            e.read(&mut x).unwrap();
+        }
+        e.fit(&config).unwrap();
+        let before = e.traffic().readbacks;
+        e.integrate(PhaseLimits { steps, radius: f64::INFINITY, integrator: Integrator::DormandPrince { rtol: 1e-4, atol: 1e-6 } }).unwrap();
+        let trials = e.traffic().readbacks - before;
+        (e.read(&mut x).unwrap(), x, trials)
+    };
+    let (mut gpu, mut cpu) = (engine(GpuOptions::default()), CpuEngine::new());
+    let (a, b) = (run(&mut gpu, 60.0, 3), run(&mut cpu, 60.0, 3));
+    assert_eq!((a.0.steps, a.0.end, b.0.steps), (3, PhaseEnd::Horizon, 3));
+    assert!(a.2 > 6, "{} trial steps in 3 iterations", a.2);
+    let size = b.1.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    for (a, b) in a.1.iter().zip(&b.1) {
+        // The tolerance itself: the two step sequences need not agree.
+        assert!((a - b).abs() <= 1e-3 * size, "{a} against {b}");
+    }
+    let (landing, x, _) = run(&mut gpu, -400.0, 100);
+    assert_eq!(landing.end, PhaseEnd::NonFinite);
+    assert!(landing.steps > 0 && landing.steps < 100, "{landing:?}");
+    assert!(x.iter().all(|x| x.is_finite()));
 }
 
 #[test]

@@ -1,0 +1,240 @@
+//! Surrogate phases along a differential equation whose state is of size d.
+
+use super::kernels::{EquationSlope, PhaseAccount, PhaseState, StateAccept, StepError, VectorCombine};
+use super::recording::{Buffer, Recorder};
+use super::run::{Model, Place, Run, Segment, groups};
+use crate::engine::interface::PhaseLimits;
+use crate::error::Result;
+use crate::flow::Flow;
+use crate::surrogate::Integrator;
+use crate::surrogate::integrator::{DORMAND_PRINCE, EULER, RK4, StepControl, Tableau, Trial};
+
+/// Vectors of a Runge–Kutta step.
+#[derive(Debug)]
+pub(super) struct EquationBuffers {
+    /// x and the moments at a stage, and at last at the step's end.
+    pub(super) at: Vec<Buffer>,
+    pub(super) gradient: Buffer,
+    /// Slopes of x, m and v, per stage.
+    slopes: Vec<[Buffer; 3]>,
+    /// Dormand–Prince: where inside the iteration the trial step begins, and its error.
+    start: Vec<Buffer>,
+    error: Option<Buffer>,
+}
+
+impl EquationBuffers {
+    fn new(recorder: &mut Recorder, vectors: usize, bytes: u64, rule: &Tableau) -> Result<Self> {
+        let embedded = !rule.error.is_empty();
+        let mut used = |v: usize, name: &str| recorder.buffer(name, if v < vectors { bytes } else { 0 });
+        Ok(Self {
+            at: (0..3).map(|v| used(v, "stage")).collect::<Result<_>>()?,
+            slopes: rule.times.iter().map(|_| Ok([used(0, "slope")?, used(1, "slope")?, used(2, "slope")?])).collect::<Result<_>>()?,
+            start: if embedded { (0..vectors).map(|v| used(v, "trial_start")).collect::<Result<_>>()? } else { Vec::new() },
+            error: if embedded { Some(used(0, "trial_error")?) } else { None },
+            gradient: used(0, "stage_gradient")?,
+        })
+    }
+
+    /// Whether these are enough for `rule`.
+    fn suits(&self, rule: &Tableau) -> bool {
+        self.slopes.len() >= rule.times.len() && (rule.error.is_empty() || self.error.is_some())
+    }
+}
+
+/// A step of a rule: where it begins and how long it is.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    t: f64,
+    size: f64,
+    /// Whether it begins where the iteration does; if not, its first slope is there already.
+    begins: bool,
+}
+
+impl Run {
+    /// The segments with their vectors of a Runge–Kutta step, once those are made.
+    fn equation_segments(&self) -> impl Iterator<Item = (&Segment, &EquationBuffers)> {
+        self.segments.iter().filter_map(|s| s.equation.as_ref().map(|e| (s, e)))
+    }
+
+    /// Surrogate steps by a Runge–Kutta rule on the flow's differential equation: recorded only, but for Dormand–Prince, which reads one error norm
+    /// back per trial step.
+    pub(super) fn integrate_equation(&mut self, recorder: &mut Recorder, model: &Model, limits: PhaseLimits, h: f64) -> Result<()> {
+        let (rule, tolerances) = match limits.integrator {
+            Integrator::FlowStep | Integrator::Euler => (&EULER, None),
+            Integrator::Rk4 => (&RK4, None),
+            Integrator::DormandPrince { rtol, atol } => (&DORMAND_PRINCE, Some((rtol, atol))),
+        };
+        let n = self.flow.equation_vectors();
+        for s in self.segments.iter_mut().filter(|s| s.equation.as_ref().is_none_or(|e| !e.suits(rule))) {
+            s.equation = Some(EquationBuffers::new(recorder, n, s.bytes(), rule)?);
+        }
+        // Steps after the phase has ended copy what the last one left: begin with the state itself.
+        for (s, e) in self.equation_segments() {
+            (0..n).for_each(|v| recorder.copy(s.vector(v), 0, &e.at[v], 0, s.bytes()));
+        }
+        for k in 0..limits.steps as u64 {
+            let t = (self.steps + k) as f64 * h;
+            match tolerances {
+                None => {
+                    self.record_stages(recorder, model, limits.radius, rule, Step { t, size: h, begins: true })?;
+                    self.record_combination(recorder, rule, rule.weights, h)?;
+                }
+                Some(tolerances) => {
+                    if !self.try_steps(recorder, model, limits.radius, tolerances, t, h)? {
+                        return Ok(());
+                    }
+                }
+            }
+            self.record_acceptance(recorder)?;
+        }
+        Ok(())
+    }
+
+    /// Records the slopes of all stages of one step. `radius` is the trust radius where an iteration begins.
+    fn record_stages(&self, recorder: &mut Recorder, model: &Model, radius: f64, rule: &Tableau, step: Step) -> Result<()> {
+        for (stage, (c, row)) in rule.times.iter().zip(rule.stages).enumerate().skip(usize::from(!step.begins)) {
+            let (place, trust) = if stage == 0 { (Place::State, radius) } else { (Place::Stage, f64::INFINITY) };
+            self.record_combination(recorder, rule, row, step.size)?;
+            self.record_prediction(recorder, model, trust, place)?;
+            let slope = EquationSlope { slab: self.slab as u32, ..self.equation_slope(step.t + c * step.size) };
+            for (s, e) in self.equation_segments() {
+                let moment = |v: usize| if stage == 0 { s.vector(v) } else { &e.at[v] };
+                let [x, m, v] = &e.slopes[stage];
+                let buffers = [&self.shared.phase, s.at(place).1, moment(1), moment(2), s.vector(3), x, m, v];
+                recorder.dispatch(EquationSlope { len: s.len as u32, ..slope }, &buffers, groups(s))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records at ← start + size Σ wₜ slopeₜ for every vector of the equation; nothing for a row without weights.
+    fn record_combination(&self, recorder: &mut Recorder, rule: &Tableau, weights: &[f64], size: f64) -> Result<()> {
+        for (s, e) in self.equation_segments() {
+            for v in 0..self.flow.equation_vectors() {
+                let start = if rule.error.is_empty() { s.vector(v) } else { &e.start[v] };
+                self.record_sum(recorder, s, [start, &e.at[v]], 1, weights.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[v])))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records result ← (what `begin` says) + Σ factor·slope; see `shaders/vector_combine.wgsl`.
+    fn record_sum<'a>(
+        &self,
+        recorder: &mut Recorder,
+        segment: &Segment,
+        [start, result]: [&Buffer; 2],
+        begin: u32,
+        terms: impl Iterator<Item = (f64, &'a Buffer)>,
+    ) -> Result<()> {
+        for (number, (factor, slope)) in terms.filter(|(w, _)| *w != 0.0).enumerate() {
+            let begin = if number == 0 { begin } else { 0 };
+            let params = VectorCombine { len: segment.len as u32, slab: self.slab as u32, factor: factor as f32, begin };
+            recorder.dispatch(params, &[&self.shared.phase, start, slope, result], groups(segment))?;
+        }
+        Ok(())
+    }
+
+    /// Records that the state becomes what is at the step's end.
+    fn record_acceptance(&self, recorder: &mut Recorder) -> Result<()> {
+        let amsgrad = u32::from(matches!(self.flow, Flow::Adam(flow) if flow.amsgrad));
+        for (s, e) in self.equation_segments() {
+            let params = StateAccept { len: s.len as u32, slab: self.slab as u32, first_slab: s.first_slab as u32, amsgrad };
+            let buffers = [&self.shared.phase, &s.gradient, &e.at[0], &e.at[2], &s.iterate, s.vector(3), &self.shared.partials];
+            recorder.dispatch(params, &buffers, groups(s))?;
+        }
+        recorder.dispatch(PhaseAccount { slabs: self.slabs as u32 }, &[&self.shared.phase, &self.shared.partials], [1, 1, 1])?;
+        for (s, e) in self.equation_segments() {
+            (1..self.flow.equation_vectors()).for_each(|v| recorder.copy(&e.at[v], 0, s.vector(v), 0, s.bytes()));
+        }
+        Ok(())
+    }
+
+    /// Takes Dormand–Prince from `t` to `t + h` by steps of its own size, leaving the end where a fixed rule would; false when the phase has ended.
+    fn try_steps(&mut self, recorder: &mut Recorder, model: &Model, radius: f64, tolerances: (f64, f64), t: f64, h: f64) -> Result<bool> {
+        let rule = &DORMAND_PRINCE;
+        let n = self.flow.equation_vectors();
+        for (s, e) in self.equation_segments() {
+            (0..n).for_each(|v| recorder.copy(s.vector(v), 0, &e.start[v], 0, s.bytes()));
+        }
+        let mut control = StepControl::new(t, h, self.inner_step);
+        let mut begins = true;
+        while let Some(size) = control.trial_size() {
+            self.record_stages(recorder, model, radius, rule, Step { t: control.now(), size, begins })?;
+            let (error, phase) = self.read_error(recorder, rule, size, tolerances)?;
+            if phase.ended == 1 {
+                return Ok(false);
+            }
+            // A stage that is not finite has taken the step back that the first one counted.
+            let before = phase.steps - u32::from(phase.ended == 0);
+            let set_phase = |recorder: &mut Recorder, ended: u32, steps: u32| recorder.upload(&self.shared.phase, &[PhaseState { ended, steps, ..phase }]);
+            match control.judge(error.filter(|_| phase.ended == 0)) {
+                Trial::Accepted => {
+                    for s in &mut self.segments {
+                        let bytes = s.bytes();
+                        let Some(e) = &mut s.equation else { continue };
+                        e.start.iter().zip(&e.at).for_each(|(start, at)| recorder.copy(at, 0, start, 0, bytes));
+                        // The last stage is at the step's end: its slope is the next step's first.
+                        e.slopes.swap(0, rule.times.len() - 1);
+                    }
+                    begins = false;
+                }
+                // Where the first stage itself may have failed, it is tried and counted again.
+                Trial::Rejected if phase.ended == 2 => set_phase(recorder, 0, before + u32::from(!begins))?,
+                Trial::Rejected => begins = false,
+                Trial::Hopeless => {
+                    set_phase(recorder, 2, before)?;
+                    return Ok(false);
+                }
+            }
+        }
+        self.inner_step = control.inner();
+        Ok(true)
+    }
+
+    /// The scaled error norm of a trial step, `None` if it is not finite, and the phase so far: one read-back.
+    fn read_error(&mut self, recorder: &mut Recorder, rule: &Tableau, size: f64, (rtol, atol): (f64, f64)) -> Result<(Option<f64>, PhaseState)> {
+        let n = self.flow.equation_vectors();
+        let shared = &self.shared;
+        for v in 0..n {
+            for (s, e) in self.equation_segments() {
+                let Some(error) = &e.error else { continue };
+                self.record_sum(recorder, s, [&e.start[v], error], 2, rule.error.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[v])))?;
+                let params = StepError { len: s.len as u32, slab: self.slab as u32, first_slab: s.first_slab as u32, rtol: rtol as f32, atol: atol as f32 };
+                recorder.dispatch(params, &[&shared.phase, &e.start[v], &e.at[v], error, &shared.partials], groups(s))?;
+            }
+            self.record_reduction(recorder, 1, &shared.totals, v)?;
+        }
+        let head = size_of::<PhaseState>();
+        let bytes = (head + 8 * n) as u64;
+        recorder.ensure_staging(&mut self.shared.staging, bytes)?;
+        recorder.copy(&self.shared.phase, 0, &self.shared.staging, 0, head as u64);
+        recorder.copy(&self.shared.totals, 0, &self.shared.staging, head as u64, 8 * n as u64);
+        let data = recorder.read(&self.shared.staging, bytes)?;
+        let sums: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&data[head..]);
+        let square: f64 = sums.iter().map(|[hi, lo]| f64::from(*hi) + f64::from(*lo)).sum();
+        let error = (square / (n * self.dimension) as f64).sqrt();
+        Ok((error.is_finite().then_some(error), bytemuck::pod_read_unaligned(&data[..head])))
+    }
+
+    /// The flow's differential equation at flow time `t`, for the kernel.
+    pub(super) fn equation_slope(&self, t: f64) -> EquationSlope {
+        match self.flow {
+            Flow::Momentum(flow) => EquationSlope { equation: 1, friction: flow.friction as f32, ..EquationSlope::default() },
+            Flow::Adam(flow) => {
+                let [correction1, correction2] = flow.corrections_at(t);
+                EquationSlope {
+                    equation: 2,
+                    gain1: ((1.0 - flow.beta1) / flow.rate) as f32,
+                    gain2: ((1.0 - flow.beta2) / flow.rate) as f32,
+                    correction1: correction1 as f32,
+                    correction2: correction2 as f32,
+                    epsilon: flow.epsilon as f32,
+                    amsgrad: u32::from(flow.amsgrad),
+                    ..EquationSlope::default()
+                }
+            }
+            _ => EquationSlope::default(),
+        }
+    }
+}
