@@ -1,6 +1,7 @@
 // Batched sequentially thresholded ridge least squares (STLSQ), one workgroup per problem (one column of Y with its own support):
-// argmin |Theta xi - y|^2 + ridge |xi|^2 on the support, then support <- |xi| >= threshold. One such iteration per dispatch; the support lives in the work
-// space, and a problem whose support stays is settled. The last dispatch solves once more without ridge, if asked for, and writes the results.
+// argmin |Theta xi - y|^2 + ridge |xi|^2 on the support, then support <- |xi| >= threshold. The support lives in the work space, and a problem whose
+// support stays is settled. At the end it is solved once more without ridge, if asked for, and the results are written. One such phase is a sequence of
+// units: load, factorise COLUMNS columns at a time, judge the pivots, refine a few times, finish. A dispatch runs as many of them as the host thinks good.
 //
 // With K rows and P features on the support, A is the (K+P) x min(K,P) ridge-augmented matrix. Both cases are one symmetric system,
 //   r + A x = b,  A^T r = c:
@@ -13,10 +14,13 @@
 // Inner loops take sixteen rows per turn: Mesa's software rasteriser ends loops, silently, after 65535 turns in all.
 // Twin: surrogate/regression.rs, solve().
 struct Params {
-    // Solves per system, the first included.
-    rounds: u32,
     // 0: the first iteration; 1: a later one; 2: the end.
     phase: u32,
+    // The units to run: 0 loads, 1 to `chunks` factorise, the next judges the pivots, `rounds` solve and refine, and the last finishes.
+    begin: u32,
+    end: u32,
+    chunks: u32,
+    rounds: u32,
 }
 // Offsets count pairs of words of `data`, words of `work`, and entries of the outputs.
 struct Problem {
@@ -38,7 +42,8 @@ struct Problem {
     // Square root of the ridge; it and the threshold act on scaled coefficients.
     root: f32,
     threshold: f32,
-    reserved: u32,
+    // What stands for no ridge at the end.
+    refit_root: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> problems: array<Problem>;
@@ -49,6 +54,7 @@ struct Problem {
 @group(0) @binding(6) var<storage, read_write> support: array<u32>;
 
 const THREADS: u32 = 256u;
+const COLUMNS: u32 = 16u;
 var<workgroup> sums: array<f32, 256>;
 var<workgroup> count: u32;
 var<workgroup> settled: u32;
@@ -165,10 +171,11 @@ fn store_pair(at: u32, i: u32, v: vec2<f32>) {
     work[at + 2u * i + 1u] = v.y;
 }
 
-fn factorize(s: System, thread: u32) {
+// Reflects columns `first` to `first` + COLUMNS.
+fn factorize(s: System, thread: u32, first: u32) {
     let m = tall(s);
     let n = narrow(s);
-    for (var j = 0u; j < n; j++) {
+    for (var j = first; j < min(first + COLUMNS, n); j++) {
         var square = 0.0;
         for (var i = j + thread; i < m; i += THREADS) {
             let a = work[factor_at(s, i, j)];
@@ -210,7 +217,13 @@ fn factorize(s: System, thread: u32) {
         }
         fence();
     }
-    // A pivot that is rounding against its own column counts as zero; the column's norm is kept by its reflections.
+}
+
+// A pivot that is rounding against its own column counts as zero (rounding errors of m operations grow as sqrt(m): Higham & Mary, SISC 41:A2815, 2019);
+// the column's norm is kept by its reflections.
+fn judge_pivots(s: System, thread: u32) {
+    let m = tall(s);
+    let n = narrow(s);
     for (var j = thread; j < n; j += THREADS) {
         var square = 0.0;
         for (var i = 0u; i < m; i += 16u) {
@@ -221,7 +234,7 @@ fn factorize(s: System, thread: u32) {
                 }
             }
         }
-        if (abs(work[diagonal_at(s) + j]) <= f32(m) * 1.1920929e-7 * sqrt(square)) {
+        if (abs(work[diagonal_at(s) + j]) <= 2.0 * sqrt(f32(m) * square) * 1.1920929e-7) {
             work[diagonal_at(s) + j] = 0.0;
         }
     }
@@ -362,8 +375,8 @@ fn coefficient(s: System, p: u32) -> vec2<f32> {
     return load_pair(solution_at(s), p);
 }
 
-// Solves on the current support.
-fn solve(s: System, thread: u32) {
+// A on the current support, and nothing solved yet.
+fn load(s: System, thread: u32) {
     let m = tall(s);
     let n = narrow(s);
     for (var i = thread; i < m; i += THREADS) {
@@ -374,10 +387,6 @@ fn solve(s: System, thread: u32) {
         store_pair(residual_at(s), i, vec2<f32>(0.0));
     }
     fence();
-    factorize(s, thread);
-    for (var round = 0u; round < params.rounds; round++) {
-        refine(s, thread);
-    }
 }
 
 // Coefficients below the threshold become zero and leave the support; the list of the others closes up.
@@ -403,12 +412,52 @@ fn threshold(s: System, thread: u32) {
     }
 }
 
+// Coefficients of the last solve, supports, predictions, and the scaling undone.
+fn write(s: System, thread: u32, all: u32) {
+    let problem = s.problem;
+    if (problems[problem].refit != 0u) {
+        for (var k = thread; k < s.features; k += THREADS) {
+            coefficients[problems[problem].coefficient_at + chosen(s, k) * problems[problem].coefficient_stride] = coefficient(s, k);
+        }
+        fence();
+    }
+    for (var p = thread; p < all; p += THREADS) {
+        support[problems[problem].coefficient_at + p * problems[problem].coefficient_stride] = 0u;
+    }
+    fence();
+    for (var k = thread; k < s.features; k += THREADS) {
+        support[problems[problem].coefficient_at + chosen(s, k) * problems[problem].coefficient_stride] = 1u;
+    }
+    for (var k = thread; k < problems[problem].rows; k += THREADS) {
+        var sum = vec2<f32>(0.0);
+        for (var j = 0u; j < s.features; j += 16u) {
+            for (var u = 0u; u < 16u; u++) {
+                if (j + u < s.features) {
+                    let xi = coefficients[problems[problem].coefficient_at + chosen(s, j + u) * problems[problem].coefficient_stride];
+                    sum = subtract_product(sum, theta(s, k, j + u), -xi);
+                }
+            }
+        }
+        predictions[problems[problem].prediction_at + k * problems[problem].prediction_stride] = sum.x + sum.y;
+    }
+    fence();
+    // Undo the scaling: a quotient with its remainder.
+    for (var p = thread; p < all; p += THREADS) {
+        let at = problems[problem].coefficient_at + p * problems[problem].coefficient_stride;
+        let xi = dw_normalize(coefficients[at]);
+        let scale = data[problems[problem].scales_at + p].x;
+        let quotient = xi.x / scale;
+        let rest = dw_add(xi, -two_prod(quotient, scale));
+        coefficients[at] = vec2<f32>(quotient, (rest.x + rest.y) / scale);
+    }
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let all = problems[group.x].features;
     var s = System(group.x, all);
-    root = problems[group.x].root;
-    if (params.phase == 0u) {
+    root = select(problems[group.x].root, problems[group.x].refit_root, params.phase == 2u);
+    if (params.phase == 0u && params.begin == 0u) {
         for (var p = thread; p < all; p += THREADS) {
             work[chosen_at(s) + p] = bitcast<f32>(p);
             coefficients[problems[group.x].coefficient_at + p * problems[group.x].coefficient_stride] = vec2<f32>(0.0);
@@ -424,48 +473,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         settled = u32(work[count_at(group.x) + 1u]);
     }
     s.features = workgroupUniformLoad(&count);
-    if (params.phase < 2u) {
-        if (workgroupUniformLoad(&settled) == 0u) {
-            solve(s, thread);
-            threshold(s, thread);
-        }
+    if (params.phase < 2u && workgroupUniformLoad(&settled) != 0u) {
         return;
     }
-    if (problems[group.x].refit != 0u) {
-        root = 0.0;
-        solve(s, thread);
-        for (var k = thread; k < s.features; k += THREADS) {
-            coefficients[problems[group.x].coefficient_at + chosen(s, k) * problems[group.x].coefficient_stride] = coefficient(s, k);
-        }
-        fence();
-    }
-    for (var p = thread; p < all; p += THREADS) {
-        support[problems[group.x].coefficient_at + p * problems[group.x].coefficient_stride] = 0u;
-    }
-    fence();
-    for (var k = thread; k < s.features; k += THREADS) {
-        support[problems[group.x].coefficient_at + chosen(s, k) * problems[group.x].coefficient_stride] = 1u;
-    }
-    for (var k = thread; k < problems[group.x].rows; k += THREADS) {
-        var sum = vec2<f32>(0.0);
-        for (var j = 0u; j < s.features; j += 16u) {
-            for (var u = 0u; u < 16u; u++) {
-                if (j + u < s.features) {
-                    let xi = coefficients[problems[group.x].coefficient_at + chosen(s, j + u) * problems[group.x].coefficient_stride];
-                    sum = subtract_product(sum, theta(s, k, j + u), -xi);
-                }
+    let pivots = params.chunks + 1u;
+    let finish = pivots + params.rounds + 1u;
+    if (params.phase < 2u || problems[group.x].refit != 0u) {
+        for (var unit = params.begin; unit < min(params.end, finish); unit++) {
+            if (unit == 0u) {
+                load(s, thread);
+            } else if (unit < pivots) {
+                factorize(s, thread, COLUMNS * (unit - 1u));
+            } else if (unit == pivots) {
+                judge_pivots(s, thread);
+            } else {
+                refine(s, thread);
             }
         }
-        predictions[problems[group.x].prediction_at + k * problems[group.x].prediction_stride] = sum.x + sum.y;
     }
-    fence();
-    // Undo the scaling: a quotient with its remainder.
-    for (var p = thread; p < all; p += THREADS) {
-        let at = problems[group.x].coefficient_at + p * problems[group.x].coefficient_stride;
-        let xi = dw_normalize(coefficients[at]);
-        let scale = data[problems[group.x].scales_at + p].x;
-        let quotient = xi.x / scale;
-        let rest = dw_add(xi, -two_prod(quotient, scale));
-        coefficients[at] = vec2<f32>(quotient, (rest.x + rest.y) / scale);
+    if (params.end <= finish) {
+        return;
+    }
+    if (params.phase < 2u) {
+        threshold(s, thread);
+    } else {
+        write(s, thread, all);
     }
 }

@@ -27,8 +27,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sum = dw_fma(sum, ratio, ratio);
         }
         if (!is_finite(next[i])) {
-            // An infinite scale would hide it.
-            sum.x = bitcast<f32>(0x7f800000u);
+            // An infinite scale would hide it. (WGSL has no constant for infinity.)
+            sum.x = 3e38;
         }
     }
     change_store(thread, params.first_slab + group.x, sum);

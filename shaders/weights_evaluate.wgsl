@@ -2,7 +2,7 @@
 // Ends the phase when x has left the trust radius or something is not finite. Twin: engine/cpu/mod.rs, Model::weights().
 struct Params {
     rank: u32,
-    // Monomials, and factors per monomial.
+    // Monomials, and factors per monomial; 0 factors: they are there already.
     features: u32,
     order: u32,
     // Weights, = columns of Xi.
@@ -21,7 +21,7 @@ struct Params {
 // `order` indices per monomial: 0 stands for the factor 1, i for z_i.
 @group(0) @binding(3) var<storage, read> terms: array<u32>;
 @group(0) @binding(4) var<storage, read> coefficients: array<vec2<f32>>;
-@group(0) @binding(5) var<storage, read_write> monomials: array<f32>;
+@group(0) @binding(5) var<storage, read_write> monomials: array<vec2<f32>>;
 @group(0) @binding(6) var<storage, read_write> weights: array<f32>;
 
 const THREADS: u32 = 256u;
@@ -37,14 +37,16 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         return;
     }
     for (var p = thread; p < params.features; p += THREADS) {
-        var product = 1.0;
+        var product = vec2<f32>(1.0, 0.0);
         for (var k = 0u; k < params.order; k++) {
             let index = terms[p * params.order + k];
             if (index > 0u) {
-                product *= projection[index - 1u].x * params.inverse_scale;
+                product = dw_mul(product, dw_mul(projection[index - 1u], vec2<f32>(params.inverse_scale, 0.0)));
             }
         }
-        monomials[p] = product;
+        if (params.order > 0u) {
+            monomials[p] = product;
+        }
     }
     storageBarrier();
     workgroupBarrier();
@@ -54,9 +56,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         for (var p = 0u; p < params.features; p += 16u) {
             for (var u = 0u; u < 16u; u++) {
                 if (p + u < params.features) {
-                    let xi = coefficients[(p + u) * params.outputs + j];
-                    sum = dw_fma(sum, xi.x, monomials[p + u]);
-                    sum.y += xi.y * monomials[p + u];
+                    sum = dw_add(sum, dw_mul(coefficients[(p + u) * params.outputs + j], monomials[p + u]));
                 }
             }
         }

@@ -315,6 +315,13 @@ impl Run<'_> {
             }
         };
         let fit = self.engine.fit(&surrogate)?;
+        let rows = surrogate.targets.rows(fit.samples);
+        if self.phases.is_empty() && surrogate.regression.refit && fit.features >= rows {
+            log::warn!(
+                "the final refit without ridge has {} features for {rows} rows, which makes a surrogate that reproduces its samples and nothing else; keep the ridge (refit = false), or lower the order or the rank",
+                fit.features
+            );
+        }
         self.tell(Event::Fitted { fit })?;
         self.engine.integrate(limits)?;
         self.previous.copy_from_slice(&self.x);

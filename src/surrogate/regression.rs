@@ -53,7 +53,7 @@ pub struct Regression {
     /// Whether each column of Θ is first divided by its 2-norm.
     pub normalize: bool,
     /// Whether the coefficients on the final support are solved for once more, without ridge. Destroys the surrogate when the support is
-    /// larger than the number of rows.
+    /// larger than the number of rows; the GPU engine's fits keep the ridge there, as f32 iterates have nothing left to interpolate.
     pub refit: bool,
 }
 
@@ -153,7 +153,7 @@ impl Factors {
         let theta = Mat::from_fn(k, p, |i, j| features[[i, columns[j]]]);
         let svd = theta.thin_svd().map_err(|_| Error::Factorization { what: "singular value decomposition of the feature matrix" })?;
         let singular: Vec<f64> = (0..k.min(p)).map(|i| svd.S()[i]).collect();
-        let cut = k.max(p) as f64 * f64::EPSILON * singular[0];
+        let cut = ((k * p) as f64).sqrt() * f64::EPSILON * singular[0];
         Ok(Self { columns, svd: Some(svd), singular, cut })
     }
 

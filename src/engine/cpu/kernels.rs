@@ -114,7 +114,7 @@ pub(crate) fn projected_gradient(flow: ProjectedGradient, x: &mut Array1<f64>, g
     change
 }
 
-/// For the implicit library, which has no shader: Σᵢ (aᵢ bᵢ)ʲ for j = 1, 2, 3.
+/// `power_sums`: Σᵢ (aᵢ bᵢ)ʲ for j = 1, 2, 3.
 pub(crate) fn power_sums(a: ArrayView1<f64>, b: ArrayView1<f64>) -> [f64; 3] {
     let chunks: Vec<[f64; 3]> = (0..a.len().div_ceil(CHUNK))
         .into_par_iter()

@@ -125,7 +125,10 @@ impl Run {
         let features = plan.features();
         let width = features.ncols();
         let newest = rows.last().copied().unwrap_or(0);
-        let Scaling { scales, ridge, .. } = Scaling::new(&config.regression, features.view());
+        let Scaling { scales, scaled, ridge } = Scaling::new(&config.regression, features.view());
+        // Interpolation in more features than rows fits the rounding of f32 iterates: there the refit keeps the ridge, and the ridge is at least twice
+        // what the kernel takes for rounding in a pivot.
+        let least = if width >= samples { ridge.sqrt().max(2.0 * regression::pivot_rounding(scaled.view())) } else { 0.0 };
 
         // Samples are numbered by age in the plan and by row in the tables.
         let mut targets = plan.targets.clone();
@@ -138,7 +141,7 @@ impl Run {
         let (words, pairs) = (|n: usize| 4 * n as u64, |n: usize| 8 * n as u64);
         recorder.ensure(&mut shared.coordinates, "coordinates", pairs(k * rank + 1))?;
         recorder.ensure(&mut shared.terms, "terms", words(plan.library.terms().len()))?;
-        recorder.ensure(&mut shared.monomials, "monomials", words(library))?;
+        recorder.ensure(&mut shared.monomials, "monomials", pairs(library))?;
         recorder.ensure(&mut shared.weights, "weights", words(outputs))?;
         recorder.ensure(&mut shared.coefficients, "coefficients", pairs(library * outputs))?;
         let scales_at = samples * width;
@@ -232,7 +235,7 @@ impl Run {
                 coefficient_stride: outputs as u32,
                 prediction_at: column,
                 prediction_stride: outputs as u32,
-                ..regression::problem(samples, width, &config.regression, ridge)
+                ..regression::problem(samples, width, &config.regression, ridge, least)
             })
             .collect();
         self.shared.regression.record(recorder, &mut problems)?;

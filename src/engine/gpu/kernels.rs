@@ -147,22 +147,38 @@ pub(crate) struct Problem {
     pub refit: u32,
     pub root: f32,
     pub threshold: f32,
-    pub reserved: u32,
+    pub refit_root: f32,
 }
 
 impl Problem {
-    /// Words of work space for `rows` rows and `features` features: the support with its count and a flag, the factor, its diagonal and scales, two vectors, and solution and
-    /// residual in double words.
-    /// Turns that one thread's loops take in one dispatch, as the shader writes them: see [`MESA_TURNS`].
-    pub(crate) fn turns(rows: usize, features: usize, rounds: usize) -> usize {
-        let (tall, narrow) = (rows + features, rows.min(features));
-        let per_thread = |n: usize| n.div_ceil(256);
-        let factor = narrow * (per_thread(tall) + 32 + per_thread(narrow) * 2 * tall.div_ceil(16)) + per_thread(tall) * narrow;
-        let reflections = 2 * narrow * (2 * per_thread(tall) + 32);
-        let round = per_thread(tall) * narrow.div_ceil(16) + per_thread(narrow) * tall.div_ceil(16) + 2 * narrow * per_thread(narrow) + reflections;
-        factor + rounds * round + features
+    /// Columns that one unit of the shader factorises.
+    const COLUMNS: usize = 16;
+
+    /// Units that factorise.
+    pub(crate) fn chunks(rows: usize, features: usize) -> usize {
+        rows.min(features).div_ceil(Self::COLUMNS)
     }
 
+    /// Turns that one thread's loops take in each unit, as the shader writes them: see [`MESA_TURNS`].
+    pub(crate) fn unit_turns(rows: usize, features: usize, rounds: usize) -> Vec<usize> {
+        let (tall, narrow) = (rows + features, rows.min(features));
+        let per_thread = |n: usize| n.div_ceil(256);
+        let load = per_thread(tall) * (1 + narrow) + 2 * per_thread(features);
+        let factor = Self::COLUMNS * (per_thread(tall) + 32 + per_thread(narrow) * 2 * tall.div_ceil(16));
+        let pivots = per_thread(narrow) * tall.div_ceil(16);
+        let reflections = 2 * narrow * (2 * per_thread(tall) + 32);
+        let refine = per_thread(tall) * narrow.div_ceil(16) + per_thread(narrow) * tall.div_ceil(16) + 2 * narrow * per_thread(narrow) + reflections;
+        let finish = 4 * per_thread(features) + features + per_thread(rows) * features.div_ceil(16);
+        let mut units = vec![load];
+        units.extend(std::iter::repeat_n(factor, Self::chunks(rows, features)));
+        units.push(pivots);
+        units.extend(std::iter::repeat_n(refine, rounds));
+        units.push(finish);
+        units
+    }
+
+    /// Words of work space for `rows` rows and `features` features: the support with its count and a flag, the factor, its diagonal and scales, two vectors, and solution and
+    /// residual in double words.
     pub(crate) fn work_words(rows: usize, features: usize) -> usize {
         let (tall, narrow) = (rows + features, rows.min(features));
         2 + features + tall * narrow + 3 * narrow + 5 * tall
@@ -209,10 +225,13 @@ kernels! {
     FeaturesEvaluate = "features_evaluate", [Eft, DoubleWord], [Read, Read, Write], { rows: u32, variables: u32, features: u32, order: u32 };
     MatrixMultiply = "matrix_multiply", [Eft, DoubleWord], [Read, Read, Write], { rows: u32, inner: u32, columns: u32, reserved: u32 };
     ColumnsScale = "columns_scale", [Eft, DoubleWord], [Write], { rows: u32, features: u32, scales_at: u32 };
-    RegressionSolve = "regression_solve", [Eft, DoubleWord], [Read, Read, Write, Write, Write, Write], { rounds: u32, phase: u32 };
+    RegressionSolve = "regression_solve", [Eft, DoubleWord], [Read, Read, Write, Write, Write, Write],
+        { phase: u32, begin: u32, end: u32, chunks: u32, rounds: u32 };
     StateGather = "state_gather", [Phase], [Read, Read, Write], { len: u32, slab: u32, first: u32 };
     StateProject = "state_project", [Eft, DoubleWord, Phase], [Read, Read, Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, row: u32 };
+    PowerSums = "power_sums", [Eft, DoubleWord, Phase], [Read, Read, Read, Read, Write], { len: u32, slab: u32, first_slab: u32, rows: u32, row: u32 };
+    ImplicitKernel = "implicit_kernel", [Eft, DoubleWord, Phase], [Read, Read, Write], { rows: u32, order: u32, bias: f32 };
     WeightsEvaluate = "weights_evaluate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Write, Write],
         { rank: u32, features: u32, order: u32, outputs: u32, inverse_scale: f32, radius: f32, trust: f32, counts: u32 };
     ReducedIntegrate = "reduced_integrate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Read, Write],

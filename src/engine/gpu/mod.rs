@@ -10,6 +10,7 @@
 mod device;
 mod equation;
 mod fitting;
+mod implicit;
 mod kernels;
 mod phase;
 mod recording;
@@ -183,7 +184,7 @@ impl Engine for GpuEngine {
                 let radius = plan.space.as_ref().map_or(0.0, |s| s.radius);
                 (plan, grams.yy, radius)
             }
-            SpaceConfig::Implicit => return Err(Error::Incompatible("the implicit library runs on the CPU engine only".into())),
+            SpaceConfig::Implicit => return run.fit_implicit(&mut self.recorder, config, self.eft),
         };
         let ridge = run.record_fit(&mut self.recorder, config, &plan, &rows)?;
         let fit = Fit {
@@ -193,7 +194,7 @@ impl Engine for GpuEngine {
             features: plan.library.len(),
             ridge,
         };
-        run.model = Some(Model { config: *config, plan, yy, radius, reported: false });
+        run.model = Some(Model { config: *config, plan: Some(plan), samples: rows.len(), yy, radius, reported: false });
         Ok(fit)
     }
 
@@ -201,17 +202,17 @@ impl Engine for GpuEngine {
         let run = self.run.as_mut().ok_or_else(not_started)?;
         let Some(model) = run.model.take() else { return Err(Error::Incompatible("integrate() comes after fit()".into())) };
         run.ring.moved();
-        match (run.flow.rate(), limits.integrator) {
-            (Some(h), _) if run.flow.is_driven_by_velocity() && model.config.lift == Lift::Trajectory => {
-                run.record_reduced(&mut self.recorder, &model, limits, h)?
+        match (run.flow.rate(), &model.plan, limits.integrator) {
+            (Some(h), Some(plan), _) if run.flow.is_driven_by_velocity() && model.config.lift == Lift::Trajectory => {
+                run.record_reduced(&mut self.recorder, &model, plan, limits, h)?
             }
-            (_, Integrator::FlowStep) => {
+            (_, _, Integrator::FlowStep) => {
                 for k in 1..=limits.steps as u64 {
                     run.record_prediction(&mut self.recorder, &model, limits.radius, Place::State)?;
                     run.record_step(&mut self.recorder, run.steps + k)?;
                 }
             }
-            (rate, _) => run.integrate_equation(&mut self.recorder, &model, limits, rate.unwrap_or(0.0))?,
+            (rate, ..) => run.integrate_equation(&mut self.recorder, &model, limits, rate.unwrap_or(0.0))?,
         }
         run.model = Some(model);
         Ok(())
@@ -225,7 +226,7 @@ impl Engine for GpuEngine {
         let recorder = &mut self.recorder;
         let unreported = run.model.as_mut().filter(|m| !m.reported);
         let head = size_of::<PhaseState>();
-        let predicted = unreported.as_ref().map_or(0, |m| m.plan.targets.len());
+        let predicted = unreported.as_ref().and_then(|m| m.plan.as_ref()).map_or(0, |plan| plan.targets.len());
         let total = (head + 4 * predicted + 4 * run.dimension) as u64;
         recorder.ensure_staging(&mut run.shared.staging, total)?;
         let staging = &run.shared.staging;
@@ -240,14 +241,16 @@ impl Engine for GpuEngine {
         let data = recorder.read(staging, total)?;
         let phase: PhaseState = bytemuck::pod_read_unaligned(&data[..head]);
         let (predictions, iterate) = data[head..].split_at(4 * predicted);
-        if let Some(model) = unreported {
+        if let Some(model) = unreported
+            && let Some(plan) = &model.plan
+        {
             model.reported = true;
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(predictions);
-            let (samples, outputs) = model.plan.targets.dim();
+            let (samples, outputs) = plan.targets.dim();
             // Columns of a snapshot lift are numbered by row on the device and by age in the plan.
             let rows = if model.config.lift == Lift::Snapshots { run.ring.rows() } else { (0..outputs).collect() };
             let predictions = Array2::from_shape_fn((samples, outputs), |(i, j)| f64::from(values[i * outputs + rows[j]]));
-            run.fit_residual = Some(model.plan.residual(predictions.view(), &model.config, model.yy.view()));
+            run.fit_residual = Some(plan.residual(predictions.view(), &model.config, model.yy.view()));
         }
         for (value, bytes) in x.iter_mut().zip(iterate.chunks_exact(4)) {
             *value = f64::from(f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));

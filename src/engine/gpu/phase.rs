@@ -3,14 +3,15 @@
 use super::kernels::{GradientLift, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject, WeightsEvaluate, finite_or_none};
 use super::recording::{Buffer, Recorder};
 use super::run::{Model, Place, Run, Segment, groups};
+use crate::engine::fit::FitPlan;
 use crate::engine::interface::PhaseLimits;
 use crate::error::{Error, Result};
-use crate::surrogate::{Integrator, Lift, SurrogateConfig, TargetTransform, integrator};
+use crate::surrogate::{Integrator, Lift, SpaceConfig, SurrogateConfig, TargetTransform, integrator};
 
 impl Run {
     /// Whether the model's outputs are the gradient itself.
     pub(super) fn is_direct(&self, model: &Model) -> bool {
-        model.plan.space.is_none() && model.config.lift == Lift::Trajectory
+        model.config.space == SpaceConfig::Full && model.config.lift == Lift::Trajectory
     }
 
     /// The table the model's outputs are lifted by.
@@ -23,10 +24,10 @@ impl Run {
     }
 
     /// Records U (x − c) (or x itself) and |x − mean|² into the totals.
-    pub(super) fn record_projection(&self, recorder: &mut Recorder, model: &Model, place: Place) -> Result<()> {
+    fn record_projection(&self, recorder: &mut Recorder, model: &Model, plan: &FitPlan, place: Place) -> Result<()> {
         let (shared, slab) = (&self.shared, self.slab as u32);
-        let rank = model.plan.coordinates.ncols();
-        let directions = if model.plan.space.is_some() { rank } else { 0 };
+        let rank = plan.coordinates.ncols();
+        let directions = if plan.space.is_some() { rank } else { 0 };
         for s in &self.segments {
             let params = StateProject {
                 len: s.len as u32,
@@ -47,15 +48,15 @@ impl Run {
     }
 
     /// Records surrogate iterations of a flow whose state is the reduced coordinate alone: one dispatch, whatever d and the number of steps.
-    pub(super) fn record_reduced(&mut self, recorder: &mut Recorder, model: &Model, limits: PhaseLimits, h: f64) -> Result<()> {
+    pub(super) fn record_reduced(&mut self, recorder: &mut Recorder, model: &Model, plan: &FitPlan, limits: PhaseLimits, h: f64) -> Result<()> {
         let (rule, rtol, atol) = match limits.integrator {
             Integrator::FlowStep | Integrator::Euler => (&integrator::EULER, -1.0, 0.0),
             Integrator::Rk4 => (&integrator::RK4, -1.0, 0.0),
             Integrator::DormandPrince { rtol, atol } => (&integrator::DORMAND_PRINCE, rtol, atol),
         };
         let stages = rule.times.len();
-        let rank = model.plan.coordinates.ncols();
-        let scale = model.plan.space.as_ref().map_or(1.0, |s| s.scale);
+        let rank = plan.coordinates.ncols();
+        let scale = plan.space.as_ref().map_or(1.0, |s| s.scale);
         let mut constants = vec![0.0_f32; stages * (stages + 2)];
         for (s, row) in rule.stages.iter().enumerate() {
             row.iter().enumerate().for_each(|(t, a)| constants[s * stages + t] = *a as f32);
@@ -66,16 +67,15 @@ impl Run {
         for (t, e) in rule.error.iter().enumerate() {
             constants[stages * (stages + 1) + t] = *e as f32;
         }
-        let k = model.plan.coordinates.nrows() as f64;
+        let k = plan.coordinates.nrows() as f64;
         // About the mean itself if the space is centred.
-        constants
-            .extend(model.plan.coordinates.columns().into_iter().map(|c| if model.config.space.is_centered() { 0.0 } else { (c.sum() / k * scale) as f32 }));
+        constants.extend(plan.coordinates.columns().into_iter().map(|c| if model.config.space.is_centered() { 0.0 } else { (c.sum() / k * scale) as f32 }));
         recorder.ensure(&mut self.shared.rule, "rule", 4 * constants.len() as u64)?;
-        recorder.ensure(&mut self.shared.reduced, "reduced", 4 * ((4 + stages) * rank + model.plan.library.len()) as u64)?;
+        recorder.ensure(&mut self.shared.reduced, "reduced", 4 * ((4 + stages) * rank + plan.library.len()) as u64)?;
         recorder.upload(&self.shared.rule, &constants)?;
         let turns = {
-            let (per_thread, features) = (rank.div_ceil(256), model.plan.library.len());
-            let derivative = features.div_ceil(256) * (1 + model.plan.library.order()) + per_thread * (1 + features.div_ceil(16));
+            let (per_thread, features) = (rank.div_ceil(256), plan.library.len());
+            let derivative = features.div_ceil(256) * (1 + plan.library.order()) + per_thread * (1 + features.div_ceil(16));
             // A few reductions and passes over y per step; step control may take many inner steps.
             let inner = if rtol < 0.0 { 1 } else { 64 };
             inner * ((stages + 1) * (derivative + per_thread * (1 + stages)) + 4 * (8 + per_thread)) + 40
@@ -84,17 +84,17 @@ impl Run {
         if recorder.gpu.is_software() && turns > MESA_TURNS && rtol < 0.0 {
             return Err(Error::Incompatible(format!(
                 "a surrogate with {} features of {rank} variables is beyond what the software adapter {} computes correctly; use the CPU engine",
-                model.plan.library.len(),
+                plan.library.len(),
                 recorder.gpu.info.name
             )));
         }
         for begin in (0..limits.steps).step_by(chunk.max(1)) {
-            self.record_projection(recorder, model, Place::State)?;
+            self.record_projection(recorder, model, plan, Place::State)?;
             let shared = &self.shared;
             let params = ReducedIntegrate {
                 rank: rank as u32,
-                features: model.plan.library.len() as u32,
-                order: model.plan.library.order() as u32,
+                features: plan.library.len() as u32,
+                order: plan.library.order() as u32,
                 steps: chunk.min(limits.steps - begin) as u32,
                 h: h as f32,
                 inverse_scale: (1.0 / scale) as f32,
@@ -108,7 +108,7 @@ impl Run {
             let buffers = [&shared.phase, &shared.totals, &shared.terms, &shared.coefficients, &shared.rule, &shared.reduced];
             recorder.dispatch(params, &buffers, [1, 1, 1])?;
             for s in &self.segments {
-                let rows = if model.plan.space.is_some() { rank } else { 0 };
+                let rows = if plan.space.is_some() { rank } else { 0 };
                 let params = ReducedLift { len: s.len as u32, slab: self.slab as u32, rows: rows as u32, first: s.start as u32, rank: rank as u32 };
                 recorder.dispatch(params, &[&shared.reduced, &s.basis, &s.iterate], groups(s))?;
             }
@@ -119,18 +119,21 @@ impl Run {
     /// Records the prediction of the gradient at the current x (or at a Runge–Kutta stage's); only the former begins a surrogate step.
     pub(super) fn record_prediction(&self, recorder: &mut Recorder, model: &Model, trust: f64, place: Place) -> Result<()> {
         let (shared, slab) = (&self.shared, self.slab as u32);
-        let rank = model.plan.coordinates.ncols();
-        self.record_projection(recorder, model, place)?;
-        let params = WeightsEvaluate {
-            rank: rank as u32,
-            features: model.plan.library.len() as u32,
-            order: model.plan.library.order() as u32,
-            outputs: model.outputs() as u32,
-            inverse_scale: (1.0 / model.plan.space.as_ref().map_or(1.0, |s| s.scale)) as f32,
-            radius: model.radius as f32,
-            trust: finite_or_none(trust),
-            counts: u32::from(place == Place::State),
+        let form = match &model.plan {
+            Some(plan) => {
+                self.record_projection(recorder, model, plan, place)?;
+                WeightsEvaluate {
+                    rank: plan.coordinates.ncols() as u32,
+                    features: plan.library.len() as u32,
+                    order: plan.library.order() as u32,
+                    outputs: model.outputs() as u32,
+                    inverse_scale: (1.0 / plan.space.as_ref().map_or(1.0, |s| s.scale)) as f32,
+                    ..WeightsEvaluate::default()
+                }
+            }
+            None => self.record_implicit_kernel(recorder, model, place)?,
         };
+        let params = WeightsEvaluate { radius: model.radius as f32, trust: finite_or_none(trust), counts: u32::from(place == Place::State), ..form };
         let buffers = [&shared.phase, &shared.totals, &shared.terms, &shared.coefficients, &shared.monomials, &shared.weights];
         recorder.dispatch(params, &buffers, [1, 1, 1])?;
         let (log_damped, damping) = match model.config.transform {

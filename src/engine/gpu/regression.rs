@@ -44,14 +44,6 @@ impl RegressionBuffers {
 
     /// Records the solution of `problems`, as many at a time as the work space holds.
     pub(super) fn record(&mut self, recorder: &mut Recorder, problems: &mut [Problem]) -> Result<()> {
-        if let Some(p) =
-            problems.iter().find(|p| recorder.gpu.is_software() && Problem::turns(p.rows as usize, p.features as usize, ROUNDS as usize) > MESA_TURNS)
-        {
-            return Err(Error::Incompatible(format!(
-                "a regression with {} rows and {} features is beyond what the software adapter {} computes correctly; use the CPU engine",
-                p.rows, p.features, recorder.gpu.info.name
-            )));
-        }
         let words = |p: &Problem| Problem::work_words(p.rows as usize, p.features as usize);
         let mut at = 0;
         while at < problems.len() {
@@ -71,14 +63,45 @@ impl RegressionBuffers {
             recorder.upload(&self.problems, &problems[at..end])?;
             let buffers = [&self.problems, &self.data, &self.work, &self.coefficients, &self.predictions, &self.support];
             let groups = [(end - at) as u32, 1, 1];
-            for iteration in 0..problems[at].iterations {
-                recorder.dispatch(RegressionSolve { rounds: ROUNDS, phase: iteration.min(1) }, &buffers, groups)?;
+            let rows = problems[at..end].iter().map(|p| p.rows).max().unwrap_or(0) as usize;
+            let features = problems[at..end].iter().map(|p| p.features).max().unwrap_or(0) as usize;
+            let dispatches = cut(recorder, rows, features)?;
+            for iteration in 0..=problems[at].iterations {
+                let phase = if iteration == problems[at].iterations { 2 } else { iteration.min(1) };
+                for units in &dispatches {
+                    let (begin, end) = (units.start as u32, units.end as u32);
+                    let params = RegressionSolve { phase, begin, end, chunks: Problem::chunks(rows, features) as u32, rounds: ROUNDS };
+                    recorder.dispatch(params, &buffers, groups)?;
+                }
             }
-            recorder.dispatch(RegressionSolve { rounds: ROUNDS, phase: 2 }, &buffers, groups)?;
             at = end;
         }
         Ok(())
     }
+}
+
+/// The units of one phase of problems up to this size, cut into dispatches: all in one, but for software adapters that would take too many turns.
+fn cut(recorder: &Recorder, rows: usize, features: usize) -> Result<Vec<std::ops::Range<usize>>> {
+    let units = Problem::unit_turns(rows, features, ROUNDS as usize);
+    if !recorder.gpu.is_software() {
+        return Ok(std::iter::once(0..units.len()).collect());
+    }
+    if units.iter().any(|turns| *turns > MESA_TURNS) {
+        return Err(Error::Incompatible(format!(
+            "a regression with {rows} rows and {features} features is beyond what the software adapter {} computes correctly; use the CPU engine",
+            recorder.gpu.info.name
+        )));
+    }
+    let (mut dispatches, mut begin, mut turns) = (Vec::new(), 0, 0);
+    for (unit, cost) in units.iter().enumerate() {
+        if turns + cost > MESA_TURNS {
+            dispatches.push(begin..unit);
+            (begin, turns) = (unit, 0);
+        }
+        turns += cost;
+    }
+    dispatches.push(begin..units.len());
+    Ok(dispatches)
 }
 
 /// What a feature matrix is divided by, the quotient, and the ridge α that goes with it.
@@ -98,21 +121,49 @@ impl Scaling {
     }
 }
 
-/// One problem's numbers, offsets aside.
-pub(super) fn problem(rows: usize, features: usize, regression: &Regression, ridge: f64) -> Problem {
+/// What the kernel takes for rounding in a pivot of a wide problem's average row.
+pub(super) fn pivot_rounding(features: ArrayView2<f64>) -> f64 {
+    let (rows, columns) = features.dim();
+    let row_square = features.iter().map(|f| f * f).sum::<f64>() / rows.max(1) as f64;
+    2.0 * ((rows + columns) as f64 * row_square).sqrt() * f64::from(f32::EPSILON)
+}
+
+/// One problem's numbers, offsets aside. A ridge below the square of `least_root` is raised to it.
+pub(super) fn problem(rows: usize, features: usize, regression: &Regression, ridge: f64, least_root: f64) -> Problem {
     Problem {
         rows: rows as u32,
         features: features as u32,
         iterations: regression.max_iterations as u32,
         refit: u32::from(regression.refit && !regression.is_plain()),
-        root: ridge.sqrt() as f32,
+        root: ridge.sqrt().max(least_root) as f32,
+        refit_root: least_root as f32,
         threshold: regression.threshold as f32,
         ..Problem::default()
     }
 }
 
-/// Uploads a batch, solves it and reads coefficients and supports: one read-back.
+/// Solves a batch: one read-back, or several if one binding cannot hold the data.
 pub(super) fn solve_batch(recorder: &mut Recorder, buffers: &mut RegressionBuffers, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
+    let limit = recorder.gpu.limits.max_storage_buffer_binding_size.min(recorder.gpu.limits.max_buffer_size);
+    let mut solutions = Vec::with_capacity(batch.len());
+    let mut left = batch;
+    while !left.is_empty() {
+        let (mut data, mut outputs) = (0, 0);
+        let fits = |item: &&RegressionProblem<'_>| {
+            let (features, columns) = (item.features.ncols(), item.targets.ncols());
+            data += 8 * (item.features.len() + features + item.targets.len()) as u64;
+            outputs += 8 * (features * columns) as u64;
+            data.max(outputs) <= limit
+        };
+        let (now, later) = left.split_at(left.iter().take_while(fits).count().max(1));
+        solutions.extend(solve_part(recorder, buffers, now)?);
+        left = later;
+    }
+    Ok(solutions)
+}
+
+/// Uploads a batch, solves it and reads coefficients and supports: one read-back.
+fn solve_part(recorder: &mut Recorder, buffers: &mut RegressionBuffers, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
     let mut data: Vec<[f32; 2]> = Vec::new();
     let mut problems = Vec::new();
     let (mut outputs, mut predictions) = (0, 0);
@@ -137,7 +188,7 @@ pub(super) fn solve_batch(recorder: &mut Recorder, buffers: &mut RegressionBuffe
                 coefficient_stride: columns as u32,
                 prediction_at: predictions as u32 + column,
                 prediction_stride: columns as u32,
-                ..problem(rows, features, &item.regression, ridge)
+                ..problem(rows, features, &item.regression, ridge, 0.0)
             });
         }
         outputs += features * columns;

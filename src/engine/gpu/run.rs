@@ -66,7 +66,7 @@ pub(super) enum Place {
 impl Model {
     /// Rows of the lift's table, columns of Ξ.
     pub(super) fn outputs(&self) -> usize {
-        self.plan.targets.ncols()
+        self.plan.as_ref().map_or(self.samples, |plan| plan.targets.ncols())
     }
 }
 
@@ -128,7 +128,10 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) config: SurrogateConfig,
-    pub(super) plan: FitPlan,
+    /// None for the implicit library.
+    pub(super) plan: Option<FitPlan>,
+    /// K.
+    pub(super) samples: usize,
     /// Y Yᵀ of the samples' targets, for the residual of a snapshot lift.
     pub(super) yy: Array2<f64>,
     /// The samples' largest distance from their mean.
