@@ -1,5 +1,24 @@
-//! Standard test functions, each with its reference solution.
+//! Objectives with known answers: the four problems of the method's paper that need no mesh of their own making, and standard test functions.
+//!
+//! | problem | unknowns | base flow | what an evaluation is |
+//! |---|---|---|---|
+//! | [`HeatInverse`] | 2 | gradient descent | transient heat equation and its adjoint |
+//! | [`NonlinearHeat`] | n² (225) | Newton | residual and Jacobian of a nonlinear heat equation |
+//! | [`Scattering`] | 346 | ADAM | wave equation and its adjoint |
+//! | [`ElasticNetwork`] | 560 | ADAM | energy of an elastic cube, and the reverse pass through a network |
+//!
+//! Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513. Its fifth, topology optimization, is [`crate::topology`].
 
+mod elastic_network;
 mod functions;
+mod heat_inverse;
+mod nonlinear_heat;
+mod random;
+mod scattering;
+mod tanh;
 
+pub use elastic_network::ElasticNetwork;
 pub use functions::{Quadratic, Rosenbrock};
+pub use heat_inverse::HeatInverse;
+pub use nonlinear_heat::NonlinearHeat;
+pub use scattering::{Mesh, Scattering};
