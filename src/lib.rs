@@ -25,7 +25,7 @@
 //! });
 //! let flow = Flow::Adam(Adam::new(0.05));
 //! let schedule = Schedule::Adaptive(Adaptive::default());
-//! let stopping = Stopping { max_evaluations: 60, tolerance: 1e-6 };
+//! let stopping = Stopping { max_evaluations: 60, tolerance: 1e-6, target: None };
 //! let lgf = Lgf::new(LgfConfig { stopping, ..LgfConfig::new(flow, schedule, SurrogateConfig::snapshots()) })?;
 //! let (mut engine, _why) = EngineChoice::Auto.open()?;
 //! let report = lgf.minimize(&mut objective, &[0.0; 50], &mut *engine, &mut ())?;

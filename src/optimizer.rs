@@ -19,11 +19,13 @@ pub struct Stopping {
     pub max_evaluations: usize,
     /// Converged when a true step of the base flow changes no unknown by more than this, ≥ 0.
     pub tolerance: f64,
+    /// Done when a trusted value is at most this.
+    pub target: Option<f64>,
 }
 
 impl Default for Stopping {
     fn default() -> Self {
-        Self { max_evaluations: 1000, tolerance: 0.01 }
+        Self { max_evaluations: 1000, tolerance: 0.01, target: None }
     }
 }
 
@@ -335,7 +337,7 @@ impl Run<'_> {
         let finite = landing.end != PhaseEnd::NonFinite && self.x.iter().all(|x| x.is_finite());
 
         // A landing that is not finite costs no evaluation: it is simply undone.
-        let value = if finite { Some(self.evaluate()?) } else { None };
+        let value = if finite { self.evaluate_landing()? } else { None };
         let accepted = value.is_some_and(|value| self.control.accepts(self.trusted.value, value));
         let true_change = value.map(|value| value - self.trusted.value);
         // A Newton direction is no gradient: Σ (H⁻¹g)·Δx predicts nothing about f.
@@ -374,10 +376,12 @@ impl Run<'_> {
         let x = std::mem::take(&mut self.x);
         let told = self.tell(Event::Landed { phase, entry, x: &x });
         self.x = x;
-        if !accepted {
-            self.x.copy_from_slice(&self.trusted.x);
+        told?;
+        if accepted {
+            return self.stop_at_target(self.trusted.value);
         }
-        told
+        self.x.copy_from_slice(&self.trusted.x);
+        Ok(())
     }
 
     fn phase_entry(&self, fit: crate::engine::Fit, limits: PhaseLimits, landing: Landing, true_change: Option<f64>, accepted: bool) -> PhaseEntry {
@@ -430,6 +434,17 @@ impl Run<'_> {
         Err(Ended::Stop(reason))
     }
 
+    /// The same where a surrogate phase has led: a point the objective cannot be evaluated at is a landing to be undone, if landings are checked.
+    fn evaluate_landing(&mut self) -> Result<Option<f64>, Ended> {
+        match self.evaluate() {
+            Err(Ended::Stop(reason)) if reason.is_fault() && self.control.checks_landings() => {
+                log::info!("a surrogate phase is undone: {reason}");
+                Ok(None)
+            }
+            outcome => outcome.map(Some),
+        }
+    }
+
     /// Hands the gradient (or Newton direction) at x to the engine, as a sample unless the schedule samples after the step.
     fn sample(&mut self) -> Result<(), Ended> {
         self.engine.set_gradient(&self.gradient)?;
@@ -452,7 +467,15 @@ impl Run<'_> {
         let x = std::mem::take(&mut self.x);
         let told = self.tell(Event::TrueStep { entry, x: &x, change });
         self.x = x;
-        told
+        told?;
+        self.stop_at_target(value)
+    }
+
+    fn stop_at_target(&self, value: f64) -> Result<(), Ended> {
+        match self.config.stopping.target {
+            Some(target) if value <= target => Err(Ended::Stop(StopReason::TargetReached { target })),
+            _ => Ok(()),
+        }
     }
 
     /// x, just evaluated and pushed, is trusted.

@@ -24,6 +24,12 @@ pub enum StopReason {
         /// True evaluations spent.
         evaluations: usize,
     },
+    /// A trusted value was at most the target.
+    #[error("the target of {target} is reached")]
+    TargetReached {
+        /// The target.
+        target: f64,
+    },
     /// The budget is spent.
     #[error("the budget of {limit} true evaluations is spent")]
     MaxEvaluations {

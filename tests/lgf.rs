@@ -26,7 +26,7 @@ fn descent(rate: f64) -> Flow {
 }
 
 fn config(flow: Flow, schedule: Schedule, surrogate: SurrogateConfig, max_evaluations: usize) -> LgfConfig {
-    LgfConfig { stopping: Stopping { max_evaluations, tolerance: 0.0 }, ..LgfConfig::new(flow, schedule, surrogate) }
+    LgfConfig { stopping: Stopping { max_evaluations, tolerance: 0.0, target: None }, ..LgfConfig::new(flow, schedule, surrogate) }
 }
 
 fn run(config: LgfConfig, objective: &mut dyn Objective, start: &[f64]) -> Report {

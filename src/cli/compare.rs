@@ -59,6 +59,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             engine: args.engine,
             max_evaluations: 1000,
             tolerance: None,
+            target: None,
             out: args.out.join(folder),
             json: false,
             quiet: args.quiet,

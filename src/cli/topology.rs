@@ -92,7 +92,7 @@ pub(super) struct Args {
     /// Order of the polynomial surrogate, 1 to 6
     #[arg(long, default_value_t = 1)]
     pub order: usize,
-    /// Directions of the history kept, 1 to K; with the order it bounds the number of polynomial features, at most 4096 [default: all]
+    /// Directions of the history kept, 1 to K; with the order it bounds the number of polynomial features, at most 32768 [default: all]
     #[arg(long)]
     pub rank: Option<usize>,
     /// Ridge, relative to the mean squared norm of a feature row, at least 0
@@ -112,6 +112,9 @@ pub(super) struct Args {
     /// than this, at least 0 and below the flow's largest step [default: 0.01, for ADAM a tenth of the rate]
     #[arg(long, allow_negative_numbers = true)]
     pub tolerance: Option<f64>,
+    /// Stop as soon as the compliance of a trusted design is at most this [default: none]
+    #[arg(long, value_name = "COMPLIANCE", allow_negative_numbers = true)]
+    pub target: Option<f64>,
     /// Folder for design.png, design.npy, variables.npy, convergence.svg, record.json and history.csv
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
@@ -189,7 +192,7 @@ impl Args {
             Flow::Adam(flow) => 0.1 * flow.rate,
             _ => 0.01,
         });
-        let stopping = Stopping { max_evaluations: self.max_evaluations, tolerance };
+        let stopping = Stopping { max_evaluations: self.max_evaluations, tolerance, target: self.target };
         Lgf::new(LgfConfig { stopping, ..LgfConfig::new(flow, schedule, surrogate) })
     }
 }

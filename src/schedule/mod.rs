@@ -130,10 +130,17 @@ impl Control {
         matches!(self.schedule, Schedule::Fixed(_))
     }
 
+    /// Whether a bad landing is undone.
+    pub(crate) fn checks_landings(&self) -> bool {
+        !matches!(self.schedule, Schedule::Fixed(Fixed { landing_check: false, .. }))
+    }
+
     /// Whether a landing at `landed` is to be kept, coming from `trusted`.
     pub(crate) fn accepts(&self, trusted: f64, landed: f64) -> bool {
+        if !self.checks_landings() {
+            return true;
+        }
         let tolerance = match self.schedule {
-            Schedule::Fixed(Fixed { landing_check: false, .. }) => return true,
             Schedule::Fixed(fixed) => fixed.landing_tolerance,
             Schedule::Adaptive(adaptive) => adaptive.landing_tolerance,
             Schedule::None => 0.0,

@@ -16,7 +16,7 @@ pub struct Library {
 
 impl Library {
     /// The most features accepted: beyond it the regression's matrices are out of reach.
-    pub const MAX_FEATURES: usize = 4096;
+    pub const MAX_FEATURES: usize = 32_768;
 
     /// P(r, n) = C(r+n, n), one less without the constant; `None` if that overflows.
     pub fn feature_count(variables: usize, order: usize, bias: bool) -> Option<usize> {
