@@ -199,7 +199,7 @@ fn bad_usage_is_one_sentence() {
         (&["--size", "4096x4096"], &["16777216", "at most 4194304"]),
         (&["--interval", "1000000"], &["1000", "at most 10000"]),
         (&["--schedule", "fixed", "--interval", "18446744073709551615"], &["interval M", "at most 10000"]),
-        (&["--order", "4", "--history", "256"], &["number of polynomial features", "at most 4096"]),
+        (&["--order", "4", "--history", "256"], &["number of polynomial features", "at most 32768"]),
         (&["--tolerance", "inf"], &["tolerance is inf", "below the flow's largest step, 0.2"]),
         (&["--flow", "adam", "--rate", "0.01", "--tolerance", "0.01"], &["tolerance is 0.01", "below the flow's largest step, 0.01"]),
         (&["--flow", "adam", "--volume", "1"], &["volume fraction", "OC flow"]),

@@ -1,26 +1,34 @@
-//! The main job: plain OC and LGF-OC side by side on the half-MBB beam.
+//! `lgf compare`: the paper's problems by the plain flow and by both schedules.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use super::results::Run;
-use super::topology::{self, FilterFlag, FlowFlag, PresetFlag, ScheduleFlag};
-use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
+use super::paper::{Problem, Scale};
+use super::run::{Outcome, Overrides, Plan, ScheduleFlag, solve};
+use super::{Ending, EngineFlag, interrupt_flag, print};
 use crate::engine::EngineChoice;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io;
-use crate::report::StopReason;
-use crate::topology::Compliance;
+use crate::report::Report;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all; the filter radius is 0.04 times the columns, at least 1.5
-    #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
-    size: (u32, u32),
-    /// Where state, history and surrogate live; finite elements are solved on the CPU
-    #[arg(long, value_enum, default_value = "auto")]
-    engine: EngineFlag,
-    /// Folder for the pictures and records
+    /// Which problems, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["heat-inverse", "nonlinear-heat", "scattering", "elastic-network", "topology-reduced"])]
+    problems: Vec<Problem>,
+    /// Which schedules besides the plain flow, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["fixed", "adaptive"])]
+    schedules: Vec<ScheduleFlag>,
+    /// Which engines, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["auto"])]
+    engines: Vec<EngineFlag>,
+    /// The problems' size
+    #[arg(long, value_enum, default_value = "full")]
+    scale: Scale,
+    /// The fixed schedule with the paper's regression to the letter too, where it differs
+    #[arg(long)]
+    paper_regression: bool,
+    /// Folder for comparison.md, comparison.csv and comparison.svg
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
     /// Print nothing but errors
@@ -28,101 +36,160 @@ pub(super) struct Args {
     quiet: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<Ending> {
-    let interrupted = interrupt_flag()?;
-    let (mut engine, reason) = EngineChoice::from(args.engine).open()?;
-    io::prepare(&args.out)?;
-    // Results of an earlier job must not pass for this one's.
-    for folder in ["plain", "lgf"] {
-        for file in ["record.json", "history.csv", "design.png", "design.npy", "variables.npy"] {
-            let _ = std::fs::remove_file(args.out.join(folder).join(file));
-        }
-    }
-    let mut runs: Vec<(&str, Run)> = Vec::new();
-    let mut problem = None;
-    for (name, folder, schedule) in [("plain OC", "plain", ScheduleFlag::None), ("LGF-OC", "lgf", ScheduleFlag::Adaptive)] {
-        let settings = topology::Args {
-            preset: PresetFlag::Mbb,
-            size: args.size,
-            volume: 0.5,
-            penalty: 3.0,
-            radius: None,
-            filter: FilterFlag::Density,
-            flow: FlowFlag::Oc,
-            schedule,
-            history: None,
-            interval: None,
-            order: 1,
-            rank: None,
-            ridge: 1e-3,
-            rate: None,
-            engine: args.engine,
-            max_evaluations: 1000,
-            tolerance: None,
-            target: None,
-            out: args.out.join(folder),
-            json: false,
-            quiet: args.quiet,
-        };
-        let fresh = settings.compliance()?;
-        let problem: &mut Compliance = problem.insert(fresh);
-        let run = topology::solve(problem, &settings.lgf()?, (&mut *engine, &reason), name, &settings, interrupted.clone())?;
-        run.write(&settings.out, problem, false)?;
-        let stopped = matches!(run.report.stop, StopReason::Interrupted) || run.report.stop.is_fault();
-        runs.push((name, run));
-        if stopped {
-            break;
-        }
-    }
-    let curves: Vec<_> = runs.iter().map(|(name, run)| io::Curve { name, history: &run.report.history }).collect();
-    let title = format!("half-MBB beam {}x{}, density filter", args.size.0, args.size.1);
-    let mut files = vec![("convergence.svg", io::convergence_svg(&title, "compliance", &curves)?.into_bytes())];
-    if let (Some(problem), Some((_, last))) = (&problem, runs.last()) {
-        files.push(("design.png", io::density_png(problem.grid(), &problem.physical_density(&last.design))?));
-    }
-    let written = io::write_all(&args.out, &files);
-    if !args.quiet {
-        print(&table(args, &runs))?;
-    }
-    written?;
-    Ok(runs.last().map_or(Ending::Done, |(_, run)| topology::ending(&run.report)))
+/// A line of the table.
+#[derive(Debug, serde::Serialize)]
+struct Row {
+    problem: &'static str,
+    engine: &'static str,
+    method: String,
+    true_evaluations: usize,
+    /// To the plain flow's best value.
+    to_plain: Option<usize>,
+    /// Of the plain flow's evaluations to its best value, over these.
+    ratio: Option<f64>,
+    /// The evaluation from which on its best value is never above the plain flow's at as many evaluations.
+    ahead_from: usize,
+    objective: f64,
+    rejected: usize,
+    seconds: f64,
+    /// The problem's own measures.
+    measures: String,
+    stop: String,
 }
 
-fn table(args: &Args, runs: &[(&str, Run)]) -> String {
+pub(super) fn run(args: &Args) -> Result<Ending> {
+    let interrupted = interrupt_flag()?;
+    io::prepare(&args.out)?;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut panels: Vec<(String, Vec<Outcome>)> = Vec::new();
+    let mut adapters: Vec<String> = Vec::new();
+    let mut ended = Ending::Done;
+    'all: for &problem in &args.problems {
+        for &flag in &args.engines {
+            let (mut engine, reason) = EngineChoice::from(flag).open()?;
+            let info = engine.info();
+            let adapter = format!("{}: {}{}; {reason}", info.engine, info.adapter, if info.software { " (software adapter)" } else { "" });
+            if !adapters.contains(&adapter) {
+                adapters.push(adapter);
+            }
+            let mut case = problem.open(args.scale)?;
+            let plan = Plan::new(case.settings(), Overrides::default())?;
+            let mut methods = vec![("plain".to_string(), plan.plain()?)];
+            for &schedule in &args.schedules {
+                methods.push((schedule.name().to_string(), plan.lgf(schedule)?));
+            }
+            let settings = case.settings();
+            if args.paper_regression && args.schedules.contains(&ScheduleFlag::Fixed) && settings.paper_regression != settings.surrogate.regression {
+                let letter = Plan::new(settings, Overrides { paper_regression: true, ..Overrides::default() })?;
+                methods.push(("fixed, the paper's regression".to_string(), letter.lgf(ScheduleFlag::Fixed)?));
+            }
+            let mut outcomes: Vec<Outcome> = Vec::new();
+            for (name, lgf) in &methods {
+                let outcome = solve(&mut *case, lgf, &mut *engine, name, outcomes.first(), args.quiet, &interrupted)?;
+                rows.push(row(problem, &outcome, outcomes.first().unwrap_or(&outcome)));
+                let stopped = outcome.stopped_early();
+                if stopped {
+                    ended = super::topology::ending(&outcome.report);
+                }
+                outcomes.push(outcome);
+                if stopped {
+                    panels.push((case.title(), outcomes));
+                    break 'all;
+                }
+            }
+            panels.push((case.title(), outcomes));
+            // What is there is kept, should a later problem fail.
+            write(args, &rows, &panels, &adapters)?;
+        }
+    }
+    write(args, &rows, &panels, &adapters)?;
+    if !args.quiet {
+        print(&markdown(&rows, &adapters))?;
+        print(&format!("written to {}: comparison.md comparison.csv comparison.svg\n", args.out.display()))?;
+    }
+    Ok(ended)
+}
+
+fn row(problem: Problem, outcome: &Outcome, plain: &Outcome) -> Row {
+    let report = &outcome.report;
+    let to_plain = report.evaluations_to_reach(plain.report.objective);
+    let measures: Vec<String> = outcome.measures.iter().map(|(name, value)| format!("{name} {value:.3e}")).collect();
+    Row {
+        problem: problem.name(),
+        engine: report.engine.engine,
+        method: outcome.name.clone(),
+        true_evaluations: report.true_evaluations,
+        to_plain,
+        ahead_from: ahead_from(report, &plain.report),
+        ratio: to_plain.map(|n| plain.report.best_evaluation as f64 / n as f64),
+        objective: outcome.objective,
+        rejected: report.rejected,
+        seconds: report.wall_seconds,
+        measures: measures.join(", "),
+        stop: report.stop.to_string(),
+    }
+}
+
+/// The least n such that after any n' ≥ n evaluations `report` has a best value no worse than `plain`'s.
+fn ahead_from(report: &Report, plain: &Report) -> usize {
+    let best_after = |report: &Report| {
+        let mut best = f64::INFINITY;
+        let mut entries = report.history.iter().filter(|e| e.accepted).peekable();
+        (1..=plain.true_evaluations)
+            .map(|n| {
+                while let Some(entry) = entries.next_if(|e| e.evaluation <= n) {
+                    best = best.min(entry.objective);
+                }
+                best
+            })
+            .collect::<Vec<f64>>()
+    };
+    1 + best_after(report).iter().zip(&best_after(plain)).rposition(|(a, b)| a > b).map_or(0, |last| last + 1)
+}
+
+fn markdown(rows: &[Row], adapters: &[String]) -> String {
     let mut text = String::new();
     let out = &mut text;
-    let (nelx, nely) = args.size;
-    line!(out, "half-MBB beam {nelx}x{nely}, volume fraction 0.5, p = 3, density filter of radius {:.1}", (0.04 * f64::from(nelx)).max(1.5));
-    line!(out, "");
-    line!(out, "| method   | true evaluations | to plain OC's final value | compliance |   volume | seconds | engine |");
-    line!(out, "|----------|-----------------:|--------------------------:|-----------:|---------:|--------:|--------|");
-    let target = runs.first().map(|(_, plain)| plain.objective);
-    for (name, run) in runs {
-        let reached = target.and_then(|t| run.report.evaluations_to_reach(t)).map_or("not reached".to_string(), |n| n.to_string());
+    line!(out, "| problem | engine | method | true evaluations | undone | to plain's best | ratio | ahead from | objective | seconds | measures |");
+    line!(out, "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---|");
+    for row in rows {
+        let reached = row.to_plain.map_or("not reached".to_string(), |n| n.to_string());
+        let ratio = row.ratio.map_or(String::new(), |r| format!("{r:.1}"));
         line!(
             out,
-            "| {name:8} | {:16} | {reached:>25} | {:10.4} | {:8.6} | {:7.2} | {:6} |",
-            run.report.true_evaluations,
-            run.objective,
-            run.volume,
-            run.report.wall_seconds,
-            run.report.engine.engine
+            "| {} | {} | {} | {} | {} | {reached} | {ratio} | {} | {:.6} | {:.1} | {} |",
+            row.problem,
+            row.engine,
+            row.method,
+            row.true_evaluations,
+            row.rejected,
+            row.ahead_from,
+            row.objective,
+            row.seconds,
+            row.measures
         );
     }
     line!(out, "");
-    for (name, run) in runs {
-        line!(out, "{name}: {}", run.report.stop);
+    line!(out, "*To plain's best*: true evaluations to the plain flow's best value; *ratio*: the plain flow's over these; *ahead from*: the evaluation from");
+    line!(out, "which on the best value so far is never above the plain flow's after as many evaluations; *undone*: landings that were rejected.");
+    line!(out, "");
+    for adapter in adapters {
+        line!(out, "{adapter}");
     }
-    if let Some((_, run)) = runs.first() {
-        let software = if run.report.engine.software { " (software adapter)" } else { "" };
-        line!(out, "engine: {}, {}{software}; {}", run.report.engine.engine, run.report.engine.adapter, run.engine_reason);
-    }
-    let folders: Vec<_> = ["plain/", "lgf/"].into_iter().take(runs.len()).collect();
-    line!(
-        out,
-        "written to {}: design.png convergence.svg, and record.json history.csv design.png design.npy variables.npy in {}",
-        args.out.display(),
-        folders.join(" and ")
-    );
     text
+}
+
+fn write(args: &Args, rows: &[Row], panels: &[(String, Vec<Outcome>)], adapters: &[String]) -> Result<()> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        csv.serialize(row).map_err(|e| Error::io("comparison.csv", std::io::Error::other(e)))?;
+    }
+    let csv = csv.into_inner().map_err(|e| Error::io("comparison.csv", std::io::Error::other(e.to_string())))?;
+    let curves: Vec<io::Panel<'_>> = panels.iter().map(|(title, outcomes)| (&**title, outcomes.iter().map(Outcome::curve).collect())).collect();
+    let files = [
+        ("comparison.md", markdown(rows, adapters).into_bytes()),
+        ("comparison.csv", csv),
+        ("comparison.svg", io::convergence_panels_svg(&curves)?.into_bytes()),
+    ];
+    io::write_all(&args.out, &files)
 }

@@ -8,8 +8,11 @@ macro_rules! line {
 mod compare;
 mod discover;
 mod info;
+mod main_job;
+mod paper;
 mod progress;
 mod results;
+mod run;
 mod topology;
 
 use std::process::ExitCode;
@@ -39,13 +42,17 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    compare: compare::Args,
+    main_job: main_job::Args,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Topology optimization: minimum compliance under a volume constraint
     Topology(Box<topology::Args>),
+    /// One of the method paper's five problems: the plain flow beside LGF, with the problem's pictures
+    Run(Box<run::Args>),
+    /// Those problems by the plain flow and by both schedules: one table
+    Compare(Box<compare::Args>),
     /// Equation discovery: find the differential equations behind a recorded trajectory
     Discover(Box<discover::Args>),
     /// Show the GPU adapters, their limits and self-tests, and which engine `auto` takes
@@ -75,8 +82,10 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match cli.command {
-        None => compare::run(&cli.compare),
+        None => main_job::run(&cli.main_job),
         Some(Command::Topology(args)) => topology::run(&args),
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Discover(args)) => discover::run(&args),
         Some(Command::Info) => info::run(),
     };

@@ -1,5 +1,6 @@
-//! What a topology run leaves behind: files and the JSON object.
+//! What runs leave behind: files and the JSON object.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ndarray::Array2;
@@ -21,7 +22,11 @@ pub(super) struct Record<'a> {
     pub adapter: &'a str,
     /// Recomputed in f64 at the returned design.
     pub objective: f64,
-    pub volume: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<f64>,
+    /// The problem's own measures of success.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<&'a str, f64>,
     pub true_evaluations: usize,
     pub rejected: usize,
     pub surrogate_steps: usize,
@@ -31,9 +36,32 @@ pub(super) struct Record<'a> {
     pub history: &'a [HistoryEntry],
 }
 
+impl<'a> Record<'a> {
+    pub(super) fn new(problem: &'a str, size: String, [flow, schedule]: [&'a str; 2], objective: f64, report: &'a Report) -> Self {
+        Self {
+            problem,
+            size,
+            flow,
+            schedule,
+            engine: report.engine.engine,
+            adapter: &report.engine.adapter,
+            objective,
+            volume: None,
+            measures: BTreeMap::new(),
+            true_evaluations: report.true_evaluations,
+            rejected: report.rejected,
+            surrogate_steps: report.surrogate_steps,
+            readbacks: report.traffic.readbacks,
+            stop: report.stop.to_string(),
+            wall_seconds: report.wall_seconds,
+            history: &report.history,
+        }
+    }
+}
+
 /// `record.json`: the JSON object, why this engine, the settings, and everything the run reported.
 #[derive(Debug, Serialize)]
-struct FullRecord<'a> {
+pub(super) struct FullRecord<'a> {
     version: &'static str,
     #[serde(flatten)]
     record: &'a Record<'a>,
@@ -41,6 +69,13 @@ struct FullRecord<'a> {
     command: Vec<String>,
     settings: String,
     report: &'a Report,
+}
+
+impl<'a> FullRecord<'a> {
+    pub(super) fn new(record: &'a Record<'a>, engine_reason: &'a str, settings: String, report: &'a Report) -> Self {
+        let command = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+        Self { version: env!("CARGO_PKG_VERSION"), record, engine_reason, command, settings, report }
+    }
 }
 
 /// A finished run with its design.
@@ -60,23 +95,8 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn record(&self) -> Record<'_> {
-        Record {
-            problem: self.problem,
-            size: format!("{}x{}", self.size.0, self.size.1),
-            flow: self.flow,
-            schedule: self.schedule,
-            engine: self.report.engine.engine,
-            adapter: &self.report.engine.adapter,
-            objective: self.objective,
-            volume: self.volume,
-            true_evaluations: self.report.true_evaluations,
-            rejected: self.report.rejected,
-            surrogate_steps: self.report.surrogate_steps,
-            readbacks: self.report.traffic.readbacks,
-            stop: self.report.stop.to_string(),
-            wall_seconds: self.report.wall_seconds,
-            history: &self.report.history,
-        }
+        let size = format!("{}x{}", self.size.0, self.size.1);
+        Record { volume: Some(self.volume), ..Record::new(self.problem, size, [self.flow, self.schedule], self.objective, &self.report) }
     }
 
     /// Writes `record.json`, `history.csv`, `design.png`, `design.npy` (physical density, rows from the top), `variables.npy` (the design variables)
@@ -84,14 +104,7 @@ impl Run {
     pub(super) fn write(&self, dir: &Path, problem: &Compliance, with_plot: bool) -> Result<()> {
         io::prepare(dir)?;
         let record = self.record();
-        let full = FullRecord {
-            version: env!("CARGO_PKG_VERSION"),
-            record: &record,
-            engine_reason: &self.engine_reason,
-            command: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
-            settings: self.settings.clone(),
-            report: &self.report,
-        };
+        let full = FullRecord::new(&record, &self.engine_reason, self.settings.clone(), &self.report);
         let density = problem.physical_density(&self.design);
         let mut files = vec![
             ("record.json", json(&full, true)?),

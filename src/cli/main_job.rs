@@ -1,0 +1,128 @@
+//! The main job: plain OC and LGF-OC side by side on the half-MBB beam.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use super::results::Run;
+use super::topology::{self, FilterFlag, FlowFlag, PresetFlag, ScheduleFlag};
+use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
+use crate::engine::EngineChoice;
+use crate::error::Result;
+use crate::io;
+use crate::report::StopReason;
+use crate::topology::Compliance;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all; the filter radius is 0.04 times the columns, at least 1.5
+    #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
+    size: (u32, u32),
+    /// Where state, history and surrogate live; finite elements are solved on the CPU
+    #[arg(long, value_enum, default_value = "auto")]
+    engine: EngineFlag,
+    /// Folder for the pictures and records
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Ending> {
+    let interrupted = interrupt_flag()?;
+    let (mut engine, reason) = EngineChoice::from(args.engine).open()?;
+    io::prepare(&args.out)?;
+    // Results of an earlier job must not pass for this one's.
+    for folder in ["plain", "lgf"] {
+        for file in ["record.json", "history.csv", "design.png", "design.npy", "variables.npy"] {
+            let _ = std::fs::remove_file(args.out.join(folder).join(file));
+        }
+    }
+    let mut runs: Vec<(&str, Run)> = Vec::new();
+    let mut problem = None;
+    for (name, folder, schedule) in [("plain OC", "plain", ScheduleFlag::None), ("LGF-OC", "lgf", ScheduleFlag::Adaptive)] {
+        let settings = topology::Args {
+            preset: PresetFlag::Mbb,
+            size: args.size,
+            volume: 0.5,
+            penalty: 3.0,
+            radius: None,
+            filter: FilterFlag::Density,
+            flow: FlowFlag::Oc,
+            schedule,
+            history: None,
+            interval: None,
+            order: 1,
+            rank: None,
+            ridge: 1e-3,
+            rate: None,
+            engine: args.engine,
+            max_evaluations: 1000,
+            tolerance: None,
+            target: None,
+            out: args.out.join(folder),
+            json: false,
+            quiet: args.quiet,
+        };
+        let fresh = settings.compliance()?;
+        let problem: &mut Compliance = problem.insert(fresh);
+        let run = topology::solve(problem, &settings.lgf()?, (&mut *engine, &reason), name, &settings, interrupted.clone())?;
+        run.write(&settings.out, problem, false)?;
+        let stopped = matches!(run.report.stop, StopReason::Interrupted) || run.report.stop.is_fault();
+        runs.push((name, run));
+        if stopped {
+            break;
+        }
+    }
+    let curves: Vec<_> = runs.iter().map(|(name, run)| io::Curve { name, history: &run.report.history }).collect();
+    let title = format!("half-MBB beam {}x{}, density filter", args.size.0, args.size.1);
+    let mut files = vec![("convergence.svg", io::convergence_svg(&title, "compliance", &curves)?.into_bytes())];
+    if let (Some(problem), Some((_, last))) = (&problem, runs.last()) {
+        files.push(("design.png", io::density_png(problem.grid(), &problem.physical_density(&last.design))?));
+    }
+    let written = io::write_all(&args.out, &files);
+    if !args.quiet {
+        print(&table(args, &runs))?;
+    }
+    written?;
+    Ok(runs.last().map_or(Ending::Done, |(_, run)| topology::ending(&run.report)))
+}
+
+fn table(args: &Args, runs: &[(&str, Run)]) -> String {
+    let mut text = String::new();
+    let out = &mut text;
+    let (nelx, nely) = args.size;
+    line!(out, "half-MBB beam {nelx}x{nely}, volume fraction 0.5, p = 3, density filter of radius {:.1}", (0.04 * f64::from(nelx)).max(1.5));
+    line!(out, "");
+    line!(out, "| method   | true evaluations | to plain OC's final value | compliance |   volume | seconds | engine |");
+    line!(out, "|----------|-----------------:|--------------------------:|-----------:|---------:|--------:|--------|");
+    let target = runs.first().map(|(_, plain)| plain.objective);
+    for (name, run) in runs {
+        let reached = target.and_then(|t| run.report.evaluations_to_reach(t)).map_or("not reached".to_string(), |n| n.to_string());
+        line!(
+            out,
+            "| {name:8} | {:16} | {reached:>25} | {:10.4} | {:8.6} | {:7.2} | {:6} |",
+            run.report.true_evaluations,
+            run.objective,
+            run.volume,
+            run.report.wall_seconds,
+            run.report.engine.engine
+        );
+    }
+    line!(out, "");
+    for (name, run) in runs {
+        line!(out, "{name}: {}", run.report.stop);
+    }
+    if let Some((_, run)) = runs.first() {
+        let software = if run.report.engine.software { " (software adapter)" } else { "" };
+        line!(out, "engine: {}, {}{software}; {}", run.report.engine.engine, run.report.engine.adapter, run.engine_reason);
+    }
+    let folders: Vec<_> = ["plain/", "lgf/"].into_iter().take(runs.len()).collect();
+    line!(
+        out,
+        "written to {}: design.png convergence.svg, and record.json history.csv design.png design.npy variables.npy in {}",
+        args.out.display(),
+        folders.join(" and ")
+    );
+    text
+}
