@@ -325,3 +325,61 @@ fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
     assert!(record["history"].as_array().unwrap().len() >= 3);
     assert_eq!(files(dir.path()), ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json", "variables.npy"]);
 }
+
+/// Each of the paper's problems, both schedules, with its table, plots, records and its own picture.
+#[test]
+fn every_problem_of_the_paper_runs_and_leaves_its_pictures() {
+    let problems = [
+        ("heat-inverse", "paths.svg"),
+        ("nonlinear-heat", "temperature.png"),
+        ("scattering", "slowness.svg"),
+        ("elastic-network", "displaced_cube.svg"),
+        ("topology-reduced", "density.png"),
+    ];
+    for (problem, picture) in problems {
+        for schedule in ["fixed", "adaptive"] {
+            let dir = tempfile::tempdir().unwrap();
+            let out = dir.path().to_str().unwrap();
+            let output = output(&["run", problem, "--scale", "small", "--engine", "cpu", "--schedule", schedule, "--out", out, "--json"]);
+            assert!(output.status.success(), "{problem}: {:?}", complaints(&output));
+            assert_eq!(complaints(&output), [""; 0], "{problem}");
+            let record = json(&output);
+            for run in ["plain", "lgf"] {
+                assert_eq!(record[run]["problem"], problem);
+                assert!(record[run]["objective"].as_f64().is_some_and(f64::is_finite), "{problem}: {}", record[run]["objective"]);
+                assert!(record[run]["measures"].as_object().is_some_and(|m| !m.is_empty()), "{problem}");
+                for file in ["record.json", "history.csv", "parameters.csv", "solution.npy"] {
+                    assert!(dir.path().join(run).join(file).is_file(), "{problem}: {run}/{file}");
+                }
+                let written: Value = serde_json::from_slice(&std::fs::read(dir.path().join(run).join("record.json")).unwrap()).unwrap();
+                assert_eq!(written["objective"], record[run]["objective"], "{problem}");
+            }
+            let evaluations = |run: &str| record[run]["true_evaluations"].as_u64().unwrap();
+            assert!(evaluations("lgf") <= evaluations("plain"), "{problem}, {schedule}");
+            for file in [picture, "table.md", "convergence.svg", "parameters.svg"] {
+                assert!(std::fs::metadata(dir.path().join(file)).is_ok_and(|f| f.len() > 100), "{problem}: {file}");
+            }
+        }
+    }
+}
+
+/// Adaptive LGF is ahead of the plain flow at equal true evaluations from 20 % of them on, and reaches its best value in at most half of them.
+#[test]
+fn the_comparison_is_a_table_and_the_adaptive_schedule_wins_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let output = output(&["compare", "--scale", "small", "--engines", "cpu", "--out", out]);
+    assert!(output.status.success(), "{:?}", complaints(&output));
+    assert_eq!(files(dir.path()), ["comparison.csv", "comparison.md", "comparison.svg"]);
+    let csv = std::fs::read_to_string(dir.path().join("comparison.csv")).unwrap();
+    let mut lines = csv.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let column = |name: &str| header.iter().position(|h| *h == name).unwrap();
+    let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
+    assert_eq!(rows.len(), 15, "five problems by three methods");
+    for rows in rows.chunks(3) {
+        let number = |row: usize, name: &str| rows[row][column(name)].parse::<f64>().unwrap();
+        assert!(number(2, "ahead_from") <= 0.2 * number(0, "true_evaluations"), "{rows:?}");
+        assert!(number(2, "ratio") >= 2.0, "{rows:?}");
+    }
+}

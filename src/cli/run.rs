@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::ValueEnum;
 
+use super::compare::matching;
 use super::paper::{Case, Problem, Scale, Settings, Solved};
 use super::progress::Progress;
 use super::results::{FullRecord, Record, json};
@@ -347,7 +348,7 @@ fn table(case: &dyn Case, outcomes: &[Outcome], reason: &str) -> String {
     line!(out, "|---|---:|---:|---:|{}---:|", "---:|".repeat(measures.len()));
     let target = outcomes.first().map(|plain| plain.report.objective);
     for outcome in outcomes {
-        let reached = target.and_then(|t| outcome.report.evaluations_to_reach(t)).map_or("not reached".to_string(), |n| n.to_string());
+        let reached = target.and_then(|t| outcome.report.evaluations_to_reach(matching(t))).map_or("not reached".to_string(), |n| n.to_string());
         let measured: Vec<String> = outcome.measures.iter().map(|(_, value)| format!("{value:.4e}")).collect();
         line!(
             out,

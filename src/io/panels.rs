@@ -80,7 +80,7 @@ fn convergence(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, title
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(SeriesLabelPosition::LowerLeft)
         .border_style(BLACK.mix(0.3))
         .background_style(WHITE)
         .label_font(("sans-serif", 14))

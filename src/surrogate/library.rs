@@ -95,6 +95,15 @@ impl Library {
     }
 }
 
+/// Ξᵀ Θ(z) for coefficients Ξ (P×m), reading them in the order they lie in.
+pub(crate) fn combine(coefficients: ArrayView2<f64>, features: &[f64]) -> Vec<f64> {
+    let mut out = vec![0.0; coefficients.ncols()];
+    for (row, feature) in coefficients.rows().into_iter().zip(features) {
+        out.iter_mut().zip(row).for_each(|(out, xi)| *out += xi * feature);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

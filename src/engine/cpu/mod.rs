@@ -12,6 +12,7 @@ use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::{Flow, GradientDescent};
 use crate::objective::Domain;
+use crate::surrogate::library::combine;
 use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::space::implicit_kernel;
@@ -76,8 +77,7 @@ impl Model {
                         kernels::state_project(basis.view(), x, center).iter().map(|z| z / scale).collect()
                     }
                 };
-                let features = library.evaluate(&z);
-                coefficients.columns().into_iter().map(|xi| xi.iter().zip(&features).map(|(a, b)| a * b).sum()).collect()
+                combine(coefficients.view(), &library.evaluate(&z))
             }
             Predictor::Implicit { order, bias, samples, weights } => {
                 let kernel: Array1<f64> = samples.rows().into_iter().map(|row| implicit_kernel(*order, *bias, kernels::power_sums(x, row))).collect();
@@ -160,9 +160,7 @@ impl CpuEngine {
         let outside = kernels::squared_distance(self.state.x.view(), model.mean.view()) - square(&start);
         let mut rhs = |_: f64, y: &[f64], slope: &mut [f64]| {
             let features = library.evaluate(&y.iter().map(|y| y / scale).collect::<Vec<_>>());
-            for (s, xi) in slope.iter_mut().zip(coefficients.columns()) {
-                *s = -xi.iter().zip(&features).map(|(a, b)| a * b).sum::<f64>();
-            }
+            slope.iter_mut().zip(combine(coefficients.view(), &features)).for_each(|(s, g)| *s = -g);
         };
         let rule = if limits.integrator == Integrator::FlowStep { Integrator::Euler } else { limits.integrator };
         let (mut y, mut inner) = (start.clone(), h);
