@@ -257,9 +257,11 @@ impl Run<'_> {
     fn cycle(&mut self) -> Result<std::convert::Infallible, Ended> {
         let info = self.engine.info();
         let limit = self.config.stopping.max_evaluations;
-        self.tell(Event::Started { engine: &info, dimension: self.x.len(), max_evaluations: limit })?;
+        // Whoever ends the run at once still gets the start, evaluated.
+        let told = self.tell(Event::Started { engine: &info, dimension: self.x.len(), max_evaluations: limit });
         let value = self.evaluate()?;
         self.record_true_step(value, 0.0)?;
+        told?;
         loop {
             if self.evaluations == limit {
                 return Err(Ended::Stop(StopReason::MaxEvaluations { limit }));

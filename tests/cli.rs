@@ -177,7 +177,10 @@ fn info_shows_adapters_self_test_and_the_choice() {
 /// One sentence on the standard error, the culprit in it, exit code 2, nothing written.
 #[test]
 fn bad_usage_is_one_sentence() {
-    let cases: [(&[&str], &[&str]); 26] = [
+    let cases: [(&[&str], &[&str]); 29] = [
+        (&["--levels", "0"], &["levels is 0", "between 1 and 12"]),
+        (&["--levels", "many"], &["many", "--levels", "a number or auto"]),
+        (&["--levels", "2", "--flow", "adam"], &["--levels", "oc flow"]),
         (&["--flow", "sgd"], &["sgd", "--flow", "oc, adam, gradient-descent"]),
         (&["--schedule", "often"], &["often", "--schedule", "none, fixed, adaptive"]),
         (&["--engine", "cuda"], &["cuda", "--engine", "auto, gpu, cpu"]),
@@ -301,13 +304,25 @@ fn a_folder_whose_name_is_no_text_is_fine() {
 fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
     use std::io::{BufRead, BufReader};
     let dir = tempfile::tempdir().unwrap();
-    let mut child =
-        lgf(&["topology", "--schedule", "none", "--tolerance", "0", "--max-evaluations", "100000", "--out", dir.path().to_str().unwrap(), "--json"])
-            .env("RUST_LOG", "lgf=info")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    let mut child = lgf(&[
+        "topology",
+        "--levels",
+        "1",
+        "--schedule",
+        "none",
+        "--tolerance",
+        "0",
+        "--max-evaluations",
+        "100000",
+        "--out",
+        dir.path().to_str().unwrap(),
+        "--json",
+    ])
+    .env("RUST_LOG", "lgf=info")
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
     // Wait for the first evaluations, by what it logs.
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
@@ -381,5 +396,53 @@ fn the_comparison_is_a_table_and_the_adaptive_schedule_wins_it() {
         let number = |row: usize, name: &str| rows[row][column(name)].parse::<f64>().unwrap();
         assert!(number(2, "ahead_from") <= 0.2 * number(0, "true_evaluations"), "{rows:?}");
         assert!(number(2, "ratio") >= 2.0, "{rows:?}");
+    }
+}
+
+/// Coarse grids first: fewer fine evaluations to the cold run's value, told per level.
+#[test]
+fn a_multilevel_start_needs_fewer_fine_evaluations() {
+    let run = |levels: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().to_str().unwrap();
+        let output = output(&["topology", "--size", "150x50", "--engine", "cpu", "--levels", levels, "--out", out, "--json"]);
+        assert!(output.status.success(), "{:?}", complaints(&output));
+        json(&output)
+    };
+    let (cold, warm) = (run("1"), run("auto"));
+    assert!(cold["levels"].is_null());
+    let levels = warm["levels"].as_array().unwrap();
+    assert_eq!((levels.len(), &levels[1]["size"]), (2, &Value::from("75x25")));
+    let coarse = levels[1]["true_evaluations"].as_f64().unwrap();
+    assert!((levels[1]["fine_equivalents"].as_f64().unwrap() - coarse / 4.0).abs() < 1e-12);
+    let to = |record: &Value, target: f64| record["history"].as_array().unwrap().iter().position(|e| e["objective"].as_f64().unwrap() <= target);
+    // Within 1 % of what the cold run ends with.
+    let target = 1.01 * cold["objective"].as_f64().unwrap();
+    let (cold, warm) = (to(&cold, target).unwrap(), to(&warm, target).unwrap());
+    assert!(2 * warm <= cold, "{warm} fine evaluations against {cold}");
+}
+
+#[test]
+fn bad_usage_of_the_papers_problems_is_one_sentence() {
+    let cases: [(&[&str], &[&str]); 7] = [
+        (&["run", "cold-fusion"], &["cold-fusion", "heat-inverse"]),
+        (&["run", "heat-inverse", "--iterations", "0"], &["iterations is 0", "at least 1"]),
+        (&["run", "heat-inverse", "--rate", "-1"], &["rate is -1", "positive"]),
+        (&["run", "heat-inverse", "--schedule", "adaptive", "--interval", "9"], &["--interval", "fixed schedule"]),
+        (&["run", "scattering", "--history", "30", "--interval", "9"], &["interval M is 9", "at least the history size K, 30"]),
+        (&["run", "nonlinear-heat", "--order", "9"], &["order is 9", "between 1 and 6"]),
+        (&["compare", "--problems", "heat-inverse,tea"], &["tea", "--problems"]),
+    ];
+    for (args, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let output = output(&[args, &["--out", out.to_str().unwrap()]].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {:?}", complaints(&output));
+        let message = complaints(&output);
+        assert_eq!(message.len(), 1, "{args:?}: {message:?}");
+        for words in expected {
+            assert!(message[0].contains(words), "{args:?}: no `{words}` in: {}", message[0]);
+        }
+        assert!(!out.exists(), "{args:?} leaves nothing behind");
     }
 }

@@ -345,7 +345,7 @@ fn settings_that_make_no_sense_are_named() {
         (descent(0.1), fixed(8, 16), SurrogateConfig { lift: Lift::Trajectory, ..SurrogateConfig::topology() }, "transformed targets"),
         (descent(0.1), fixed(8, 16), SurrogateConfig::topology(), "logarithmic targets need gradients that are never positive"),
         (descent(0.1), fixed(8, 20_000), good, "the interval M is 20000; it must be at most 10000"),
-        (descent(0.1), fixed(200, 400), SurrogateConfig { order: 2, ..good }, "the number of polynomial features is"),
+        (descent(0.1), fixed(200, 400), SurrogateConfig { order: 3, ..good }, "the number of polynomial features is"),
     ];
     for (flow, schedule, surrogate, expected) in cases {
         let message = Lgf::new(config(flow, schedule, surrogate, 10)).unwrap_err().to_string();
@@ -545,4 +545,40 @@ fn selection_is_reported_for_every_phase() {
     }
     let folds = LgfConfig { selection: Some(ModelSelection { folds: 9, ..ModelSelection::default() }), ..config };
     assert!(Lgf::new(folds).unwrap_err().to_string().starts_with("the number of folds is 9"));
+}
+
+/// An observer that has enough before the first evaluation still gets the start with its value.
+#[test]
+fn a_run_ended_at_once_returns_the_start() {
+    let lgf = Lgf::new(config(descent(0.1), Schedule::None, SurrogateConfig::snapshots(), 9)).unwrap();
+    let mut never = |_: lgf::observe::Event<'_>| std::ops::ControlFlow::Break(());
+    let report = lgf.minimize(&mut Quadratic::geometric(3, 10.0), &[2.0; 3], &mut CpuEngine::new(), &mut never).unwrap();
+    assert_eq!((report.true_evaluations, &report.x[..]), (1, &[2.0; 3][..]));
+    assert_eq!(report.stop, lgf::report::StopReason::Interrupted);
+}
+
+/// The smallest value wanted is enough; a surrogate that leads where the objective cannot be evaluated is undone, not the end.
+#[test]
+fn a_target_ends_the_run_and_a_failing_landing_does_not() {
+    let mut settings = config(descent(0.05), Schedule::None, SurrogateConfig::snapshots(), 500);
+    settings.stopping.target = Some(1e-3);
+    let report = run(settings, &mut Quadratic::geometric(3, 10.0), &[2.0; 3]);
+    assert!(report.objective <= 1e-3 && report.history[report.history.len() - 2].objective > 1e-3);
+    assert_eq!(report.stop, lgf::report::StopReason::TargetReached { target: 1e-3 });
+
+    // f = x^2 that cannot be evaluated below 0.2: the bold surrogate steps beyond it, short true steps do not get there within the budget.
+    let mut failures = 0;
+    let mut cliff = FnObjective::new(1, |x: &[f64], g: &mut [f64]| {
+        if x[0] < 0.2 {
+            failures += 1;
+            return Err("off the cliff".into());
+        }
+        g[0] = 2.0 * x[0];
+        Ok(x[0] * x[0])
+    });
+    let schedule = Schedule::Adaptive(Adaptive { max_horizon: 500, horizon: 100, trust_radius: f64::INFINITY, ..Adaptive::default() });
+    let lgf = Lgf::new(config(descent(0.01), schedule, SurrogateConfig::snapshots(), 30)).unwrap();
+    let report = lgf.minimize(&mut cliff, &[1.0], &mut CpuEngine::new(), &mut ()).unwrap();
+    assert!(failures >= 1 && report.rejected >= failures, "{failures} failures, {} undone", report.rejected);
+    assert!(!report.stop.is_fault() && report.objective < 0.3, "{}: {}", report.objective, report.stop);
 }

@@ -10,7 +10,7 @@ use crate::engine::EngineChoice;
 use crate::error::Result;
 use crate::io;
 use crate::report::StopReason;
-use crate::topology::Compliance;
+use crate::topology::{Compliance, Levels};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -47,6 +47,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             volume: 0.5,
             penalty: 3.0,
             radius: None,
+            // Cold: the start is not the learned flow's merit.
+            levels: Some(Levels::Count(1)),
             filter: FilterFlag::Density,
             flow: FlowFlag::Oc,
             schedule,

@@ -27,6 +27,9 @@ pub(super) struct Record<'a> {
     /// The problem's own measures of success.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<&'a str, f64>,
+    /// The coarse grids before this one, the coarsest first.
+    #[serde(skip_serializing_if = "<[Level]>::is_empty")]
+    pub levels: &'a [Level],
     pub true_evaluations: usize,
     pub rejected: usize,
     pub surrogate_steps: usize,
@@ -48,6 +51,7 @@ impl<'a> Record<'a> {
             objective,
             volume: None,
             measures: BTreeMap::new(),
+            levels: &[],
             true_evaluations: report.true_evaluations,
             rejected: report.rejected,
             surrogate_steps: report.surrogate_steps,
@@ -78,6 +82,17 @@ impl<'a> FullRecord<'a> {
     }
 }
 
+/// A coarse grid of a multilevel start.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Level {
+    pub size: String,
+    pub true_evaluations: usize,
+    pub objective: f64,
+    /// Its evaluations times its share of the fine grid's elements: a direct solve costs a little less than that.
+    pub fine_equivalents: f64,
+    pub stop: String,
+}
+
 /// A finished run with its design.
 pub(super) struct Run {
     pub report: Report,
@@ -91,12 +106,13 @@ pub(super) struct Run {
     pub schedule: &'static str,
     pub engine_reason: String,
     pub settings: String,
+    pub levels: Vec<Level>,
 }
 
 impl Run {
     pub(super) fn record(&self) -> Record<'_> {
         let size = format!("{}x{}", self.size.0, self.size.1);
-        Record { volume: Some(self.volume), ..Record::new(self.problem, size, [self.flow, self.schedule], self.objective, &self.report) }
+        Record { volume: Some(self.volume), levels: &self.levels, ..Record::new(self.problem, size, [self.flow, self.schedule], self.objective, &self.report) }
     }
 
     /// Writes `record.json`, `history.csv`, `design.png`, `design.npy` (physical density, rows from the top), `variables.npy` (the design variables)

@@ -8,18 +8,18 @@ use std::sync::atomic::AtomicBool;
 use clap::ValueEnum;
 
 use super::progress::Progress;
-use super::results::{Run, json};
+use super::results::{Level, Run, json};
 use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
 use crate::engine::{Engine, EngineChoice};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
 use crate::io;
-use crate::objective::Objective;
+use crate::objective::{Domain, Objective};
 use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
 use crate::report::{Report, StopReason};
 use crate::schedule::{Adaptive, Fixed, Schedule};
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
-use crate::topology::{Compliance, ComplianceConfig, FilterKind, Preset, SigmoidDesign};
+use crate::topology::{Compliance, ComplianceConfig, FilterKind, Grid, Levels, Preset, SigmoidDesign, coarse_levels, prolong};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum PresetFlag {
@@ -74,6 +74,10 @@ pub(super) struct Args {
     /// Filter radius in element sides, above 0 and at most 1000; up to 1 filters nothing [default: 0.04 times the columns, at least 1.5]
     #[arg(long, allow_negative_numbers = true)]
     pub radius: Option<f64>,
+    /// Grids to go through, the given one included: 1 to 12, or auto; coarse ones find the layout, the fine one refines it (OC flow only) [default: auto
+    /// with the OC flow, else 1]
+    #[arg(long, value_name = "N|auto", value_parser = parse_levels)]
+    pub levels: Option<Levels>,
     /// What the filter smooths
     #[arg(long, value_enum, default_value = "density")]
     pub filter: FilterFlag,
@@ -126,6 +130,16 @@ pub(super) struct Args {
     pub quiet: bool,
 }
 
+/// Budgets of true evaluations of the coarsest grid and of the other coarse ones: cheap levels deserve them.
+const COARSE_BUDGETS: (usize, usize) = (40, 30);
+
+fn parse_levels(text: &str) -> std::result::Result<Levels, String> {
+    if text == "auto" {
+        return Ok(Levels::Auto);
+    }
+    text.parse().map(Levels::Count).map_err(|_| "expected a number or auto".into())
+}
+
 impl Args {
     /// The problem, checked and set up.
     pub(super) fn compliance(&self) -> Result<Compliance> {
@@ -148,6 +162,16 @@ impl Args {
             radius: self.radius.unwrap_or(base.radius.max(1.5)),
             ..base
         }
+    }
+
+    /// The coarse problems before it.
+    fn coarse(&self) -> Result<Vec<ComplianceConfig>> {
+        let is_oc = self.flow == FlowFlag::Oc;
+        let levels = self.levels.unwrap_or(if is_oc { Levels::Auto } else { Levels::Count(1) });
+        if !is_oc && levels != Levels::Count(1) {
+            return Err(Error::Incompatible("--levels is for the oc flow".into()));
+        }
+        coarse_levels(&self.problem(), levels)
     }
 
     fn flow(&self) -> Flow {
@@ -201,6 +225,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     let lgf = args.lgf()?;
     let mut problem = args.compliance()?;
+    args.coarse()?;
     if args.flow != FlowFlag::Oc {
         // Finds out whether there is an interior design, before anything is written.
         SigmoidDesign::new(&mut problem)?;
@@ -229,14 +254,38 @@ pub(super) fn solve(
     interrupted: Arc<AtomicBool>,
 ) -> Result<Run> {
     let config = lgf.config();
-    let mut progress = Progress::new(name, args.quiet, interrupted);
+    let mut progress = Progress::new(name, args.quiet, interrupted.clone());
     let keep = |outcome| match outcome {
         Ok(report) => Ok(report),
         Err(RunError::CutShort { report, .. }) => Ok(*report),
         Err(RunError::NotStarted(error)) => Err(error),
     };
+    let mut levels = Vec::new();
     let (report, design) = if let Flow::OptimalityCriteria(_) = config.flow {
-        let start = problem.uniform_start();
+        let mut start = problem.uniform_start();
+        let mut coarse: Option<(Grid, Vec<f64>)> = None;
+        for (number, level) in args.coarse()?.into_iter().enumerate() {
+            let size = format!("{}x{}", level.size.0, level.size.1);
+            let mut problem_here = Compliance::new(level)?;
+            let here = start_from(&problem_here, coarse.as_ref())?;
+            let budget = if number == 0 { COARSE_BUDGETS.0 } else { COARSE_BUDGETS.1 };
+            let stopping = Stopping { max_evaluations: budget, target: None, ..config.stopping };
+            let name = format!("{name} {size}");
+            let mut progress = Progress::new(&name, args.quiet, interrupted.clone());
+            let report = keep(Lgf::new(LgfConfig { stopping, ..*config })?.minimize(&mut problem_here, &here, engine, &mut progress))?;
+            let share = problem_here.grid().elements() as f64 / problem.grid().elements() as f64;
+            levels.push(Level {
+                size,
+                true_evaluations: report.true_evaluations,
+                objective: report.objective,
+                fine_equivalents: share * report.true_evaluations as f64,
+                stop: report.stop.to_string(),
+            });
+            coarse = Some((*problem_here.grid(), report.x));
+        }
+        if coarse.is_some() {
+            start = start_from(problem, coarse.as_ref())?;
+        }
         let report = keep(lgf.minimize(problem, &start, engine, &mut progress))?;
         let design = report.x.clone();
         (report, design)
@@ -263,7 +312,16 @@ pub(super) fn solve(
         design,
         objective,
         engine_reason: engine_reason.to_string(),
+        levels,
     })
+}
+
+/// The coarser grid's design on this problem's, or the uniform one.
+fn start_from(problem: &Compliance, coarse: Option<&(Grid, Vec<f64>)>) -> Result<Vec<f64>> {
+    match (coarse, problem.domain()) {
+        (Some((grid, design)), Domain::BoxVolume { weights, volume, .. }) => prolong(grid, design, problem.grid(), &weights, volume),
+        _ => Ok(problem.uniform_start()),
+    }
 }
 
 /// How the command ends after a run that came back.
@@ -283,6 +341,11 @@ fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     line!(out, "  compliance        {:.4} at evaluation {} (the best; recomputed in f64)", run.objective, report.best_evaluation);
     line!(out, "  volume fraction   {:.6}", run.volume);
     line!(out, "  true evaluations  {} ({} of them undone landings)", report.true_evaluations, report.rejected);
+    if !run.levels.is_empty() {
+        let coarse: Vec<String> = run.levels.iter().map(|l| format!("{} on {}", l.true_evaluations, l.size)).collect();
+        let equivalents: f64 = run.levels.iter().map(|l| l.fine_equivalents).sum();
+        line!(out, "  before, coarse    {} ({equivalents:.1} fine-solve equivalents)", coarse.join(", "));
+    }
     line!(out, "  surrogate steps   {}", report.surrogate_steps);
     line!(out, "  seconds           {:.2} ({:.2} in true evaluations)", report.wall_seconds, report.objective_seconds);
     line!(out, "  engine            {}: {}; {}", report.engine.engine, report.engine.adapter, run.engine_reason);

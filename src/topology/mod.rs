@@ -1,10 +1,12 @@
-//! Topology optimization: the flagship problem. Knows nothing of flows or surrogates, only [`Objective`](crate::objective::Objective).
+//! Topology optimization: the flagship problem. Knows nothing of engines or surrogates, only [`Objective`](crate::objective::Objective)
+//! and the exact solution of a volume constraint.
 
 mod compliance;
 mod element;
 mod filter;
 mod grid;
 mod load_case;
+mod multilevel;
 mod sigmoid;
 mod stiffness;
 
@@ -13,4 +15,5 @@ pub use element::q4_plane_stress;
 pub use filter::{FilterKind, HatFilter};
 pub use grid::Grid;
 pub use load_case::{LoadCase, Preset};
+pub use multilevel::{Levels, coarse_levels, prolong};
 pub use sigmoid::SigmoidDesign;

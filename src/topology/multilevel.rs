@@ -1,0 +1,132 @@
+//! Grid sequencing: coarse grids find the layout, the fine one refines it.
+
+use super::compliance::ComplianceConfig;
+use super::grid::Grid;
+use crate::error::{Error, Result};
+use crate::flow::volume_scale;
+
+/// How many grids a run goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Levels {
+    /// As many as make sense: halved while there are at least 32 columns, 10 rows and 1.5 elements in the filter radius.
+    Auto,
+    /// This many, the given grid included; 1: no coarse grid.
+    Count(usize),
+}
+
+/// Fewest columns, rows and element sides in the filter radius of an automatic coarse grid.
+const LEAST: (u32, u32, f64) = (32, 10, 1.5);
+/// Most grids that may be asked for.
+const MOST: usize = 12;
+
+/// The coarse problems before `fine`, the coarsest first: each grid has half the columns and rows of the next, rounded up, and the same filter radius in
+/// units of length (but at least one element).
+///
+/// # Errors
+/// [`Error::InvalidParameter`] for 0 levels, and for so many that a grid would have no element left to halve.
+pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<ComplianceConfig>> {
+    let mut configs = Vec::new();
+    let mut size = fine.size;
+    let count = match levels {
+        Levels::Auto => MOST,
+        Levels::Count(count) if (1..=MOST).contains(&count) => count,
+        Levels::Count(count) => return Err(Error::invalid("the number of levels", count, format!("between 1 and {MOST}"))),
+    };
+    for _ in 1..count {
+        let half = (size.0.div_ceil(2), size.1.div_ceil(2));
+        let radius = fine.radius * f64::from(half.0) / f64::from(fine.size.0);
+        if levels == Levels::Auto && (half.0 < LEAST.0 || half.1 < LEAST.1 || radius < LEAST.2) {
+            break;
+        }
+        if half == size {
+            return Err(Error::invalid("the number of levels", count, format!("at most {} for {}x{} elements", configs.len() + 1, fine.size.0, fine.size.1)));
+        }
+        configs.push(ComplianceConfig { size: half, radius: radius.max(1.0), ..fine.clone() });
+        size = half;
+    }
+    configs.reverse();
+    Ok(configs)
+}
+
+/// A design on `coarse`, interpolated bilinearly between element centres to `fine` and scaled so that Σ wᵢ xᵢ is the greatest value ≤ `volume`
+/// within [0, 1].
+///
+/// # Errors
+/// [`Error::Length`] if the design does not fit `coarse` or the weights `fine`.
+pub fn prolong(coarse: &Grid, design: &[f64], fine: &Grid, weights: &[f64], volume: f64) -> Result<Vec<f64>> {
+    if design.len() != coarse.elements() {
+        return Err(Error::Length { name: "the coarse design", found: design.len(), expected: coarse.elements() });
+    }
+    if weights.len() != fine.elements() {
+        return Err(Error::Length { name: "the volume weights", found: weights.len(), expected: fine.elements() });
+    }
+    // The neighbouring centres and the weight of the second, at the edges the edge's own.
+    let along = |i: usize, fine: usize, coarse: usize| {
+        let at = ((i as f64 + 0.5) * coarse as f64 / fine as f64 - 0.5).clamp(0.0, (coarse - 1) as f64);
+        let low = at.floor() as usize;
+        (low, (low + 1).min(coarse - 1), at - low as f64)
+    };
+    let mut x = Vec::with_capacity(fine.elements());
+    for column in 0..fine.nelx() {
+        let (left, right, s) = along(column, fine.nelx(), coarse.nelx());
+        for row in 0..fine.nely() {
+            let (upper, lower, t) = along(row, fine.nely(), coarse.nely());
+            let value = |column: usize, row: usize| design[column * coarse.nely() + row];
+            let edge = |column: usize| (1.0 - t) * value(column, upper) + t * value(column, lower);
+            x.push((1.0 - s) * edge(left) + s * edge(right));
+        }
+    }
+    let scale = volume_scale(|scale| x.iter().zip(weights).map(|(x, w)| w * (scale * x).min(1.0)).sum(), volume);
+    x.iter_mut().for_each(|x| *x = (scale * *x).min(1.0));
+    Ok(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::FilterKind;
+
+    #[test]
+    fn grids_are_halved_and_the_radius_keeps_its_length() {
+        let sizes = |nelx, nely, levels| -> Vec<(u32, u32)> {
+            coarse_levels(&ComplianceConfig::mbb(nelx, nely, FilterKind::Density), levels).unwrap().iter().map(|c| c.size).collect()
+        };
+        assert_eq!(sizes(300, 100, Levels::Auto), [(38, 13), (75, 25), (150, 50)]);
+        assert_eq!(sizes(60, 20, Levels::Auto), [], "a filter of 1.2 elements would hardly filter");
+        assert_eq!(sizes(60, 20, Levels::Count(3)), [(15, 5), (30, 10)]);
+        let fine = ComplianceConfig::mbb(300, 100, FilterKind::Density);
+        for coarse in coarse_levels(&fine, Levels::Auto).unwrap() {
+            assert!((coarse.radius / f64::from(coarse.size.0) - fine.radius / 300.0).abs() < 1e-15);
+        }
+        for count in [0, 13] {
+            assert!(coarse_levels(&fine, Levels::Count(count)).is_err());
+        }
+        let tiny = ComplianceConfig { radius: 1.0, ..ComplianceConfig::mbb(2, 1, FilterKind::Density) };
+        assert!(coarse_levels(&tiny, Levels::Count(3)).unwrap_err().to_string().contains("at most 2"));
+    }
+
+    /// A linear field is kept between the outermost centres; the volume is met exactly.
+    #[test]
+    fn designs_are_interpolated_and_scaled_to_the_volume() {
+        let (coarse, fine) = (Grid::new(5, 3).unwrap(), Grid::new(10, 6).unwrap());
+        let linear = |grid: &Grid| -> Vec<f64> {
+            (0..grid.elements())
+                .map(|e| {
+                    let (column, row) = (e / grid.nely(), e % grid.nely());
+                    0.1 + 0.03 * (column as f64 + 0.5) * 10.0 / grid.nelx() as f64 + 0.02 * (row as f64 + 0.5) * 6.0 / grid.nely() as f64
+                })
+                .collect()
+        };
+        let exact = linear(&fine);
+        let weights = vec![1.0; fine.elements()];
+        let inner = |e: usize| (1..9).contains(&(e / 6)) && (1..5).contains(&(e % 6));
+        let x = prolong(&coarse, &linear(&coarse), &fine, &weights, exact.iter().sum()).unwrap();
+        let ratio = x[7] / exact[7];
+        assert!((0..fine.elements()).filter(|e| inner(*e)).all(|e| (x[e] / exact[e] - ratio).abs() < 1e-14));
+        for volume in [5.0, 30.0, 59.0] {
+            let x = prolong(&coarse, &linear(&coarse), &fine, &weights, volume).unwrap();
+            let total: f64 = x.iter().sum();
+            assert!((total - volume).abs() <= 1e-12 * volume && x.iter().all(|x| (0.0..=1.0).contains(x)), "{total} against {volume}");
+        }
+    }
+}
