@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use super::paper::{Problem, Scale};
-use super::run::{Outcome, Overrides, Plan, ScheduleFlag, solve};
+use super::run::{Outcome, Overrides, Plan, ScheduleFlag, matching, solve};
 use super::{Ending, EngineFlag, interrupt_flag, print};
 use crate::engine::EngineChoice;
 use crate::error::{Error, Result};
@@ -129,11 +129,6 @@ fn row(problem: Problem, outcome: &Outcome, plain: &Outcome) -> Row {
         measures: measures.join(", "),
         stop: report.stop.to_string(),
     }
-}
-
-/// A value that counts as reached: to nine digits, as converged runs differ in their last ones.
-pub(super) fn matching(value: f64) -> f64 {
-    value + 1e-9 * value.abs()
 }
 
 /// The least n such that after any n' ≥ n evaluations `report` has a best value no worse than `plain`'s.

@@ -1,6 +1,7 @@
 //! Plots in panels: convergence to the best value found, parameters along a run, and paths over a landscape.
 
 use ndarray::ArrayView2;
+use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 
 use super::plot::Curve;
@@ -45,6 +46,15 @@ pub fn convergence_panels_svg(panels: &[Panel<'_>]) -> Result<String> {
     Ok(svg)
 }
 
+fn legend<'a, X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
+    position: SeriesLabelPosition,
+    background: RGBColor,
+) -> Drawing {
+    chart.configure_series_labels().position(position).border_style(BLACK.mix(0.3)).background_style(background).label_font(("sans-serif", 14)).draw()?;
+    Ok(())
+}
+
 fn convergence(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, title: &str, curves: &[Curve<'_>]) -> Drawing {
     let accepted = |curve: &Curve<'_>| curve.history.iter().filter(|e| e.accepted && e.objective.is_finite()).map(|e| e.objective).collect::<Vec<_>>();
     let best = curves.iter().flat_map(accepted).fold(f64::INFINITY, f64::min);
@@ -78,13 +88,7 @@ fn convergence(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, title
             .label(curve.name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], color.stroke_width(2)));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerLeft)
-        .border_style(BLACK.mix(0.3))
-        .background_style(WHITE)
-        .label_font(("sans-serif", 14))
-        .draw()?;
+    legend(&mut chart, SeriesLabelPosition::LowerLeft, WHITE)?;
     Ok(())
 }
 
@@ -120,13 +124,7 @@ pub fn parameters_svg(title: &str, tracks: &[Track<'_>]) -> Result<String> {
                 }
             }
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .border_style(BLACK.mix(0.3))
-            .background_style(WHITE)
-            .label_font(("sans-serif", 14))
-            .draw()?;
+        legend(&mut chart, SeriesLabelPosition::UpperRight, WHITE)?;
         root.present()?;
         Ok(())
     };
@@ -172,13 +170,7 @@ pub fn paths_svg(title: &str, axes: [&str; 2], landscape: Landscape<'_>, tracks:
             chart.draw_series(points.into_iter().map(|p| Circle::new(p, 2, color.filled())))?;
         }
         chart.draw_series(std::iter::once(Cross::new(truth, 7, BLACK.stroke_width(2))))?;
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .border_style(BLACK.mix(0.3))
-            .background_style(RGBColor(170, 170, 170))
-            .label_font(("sans-serif", 14))
-            .draw()?;
+        legend(&mut chart, SeriesLabelPosition::UpperRight, RGBColor(170, 170, 170))?;
         root.present()?;
         Ok(())
     };

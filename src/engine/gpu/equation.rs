@@ -2,44 +2,12 @@
 
 use super::kernels::{EquationSlope, PhaseAccount, PhaseState, StateAccept, StepError, VectorCombine};
 use super::recording::{Buffer, Recorder};
-use super::run::{Model, Place, Run, Segment, groups};
+use super::run::{EquationBuffers, Model, Place, Run, Segment, groups};
 use crate::engine::interface::PhaseLimits;
 use crate::error::Result;
 use crate::flow::Flow;
 use crate::surrogate::Integrator;
 use crate::surrogate::integrator::{DORMAND_PRINCE, EULER, RK4, StepControl, Tableau, Trial};
-
-/// Vectors of a Runge–Kutta step.
-#[derive(Debug)]
-pub(super) struct EquationBuffers {
-    /// x and the moments at a stage, and at last at the step's end.
-    pub(super) at: Vec<Buffer>,
-    pub(super) gradient: Buffer,
-    /// Slopes of x, m and v, per stage.
-    slopes: Vec<[Buffer; 3]>,
-    /// Dormand–Prince: where inside the iteration the trial step begins, and its error.
-    start: Vec<Buffer>,
-    error: Option<Buffer>,
-}
-
-impl EquationBuffers {
-    fn new(recorder: &mut Recorder, vectors: usize, bytes: u64, rule: &Tableau) -> Result<Self> {
-        let embedded = !rule.error.is_empty();
-        let mut used = |v: usize, name: &str| recorder.buffer(name, if v < vectors { bytes } else { 0 });
-        Ok(Self {
-            at: (0..3).map(|v| used(v, "stage")).collect::<Result<_>>()?,
-            slopes: rule.times.iter().map(|_| Ok([used(0, "slope")?, used(1, "slope")?, used(2, "slope")?])).collect::<Result<_>>()?,
-            start: if embedded { (0..vectors).map(|v| used(v, "trial_start")).collect::<Result<_>>()? } else { Vec::new() },
-            error: if embedded { Some(used(0, "trial_error")?) } else { None },
-            gradient: used(0, "stage_gradient")?,
-        })
-    }
-
-    /// Whether these are enough for `rule`.
-    fn suits(&self, rule: &Tableau) -> bool {
-        self.slopes.len() >= rule.times.len() && (rule.error.is_empty() || self.error.is_some())
-    }
-}
 
 /// A step of a rule: where it begins and how long it is.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,6 @@
 
 use ndarray::Array2;
 
-use super::equation::EquationBuffers;
 use super::kernels::{PartialsReduce, PhaseState};
 use super::recording::{Buffer, Recorder};
 use super::regression::RegressionBuffers;
@@ -13,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::objective::Domain;
 use crate::surrogate::SurrogateConfig;
+use crate::surrogate::integrator::Tableau;
 
 /// Stands for "no row" in kernels.
 pub(super) const NO_ROW: u32 = u32::MAX;
@@ -52,6 +52,38 @@ pub(super) struct Segment {
     pub(super) mean: Buffer,
     /// Made by the first phase that integrates a differential equation of size d.
     pub(super) equation: Option<EquationBuffers>,
+}
+
+/// Vectors of a Runge–Kutta step.
+#[derive(Debug)]
+pub(super) struct EquationBuffers {
+    /// x and the moments at a stage, and at last at the step's end.
+    pub(super) at: Vec<Buffer>,
+    pub(super) gradient: Buffer,
+    /// Slopes of x, m and v, per stage.
+    pub(super) slopes: Vec<[Buffer; 3]>,
+    /// Dormand–Prince: where inside the iteration the trial step begins, and its error.
+    pub(super) start: Vec<Buffer>,
+    pub(super) error: Option<Buffer>,
+}
+
+impl EquationBuffers {
+    pub(super) fn new(recorder: &mut Recorder, vectors: usize, bytes: u64, rule: &Tableau) -> Result<Self> {
+        let embedded = !rule.error.is_empty();
+        let mut used = |v: usize, name: &str| recorder.buffer(name, if v < vectors { bytes } else { 0 });
+        Ok(Self {
+            at: (0..3).map(|v| used(v, "stage")).collect::<Result<_>>()?,
+            slopes: rule.times.iter().map(|_| Ok([used(0, "slope")?, used(1, "slope")?, used(2, "slope")?])).collect::<Result<_>>()?,
+            start: if embedded { (0..vectors).map(|v| used(v, "trial_start")).collect::<Result<_>>()? } else { Vec::new() },
+            error: if embedded { Some(used(0, "trial_error")?) } else { None },
+            gradient: used(0, "stage_gradient")?,
+        })
+    }
+
+    /// Whether these are enough for `rule`.
+    pub(super) fn suits(&self, rule: &Tableau) -> bool {
+        self.slopes.len() >= rule.times.len() && (rule.error.is_empty() || self.error.is_some())
+    }
 }
 
 /// Where a prediction is made.
