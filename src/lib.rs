@@ -70,6 +70,7 @@ pub mod io;
 pub mod objective;
 pub mod observe;
 pub mod optimizer;
+pub mod peers;
 pub mod problems;
 pub mod report;
 pub mod schedule;

@@ -446,3 +446,27 @@ fn bad_usage_of_the_papers_problems_is_one_sentence() {
         assert!(!out.exists(), "{args:?} leaves nothing behind");
     }
 }
+
+/// Every method on one small case; finished runs are kept and not repeated.
+#[test]
+fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let run = || output(&["benchmark", "--cases", "30x10:0.5:1.5", "--budget", "40", "--out", out]);
+    let first = run();
+    assert!(first.status.success(), "{:?}", complaints(&first));
+    assert_eq!(files(dir.path()), ["benchmark.csv", "benchmark.md", "convergence.svg", "profiles.svg", "runs"]);
+    let runs = files(&dir.path().join("runs"));
+    assert_eq!(runs.len(), 6, "{runs:?}");
+    // A run that is there is believed: a value nobody could reach shows that it was read.
+    let file = dir.path().join("runs/30x10-vf0.5-r1.5-spg-40.csv");
+    std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,1.5,true\n").unwrap();
+    let second = run();
+    assert!(text(&second.stdout).contains("| spg | 1 | 1 | 1 | 1.5000 | 0.000 |"), "{}", text(&second.stdout));
+    for (flag, value, expected) in [("--cases", "60x20", "60x20:0.5:2.4"), ("--cases", "60x20:2:2.4", "volume fraction is 2"), ("--budget", "0", "budget is 0")]
+    {
+        let output = output(&["benchmark", flag, value, "--out", out]);
+        assert_eq!(output.status.code(), Some(2), "{flag} {value}");
+        assert!(complaints(&output)[0].contains(expected), "{:?}", complaints(&output));
+    }
+}

@@ -5,6 +5,7 @@ macro_rules! line {
     ($out:expr, $($format:tt)*) => {{ let _ = writeln!($out, $($format)*); }};
 }
 
+mod benchmark;
 mod compare;
 mod discover;
 mod info;
@@ -53,6 +54,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Those problems by the plain flow and by both schedules: one table
     Compare(Box<compare::Args>),
+    /// Topology optimization by plain OC, LGF-OC and other optimizers: evaluations to the best value, performance profiles
+    Benchmark(Box<benchmark::Args>),
     /// Equation discovery: find the differential equations behind a recorded trajectory
     Discover(Box<discover::Args>),
     /// Show the GPU adapters, their limits and self-tests, and which engine `auto` takes
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Some(Command::Topology(args)) => topology::run(&args),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Benchmark(args)) => benchmark::run(&args),
         Some(Command::Discover(args)) => discover::run(&args),
         Some(Command::Info) => info::run(),
     };

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 type Drawing = std::result::Result<(), Box<dyn std::error::Error>>;
 
 /// Grey for the plain flow, then the others.
-const COLORS: [RGBColor; 5] = [RGBColor(90, 90, 90), RGBColor(208, 74, 2), RGBColor(0, 110, 160), RGBColor(60, 130, 60), RGBColor(150, 60, 150)];
+const COLORS: [RGBColor; 6] =
+    [RGBColor(90, 90, 90), RGBColor(208, 74, 2), RGBColor(0, 110, 160), RGBColor(60, 130, 60), RGBColor(150, 60, 150), RGBColor(200, 160, 0)];
 /// The smallest share of the distance that is drawn.
 const FLOOR: f64 = 1e-8;
 /// Size of one panel, pixels.
@@ -90,6 +91,61 @@ fn convergence(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, title
     }
     legend(&mut chart, SeriesLabelPosition::LowerLeft, WHITE)?;
     Ok(())
+}
+
+/// One panel of [`profiles_svg`]: its title and, per method, the cost on each case (none: not solved).
+pub type Profile<'a> = (String, Vec<(&'a str, Vec<Option<usize>>)>);
+
+/// Performance profiles (Dolan & Moré, Math. Program. 91 (2002) 201): the share of the cases that a method solves at no more than τ times the cost of the
+/// best method on each.
+///
+/// # Errors
+/// [`Error::Io`] if the plot cannot be drawn.
+pub fn profiles_svg(panels: &[Profile<'_>]) -> Result<String> {
+    const GREATEST: f64 = 8.0;
+    let mut svg = String::new();
+    let root = SVGBackend::with_string(&mut svg, (PANEL.0 * panels.len().max(1) as u32, PANEL.1)).into_drawing_area();
+    let draw = || -> Drawing {
+        root.fill(&WHITE)?;
+        for (area, (title, methods)) in root.split_evenly((1, panels.len().max(1))).iter().zip(panels) {
+            let mut chart = ChartBuilder::on(area)
+                .caption(title, ("sans-serif", 17))
+                .margin(12)
+                .x_label_area_size(38)
+                .y_label_area_size(50)
+                .build_cartesian_2d((1.0..GREATEST).log_scale(), 0.0..1.02)?;
+            chart
+                .configure_mesh()
+                .x_desc("times the evaluations of the best method")
+                .y_desc("share of the cases")
+                .label_style(("sans-serif", 13))
+                .x_label_formatter(&|x| format!("{x:.0}"))
+                .light_line_style(WHITE)
+                .draw()?;
+            let cases = methods.iter().map(|(_, costs)| costs.len()).max().unwrap_or(0);
+            let best = |case: usize| methods.iter().filter_map(|(_, costs)| *costs.get(case)?).min();
+            for ((name, costs), color) in methods.iter().zip(COLORS.into_iter().cycle()) {
+                let mut ratios: Vec<f64> = (0..cases).filter_map(|case| Some((*costs.get(case)?)? as f64 / best(case)? as f64)).collect();
+                ratios.sort_by(f64::total_cmp);
+                let mut points = vec![(1.0, 0.0)];
+                for (solved, ratio) in ratios.iter().enumerate().filter(|(_, r)| **r <= GREATEST) {
+                    points.push((*ratio, solved as f64 / cases as f64));
+                    points.push((*ratio, (solved + 1) as f64 / cases as f64));
+                }
+                points.push((GREATEST, points.last().map_or(0.0, |p| p.1)));
+                chart
+                    .draw_series(LineSeries::new(points, color.stroke_width(2)))?
+                    .label(*name)
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], color.stroke_width(2)));
+            }
+            legend(&mut chart, SeriesLabelPosition::LowerRight, WHITE)?;
+        }
+        root.present()?;
+        Ok(())
+    };
+    draw().map_err(failed)?;
+    drop(root);
+    Ok(svg)
 }
 
 /// Values of some parameters along one run: (iteration, values), with the run's name.

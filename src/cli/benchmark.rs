@@ -1,0 +1,278 @@
+//! `lgf benchmark`: topology optimization by plain OC, LGF-OC and what a user would pick instead.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::ValueEnum;
+
+use super::progress::Progress;
+use super::{Ending, interrupt_flag, print};
+use crate::engine::CpuEngine;
+use crate::error::{Error, Result};
+use crate::flow::{Flow, OptimalityCriteria};
+use crate::io;
+use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
+use crate::peers::Peer;
+use crate::report::{HistoryEntry, StopReason};
+use crate::schedule::{Adaptive, Schedule};
+use crate::surrogate::SurrogateConfig;
+use crate::topology::{Compliance, ComplianceConfig, FilterKind};
+
+/// Gaps to the best value found, percent.
+const GAPS: [f64; 3] = [1.0, 0.5, 0.1];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// Plain optimality criteria
+    Oc,
+    /// Optimality criteria with the learned flow, adaptive schedule
+    LgfOc,
+    /// Optimality criteria with periodic Anderson mixing
+    OcAnderson,
+    /// Spectral projected gradient
+    Spg,
+    /// Projected quasi-Newton
+    Pqn,
+    /// Method of moving asymptotes
+    Mma,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Oc => "oc",
+            Self::LgfOc => "lgf-oc",
+            Self::OcAnderson => Peer::Anderson.name(),
+            Self::Spg => Peer::Spg.name(),
+            Self::Pqn => Peer::Pqn.name(),
+            Self::Mma => Peer::Mma.name(),
+        }
+    }
+}
+
+/// A half-MBB beam: elements, volume fraction, filter radius.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Case {
+    size: (u32, u32),
+    volume: f64,
+    radius: f64,
+}
+
+/// What `--cases default` stands for: several sizes, volumes and filters.
+const CASES: [Case; 5] = [
+    Case { size: (60, 20), volume: 0.5, radius: 2.4 },
+    Case { size: (90, 30), volume: 0.3, radius: 3.6 },
+    Case { size: (80, 40), volume: 0.6, radius: 2.5 },
+    Case { size: (120, 30), volume: 0.4, radius: 3.0 },
+    Case { size: (150, 50), volume: 0.5, radius: 6.0 },
+];
+
+impl Case {
+    fn name(&self) -> String {
+        format!("{}x{}-vf{}-r{}", self.size.0, self.size.1, self.volume, self.radius)
+    }
+
+    fn problem(&self) -> Result<Compliance> {
+        let base = ComplianceConfig::mbb(self.size.0, self.size.1, FilterKind::Density);
+        Compliance::new(ComplianceConfig { volume_fraction: self.volume, radius: self.radius, ..base })
+    }
+}
+
+fn parse_case(text: &str) -> std::result::Result<Case, String> {
+    let wrong = || "expected COLUMNSxROWS:VOLUME:RADIUS, e.g. 60x20:0.5:2.4".to_string();
+    let parts: Vec<&str> = text.split(':').collect();
+    let [size, volume, radius] = parts[..] else { return Err(wrong()) };
+    let number = |text: &str| text.parse::<f64>().map_err(|_| wrong());
+    Ok(Case { size: super::parse_size(size)?, volume: number(volume)?, radius: number(radius)? })
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Half-MBB beams, density filter, COLUMNSxROWS:VOLUME:RADIUS separated by commas [default: five of 60x20 to 150x50, volumes 0.3 to 0.6]
+    #[arg(long, value_delimiter = ',', value_parser = parse_case)]
+    cases: Vec<Case>,
+    /// Which optimizers, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["oc", "lgf-oc", "oc-anderson", "spg", "pqn", "mma"])]
+    methods: Vec<Method>,
+    /// True evaluations of every run, trial points included, at least 1
+    #[arg(long, default_value_t = 150)]
+    budget: usize,
+    /// Folder for benchmark.md, benchmark.csv, convergence.svg, profiles.svg and runs/, whose finished runs are not repeated
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What every method did on one case.
+type Runs = Vec<(Method, Vec<HistoryEntry>)>;
+
+/// A line of the table.
+#[derive(Debug, serde::Serialize)]
+struct Row {
+    case: String,
+    method: &'static str,
+    evaluations: usize,
+    /// True evaluations to within 1, 0.5 and 0.1 % of the best value any method found.
+    to_1: Option<usize>,
+    to_05: Option<usize>,
+    to_01: Option<usize>,
+    best: f64,
+    /// Above the best value any method found, percent.
+    gap: f64,
+}
+
+pub(super) fn run(args: &Args) -> Result<Ending> {
+    if args.budget == 0 {
+        return Err(Error::invalid("the budget", 0, "at least 1"));
+    }
+    let cases = if args.cases.is_empty() { CASES.to_vec() } else { args.cases.clone() };
+    for case in &cases {
+        case.problem()?;
+    }
+    let interrupted = interrupt_flag()?;
+    let folder = args.out.join("runs");
+    io::prepare(&folder)?;
+    let mut results: Vec<(Case, Runs)> = Vec::new();
+    'all: for case in cases {
+        let mut runs = Vec::new();
+        for &method in &args.methods {
+            let file = folder.join(format!("{}-{}-{}.csv", case.name(), method.name(), args.budget));
+            let history = match read(&file) {
+                Some(history) => history,
+                None => {
+                    let Some(history) = solve(&case, method, args, &interrupted)? else {
+                        results.push((case, runs));
+                        break 'all;
+                    };
+                    io::write_file(&file, io::history_csv(&history))?;
+                    history
+                }
+            };
+            runs.push((method, history));
+        }
+        results.push((case, runs));
+    }
+    let rows: Vec<Row> = results.iter().flat_map(|(case, runs)| table(case, runs)).collect();
+    write(args, &results, &rows)?;
+    if !args.quiet {
+        print(&markdown(args, &rows))?;
+        print(&format!("written to {}: benchmark.md benchmark.csv convergence.svg profiles.svg runs/\n", args.out.display()))?;
+    }
+    Ok(if interrupted.load(Ordering::SeqCst) { Ending::Interrupted } else { Ending::Done })
+}
+
+/// A finished run's history, if there is one that can be read.
+fn read(file: &Path) -> Option<Vec<HistoryEntry>> {
+    let mut reader = csv::Reader::from_path(file).ok()?;
+    reader
+        .deserialize::<(usize, usize, f64, bool)>()
+        .map(|row| row.ok().map(|(evaluation, iteration, objective, accepted)| HistoryEntry { evaluation, iteration, objective, accepted }))
+        .collect()
+}
+
+/// One run; none if it was interrupted.
+fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>) -> Result<Option<Vec<HistoryEntry>>> {
+    let mut problem = case.problem()?;
+    let start = problem.uniform_start();
+    let name = format!("{} {}", case.name(), method.name());
+    let schedule = match method {
+        Method::Oc => Schedule::None,
+        Method::LgfOc => Schedule::Adaptive(Adaptive::default()),
+        Method::OcAnderson | Method::Spg | Method::Pqn | Method::Mma => {
+            if interrupted.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
+            let peer = match method {
+                Method::Spg => Peer::Spg,
+                Method::Pqn => Peer::Pqn,
+                Method::Mma => Peer::Mma,
+                _ => Peer::Anderson,
+            };
+            return Ok(Some(peer.minimize(&mut problem, &start, args.budget, 1e-4)?.history));
+        }
+    };
+    let mut progress = Progress::new(&name, args.quiet, interrupted.clone());
+    let stopping = Stopping { max_evaluations: args.budget, tolerance: 1e-4, target: None };
+    let config = LgfConfig { stopping, ..LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), schedule, SurrogateConfig::topology()) };
+    match Lgf::new(config)?.minimize(&mut problem, &start, &mut CpuEngine::new(), &mut progress) {
+        Ok(report) if report.stop == StopReason::Interrupted => Ok(None),
+        Ok(report) => Ok(Some(report.history)),
+        Err(RunError::NotStarted(error) | RunError::CutShort { source: error, .. }) => Err(error),
+    }
+}
+
+fn best(history: &[HistoryEntry]) -> f64 {
+    history.iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min)
+}
+
+/// True evaluations to a value of at most `target`.
+fn reach(history: &[HistoryEntry], target: f64) -> Option<usize> {
+    history.iter().find(|e| e.accepted && e.objective <= target).map(|e| e.evaluation)
+}
+
+fn table(case: &Case, runs: &[(Method, Vec<HistoryEntry>)]) -> Vec<Row> {
+    let least = runs.iter().map(|(_, history)| best(history)).fold(f64::INFINITY, f64::min);
+    let row = |(method, history): &(Method, Vec<HistoryEntry>)| {
+        let [to_1, to_05, to_01] = GAPS.map(|gap| reach(history, least * (1.0 + gap / 100.0)));
+        let best = best(history);
+        Row { case: case.name(), method: method.name(), evaluations: history.len(), to_1, to_05, to_01, best, gap: 100.0 * (best / least - 1.0) }
+    };
+    runs.iter().map(row).collect()
+}
+
+fn markdown(args: &Args, rows: &[Row]) -> String {
+    let mut text = String::new();
+    let out = &mut text;
+    line!(
+        out,
+        "Half-MBB beams, density filter, uniform start, {} true evaluations each, CPU engine; true evaluations to within a gap of the best value",
+        args.budget
+    );
+    line!(out, "that any of these methods found. Optima are many: a gap may be another design.");
+    line!(out, "");
+    line!(out, "| case | method | to 1 % | to 0.5 % | to 0.1 % | best | gap % |");
+    line!(out, "|---|---|---:|---:|---:|---:|---:|");
+    let shown = |n: Option<usize>| n.map_or("-".to_string(), |n| n.to_string());
+    for row in rows {
+        let (a, b, c) = (shown(row.to_1), shown(row.to_05), shown(row.to_01));
+        line!(out, "| {} | {} | {a} | {b} | {c} | {:.4} | {:.3} |", row.case, row.method, row.best, row.gap);
+    }
+    text
+}
+
+fn write(args: &Args, results: &[(Case, Runs)], rows: &[Row]) -> Result<()> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        csv.serialize(row).map_err(|e| Error::io("benchmark.csv", std::io::Error::other(e)))?;
+    }
+    let csv = csv.into_inner().map_err(|e| Error::io("benchmark.csv", std::io::Error::other(e.to_string())))?;
+    let titles: Vec<String> = results.iter().map(|(case, _)| case.name()).collect();
+    let panels: Vec<io::Panel<'_>> = results
+        .iter()
+        .zip(&titles)
+        .map(|((_, runs), title)| (&**title, runs.iter().map(|(method, history)| io::Curve { name: method.name(), history }).collect()))
+        .collect();
+    // Per gap and method, the evaluations on every case.
+    let profiles: Vec<io::Profile<'_>> = [0, 1, 2]
+        .map(|gap| {
+            let methods = args.methods.iter().map(|method| {
+                let costs = rows.iter().filter(|row| row.method == method.name()).map(|row| [row.to_1, row.to_05, row.to_01][gap]).collect();
+                (method.name(), costs)
+            });
+            (format!("within {} % of the best value found", GAPS[gap]), methods.collect())
+        })
+        .into();
+    io::write_all(
+        &args.out,
+        &[
+            ("benchmark.md", markdown(args, rows).into_bytes()),
+            ("benchmark.csv", csv),
+            ("convergence.svg", io::convergence_panels_svg(&panels)?.into_bytes()),
+            ("profiles.svg", io::profiles_svg(&profiles)?.into_bytes()),
+        ],
+    )
+}

@@ -1,0 +1,61 @@
+//! Optimality criteria with periodic Anderson mixing.
+
+use std::collections::VecDeque;
+
+use faer::Mat;
+
+use super::feasible::Feasible;
+use super::{Ended, Truth, difference, largest};
+use crate::error::Error;
+use crate::flow::{OptimalityCriteria, volume_scale};
+
+/// The first mixed step, how often, how many differences, and how much of the residual is taken along.
+const FIRST: usize = 20;
+const PERIOD: usize = 4;
+const DEPTH: usize = 4;
+const DAMPING: f64 = 0.9;
+
+pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
+    let (weights, volume) = feasible.bound()?;
+    let flow = OptimalityCriteria::default();
+    let mut x = start.to_vec();
+    // Iterates and residuals OC(x) − x.
+    let mut recent: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
+    for step in 1.. {
+        let (_, g) = truth.evaluate(&x)?;
+        let growth: Vec<f64> = (0..x.len()).map(|i| OptimalityCriteria::growth(x[i], g[i], weights[i])).collect();
+        let at = |scale: f64| -> Vec<f64> { (0..x.len()).map(|i| flow.clip(x[i], growth[i], scale, feasible.lower, feasible.upper)).collect() };
+        let next = at(volume_scale(|scale| super::dot(weights, &at(scale)), volume));
+        let residual = difference(&next, &x);
+        if largest(&residual) <= tolerance {
+            return Ok(());
+        }
+        recent.push_back((x.clone(), residual.clone()));
+        if recent.len() > DEPTH + 1 {
+            recent.pop_front();
+        }
+        x = if step >= FIRST && step % PERIOD == 0 && recent.len() == DEPTH + 1 { feasible.project(&mixed(&x, &residual, &recent)?) } else { next };
+    }
+    Ok(())
+}
+
+/// x + β r − (ΔX + β ΔR) γ with γ = argmin |r − ΔR γ|.
+fn mixed(x: &[f64], residual: &[f64], recent: &VecDeque<(Vec<f64>, Vec<f64>)>) -> Result<Vec<f64>, Error> {
+    let differences: Vec<(Vec<f64>, Vec<f64>)> =
+        recent.iter().zip(recent.iter().skip(1)).map(|((x0, r0), (x1, r1))| (difference(x1, x0), difference(r1, r0))).collect();
+    let matrix = Mat::from_fn(x.len(), differences.len(), |i, j| differences[j].1[i]);
+    let svd = matrix.thin_svd().map_err(|_| Error::Factorization { what: "singular value decomposition of Anderson's differences" })?;
+    let mut out: Vec<f64> = x.iter().zip(residual).map(|(x, r)| x + DAMPING * r).collect();
+    for mode in 0..differences.len() {
+        let s = svd.S()[mode];
+        if s <= 1e-12 * svd.S()[0] {
+            continue;
+        }
+        let projection: f64 = (0..x.len()).map(|i| svd.U()[(i, mode)] * residual[i]).sum::<f64>() / s;
+        for (j, (dx, dr)) in differences.iter().enumerate() {
+            let gamma = projection * svd.V()[(j, mode)];
+            out.iter_mut().zip(dx.iter().zip(dr)).for_each(|(out, (dx, dr))| *out -= gamma * (dx + DAMPING * dr));
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,105 @@
+//! Projected quasi-Newton.
+
+use std::collections::VecDeque;
+
+use super::feasible::Feasible;
+use super::spg::{descend, shorter, spectral};
+use super::{Ended, Truth, difference, dot, largest};
+
+/// Pairs the model remembers, and projected steps that minimise it.
+const MEMORY: usize = 10;
+const INNER: usize = 50;
+const DECREASE: f64 = 1e-4;
+
+/// B = σ I + the BFGS updates of the remembered pairs, σ = sᵀy/sᵀs of the newest, as products with vectors: the update's own sum,
+/// B v = σ v + Σ (yᵢ yᵢᵀv/yᵢᵀsᵢ − bᵢ bᵢᵀv/sᵢᵀbᵢ) with bᵢ = B_{i−1} sᵢ.
+struct Model {
+    sigma: f64,
+    /// (y, yᵀs, b, sᵀb).
+    terms: Vec<(Vec<f64>, f64, Vec<f64>, f64)>,
+}
+
+impl Model {
+    fn new(pairs: &VecDeque<(Vec<f64>, Vec<f64>)>) -> Option<Self> {
+        let (s, y) = pairs.back()?;
+        let mut model = Self { sigma: dot(s, y) / dot(s, s), terms: Vec::with_capacity(pairs.len()) };
+        for (s, y) in pairs {
+            let b = model.times(s);
+            let along = dot(s, &b);
+            model.terms.push((y.clone(), dot(y, s), b, along));
+        }
+        Some(model)
+    }
+
+    fn times(&self, v: &[f64]) -> Vec<f64> {
+        let mut out: Vec<f64> = v.iter().map(|v| self.sigma * v).collect();
+        for (y, ys, b, sb) in &self.terms {
+            let (up, down) = (dot(y, v) / ys, dot(b, v) / sb);
+            for ((out, y), b) in out.iter_mut().zip(y).zip(b) {
+                *out += up * y - down * b;
+            }
+        }
+        out
+    }
+
+    /// An approximate minimiser of gᵀ(z − x) + ½ (z − x)ᵀB(z − x) on the feasible set, by projected steps of spectral length with exact steps along them.
+    fn minimize(&self, feasible: &Feasible, x: &[f64], g: &[f64]) -> Vec<f64> {
+        let mut z = x.to_vec();
+        let mut slope = g.to_vec();
+        let mut alpha = 1.0 / self.sigma;
+        for _ in 0..INNER {
+            let direction = descend(feasible, &z, &slope, alpha);
+            if largest(&direction) <= 1e-10 * (feasible.upper - feasible.lower) {
+                break;
+            }
+            let bent = self.times(&direction);
+            let (along, curvature) = (dot(&slope, &direction), dot(&direction, &bent));
+            let t = if curvature > 0.0 { (-along / curvature).clamp(0.0, 1.0) } else { 1.0 };
+            z.iter_mut().zip(&direction).for_each(|(z, d)| *z += t * d);
+            slope.iter_mut().zip(&bent).for_each(|(s, b)| *s += t * b);
+            alpha = spectral(&direction, &bent);
+        }
+        z
+    }
+}
+
+pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
+    let mut x = start.to_vec();
+    let (mut f, mut g) = truth.evaluate(&x)?;
+    let mut pairs: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
+    loop {
+        let direction = match Model::new(&pairs) {
+            Some(model) => difference(&model.minimize(feasible, &x, &g), &x),
+            None => descend(feasible, &x, &g, 0.2 * (feasible.upper - feasible.lower) / largest(&g).max(f64::MIN_POSITIVE)),
+        };
+        let slope = dot(&g, &direction);
+        if largest(&direction) <= tolerance || slope >= 0.0 {
+            if pairs.is_empty() {
+                return Ok(());
+            }
+            // A model that sees no descent is begun afresh.
+            pairs.clear();
+            continue;
+        }
+        let mut t = 1.0;
+        let (next, f_next, g_next) = loop {
+            let trial: Vec<f64> = x.iter().zip(&direction).map(|(x, d)| x + t * d).collect();
+            let (value, gradient) = truth.evaluate(&trial)?;
+            if value <= f + DECREASE * t * slope {
+                break (trial, value, gradient);
+            }
+            t = shorter(t, f, slope, value);
+            if t * largest(&direction) <= tolerance.max(1e-15) {
+                return Ok(());
+            }
+        };
+        let (s, y) = (difference(&next, &x), difference(&g_next, &g));
+        if dot(&s, &y) > 1e-12 * dot(&s, &s).sqrt() * dot(&y, &y).sqrt() {
+            pairs.push_back((s, y));
+            if pairs.len() > MEMORY {
+                pairs.pop_front();
+            }
+        }
+        (x, f, g) = (next, f_next, g_next);
+    }
+}

@@ -1,0 +1,66 @@
+//! Spectral projected gradient.
+
+use std::collections::VecDeque;
+
+use super::feasible::Feasible;
+use super::{Ended, Truth, difference, dot, largest};
+
+/// Values the line search looks back on, and the share of the predicted decrease it asks for.
+const MEMORY: usize = 5;
+const DECREASE: f64 = 1e-4;
+/// Bounds of the spectral step.
+const STEPS: (f64, f64) = (1e-10, 1e10);
+
+/// x + d with d = P(x − α g) − x, α the Barzilai–Borwein step sᵀs/sᵀy, cut back until f falls below the largest of the last values.
+pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
+    let mut x = start.to_vec();
+    let (mut f, mut g) = truth.evaluate(&x)?;
+    let mut recent = VecDeque::from([f]);
+    // The first step moves the unknown with the largest gradient by a fifth of the box.
+    let mut alpha = 0.2 * (feasible.upper - feasible.lower) / largest(&g).max(f64::MIN_POSITIVE);
+    loop {
+        let direction = descend(feasible, &x, &g, alpha);
+        if largest(&direction) <= tolerance {
+            return Ok(());
+        }
+        let slope = dot(&g, &direction);
+        let ceiling = recent.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut t = 1.0;
+        let (next, f_next, g_next) = loop {
+            let trial: Vec<f64> = x.iter().zip(&direction).map(|(x, d)| x + t * d).collect();
+            let (value, gradient) = truth.evaluate(&trial)?;
+            if value <= ceiling + DECREASE * t * slope {
+                break (trial, value, gradient);
+            }
+            t = shorter(t, f, slope, value);
+            if t * largest(&direction) <= tolerance.max(1e-15) {
+                return Ok(());
+            }
+        };
+        let (s, y) = (difference(&next, &x), difference(&g_next, &g));
+        alpha = spectral(&s, &y);
+        (x, f, g) = (next, f_next, g_next);
+        recent.push_back(f);
+        if recent.len() > MEMORY {
+            recent.pop_front();
+        }
+    }
+}
+
+/// P(x − α g) − x.
+pub(super) fn descend(feasible: &Feasible, x: &[f64], g: &[f64], alpha: f64) -> Vec<f64> {
+    let y: Vec<f64> = x.iter().zip(g).map(|(x, g)| x - alpha * g).collect();
+    difference(&feasible.project(&y), x)
+}
+
+/// The Barzilai–Borwein step, within bounds; the greatest where the curvature is not positive.
+pub(super) fn spectral(s: &[f64], y: &[f64]) -> f64 {
+    let curvature = dot(s, y);
+    if curvature > 0.0 { (dot(s, s) / curvature).clamp(STEPS.0, STEPS.1) } else { STEPS.1.min(largest(s) / largest(y).max(f64::MIN_POSITIVE)) }
+}
+
+/// The minimiser of the parabola through f, the slope and the trial value, within a tenth and half of the step.
+pub(super) fn shorter(t: f64, f: f64, slope: f64, value: f64) -> f64 {
+    let parabola = -0.5 * slope * t * t / (value - f - t * slope);
+    if parabola.is_finite() { parabola.clamp(0.1 * t, 0.5 * t) } else { 0.5 * t }
+}
