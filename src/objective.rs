@@ -12,10 +12,11 @@ pub trait Objective {
 
     /// Returns f(x) and writes ∇f(x) to `gradient`; both slices have length [`dimension`](Self::dimension).
     ///
-    /// A non-finite value or gradient ends the run; the best trusted iterate is returned.
+    /// A non-finite value or gradient ends the run with the best trusted iterate, unless a surrogate phase has led there and landings are checked: then
+    /// the phase is undone.
     ///
     /// # Errors
-    /// Whatever keeps the value from being computed; the run ends and the best trusted iterate is returned.
+    /// Whatever keeps the value from being computed; treated alike.
     fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError>;
 
     /// Writes H⁻¹∇f at the point that was evaluated last, for the Newton flow. Default: there is none.

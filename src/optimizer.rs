@@ -320,7 +320,8 @@ impl Run<'_> {
         };
         let fit = self.engine.fit(&surrogate)?;
         let rows = surrogate.targets.rows(fit.samples);
-        if self.phases.is_empty() && surrogate.regression.refit && fit.features >= rows {
+        // The GPU engine keeps the ridge there.
+        if self.phases.is_empty() && surrogate.regression.refit && fit.features >= rows && self.engine.info().engine == "cpu" {
             log::warn!(
                 "the final refit without ridge has {} features for {rows} rows, which makes a surrogate that reproduces its samples and nothing else; keep the ridge (refit = false), or lower the order or the rank",
                 fit.features
@@ -339,13 +340,14 @@ impl Run<'_> {
         let finite = landing.end != PhaseEnd::NonFinite && self.x.iter().all(|x| x.is_finite());
 
         // A landing that is not finite costs no evaluation: it is simply undone.
+        let spent = self.evaluations;
         let value = if finite { self.evaluate_landing()? } else { None };
         let accepted = value.is_some_and(|value| self.control.accepts(self.trusted.value, value));
         let true_change = value.map(|value| value - self.trusted.value);
         // A Newton direction is no gradient: Σ (H⁻¹g)·Δx predicts nothing about f.
         let predicts = landing.predicted_change < 0.0 && !self.config.flow.needs_newton_direction();
         let agreement = true_change.filter(|_| predicts).map(|change| change / landing.predicted_change);
-        let phase = PhaseEntry { selection: verdict, ..self.phase_entry(fit, limits, landing, true_change, accepted) };
+        let phase = PhaseEntry { evaluation: spent, selection: verdict, ..self.phase_entry(fit, limits, landing, true_change, accepted) };
         self.phases.push(phase);
         let entry = value.map(|value| self.enter(value, accepted));
         if self.control.flushes() {
@@ -388,7 +390,7 @@ impl Run<'_> {
 
     fn phase_entry(&self, fit: crate::engine::Fit, limits: PhaseLimits, landing: Landing, true_change: Option<f64>, accepted: bool) -> PhaseEntry {
         PhaseEntry {
-            evaluation: self.evaluations - usize::from(true_change.is_some()),
+            evaluation: self.evaluations,
             fit,
             residual: landing.fit_residual,
             horizon: limits.steps,

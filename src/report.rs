@@ -108,7 +108,7 @@ pub struct PhaseEntry {
     pub damping: Option<f64>,
     /// Σ ĝ·Δx.
     pub predicted_change: f64,
-    /// f(landing) − f(trusted); none if the landing was not evaluated.
+    /// f(landing) − f(trusted); none if the landing was not evaluated, or could not be.
     pub true_change: Option<f64>,
     /// Whether it was kept.
     pub accepted: bool,
@@ -134,7 +134,7 @@ pub struct Report {
     pub surrogate_steps: usize,
     /// Why it ended.
     pub stop: StopReason,
-    /// Every true evaluation.
+    /// Every true evaluation that returned a finite value and gradient.
     pub history: Vec<HistoryEntry>,
     /// Every surrogate phase.
     pub phases: Vec<PhaseEntry>,

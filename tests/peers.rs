@@ -6,7 +6,7 @@ use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
 fn course(peer: Peer, budget: usize) -> Course {
     let mut problem = Compliance::new(ComplianceConfig::mbb(60, 20, FilterKind::Density)).unwrap();
     let start = problem.uniform_start();
-    let course = peer.minimize(&mut problem, &start, budget, 1e-4).unwrap();
+    let course = peer.minimize(&mut problem, &start, budget, 1e-4, &mut ()).unwrap();
     let volume = problem.volume(&course.x);
     assert!(volume <= 0.5 * (1.0 + 1e-6), "{}: volume {volume}", peer.name());
     assert!((problem.compliance(&course.x).unwrap() - course.objective).abs() <= 1e-12 * course.objective);

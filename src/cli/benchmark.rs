@@ -9,10 +9,11 @@ use clap::ValueEnum;
 
 use super::progress::Progress;
 use super::{Ending, interrupt_flag, print};
-use crate::engine::CpuEngine;
+use crate::engine::{CpuEngine, Engine};
 use crate::error::{Error, Result};
 use crate::flow::{Flow, OptimalityCriteria};
 use crate::io;
+use crate::observe::{Event, Observer};
 use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
 use crate::peers::Peer;
 use crate::report::{HistoryEntry, StopReason};
@@ -179,23 +180,26 @@ fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>
     let mut problem = case.problem()?;
     let start = problem.uniform_start();
     let name = format!("{} {}", case.name(), method.name());
+    let mut progress = Progress::new(&name, args.quiet, interrupted.clone());
     let schedule = match method {
         Method::Oc => Schedule::None,
         Method::LgfOc => Schedule::Adaptive(Adaptive::default()),
         Method::OcAnderson | Method::Spg | Method::Pqn | Method::Mma => {
-            if interrupted.load(Ordering::SeqCst) {
-                return Ok(None);
-            }
             let peer = match method {
                 Method::Spg => Peer::Spg,
                 Method::Pqn => Peer::Pqn,
                 Method::Mma => Peer::Mma,
                 _ => Peer::Anderson,
             };
-            return Ok(Some(peer.minimize(&mut problem, &start, args.budget, 1e-4)?.history));
+            let engine = CpuEngine::new().info();
+            let begun = progress.event(Event::Started { engine: &engine, dimension: start.len(), max_evaluations: args.budget });
+            if begun.is_break() {
+                return Ok(None);
+            }
+            let course = peer.minimize(&mut problem, &start, args.budget, 1e-4, &mut progress)?;
+            return Ok((!interrupted.load(Ordering::SeqCst)).then_some(course.history));
         }
     };
-    let mut progress = Progress::new(&name, args.quiet, interrupted.clone());
     let stopping = Stopping { max_evaluations: args.budget, tolerance: 1e-4, target: None };
     let config = LgfConfig { stopping, ..LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), schedule, SurrogateConfig::topology()) };
     match Lgf::new(config)?.minimize(&mut problem, &start, &mut CpuEngine::new(), &mut progress) {

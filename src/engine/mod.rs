@@ -6,6 +6,8 @@
 //! | [`Engine::record`], [`Engine::step`], [`Engine::integrate`], [`Engine::trust`], [`Engine::restore`], [`Engine::forget`] | nothing |
 //! | [`Engine::fit`] | the samples' Gram matrix up (one read-back on a GPU), numbers of size K² down |
 //! | [`Engine::read`] | x and a few scalars up (one read-back on a GPU) |
+//!
+//! Two choices cost more read-backs on a GPU: a fit of the implicit library takes two, and Dormand–Prince on a state of size d one per trial step.
 
 mod choice;
 pub mod cpu;

@@ -46,7 +46,7 @@ fn mixed(x: &[f64], residual: &[f64], recent: &VecDeque<(Vec<f64>, Vec<f64>)>) -
     let matrix = Mat::from_fn(x.len(), differences.len(), |i, j| differences[j].1[i]);
     let svd = matrix.thin_svd().map_err(|_| Error::Factorization { what: "singular value decomposition of Anderson's differences" })?;
     let mut out: Vec<f64> = x.iter().zip(residual).map(|(x, r)| x + DAMPING * r).collect();
-    for mode in 0..differences.len() {
+    for mode in 0..differences.len().min(x.len()) {
         let s = svd.S()[mode];
         if s <= 1e-12 * svd.S()[0] {
             continue;

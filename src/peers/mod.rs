@@ -16,8 +16,11 @@ mod mma;
 mod pqn;
 mod spg;
 
+use std::ops::ControlFlow;
+
 use crate::error::{Error, Result};
 use crate::objective::Objective;
+use crate::observe::{Event, Observer};
 use crate::report::HistoryEntry;
 use feasible::Feasible;
 
@@ -45,14 +48,27 @@ impl Peer {
         }
     }
 
-    /// Minimises `objective` from `start` with `budget` true evaluations, until a step changes no unknown by more than `tolerance`.
+    /// Minimises `objective` from `start` with `budget` true evaluations, until a step changes no unknown by more than `tolerance`; tells `observer` of
+    /// every evaluation. An evaluation that fails or is not finite ends the run with what was reached, unless it is the first.
     ///
     /// # Errors
-    /// [`Error::Incompatible`] for an unbounded domain (or, with Anderson and MMA, one without a volume bound), and [`Error::Start`] if an
-    /// evaluation fails.
-    pub fn minimize(self, objective: &mut dyn Objective, start: &[f64], budget: usize, tolerance: f64) -> Result<Course> {
-        let feasible = Feasible::new(objective.domain())?;
-        let mut truth = Truth::new(objective, budget);
+    /// [`Error::Incompatible`] for an unbounded domain (or, with Anderson and MMA, one without a volume bound), what is wrong with the domain, the start
+    /// or the budget, and [`Error::Start`] if the start cannot be evaluated.
+    pub fn minimize(self, objective: &mut dyn Objective, start: &[f64], budget: usize, tolerance: f64, observer: &mut dyn Observer) -> Result<Course> {
+        let (dimension, domain) = (objective.dimension(), objective.domain());
+        if start.len() != dimension || dimension == 0 {
+            return Err(Error::Length { name: "the starting point", found: start.len(), expected: dimension.max(1) });
+        }
+        if let Some(value) = start.iter().find(|v| !v.is_finite()) {
+            return Err(Error::invalid("an entry of the starting point", value, "finite"));
+        }
+        if budget == 0 {
+            return Err(Error::invalid("the budget of true evaluations", 0, "at least 1"));
+        }
+        domain.validate(dimension)?;
+        domain.check_start(start)?;
+        let feasible = Feasible::new(domain)?;
+        let mut truth = Truth { objective, observer, budget, course: Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() } };
         let outcome = match self {
             Self::Anderson => anderson::minimize(&mut truth, &feasible, start, tolerance),
             Self::Spg => spg::minimize(&mut truth, &feasible, start, tolerance),
@@ -60,7 +76,7 @@ impl Peer {
             Self::Mma => mma::minimize(&mut truth, &feasible, start, tolerance),
         };
         match outcome {
-            Ok(()) | Err(Ended::Budget) => Ok(truth.course),
+            Ok(()) | Err(Ended::Early) => Ok(truth.course),
             Err(Ended::Fault(error)) => Err(error),
         }
     }
@@ -79,7 +95,8 @@ pub struct Course {
 
 /// Why a peer stops early.
 enum Ended {
-    Budget,
+    /// The budget is spent, the observer has enough, or an evaluation has failed.
+    Early,
     Fault(Error),
 }
 
@@ -92,29 +109,40 @@ impl From<Error> for Ended {
 /// The objective, counted.
 struct Truth<'a> {
     objective: &'a mut dyn Objective,
+    observer: &'a mut dyn Observer,
     budget: usize,
     course: Course,
 }
 
-impl<'a> Truth<'a> {
-    fn new(objective: &'a mut dyn Objective, budget: usize) -> Self {
-        Self { objective, budget, course: Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() } }
-    }
-
+impl Truth<'_> {
     /// f(x) and its gradient.
     fn evaluate(&mut self, x: &[f64]) -> std::result::Result<(f64, Vec<f64>), Ended> {
         let evaluation = self.course.history.len() + 1;
         if evaluation > self.budget {
-            return Err(Ended::Budget);
+            return Err(Ended::Early);
         }
         let mut gradient = vec![0.0; x.len()];
-        let value = self.objective.evaluate(x, &mut gradient).map_err(Error::Start)?;
-        self.course.history.push(HistoryEntry { evaluation, iteration: evaluation - 1, objective: value, accepted: true });
+        let value = match self.objective.evaluate(x, &mut gradient) {
+            Ok(value) if value.is_finite() && gradient.iter().all(|g| g.is_finite()) => value,
+            outcome => {
+                let error = outcome.err().unwrap_or_else(|| "it returned a value or gradient that is not finite".into());
+                if evaluation == 1 {
+                    return Err(Error::Start(error).into());
+                }
+                log::warn!("true evaluation {evaluation} failed ({error}); the best iterate is returned");
+                return Err(Ended::Early);
+            }
+        };
+        let entry = HistoryEntry { evaluation, iteration: evaluation - 1, objective: value, accepted: true };
+        self.course.history.push(entry);
         if value < self.course.objective {
             self.course.objective = value;
             self.course.x = x.to_vec();
         }
-        Ok((value, gradient))
+        match self.observer.event(Event::TrueStep { entry, x, change: 0.0 }) {
+            ControlFlow::Continue(()) => Ok((value, gradient)),
+            ControlFlow::Break(()) => Err(Ended::Early),
+        }
     }
 }
 
@@ -177,12 +205,12 @@ mod tests {
         let exact = solution(volume);
         let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume };
         for peer in [Peer::Spg, Peer::Pqn, Peer::Mma] {
-            let course = peer.minimize(&mut Target { domain: domain.clone() }, &[volume / 6.0; 6], 300, 1e-10).unwrap();
+            let course = peer.minimize(&mut Target { domain: domain.clone() }, &[volume / 6.0; 6], 300, 1e-10, &mut ()).unwrap();
             let error = largest(&difference(&course.x, &exact));
             assert!(error < 1e-5, "{}: off by {error:e} after {} evaluations: {:?}", peer.name(), course.history.len(), course.x);
             assert!(course.x.iter().sum::<f64>() <= volume * (1.0 + 1e-9), "{}", peer.name());
         }
-        let unbounded = Peer::Spg.minimize(&mut Target { domain: Domain::Unbounded }, &[0.0; 6], 9, 0.0);
+        let unbounded = Peer::Spg.minimize(&mut Target { domain: Domain::Unbounded }, &[0.0; 6], 9, 0.0, &mut ());
         assert!(matches!(unbounded, Err(Error::Incompatible(_))));
     }
 
@@ -190,8 +218,60 @@ mod tests {
     fn a_budget_is_kept_to_the_last_trial_point() {
         let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume: 2.0 };
         for peer in [Peer::Spg, Peer::Pqn, Peer::Mma] {
-            let course = peer.minimize(&mut Target { domain: domain.clone() }, &[1.0 / 3.0; 6], 7, 0.0).unwrap();
+            let course = peer.minimize(&mut Target { domain: domain.clone() }, &[1.0 / 3.0; 6], 7, 0.0, &mut ()).unwrap();
             assert_eq!(course.history.len(), 7, "{}", peer.name());
+        }
+    }
+
+    /// OC oscillates on this pair, so the mixing is reached with more differences than unknowns.
+    #[test]
+    fn anderson_mixes_in_two_dimensions() {
+        struct Pair;
+        impl Objective for Pair {
+            fn dimension(&self) -> usize {
+                2
+            }
+            fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> std::result::Result<f64, ObjectiveError> {
+                gradient.copy_from_slice(&[-x[0].powi(-4), -4.0 * x[1].powi(-4)]);
+                Ok(x[0].powi(-3) / 3.0 + 4.0 / 3.0 * x[1].powi(-3))
+            }
+            fn domain(&self) -> Domain {
+                Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 2], volume: 1.0 }
+            }
+        }
+        let course = Peer::Anderson.minimize(&mut Pair, &[0.5; 2], 40, 0.0, &mut ()).unwrap();
+        assert!(course.history.len() > 20 && course.objective.is_finite());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named_and_what_fails_later_keeps_the_best() {
+        let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume: 2.0 };
+        for peer in [Peer::Anderson, Peer::Spg, Peer::Pqn, Peer::Mma] {
+            let refused = |start: &[f64], budget| peer.minimize(&mut Target { domain: domain.clone() }, start, budget, 0.0, &mut ()).unwrap_err().to_string();
+            assert!(refused(&[0.1; 5], 9).contains("starting point"));
+            assert!(refused(&[2.0; 6], 9).contains("between the bounds"));
+            assert!(refused(&[0.9; 6], 9).contains("volume"), "{}", refused(&[0.9; 6], 9));
+            assert!(refused(&[0.1; 6], 0).contains("at least 1"));
+            let mut left = 4;
+            let mut fails = crate::objective::FnObjective::new(1, |x: &[f64], g: &mut [f64]| {
+                left -= 1;
+                g[0] = 2.0 * x[0] - 1.0;
+                if left > 0 { Ok(x[0] * (x[0] - 1.0)) } else { Ok(f64::NAN) }
+            });
+            struct Boxed<'a>(&'a mut dyn Objective);
+            impl Objective for Boxed<'_> {
+                fn dimension(&self) -> usize {
+                    1
+                }
+                fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> std::result::Result<f64, ObjectiveError> {
+                    self.0.evaluate(x, gradient)
+                }
+                fn domain(&self) -> Domain {
+                    Domain::BoxVolume { lower: -1.0, upper: 1.0, weights: vec![1.0], volume: 0.9 }
+                }
+            }
+            let course = peer.minimize(&mut Boxed(&mut fails), &[-0.9], 50, 0.0, &mut ()).unwrap();
+            assert!(course.objective.is_finite() && course.x.len() == 1 && course.history.len() <= 3, "{}: {course:?}", peer.name());
         }
     }
 }

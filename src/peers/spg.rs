@@ -53,7 +53,7 @@ pub(super) fn descend(feasible: &Feasible, x: &[f64], g: &[f64], alpha: f64) -> 
     difference(&feasible.project(&y), x)
 }
 
-/// The Barzilai–Borwein step, within bounds; the greatest where the curvature is not positive.
+/// The Barzilai–Borwein step, within bounds; where the curvature is not positive, as long a step as took the gradient from one point to the other.
 pub(super) fn spectral(s: &[f64], y: &[f64]) -> f64 {
     let curvature = dot(s, y);
     if curvature > 0.0 { (dot(s, s) / curvature).clamp(STEPS.0, STEPS.1) } else { STEPS.1.min(largest(s) / largest(y).max(f64::MIN_POSITIVE)) }

@@ -29,7 +29,7 @@ const LOAD: f64 = 1000.0;
 /// 250 times as large; f = 1000 sin(2πt) on the second mode's equation.
 ///
 /// The data v are the solution at a = (2, 1). f(a) = log(Δx Δt Σ (u − v)²), the logarithm of the misfit; the gradient by the discrete adjoint. Any a
-/// whose matrix M + Δt K is positive definite may be evaluated.
+/// whose matrix M + Δt K is positive definite may be evaluated, but for the truth itself, where f is −∞.
 ///
 /// Cost of an evaluation: one factorisation of size 30, 998 matrix-vector and four matrix products with 500 columns; 2 ms. Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513, example 1.
 #[derive(Debug, Clone)]

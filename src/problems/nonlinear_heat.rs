@@ -107,10 +107,10 @@ impl NonlinearHeat {
     }
 
     /// The temperature at the quadrature points of coefficients `a`, x the row: for pictures.
-    pub fn temperature(&mut self, a: &[f64]) -> Array2<f64> {
-        self.fill(a);
+    pub fn temperature(&self, a: &[f64]) -> Array2<f64> {
         let points = self.sine.nrows();
-        Array2::from_shape_fn((points, points), |(p, q)| self.fields.u[(p, q)])
+        let u = &self.sine * faer::MatRef::from_row_major_slice(a, self.modes, self.modes) * self.sine.transpose();
+        Array2::from_shape_fn((points, points), |(p, q)| u[(p, q)])
     }
 
     /// u and its derivatives.

@@ -247,6 +247,6 @@ impl Run {
         } else {
             recorder.copy(solved, 0, &shared.coefficients, 0, pairs(library * outputs));
         }
-        Ok(ridge)
+        Ok(ridge.max(least * least))
     }
 }

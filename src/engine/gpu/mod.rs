@@ -5,7 +5,8 @@
 //! per slab, added up in a fixed tree. Slabs depend on d and K, so the result does not depend on how the unknowns are segmented, unless segments are
 //! shorter than a slab.
 //!
-//! Per cycle the host sends g and numbers of size K², and reads x (once per true evaluation) and the Gram matrices (once per fit).
+//! Per cycle the host sends g and numbers of size K², and reads x (once per true evaluation) and the Gram matrices (once per fit; see [`crate::engine`]
+//! for the two exceptions).
 
 mod device;
 mod equation;
