@@ -463,6 +463,15 @@ fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
     std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,1.5,true\n").unwrap();
     let second = run();
     assert!(text(&second.stdout).contains("| spg | 1 | 1 | 1 | 1.5000 | 0.000 |"), "{}", text(&second.stdout));
+    // From a coarse grid's result the first value is below a cold run's tenth.
+    let first = |start: &str, name: &str| -> Vec<f64> {
+        let output = output(&["benchmark", "--cases", "64x32:0.5:3", "--methods", "pqn", "--start", start, "--budget", "10", "--out", out]);
+        assert!(output.status.success(), "{:?}", complaints(&output));
+        let history = std::fs::read_to_string(dir.path().join("runs").join(name)).unwrap();
+        history.lines().skip(1).map(|line| line.split(',').nth(2).unwrap().parse().unwrap()).collect()
+    };
+    let (cold, warm) = (first("cold", "64x32-vf0.5-r3-pqn-10.csv"), first("multilevel", "64x32-vf0.5-r3-pqn-10-multilevel.csv"));
+    assert!(warm[0] < *cold.last().unwrap(), "{warm:?} against {cold:?}");
     for (flag, value, expected) in [("--cases", "60x20", "60x20:0.5:2.4"), ("--cases", "60x20:2:2.4", "volume fraction is 2"), ("--budget", "0", "budget is 0")]
     {
         let output = output(&["benchmark", flag, value, "--out", out]);

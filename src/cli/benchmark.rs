@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 
 use super::progress::Progress;
+use super::topology::{COARSE_BUDGETS, start_from};
 use super::{Ending, interrupt_flag, print};
 use crate::engine::{CpuEngine, Engine};
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::peers::Peer;
 use crate::report::{HistoryEntry, StopReason};
 use crate::schedule::{Adaptive, Schedule};
 use crate::surrogate::SurrogateConfig;
-use crate::topology::{Compliance, ComplianceConfig, FilterKind};
+use crate::topology::{Compliance, ComplianceConfig, FilterKind, Grid, Levels, coarse_levels};
 
 /// Gaps to the best value found, percent.
 const GAPS: [f64; 3] = [1.0, 0.5, 0.1];
@@ -53,6 +54,17 @@ impl Method {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Start {
+    /// The uniform design
+    Cold,
+    /// The method's own result on coarse grids, 40 and 30 evaluations each, where there is room for them
+    Multilevel,
+}
+
+/// Every method goes on until a step changes no design variable by more than this.
+const TOLERANCE: f64 = 1e-4;
+
 /// A half-MBB beam: elements, volume fraction, filter radius.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Case {
@@ -75,9 +87,9 @@ impl Case {
         format!("{}x{}-vf{}-r{}", self.size.0, self.size.1, self.volume, self.radius)
     }
 
-    fn problem(&self) -> Result<Compliance> {
+    fn config(&self) -> ComplianceConfig {
         let base = ComplianceConfig::mbb(self.size.0, self.size.1, FilterKind::Density);
-        Compliance::new(ComplianceConfig { volume_fraction: self.volume, radius: self.radius, ..base })
+        ComplianceConfig { volume_fraction: self.volume, radius: self.radius, ..base }
     }
 }
 
@@ -97,7 +109,10 @@ pub(super) struct Args {
     /// Which optimizers, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["oc", "lgf-oc", "oc-anderson", "spg", "pqn", "mma"])]
     methods: Vec<Method>,
-    /// True evaluations of every run, trial points included, at least 1
+    /// Where every method begins
+    #[arg(long, value_enum, default_value = "cold")]
+    start: Start,
+    /// True evaluations of every run on the given grid, trial points included, at least 1
     #[arg(long, default_value_t = 150)]
     budget: usize,
     /// Folder for benchmark.md, benchmark.csv, convergence.svg, profiles.svg and runs/, whose finished runs are not repeated
@@ -132,7 +147,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     }
     let cases = if args.cases.is_empty() { CASES.to_vec() } else { args.cases.clone() };
     for case in &cases {
-        case.problem()?;
+        Compliance::new(case.config())?;
     }
     let interrupted = interrupt_flag()?;
     let folder = args.out.join("runs");
@@ -141,7 +156,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     'all: for case in cases {
         let mut runs = Vec::new();
         for &method in &args.methods {
-            let file = folder.join(format!("{}-{}-{}.csv", case.name(), method.name(), args.budget));
+            let begun = if args.start == Start::Multilevel { "-multilevel" } else { "" };
+            let file = folder.join(format!("{}-{}-{}{begun}.csv", case.name(), method.name(), args.budget));
             let history = match read(&file) {
                 Some(history) => history,
                 None => {
@@ -175,12 +191,38 @@ fn read(file: &Path) -> Option<Vec<HistoryEntry>> {
         .collect()
 }
 
-/// One run; none if it was interrupted.
+/// One method on one case, the coarse grids first if it begins there; none if it was interrupted.
 fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>) -> Result<Option<Vec<HistoryEntry>>> {
-    let mut problem = case.problem()?;
-    let start = problem.uniform_start();
-    let name = format!("{} {}", case.name(), method.name());
-    let mut progress = Progress::new(&name, args.quiet, interrupted.clone());
+    let mut configs = match args.start {
+        Start::Cold => Vec::new(),
+        Start::Multilevel => coarse_levels(&case.config(), Levels::Auto)?,
+    };
+    configs.push(case.config());
+    let finest = configs.len() - 1;
+    let mut coarse: Option<(Grid, Vec<f64>)> = None;
+    for (number, config) in configs.into_iter().enumerate() {
+        let budget = match number {
+            _ if number == finest => args.budget,
+            0 => COARSE_BUDGETS.0,
+            _ => COARSE_BUDGETS.1,
+        };
+        let mut progress = Progress::new(&format!("{}x{} {}", config.size.0, config.size.1, method.name()), args.quiet, interrupted.clone());
+        let mut problem = Compliance::new(config)?;
+        let start = start_from(&problem, coarse.as_ref())?;
+        let Some((x, history)) = minimize(method, &mut problem, &start, budget, &mut progress)? else { return Ok(None) };
+        if interrupted.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
+        if number == finest {
+            return Ok(Some(history));
+        }
+        coarse = Some((*problem.grid(), x));
+    }
+    Ok(None)
+}
+
+/// One run: the best design and every evaluation; none if the observer ended it.
+fn minimize(method: Method, problem: &mut Compliance, start: &[f64], budget: usize, progress: &mut Progress) -> Result<Option<(Vec<f64>, Vec<HistoryEntry>)>> {
     let schedule = match method {
         Method::Oc => Schedule::None,
         Method::LgfOc => Schedule::Adaptive(Adaptive::default()),
@@ -192,19 +234,18 @@ fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>
                 _ => Peer::Anderson,
             };
             let engine = CpuEngine::new().info();
-            let begun = progress.event(Event::Started { engine: &engine, dimension: start.len(), max_evaluations: args.budget });
-            if begun.is_break() {
+            if progress.event(Event::Started { engine: &engine, dimension: start.len(), max_evaluations: budget }).is_break() {
                 return Ok(None);
             }
-            let course = peer.minimize(&mut problem, &start, args.budget, 1e-4, &mut progress)?;
-            return Ok((!interrupted.load(Ordering::SeqCst)).then_some(course.history));
+            let course = peer.minimize(problem, start, budget, TOLERANCE, progress)?;
+            return Ok(Some((course.x, course.history)));
         }
     };
-    let stopping = Stopping { max_evaluations: args.budget, tolerance: 1e-4, target: None };
+    let stopping = Stopping { max_evaluations: budget, tolerance: TOLERANCE, target: None };
     let config = LgfConfig { stopping, ..LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), schedule, SurrogateConfig::topology()) };
-    match Lgf::new(config)?.minimize(&mut problem, &start, &mut CpuEngine::new(), &mut progress) {
+    match Lgf::new(config)?.minimize(problem, start, &mut CpuEngine::new(), progress) {
         Ok(report) if report.stop == StopReason::Interrupted => Ok(None),
-        Ok(report) => Ok(Some(report.history)),
+        Ok(report) => Ok(Some((report.x, report.history))),
         Err(RunError::NotStarted(error) | RunError::CutShort { source: error, .. }) => Err(error),
     }
 }
@@ -231,11 +272,12 @@ fn table(case: &Case, runs: &[(Method, Vec<HistoryEntry>)]) -> Vec<Row> {
 fn markdown(args: &Args, rows: &[Row]) -> String {
     let mut text = String::new();
     let out = &mut text;
-    line!(
-        out,
-        "Half-MBB beams, density filter, uniform start, {} true evaluations each, CPU engine; true evaluations to within a gap of the best value",
-        args.budget
-    );
+    let start = match args.start {
+        Start::Cold => "uniform start",
+        Start::Multilevel => "start from the method's own result on coarse grids where there is room for them",
+    };
+    line!(out, "Half-MBB beams, density filter, {start}, {} true evaluations each, CPU engine;", args.budget);
+    line!(out, "true evaluations on the given grid to within a gap of the best value");
     line!(out, "that any of these methods found. Optima are many: a gap may be another design.");
     line!(out, "");
     line!(out, "| case | method | to 1 % | to 0.5 % | to 0.1 % | best | gap % |");

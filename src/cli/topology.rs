@@ -131,7 +131,7 @@ pub(super) struct Args {
 }
 
 /// Budgets of true evaluations of the coarsest grid and of the other coarse ones: cheap levels deserve them.
-const COARSE_BUDGETS: (usize, usize) = (40, 30);
+pub(super) const COARSE_BUDGETS: (usize, usize) = (40, 30);
 
 fn parse_levels(text: &str) -> std::result::Result<Levels, String> {
     if text == "auto" {
@@ -317,7 +317,7 @@ pub(super) fn solve(
 }
 
 /// The coarser grid's design on this problem's, or the uniform one.
-fn start_from(problem: &Compliance, coarse: Option<&(Grid, Vec<f64>)>) -> Result<Vec<f64>> {
+pub(super) fn start_from(problem: &Compliance, coarse: Option<&(Grid, Vec<f64>)>) -> Result<Vec<f64>> {
     match (coarse, problem.domain()) {
         (Some((grid, design)), Domain::BoxVolume { weights, volume, .. }) => prolong(grid, design, problem.grid(), &weights, volume),
         _ => Ok(problem.uniform_start()),
