@@ -13,7 +13,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> partials: array<vec2<f32>>;
 
 var<workgroup> ended: u32;
-var<workgroup> sums: array<vec2<f32>, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) thread: u32) {
@@ -28,14 +27,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     for (var slab = thread / 32u; slab < params.slabs; slab += 8u) {
         sum = dw_add(sum, partials[slab * 32u + candidate]);
     }
-    sums[thread] = sum;
-    for (var stride = 128u; stride >= 32u; stride /= 2u) {
-        workgroupBarrier();
-        if (thread < stride) {
-            sums[thread] = dw_add(sums[thread], sums[thread + stride]);
-        }
-    }
-    workgroupBarrier();
+    bracket_sums(thread, sum);
     if (thread == 0u) {
         let low = phase.bracket_low;
         let high = phase.bracket_high;

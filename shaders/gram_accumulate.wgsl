@@ -70,16 +70,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var t = 0u; t < 16u; t++) {
         sums[t * THREADS + thread] = dw_normalize(sum[t]);
     }
-    for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
-        workgroupBarrier();
-        if (thread < stride) {
-            for (var t = 0u; t < 16u; t++) {
-                let at = t * THREADS + thread;
-                sums[at] = dw_add(sums[at], sums[at + stride]);
-            }
-        }
-    }
-    workgroupBarrier();
+    tree_sums(thread, 16u);
     if (thread < 16u) {
         partials[((params.first_slab + group.y) * params.blocks + group.x) * 16u + thread] = sums[thread * THREADS];
     }

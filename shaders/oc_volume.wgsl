@@ -18,7 +18,6 @@ struct Params {
 
 // (growth, least x, greatest x, weight)
 var<workgroup> tile: array<vec4<f32>, 256>;
-var<workgroup> sums: array<vec2<f32>, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -45,13 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    sums[thread] = dw_normalize(sum);
-    for (var stride = 128u; stride >= 32u; stride /= 2u) {
-        workgroupBarrier();
-        if (thread < stride) {
-            sums[thread] = dw_add(sums[thread], sums[thread + stride]);
-        }
-    }
+    bracket_sums(thread, dw_normalize(sum));
     if (thread < 32u) {
         partials[(params.first_slab + group.x) * 32u + thread] = sums[thread];
     }

@@ -23,12 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     sums[thread] = sum;
-    for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
-        workgroupBarrier();
-        if (thread < stride) {
-            sums[thread] = dw_add(sums[thread], sums[thread + stride]);
-        }
-    }
+    tree_sums(thread, 1u);
     if (thread == 0u && value < params.values) {
         totals[params.first + value] = sums[0];
     }

@@ -23,12 +23,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         sum = dw_add(sum, partials[slab]);
     }
     sums[thread] = sum;
-    for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
-        workgroupBarrier();
-        if (thread < stride) {
-            sums[thread] = dw_add(sums[thread], sums[thread + stride]);
-        }
-    }
+    tree_sums(thread, 1u);
     if (thread == 0u) {
         phase.predicted = dw_add(phase.predicted, sums[0]);
     }

@@ -48,16 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var t = 0u; t < 13u; t++) {
         sums[t * THREADS + thread] = dw_normalize(sum[t]);
     }
-    for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
-        workgroupBarrier();
-        if (thread < stride) {
-            for (var t = 0u; t < 13u; t++) {
-                let at = t * THREADS + thread;
-                sums[at] = dw_add(sums[at], sums[at + stride]);
-            }
-        }
-    }
-    workgroupBarrier();
+    tree_sums(thread, 13u);
     let here = (params.first_slab + group.x) * (3u * params.rows + 1u);
     if (thread < 12u && first + thread / 3u < params.rows) {
         partials[here + 3u * first + thread] = sums[thread * THREADS];

@@ -33,9 +33,26 @@ impl Run {
 
     /// Transforms the targets and reads the inner products of all samples, in the order of their rows.
     pub(super) fn read_grams(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft, newest: usize) -> Result<Grams> {
-        let (rows, slab) = (self.ring.len(), self.slab as u32);
+        let rows = self.ring.len();
+        let reference = if config.space.is_centered() { newest as u32 } else { NO_ROW };
+        let gram = self.read_stacked_gram(recorder, config, eft, rows, reference)?;
+        let part = |i: usize, j: usize| gram.slice(ndarray::s![i * rows..(i + 1) * rows, j * rows..(j + 1) * rows]).to_owned();
+        let resolution = if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION };
+        Ok(Grams { xx: part(0, 0), xy: part(0, 1), yy: part(1, 1), resolution })
+    }
+
+    /// Transforms the targets and reads the Gram matrix of the first `iterates` rows of X, about row `reference`, stacked on all rows of Y.
+    pub(super) fn read_stacked_gram(
+        &mut self,
+        recorder: &mut Recorder,
+        config: &SurrogateConfig,
+        eft: Eft,
+        iterates: usize,
+        reference: u32,
+    ) -> Result<Array2<f64>> {
+        let slab = self.slab as u32;
         self.record_encoding(recorder, config)?;
-        let stacked = 2 * rows;
+        let stacked = iterates + self.ring.len();
         let pairs = block_pairs(stacked);
         for s in &self.segments {
             let targets = if config.transform == TargetTransform::Identity { &s.gradients } else { &s.encoded };
@@ -43,9 +60,9 @@ impl Run {
                 len: s.len as u32,
                 slab,
                 first_slab: s.first_slab as u32,
-                rows: rows as u32,
+                rows: iterates as u32,
                 stacked: stacked as u32,
-                reference: if config.space.is_centered() { newest as u32 } else { NO_ROW },
+                reference,
                 blocks: pairs as u32,
             };
             recorder.dispatch(params, &[&s.iterates, targets, &self.shared.partials], [pairs as u32, s.slabs as u32, 1])?;
@@ -75,12 +92,10 @@ impl Run {
                 at += 16;
             }
         }
-        let part = |i: usize, j: usize| gram.slice(ndarray::s![i * rows..(i + 1) * rows, j * rows..(j + 1) * rows]).to_owned();
-        let resolution = if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION };
-        Ok(Grams { xx: part(0, 0), xy: part(0, 1), yy: part(1, 1), resolution })
+        Ok(gram)
     }
 
-    /// The same, oldest sample first.
+    /// The inner products of all samples, oldest first.
     pub(super) fn read_grams_by_age(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft) -> Result<Grams> {
         let rows = self.ring.rows();
         let Some(&newest) = rows.last() else { return Err(Error::invalid("the number of recorded samples", 0, "at least 1")) };

@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 use super::kernels::{Eft, ImplicitKernel, PowerSums, RowsCombine, WeightsEvaluate, to_pairs};
 use super::recording::Recorder;
-use super::run::{Model, Place, Run};
+use super::run::{Model, NO_ROW, Place, Run};
 use crate::engine::fit::{implicit_matrix, implicit_weights, residual_of_weights};
 use crate::engine::interface::Fit;
 use crate::error::Result;
@@ -16,7 +16,7 @@ impl Run {
         // Everything is numbered by row: no order of age is needed.
         let k = self.ring.len();
         let newest = self.ring.rows().last().copied().unwrap_or(0) as u32;
-        let grams = self.read_grams(recorder, config, eft, 0)?;
+        let yy = self.read_stacked_gram(recorder, config, eft, 0, NO_ROW)?;
         let per_row = 3 * k + 1;
         let bytes = 8 * (k * per_row) as u64;
         recorder.ensure(&mut self.shared.totals, "totals", bytes)?;
@@ -39,13 +39,13 @@ impl Run {
         let ridge = config.regression.ridge.resolve_kernel(kernel.view());
         let weights = implicit_weights(kernel.view(), ridge)?;
         let error = kernel.dot(&weights) - Array2::<f64>::eye(k);
-        self.fit_residual = Some(residual_of_weights(error.view(), grams.yy.view()));
+        self.fit_residual = Some(residual_of_weights(error.view(), yy.view()));
         let shared = &mut self.shared;
         recorder.ensure(&mut shared.coefficients, "coefficients", 8 * (k * k) as u64)?;
         recorder.ensure(&mut shared.monomials, "monomials", 8 * k as u64)?;
         recorder.ensure(&mut shared.weights, "weights", 4 * k as u64)?;
         recorder.upload(&shared.coefficients, &to_pairs(weights.t()))?;
-        self.model = Some(Model { config: *config, plan: None, samples: k, radius, yy: grams.yy, reported: true });
+        self.model = Some(Model { config: *config, plan: None, samples: k, radius, yy, reported: true });
         Ok(Fit { samples: k, rank: k, energy: 1.0, features: 0, ridge })
     }
 

@@ -29,7 +29,9 @@ pub(crate) enum Fragment {
     Phase,
     /// The workgroup's share of Σ g·Δx; needs [`Fragment::DoubleWord`].
     ChangePartial,
-    /// Candidate multipliers.
+    /// Sums over the 64 threads of a workgroup; needs [`Fragment::DoubleWord`] and the kernel's `sums`.
+    TreeSums,
+    /// Candidate multipliers and their sums; needs [`Fragment::DoubleWord`].
     Bracket,
 }
 
@@ -64,6 +66,7 @@ impl Fragment {
             (Self::DoubleWord, _) => include_str!("../../../shaders/lib/double_word.wgsl"),
             (Self::Phase, _) => include_str!("../../../shaders/lib/phase.wgsl"),
             (Self::ChangePartial, _) => include_str!("../../../shaders/lib/change_partial.wgsl"),
+            (Self::TreeSums, _) => include_str!("../../../shaders/lib/tree_sums.wgsl"),
             (Self::Bracket, _) => include_str!("../../../shaders/lib/bracket.wgsl"),
         }
     }
@@ -216,9 +219,9 @@ macro_rules! kernels {
 
 kernels! {
     EftProbe = "eft_probe", [Eft, DoubleWord], [Read, Write, Write], { count: u32, terms: u32 };
-    GramAccumulate = "gram_accumulate", [Eft, DoubleWord], [Read, Read, Write],
+    GramAccumulate = "gram_accumulate", [Eft, DoubleWord, TreeSums], [Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, rows: u32, stacked: u32, reference: u32, blocks: u32 };
-    PartialsReduce = "partials_reduce", [Eft, DoubleWord], [Read, Write], { slabs: u32, values: u32, first: u32 };
+    PartialsReduce = "partials_reduce", [Eft, DoubleWord, TreeSums], [Read, Write], { slabs: u32, values: u32, first: u32 };
     TargetEncode = "target_encode", [], [Read, Read, Write],
         { len: u32, slab: u32, rows: u32, damping: f32, gradient_floor: f32, iterate_floor: f32 };
     RowsCombine = "rows_combine", [Eft, DoubleWord], [Read, Read, Write, Write], { len: u32, slab: u32, rows: u32, rank: u32, reference: u32 };
@@ -228,9 +231,9 @@ kernels! {
     RegressionSolve = "regression_solve", [Eft, DoubleWord], [Read, Read, Write, Write, Write, Write],
         { phase: u32, begin: u32, end: u32, chunks: u32, rounds: u32 };
     StateGather = "state_gather", [Phase], [Read, Read, Write], { len: u32, slab: u32, first: u32 };
-    StateProject = "state_project", [Eft, DoubleWord, Phase], [Read, Read, Read, Read, Write],
+    StateProject = "state_project", [Eft, DoubleWord, Phase, TreeSums], [Read, Read, Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, row: u32 };
-    PowerSums = "power_sums", [Eft, DoubleWord, Phase], [Read, Read, Read, Read, Write], { len: u32, slab: u32, first_slab: u32, rows: u32, row: u32 };
+    PowerSums = "power_sums", [Eft, DoubleWord, Phase, TreeSums], [Read, Read, Read, Read, Write], { len: u32, slab: u32, first_slab: u32, rows: u32, row: u32 };
     ImplicitKernel = "implicit_kernel", [Eft, DoubleWord, Phase], [Read, Read, Write], { rows: u32, order: u32, bias: f32 };
     WeightsEvaluate = "weights_evaluate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Write, Write],
         { rank: u32, features: u32, order: u32, outputs: u32, inverse_scale: f32, radius: f32, trust: f32, counts: u32 };
@@ -239,7 +242,7 @@ kernels! {
     ReducedLift = "reduced_lift", [], [Read, Read, Write], { len: u32, slab: u32, rows: u32, first: u32, rank: u32 };
     GradientLift = "gradient_lift", [Phase], [Read, Read, Read, Read, Write],
         { len: u32, slab: u32, rows: u32, first: u32, log_damped: u32, damping: f32, iterate_floor: f32 };
-    PhaseAccount = "phase_account", [Eft, DoubleWord, Phase], [Write, Read], { slabs: u32 };
+    PhaseAccount = "phase_account", [Eft, DoubleWord, Phase, TreeSums], [Write, Read], { slabs: u32 };
     GradientDescentStep = "gradient_descent", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Write, Write],
         { len: u32, slab: u32, first_slab: u32, rate: f32 };
     AdamStep = "adam", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Write, Write, Write, Write, Write],
