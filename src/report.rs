@@ -151,6 +151,11 @@ pub struct Report {
 impl Report {
     /// True evaluations spent when an accepted iterate first had a value ≤ `target`.
     pub fn evaluations_to_reach(&self, target: f64) -> Option<usize> {
-        self.history.iter().find(|e| e.accepted && e.objective <= target).map(|e| e.evaluation)
+        evaluations_to_reach(&self.history, target)
     }
+}
+
+/// True evaluations spent when an accepted iterate of `history` first had a value ≤ `target`.
+pub fn evaluations_to_reach(history: &[HistoryEntry], target: f64) -> Option<usize> {
+    history.iter().find(|e| e.accepted && e.objective <= target).map(|e| e.evaluation)
 }

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 
 use super::progress::Progress;
-use super::topology::{COARSE_BUDGETS, start_from};
-use super::{Ending, interrupt_flag, print};
+use super::{Ending, interrupt_flag, multilevel, print};
 use crate::engine::{CpuEngine, Engine};
 use crate::error::{Error, Result};
 use crate::flow::{Flow, OptimalityCriteria};
@@ -17,10 +16,10 @@ use crate::io;
 use crate::observe::{Event, Observer};
 use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
 use crate::peers::Peer;
-use crate::report::{HistoryEntry, StopReason};
+use crate::report::{HistoryEntry, StopReason, evaluations_to_reach};
 use crate::schedule::{Adaptive, Schedule};
 use crate::surrogate::SurrogateConfig;
-use crate::topology::{Compliance, ComplianceConfig, FilterKind, Grid, Levels, coarse_levels};
+use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, coarse_levels};
 
 /// Gaps to the best value found, percent.
 const GAPS: [f64; 3] = [1.0, 0.5, 0.1];
@@ -165,7 +164,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
                         results.push((case, runs));
                         break 'all;
                     };
-                    io::write_file(&file, io::history_csv(&history))?;
+                    io::write_file(&file, io::csv(&history)?)?;
                     history
                 }
             };
@@ -193,32 +192,20 @@ fn read(file: &Path) -> Option<Vec<HistoryEntry>> {
 
 /// One method on one case, the coarse grids first if it begins there; none if it was interrupted.
 fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>) -> Result<Option<Vec<HistoryEntry>>> {
-    let mut configs = match args.start {
+    let coarse = match args.start {
         Start::Cold => Vec::new(),
         Start::Multilevel => coarse_levels(&case.config(), Levels::Auto)?,
     };
-    configs.push(case.config());
-    let finest = configs.len() - 1;
-    let mut coarse: Option<(Grid, Vec<f64>)> = None;
-    for (number, config) in configs.into_iter().enumerate() {
-        let budget = match number {
-            _ if number == finest => args.budget,
-            0 => COARSE_BUDGETS.0,
-            _ => COARSE_BUDGETS.1,
-        };
-        let mut progress = Progress::new(&format!("{}x{} {}", config.size.0, config.size.1, method.name()), args.quiet, interrupted.clone());
-        let mut problem = Compliance::new(config)?;
-        let start = start_from(&problem, coarse.as_ref())?;
-        let Some((x, history)) = minimize(method, &mut problem, &start, budget, &mut progress)? else { return Ok(None) };
-        if interrupted.load(Ordering::SeqCst) {
-            return Ok(None);
-        }
-        if number == finest {
-            return Ok(Some(history));
-        }
-        coarse = Some((*problem.grid(), x));
-    }
-    Ok(None)
+    let run = |problem: &mut Compliance, start: &[f64], budget: usize| {
+        let name = format!("{}x{} {}", problem.grid().nelx(), problem.grid().nely(), method.name());
+        let mut progress = Progress::new(&name, args.quiet, interrupted.clone());
+        let done = minimize(method, problem, start, budget, &mut progress)?;
+        Ok(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
+    };
+    let mut problem = Compliance::new(case.config())?;
+    let start = multilevel::start(coarse, &problem, |coarse, start, budget| Ok(run(coarse, start, budget)?.map(|(x, _)| x)))?;
+    let Some(start) = start else { return Ok(None) };
+    Ok(run(&mut problem, &start, args.budget)?.map(|(_, history)| history))
 }
 
 /// One run: the best design and every evaluation; none if the observer ended it.
@@ -254,15 +241,10 @@ fn best(history: &[HistoryEntry]) -> f64 {
     history.iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min)
 }
 
-/// True evaluations to a value of at most `target`.
-fn reach(history: &[HistoryEntry], target: f64) -> Option<usize> {
-    history.iter().find(|e| e.accepted && e.objective <= target).map(|e| e.evaluation)
-}
-
 fn table(case: &Case, runs: &[(Method, Vec<HistoryEntry>)]) -> Vec<Row> {
     let least = runs.iter().map(|(_, history)| best(history)).fold(f64::INFINITY, f64::min);
     let row = |(method, history): &(Method, Vec<HistoryEntry>)| {
-        let [to_1, to_05, to_01] = GAPS.map(|gap| reach(history, least * (1.0 + gap / 100.0)));
+        let [to_1, to_05, to_01] = GAPS.map(|gap| evaluations_to_reach(history, least * (1.0 + gap / 100.0)));
         let best = best(history);
         Row { case: case.name(), method: method.name(), evaluations: history.len(), to_1, to_05, to_01, best, gap: 100.0 * (best / least - 1.0) }
     };
@@ -291,11 +273,6 @@ fn markdown(args: &Args, rows: &[Row]) -> String {
 }
 
 fn write(args: &Args, results: &[(Case, Runs)], rows: &[Row]) -> Result<()> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        csv.serialize(row).map_err(|e| Error::io("benchmark.csv", std::io::Error::other(e)))?;
-    }
-    let csv = csv.into_inner().map_err(|e| Error::io("benchmark.csv", std::io::Error::other(e.to_string())))?;
     let titles: Vec<String> = results.iter().map(|(case, _)| case.name()).collect();
     let panels: Vec<io::Panel<'_>> = results
         .iter()
@@ -316,7 +293,7 @@ fn write(args: &Args, results: &[(Case, Runs)], rows: &[Row]) -> Result<()> {
         &args.out,
         &[
             ("benchmark.md", markdown(args, rows).into_bytes()),
-            ("benchmark.csv", csv),
+            ("benchmark.csv", io::csv(rows)?),
             ("convergence.svg", io::convergence_panels_svg(&panels)?.into_bytes()),
             ("profiles.svg", io::profiles_svg(&profiles)?.into_bytes()),
         ],

@@ -7,7 +7,7 @@ use super::paper::{Problem, Scale};
 use super::run::{Outcome, Overrides, Plan, ScheduleFlag, matching, solve};
 use super::{Ending, EngineFlag, interrupt_flag, print};
 use crate::engine::EngineChoice;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::io;
 use crate::report::Report;
 
@@ -73,12 +73,12 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
                 adapters.push(adapter);
             }
             let mut case = problem.open(args.scale)?;
-            let plan = Plan::new(case.settings(), Overrides::default())?;
+            let settings = case.settings();
+            let plan = Plan::new(settings, Overrides::default())?;
             let mut methods = vec![("plain".to_string(), plan.plain()?)];
             for &schedule in &args.schedules {
                 methods.push((schedule.name().to_string(), plan.lgf(schedule)?));
             }
-            let settings = case.settings();
             if args.paper_regression && args.schedules.contains(&ScheduleFlag::Fixed) && settings.paper_regression != settings.surrogate.regression {
                 let letter = Plan::new(settings, Overrides { paper_regression: true, ..Overrides::default() })?;
                 methods.push(("fixed, the paper's regression".to_string(), letter.lgf(ScheduleFlag::Fixed)?));
@@ -184,15 +184,10 @@ fn markdown(rows: &[Row], adapters: &[String]) -> String {
 }
 
 fn write(args: &Args, rows: &[Row], panels: &[(String, Vec<Outcome>)], adapters: &[String]) -> Result<()> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        csv.serialize(row).map_err(|e| Error::io("comparison.csv", std::io::Error::other(e)))?;
-    }
-    let csv = csv.into_inner().map_err(|e| Error::io("comparison.csv", std::io::Error::other(e.to_string())))?;
     let curves: Vec<io::Panel<'_>> = panels.iter().map(|(title, outcomes)| (&**title, outcomes.iter().map(Outcome::curve).collect())).collect();
     let files = [
         ("comparison.md", markdown(rows, adapters).into_bytes()),
-        ("comparison.csv", csv),
+        ("comparison.csv", io::csv(rows)?),
         ("comparison.svg", io::convergence_panels_svg(&curves)?.into_bytes()),
     ];
     io::write_all(&args.out, &files)

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use super::results::Run;
+use super::results::{Run, engine_line};
 use super::topology::{self, FilterFlag, FlowFlag, PresetFlag, ScheduleFlag};
 use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
 use crate::engine::EngineChoice;
@@ -116,8 +116,7 @@ fn table(args: &Args, runs: &[(&str, Run)]) -> String {
         line!(out, "{name}: {}", run.report.stop);
     }
     if let Some((_, run)) = runs.first() {
-        let software = if run.report.engine.software { " (software adapter)" } else { "" };
-        line!(out, "engine: {}, {}{software}; {}", run.report.engine.engine, run.report.engine.adapter, run.engine_reason);
+        line!(out, "{}", engine_line(&run.report.engine, &run.engine_reason));
     }
     let folders: Vec<_> = ["plain/", "lgf/"].into_iter().take(runs.len()).collect();
     line!(

@@ -10,6 +10,7 @@ mod compare;
 mod discover;
 mod info;
 mod main_job;
+mod multilevel;
 mod paper;
 mod progress;
 mod results;

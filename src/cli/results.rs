@@ -6,6 +6,7 @@ use std::path::Path;
 use ndarray::Array2;
 use serde::Serialize;
 
+use crate::engine::EngineInfo;
 use crate::error::{Error, Result};
 use crate::io;
 use crate::report::{HistoryEntry, Report};
@@ -124,7 +125,7 @@ impl Run {
         let density = problem.physical_density(&self.design);
         let mut files = vec![
             ("record.json", json(&full, true)?),
-            ("history.csv", io::history_csv(&self.report.history)),
+            ("history.csv", io::csv(&self.report.history)?),
             ("design.png", io::density_png(problem.grid(), &density)?),
             ("design.npy", io::npy(by_rows(problem, density)?.view())?),
             ("variables.npy", io::npy(by_rows(problem, self.design.clone())?.view())?),
@@ -137,6 +138,12 @@ impl Run {
         }
         io::write_all(dir, &files)
     }
+}
+
+/// Which engine ran, and why.
+pub(super) fn engine_line(engine: &EngineInfo, reason: &str) -> String {
+    let software = if engine.software { " (software adapter)" } else { "" };
+    format!("engine: {}, {}{software}; {reason}", engine.engine, engine.adapter)
 }
 
 /// A field numbered like the grid's elements as a matrix whose rows run from the top down.

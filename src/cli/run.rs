@@ -11,7 +11,7 @@ use clap::ValueEnum;
 
 use super::paper::{Case, Problem, Scale, Settings, Solved};
 use super::progress::Progress;
-use super::results::{FullRecord, Record, json};
+use super::results::{FullRecord, Record, engine_line, json};
 use super::topology::ending;
 use super::{Ending, EngineFlag, interrupt_flag, print};
 use crate::engine::{Engine, EngineChoice};
@@ -215,7 +215,7 @@ impl Outcome {
             dir,
             &[
                 ("record.json", json(&full, true)?),
-                ("history.csv", io::history_csv(&self.report.history)),
+                ("history.csv", io::csv(&self.report.history)?),
                 ("parameters.csv", parameters_csv(&self.path)),
                 ("solution.npy", io::npy(solution)?),
             ],
@@ -369,8 +369,7 @@ fn table(case: &dyn Case, outcomes: &[Outcome], reason: &str) -> String {
         line!(out, "{}: {}", outcome.name, outcome.report.stop);
     }
     if let Some(outcome) = outcomes.first() {
-        let software = if outcome.report.engine.software { " (software adapter)" } else { "" };
-        line!(out, "engine: {}, {}{software}; {reason}", outcome.report.engine.engine, outcome.report.engine.adapter);
+        line!(out, "{}", engine_line(&outcome.report.engine, reason));
     }
     text
 }

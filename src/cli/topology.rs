@@ -9,17 +9,17 @@ use clap::ValueEnum;
 
 use super::progress::Progress;
 use super::results::{Level, Run, json};
-use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
+use super::{Ending, EngineFlag, interrupt_flag, multilevel, parse_size, print};
 use crate::engine::{Engine, EngineChoice};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
 use crate::io;
-use crate::objective::{Domain, Objective};
+use crate::objective::Objective;
 use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
 use crate::report::{Report, StopReason};
 use crate::schedule::{Adaptive, Fixed, Schedule};
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
-use crate::topology::{Compliance, ComplianceConfig, FilterKind, Grid, Levels, Preset, SigmoidDesign, coarse_levels, prolong};
+use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, Preset, SigmoidDesign, coarse_levels};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum PresetFlag {
@@ -129,9 +129,6 @@ pub(super) struct Args {
     #[arg(long)]
     pub quiet: bool,
 }
-
-/// Budgets of true evaluations of the coarsest grid and of the other coarse ones: cheap levels deserve them.
-pub(super) const COARSE_BUDGETS: (usize, usize) = (40, 30);
 
 fn parse_levels(text: &str) -> std::result::Result<Levels, String> {
     if text == "auto" {
@@ -262,30 +259,21 @@ pub(super) fn solve(
     };
     let mut levels = Vec::new();
     let (report, design) = if let Flow::OptimalityCriteria(_) = config.flow {
-        let mut start = problem.uniform_start();
-        let mut coarse: Option<(Grid, Vec<f64>)> = None;
-        for (number, level) in args.coarse()?.into_iter().enumerate() {
-            let size = format!("{}x{}", level.size.0, level.size.1);
-            let mut problem_here = Compliance::new(level)?;
-            let here = start_from(&problem_here, coarse.as_ref())?;
-            let budget = if number == 0 { COARSE_BUDGETS.0 } else { COARSE_BUDGETS.1 };
+        let start = multilevel::start(args.coarse()?, problem, |coarse, start, budget| {
+            let (nelx, nely) = (coarse.grid().nelx(), coarse.grid().nely());
+            let mut progress = Progress::new(&format!("{name} {nelx}x{nely}"), args.quiet, interrupted.clone());
             let stopping = Stopping { max_evaluations: budget, target: None, ..config.stopping };
-            let name = format!("{name} {size}");
-            let mut progress = Progress::new(&name, args.quiet, interrupted.clone());
-            let report = keep(Lgf::new(LgfConfig { stopping, ..*config })?.minimize(&mut problem_here, &here, engine, &mut progress))?;
-            let share = problem_here.grid().elements() as f64 / problem.grid().elements() as f64;
+            let report = keep(Lgf::new(LgfConfig { stopping, ..*config })?.minimize(coarse, start, engine, &mut progress))?;
             levels.push(Level {
-                size,
+                size: format!("{nelx}x{nely}"),
                 true_evaluations: report.true_evaluations,
                 objective: report.objective,
-                fine_equivalents: share * report.true_evaluations as f64,
+                fine_equivalents: coarse.grid().elements() as f64 / problem.grid().elements() as f64 * report.true_evaluations as f64,
                 stop: report.stop.to_string(),
             });
-            coarse = Some((*problem_here.grid(), report.x));
-        }
-        if coarse.is_some() {
-            start = start_from(problem, coarse.as_ref())?;
-        }
+            Ok(Some(report.x))
+        })?
+        .unwrap_or_else(|| problem.uniform_start());
         let report = keep(lgf.minimize(problem, &start, engine, &mut progress))?;
         let design = report.x.clone();
         (report, design)
@@ -314,14 +302,6 @@ pub(super) fn solve(
         engine_reason: engine_reason.to_string(),
         levels,
     })
-}
-
-/// The coarser grid's design on this problem's, or the uniform one.
-pub(super) fn start_from(problem: &Compliance, coarse: Option<&(Grid, Vec<f64>)>) -> Result<Vec<f64>> {
-    match (coarse, problem.domain()) {
-        (Some((grid, design)), Domain::BoxVolume { weights, volume, .. }) => prolong(grid, design, problem.grid(), &weights, volume),
-        _ => Ok(problem.uniform_start()),
-    }
 }
 
 /// How the command ends after a run that came back.

@@ -3,9 +3,9 @@ use std::path::Path;
 
 use ndarray::ArrayView2;
 use ndarray_npy::WriteNpyExt;
+use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::report::HistoryEntry;
 
 /// Makes folder `dir` and finds out whether files can be written there, before a long run and not after it.
 ///
@@ -46,14 +46,15 @@ pub fn write_file(path: &Path, bytes: Vec<u8>) -> Result<()> {
     write_all(folder, &[(name, bytes)])
 }
 
-/// The history as CSV: `evaluation,iteration,objective,accepted`.
-pub fn history_csv(history: &[HistoryEntry]) -> Vec<u8> {
+/// Rows as CSV, their fields' names first; a history gives `evaluation,iteration,objective,accepted`.
+///
+/// # Errors
+/// [`Error::Io`] for rows that are no table.
+pub fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
+    let failed = |e: String| Error::io("a table", std::io::Error::other(e));
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for entry in history {
-        // Writing plain numbers to memory cannot fail.
-        let _ = writer.serialize(entry);
-    }
-    writer.into_inner().unwrap_or_default()
+    rows.iter().try_for_each(|row| writer.serialize(row)).map_err(|e| failed(e.to_string()))?;
+    writer.into_inner().map_err(|e| failed(e.to_string()))
 }
 
 /// A matrix in NumPy's format.

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 
 use super::feasible::Feasible;
-use super::spg::{descend, shorter, spectral};
+use super::spg::{descend, search, spectral};
 use super::{Ended, Truth, difference, dot, largest};
 
 /// Pairs the model remembers, and projected steps that minimise it.
 const MEMORY: usize = 10;
 const INNER: usize = 50;
-const DECREASE: f64 = 1e-4;
 
 /// B = σ I + the BFGS updates of the remembered pairs, σ = sᵀy/sᵀs of the newest, as products with vectors: the update's own sum,
 /// B v = σ v + Σ (yᵢ yᵢᵀv/yᵢᵀsᵢ − bᵢ bᵢᵀv/sᵢᵀbᵢ) with bᵢ = B_{i−1} sᵢ.
@@ -81,18 +80,7 @@ pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64]
             pairs.clear();
             continue;
         }
-        let mut t = 1.0;
-        let (next, f_next, g_next) = loop {
-            let trial: Vec<f64> = x.iter().zip(&direction).map(|(x, d)| x + t * d).collect();
-            let (value, gradient) = truth.evaluate(&trial)?;
-            if value <= f + DECREASE * t * slope {
-                break (trial, value, gradient);
-            }
-            t = shorter(t, f, slope, value);
-            if t * largest(&direction) <= tolerance.max(1e-15) {
-                return Ok(());
-            }
-        };
+        let Some((next, f_next, g_next)) = search(truth, &x, &direction, (f, slope), f, tolerance)? else { return Ok(()) };
         let (s, y) = (difference(&next, &x), difference(&g_next, &g));
         if dot(&s, &y) > 1e-12 * dot(&s, &s).sqrt() * dot(&y, &y).sqrt() {
             pairs.push_back((s, y));

@@ -5,11 +5,14 @@ use std::collections::VecDeque;
 use super::feasible::Feasible;
 use super::{Ended, Truth, difference, dot, largest};
 
-/// Values the line search looks back on, and the share of the predicted decrease it asks for.
+/// Values the line search looks back on, and the share of the predicted decrease any search asks for.
 const MEMORY: usize = 5;
 const DECREASE: f64 = 1e-4;
 /// Bounds of the spectral step.
 const STEPS: (f64, f64) = (1e-10, 1e10);
+
+/// x, f(x) and its gradient.
+type Point = (Vec<f64>, f64, Vec<f64>);
 
 /// x + d with d = P(x − α g) − x, α the Barzilai–Borwein step sᵀs/sᵀy, cut back until f falls below the largest of the last values.
 pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
@@ -25,24 +28,37 @@ pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64]
         }
         let slope = dot(&g, &direction);
         let ceiling = recent.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let mut t = 1.0;
-        let (next, f_next, g_next) = loop {
-            let trial: Vec<f64> = x.iter().zip(&direction).map(|(x, d)| x + t * d).collect();
-            let (value, gradient) = truth.evaluate(&trial)?;
-            if value <= ceiling + DECREASE * t * slope {
-                break (trial, value, gradient);
-            }
-            t = shorter(t, f, slope, value);
-            if t * largest(&direction) <= tolerance.max(1e-15) {
-                return Ok(());
-            }
-        };
+        let Some((next, f_next, g_next)) = search(truth, &x, &direction, (f, slope), ceiling, tolerance)? else { return Ok(()) };
         let (s, y) = (difference(&next, &x), difference(&g_next, &g));
         alpha = spectral(&s, &y);
         (x, f, g) = (next, f_next, g_next);
         recent.push_back(f);
         if recent.len() > MEMORY {
             recent.pop_front();
+        }
+    }
+}
+
+/// The first point x + t d, t cut back from 1, with f at most `ceiling` and a share of the decrease the slope predicts; none when the step has become too
+/// small to matter.
+pub(super) fn search(
+    truth: &mut Truth<'_>,
+    x: &[f64],
+    direction: &[f64],
+    (f, slope): (f64, f64),
+    ceiling: f64,
+    tolerance: f64,
+) -> Result<Option<Point>, Ended> {
+    let mut t = 1.0;
+    loop {
+        let trial: Vec<f64> = x.iter().zip(direction).map(|(x, d)| x + t * d).collect();
+        let (value, gradient) = truth.evaluate(&trial)?;
+        if value <= ceiling + DECREASE * t * slope {
+            return Ok(Some((trial, value, gradient)));
+        }
+        t = shorter(t, f, slope, value);
+        if t * largest(direction) <= tolerance.max(1e-15) {
+            return Ok(None);
         }
     }
 }
@@ -60,7 +76,7 @@ pub(super) fn spectral(s: &[f64], y: &[f64]) -> f64 {
 }
 
 /// The minimiser of the parabola through f, the slope and the trial value, within a tenth and half of the step.
-pub(super) fn shorter(t: f64, f: f64, slope: f64, value: f64) -> f64 {
+fn shorter(t: f64, f: f64, slope: f64, value: f64) -> f64 {
     let parabola = -0.5 * slope * t * t / (value - f - t * slope);
     if parabola.is_finite() { parabola.clamp(0.1 * t, 0.5 * t) } else { 0.5 * t }
 }
