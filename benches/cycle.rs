@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lgf::engine::gpu::AdapterChoice;
-use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Setup};
+use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup};
 use lgf::flow::{Adam, Flow};
 use lgf::objective::{Domain, Objective};
 use lgf::surrogate::{Integrator, SurrogateConfig};
@@ -30,7 +30,9 @@ fn true_gradient(c: &mut Criterion) {
 /// Starts a run of ADAM with a full history of `SAMPLES` iterates.
 fn warm(engine: &mut dyn Engine, d: usize) {
     let start: Vec<f64> = (0..d).map(|i| (i as f64 * 0.37).sin()).collect();
-    engine.start(Setup { flow: Flow::Adam(Adam::new(0.01)), domain: &Domain::Unbounded, start: &start, capacity: SAMPLES }).expect("enough memory");
+    engine
+        .start(Setup { flow: Flow::Adam(Adam::new(0.01)), domain: &Domain::Unbounded, start: &start, capacity: SAMPLES, samples: Samples::Points })
+        .expect("enough memory");
     for k in 0..SAMPLES {
         let gradient: Vec<f64> = (0..d).map(|i| ((i + 31 * k) as f64 * 0.11).cos()).collect();
         engine.set_gradient(&gradient).expect("upload");

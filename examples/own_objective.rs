@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for schedule in [Schedule::None, Schedule::Adaptive(Adaptive::default())] {
         let mut objective = Chain { lengths: (0..d).map(|i| (i as f64 * 0.1).sin()).collect() };
         let flow = Flow::Adam(Adam::new(0.05));
-        let stopping = Stopping { max_evaluations: 150, tolerance: 0.0, target: None };
+        let stopping = Stopping { max_evaluations: 150, tolerance: 0.0, ..Stopping::default() };
         let lgf = Lgf::new(LgfConfig { stopping, ..LgfConfig::new(flow, schedule, SurrogateConfig::snapshots()) })?;
         let report = lgf.minimize(&mut objective, &vec![0.0; d], &mut *engine, &mut ())?;
         println!("| {:8} | {:16} | {:15} | {:9.4} |", schedule.name(), report.true_evaluations, report.surrogate_steps, report.objective);

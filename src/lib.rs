@@ -25,7 +25,7 @@
 //! });
 //! let flow = Flow::Adam(Adam::new(0.05));
 //! let schedule = Schedule::Adaptive(Adaptive::default());
-//! let stopping = Stopping { max_evaluations: 60, tolerance: 1e-6, target: None };
+//! let stopping = Stopping { max_evaluations: 60, tolerance: 1e-6, ..Stopping::default() };
 //! let lgf = Lgf::new(LgfConfig { stopping, ..LgfConfig::new(flow, schedule, SurrogateConfig::snapshots()) })?;
 //! let (mut engine, _why) = EngineChoice::Auto.open()?;
 //! let report = lgf.minimize(&mut objective, &[0.0; 50], &mut *engine, &mut ())?;
@@ -78,7 +78,7 @@ pub mod surrogate;
 pub mod topology;
 
 pub use error::{Error, Result};
-pub use optimizer::{Lgf, LgfConfig, RunError, Stopping};
+pub use optimizer::{Lgf, LgfConfig, RunError, Settled, Stopping};
 pub use wgpu;
 
 /// The README's example, compiled and run.

@@ -30,6 +30,20 @@ pub enum StopReason {
         /// The target.
         target: f64,
     },
+    /// The best value has hardly fallen for a while.
+    #[error("settled: the best value has fallen by at most {change:e} of itself within the last {evaluations} true evaluations")]
+    Settled {
+        /// The relative change.
+        change: f64,
+        /// The true evaluations looked at.
+        evaluations: usize,
+    },
+    /// The time is up.
+    #[error("the time budget of {seconds} s is spent")]
+    TimeSpent {
+        /// The budget.
+        seconds: f64,
+    },
     /// The budget is spent.
     #[error("the budget of {limit} true evaluations is spent")]
     MaxEvaluations {
@@ -126,6 +140,9 @@ pub struct Report {
     pub objective: f64,
     /// Which true evaluation that was, counted from 1.
     pub best_evaluation: usize,
+    /// [`kkt_residual`](crate::objective::kkt_residual) at x, relative to the largest entry of the gradient at the start; none for the Newton flow, which
+    /// knows no gradient, and where that is zero.
+    pub kkt_residual: Option<f64>,
     /// True evaluations, all of them: training iterates, landing checks and rejected landings.
     pub true_evaluations: usize,
     /// Surrogate phases that were undone.

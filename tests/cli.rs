@@ -54,6 +54,7 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
             "adapter",
             "objective",
             "volume",
+            "kkt_residual",
             "true_evaluations",
             "rejected",
             "surrogate_steps",
@@ -67,7 +68,10 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
         sorted.sort_unstable();
         assert_eq!(found, sorted);
         assert_eq!((record["problem"].as_str(), record["size"].as_str()), (Some("mbb"), Some("30x10")));
-        assert_eq!((record["flow"].as_str(), record["schedule"].as_str(), record["engine"].as_str()), (Some("oc"), Some("adaptive"), Some(engine)));
+        assert_eq!(
+            (record["flow"].as_str(), record["schedule"].as_str(), record["engine"].as_str()),
+            (Some("projected-gradient"), Some("potential"), Some(engine))
+        );
         assert_eq!(record["readbacks"].as_u64().unwrap() > 0, engine == "gpu");
         let history = record["history"].as_array().unwrap();
         assert_eq!(history.len() as u64, record["true_evaluations"].as_u64().unwrap());
@@ -177,11 +181,11 @@ fn info_shows_adapters_self_test_and_the_choice() {
 /// One sentence on the standard error, the culprit in it, exit code 2, nothing written.
 #[test]
 fn bad_usage_is_one_sentence() {
-    let cases: [(&[&str], &[&str]); 29] = [
+    let cases: &[(&[&str], &[&str])] = &[
         (&["--levels", "0"], &["levels is 0", "between 1 and 12"]),
         (&["--levels", "many"], &["many", "--levels", "a number or auto"]),
-        (&["--levels", "2", "--flow", "adam"], &["--levels", "oc flow"]),
-        (&["--flow", "sgd"], &["sgd", "--flow", "oc, adam, gradient-descent"]),
+        (&["--levels", "2", "--flow", "adam"], &["--levels", "oc flows"]),
+        (&["--flow", "sgd"], &["sgd", "--flow", "potential, oc, adam, gradient-descent"]),
         (&["--schedule", "often"], &["often", "--schedule", "none, fixed, adaptive"]),
         (&["--engine", "cuda"], &["cuda", "--engine", "auto, gpu, cpu"]),
         (&["--size", "0x20"], &["0x20", "--size", "at least 1"]),
@@ -203,12 +207,20 @@ fn bad_usage_is_one_sentence() {
         (&["--interval", "1000000"], &["1000", "at most 10000"]),
         (&["--schedule", "fixed", "--interval", "18446744073709551615"], &["interval M", "at most 10000"]),
         (&["--order", "4", "--history", "256"], &["number of polynomial features", "at most 32768"]),
-        (&["--tolerance", "inf"], &["tolerance is inf", "below the flow's largest step, 0.2"]),
+        (&["--tolerance", "inf"], &["tolerance is inf", "finite and at least 0"]),
+        (&["--flow", "oc", "--tolerance", "inf"], &["tolerance is inf", "below the flow's largest step, 0.2"]),
+        (&["--history", "65"], &["remembered pairs is 65", "between 1 and 64"]),
+        (&["--steps", "0"], &["steps on the potential is 0", "between 1 and 1000"]),
+        (&["--trust", "-1"], &["trust radius is -1", "above 0 and at most 1"]),
+        (&["--max-seconds", "0"], &["time budget", "0"]),
+        (&["--flow", "potential", "--schedule", "none"], &["--schedule is for learned fields", "--flow potential"]),
+        (&["--flow", "potential", "--filter", "sensitivity"], &["sensitivity filter", "--flow oc"]),
+        (&["--flow", "oc", "--trust", "0.1"], &["--trust", "--flow potential"]),
         (&["--flow", "adam", "--rate", "0.01", "--tolerance", "0.01"], &["tolerance is 0.01", "below the flow's largest step, 0.01"]),
         (&["--flow", "adam", "--volume", "1"], &["volume fraction", "OC flow"]),
         (&["--rate", "1"], &["--rate", "OC flow has none"]),
     ];
-    for (arguments, expected) in cases {
+    for &(arguments, expected) in cases {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out");
         let args = [&["topology", "--size", "12x4", "--out", out.to_str().unwrap()][..], arguments].concat();
@@ -457,7 +469,7 @@ fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
     assert!(first.status.success(), "{:?}", complaints(&first));
     assert_eq!(files(dir.path()), ["benchmark.csv", "benchmark.md", "convergence.svg", "profiles.svg", "runs"]);
     let runs = files(&dir.path().join("runs"));
-    assert_eq!(runs.len(), 6, "{runs:?}");
+    assert_eq!(runs.len(), 7, "{runs:?}");
     // A run that is there is believed: a value nobody could reach shows that it was read.
     let file = dir.path().join("runs/30x10-vf0.5-r1.5-spg-40.csv");
     std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,1.5,true\n").unwrap();

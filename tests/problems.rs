@@ -81,7 +81,7 @@ fn config(settings: &Value, flow: Flow, fixed: bool) -> LgfConfig {
     let epochs = count(&settings["epochs"]);
     // One more than the reference counts: the iterate its run ends with.
     let budget = 1 + if fixed { epochs / interval * history + (epochs % interval).min(history) } else { epochs };
-    let stopping = Stopping { max_evaluations: budget, tolerance: 0.0, target: None };
+    let stopping = Stopping { max_evaluations: budget, tolerance: 0.0, ..Stopping::default() };
     LgfConfig { integrator: Integrator::Rk4, stopping, ..LgfConfig::new(flow, schedule, surrogate) }
 }
 

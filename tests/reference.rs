@@ -2,7 +2,7 @@
 //! `tests/reference/*.json`. Assembly and single regressions to 1e-9, whole runs to 1e-6 on the last iterate, 1e-4 where features outnumber rows.
 
 use lgf::engine::gpu::AdapterChoice;
-use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Setup};
+use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup};
 use lgf::flow::{Adam, Flow, GradientDescent};
 use lgf::objective::Domain;
 use lgf::surrogate::targets::WeakForm;
@@ -206,7 +206,7 @@ fn replay(run: &Value, engine: &mut dyn Engine) -> Vec<Vec<f64>> {
     };
     let (history, interval) = (count(&run["history"]), count(&run["interval"]));
     config.validate(&flow, history).unwrap();
-    engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x0, capacity: history }).unwrap();
+    engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x0, capacity: history, samples: Samples::Points }).unwrap();
     let mut x = x0.clone();
     let mut trajectory = vec![x0];
     let mut fitted = false;

@@ -11,5 +11,6 @@ struct PhaseState {
     bracket_high: u32,
     // Distance from the history's mean at the last projection.
     distance: f32,
-    reserved: u32,
+    // Length of the next projected step on a learned potential.
+    rate: f32,
 }

@@ -17,7 +17,7 @@ use crate::observe::{Event, Observer};
 use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
 use crate::peers::Peer;
 use crate::report::{HistoryEntry, StopReason, evaluations_to_reach};
-use crate::schedule::{Adaptive, Schedule};
+use crate::schedule::{Adaptive, Potential, Schedule};
 use crate::surrogate::SurrogateConfig;
 use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, coarse_levels};
 
@@ -28,6 +28,8 @@ const GAPS: [f64; 3] = [1.0, 0.5, 0.1];
 enum Method {
     /// Plain optimality criteria
     Oc,
+    /// A learned potential, minimised in a trust region
+    Lgf,
     /// Optimality criteria with the learned flow, adaptive schedule
     LgfOc,
     /// Optimality criteria with periodic Anderson mixing
@@ -44,6 +46,7 @@ impl Method {
     fn name(self) -> &'static str {
         match self {
             Self::Oc => "oc",
+            Self::Lgf => "lgf",
             Self::LgfOc => "lgf-oc",
             Self::OcAnderson => Peer::Anderson.name(),
             Self::Spg => Peer::Spg.name(),
@@ -106,7 +109,7 @@ pub(super) struct Args {
     #[arg(long, value_delimiter = ',', value_parser = parse_case)]
     cases: Vec<Case>,
     /// Which optimizers, separated by commas
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["oc", "lgf-oc", "oc-anderson", "spg", "pqn", "mma"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["oc", "lgf", "lgf-oc", "oc-anderson", "spg", "pqn", "mma"])]
     methods: Vec<Method>,
     /// Where every method begins
     #[arg(long, value_enum, default_value = "cold")]
@@ -196,23 +199,31 @@ fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>
         Start::Cold => Vec::new(),
         Start::Multilevel => coarse_levels(&case.config(), Levels::Auto)?,
     };
-    let run = |problem: &mut Compliance, start: &[f64], budget: usize| {
+    let run = |problem: &mut Compliance, start: &multilevel::Start, budget: usize| {
         let name = format!("{}x{} {}", problem.grid().nelx(), problem.grid().nely(), method.name());
         let mut progress = Progress::new(&name, args.quiet, interrupted.clone());
         let done = minimize(method, problem, start, budget, &mut progress)?;
         Ok(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
     };
     let mut problem = Compliance::new(case.config())?;
-    let start = multilevel::start(coarse, &problem, |coarse, start, budget| Ok(run(coarse, start, budget)?.map(|(x, _)| x)))?;
+    let start = multilevel::start(coarse, &problem, |coarse, start, budget| Ok(run(coarse, start, budget)?.map(|(end, _)| end)))?;
     let Some(start) = start else { return Ok(None) };
     Ok(run(&mut problem, &start, args.budget)?.map(|(_, history)| history))
 }
 
 /// One run: the best design and every evaluation; none if the observer ended it.
-fn minimize(method: Method, problem: &mut Compliance, start: &[f64], budget: usize, progress: &mut Progress) -> Result<Option<(Vec<f64>, Vec<HistoryEntry>)>> {
-    let schedule = match method {
-        Method::Oc => Schedule::None,
-        Method::LgfOc => Schedule::Adaptive(Adaptive::default()),
+fn minimize(
+    method: Method,
+    problem: &mut Compliance,
+    start: &multilevel::Start,
+    budget: usize,
+    progress: &mut Progress,
+) -> Result<Option<(multilevel::Start, Vec<HistoryEntry>)>> {
+    let oc = |schedule| LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), schedule, SurrogateConfig::topology());
+    let config = match method {
+        Method::Lgf => LgfConfig::potential(Potential::default()),
+        Method::Oc => oc(Schedule::None),
+        Method::LgfOc => oc(Schedule::Adaptive(Adaptive::default())),
         Method::OcAnderson | Method::Spg | Method::Pqn | Method::Mma => {
             let peer = match method {
                 Method::Spg => Peer::Spg,
@@ -221,18 +232,22 @@ fn minimize(method: Method, problem: &mut Compliance, start: &[f64], budget: usi
                 _ => Peer::Anderson,
             };
             let engine = CpuEngine::new().info();
-            if progress.event(Event::Started { engine: &engine, dimension: start.len(), max_evaluations: budget }).is_break() {
+            if progress.event(Event::Started { engine: &engine, dimension: start.design.len(), max_evaluations: budget }).is_break() {
                 return Ok(None);
             }
-            let course = peer.minimize(problem, start, budget, TOLERANCE, progress)?;
-            return Ok(Some((course.x, course.history)));
+            let course = peer.minimize(problem, &start.design, budget, TOLERANCE, progress)?;
+            return Ok(Some((multilevel::Start { design: course.x, pairs: Vec::new() }, course.history)));
         }
     };
-    let stopping = Stopping { max_evaluations: budget, tolerance: TOLERANCE, target: None };
-    let config = LgfConfig { stopping, ..LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), schedule, SurrogateConfig::topology()) };
-    match Lgf::new(config)?.minimize(problem, start, &mut CpuEngine::new(), progress) {
+    let stopping = Stopping { max_evaluations: budget, tolerance: TOLERANCE, ..Stopping::default() };
+    let config = LgfConfig { stopping, ..config };
+    let mut engine = CpuEngine::new();
+    match Lgf::new(config)?.minimize_knowing(&start.pairs, problem, &start.design, &mut engine, progress) {
         Ok(report) if report.stop == StopReason::Interrupted => Ok(None),
-        Ok(report) => Ok(Some((report.x, report.history))),
+        Ok(report) => {
+            let pairs = if config.schedule == Schedule::Potential(Potential::default()) { engine.pairs()? } else { Vec::new() };
+            Ok(Some((multilevel::Start { design: report.x, pairs }, report.history)))
+        }
         Err(RunError::NotStarted(error) | RunError::CutShort { source: error, .. }) => Err(error),
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Record<'a> {
     /// The coarse grids before this one, the coarsest first.
     #[serde(skip_serializing_if = "<[Level]>::is_empty")]
     pub levels: &'a [Level],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kkt_residual: Option<f64>,
     pub true_evaluations: usize,
     pub rejected: usize,
     pub surrogate_steps: usize,
@@ -53,6 +55,7 @@ impl<'a> Record<'a> {
             volume: None,
             measures: BTreeMap::new(),
             levels: &[],
+            kkt_residual: report.kkt_residual,
             true_evaluations: report.true_evaluations,
             rejected: report.rejected,
             surrogate_steps: report.surrogate_steps,

@@ -126,7 +126,7 @@ impl Plan {
     }
 
     fn stopping(&self, max_evaluations: usize) -> Stopping {
-        Stopping { max_evaluations, tolerance: 0.0, target: self.settings.done }
+        Stopping { max_evaluations, tolerance: 0.0, target: self.settings.done, ..Stopping::default() }
     }
 
     /// The plain flow.

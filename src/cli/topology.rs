@@ -7,19 +7,24 @@ use std::sync::atomic::AtomicBool;
 
 use clap::ValueEnum;
 
+use super::multilevel::{self, Start};
 use super::progress::Progress;
 use super::results::{Level, Run, json};
-use super::{Ending, EngineFlag, interrupt_flag, multilevel, parse_size, print};
+use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
 use crate::engine::{Engine, EngineChoice};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
 use crate::io;
 use crate::objective::Objective;
-use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
+use crate::optimizer::{Lgf, LgfConfig, RunError, Settled, Stopping};
 use crate::report::{Report, StopReason};
-use crate::schedule::{Adaptive, Fixed, Schedule};
+use crate::schedule::{Adaptive, Fixed, Potential, Schedule};
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
 use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, Preset, SigmoidDesign, coarse_levels};
+
+/// When a run with a potential counts as settled: it goes on finding a little for long.
+const SETTLED_CHANGE: f64 = 2e-4;
+const SETTLED_WINDOW: usize = 10;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum PresetFlag {
@@ -39,6 +44,8 @@ pub(super) enum FilterFlag {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum FlowFlag {
+    /// The gradient flow of a learned potential, minimised in a trust region between any two true evaluations
+    Potential,
     /// Optimality criteria, move limit 0.2
     Oc,
     /// ADAM on a sigmoid parametrisation that keeps the volume exactly
@@ -74,34 +81,41 @@ pub(super) struct Args {
     /// Filter radius in element sides, above 0 and at most 1000; up to 1 filters nothing [default: 0.04 times the columns, at least 1.5]
     #[arg(long, allow_negative_numbers = true)]
     pub radius: Option<f64>,
-    /// Grids to go through, the given one included: 1 to 12, or auto; coarse ones find the layout, the fine one refines it (OC flow only) [default: auto
-    /// with the OC flow, else 1]
+    /// Grids to go through, the given one included: 1 to 12, or auto; coarse ones find the layout, the fine one refines it (potential and OC
+    /// only) [default: auto with these, else 1]
     #[arg(long, value_name = "N|auto", value_parser = parse_levels)]
     pub levels: Option<Levels>,
     /// What the filter smooths
     #[arg(long, value_enum, default_value = "density")]
     pub filter: FilterFlag,
-    /// The base optimizer
-    #[arg(long, value_enum, default_value = "oc")]
-    pub flow: FlowFlag,
-    /// When true gradients are computed
-    #[arg(long, value_enum, default_value = "adaptive")]
-    pub schedule: ScheduleFlag,
-    /// K, iterates the surrogate is learned from, 2 to 256 [default: 8 with OC, else 20]
+    /// What is learned and followed [default: potential; oc with an option that is for learned fields, or with the sensitivity filter, whose field is the
+    /// gradient of no function]
+    #[arg(long, value_enum)]
+    pub flow: Option<FlowFlag>,
+    /// When true gradients are computed; a potential has a schedule of its own [default: adaptive]
+    #[arg(long, value_enum)]
+    pub schedule: Option<ScheduleFlag>,
+    /// K, samples the surrogate is learned from, 2 to 256 (potential: pairs of samples, 1 to 64) [default: 10 with a potential, 8 with OC, else 20]
     #[arg(long, value_name = "K")]
     pub history: Option<usize>,
-    /// M, iterations per cycle, true and surrogate, K to 10000 (adaptive: of the first cycle) [default: K + 16 with OC, else 2 K]
+    /// M, iterations per cycle, true and surrogate, K to 10000 (adaptive: of the first cycle); not for a potential [default: K + 16 with OC, else 2 K]
     #[arg(long, value_name = "M")]
     pub interval: Option<usize>,
-    /// Order of the polynomial surrogate, 1 to 6
-    #[arg(long, default_value_t = 1)]
-    pub order: usize,
-    /// Directions of the history kept, 1 to K; with the order it bounds the number of polynomial features, at most 32768 [default: all]
+    /// Projected steps that minimise a potential, at most, 1 to 1000 [default: 20]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// First trust radius of a potential, as a change of the densities, above 0 and at most 1 [default: 0.2]
+    #[arg(long, value_name = "CHANGE", allow_negative_numbers = true)]
+    pub trust: Option<f64>,
+    /// Order of the polynomial field, 1 to 6; not for a potential [default: 1]
+    #[arg(long)]
+    pub order: Option<usize>,
+    /// Directions of the history kept, 1 to K; with the order it bounds the number of polynomial features, at most 32768; not for a potential [default: all]
     #[arg(long)]
     pub rank: Option<usize>,
-    /// Ridge, relative to the mean squared norm of a feature row, at least 0
-    #[arg(long, default_value_t = 1e-3, allow_negative_numbers = true)]
-    pub ridge: f64,
+    /// Ridge, relative to the mean squared norm of a feature row, at least 0; not for a potential [default: 0.001]
+    #[arg(long, allow_negative_numbers = true)]
+    pub ridge: Option<f64>,
     /// Learning rate of ADAM and gradient descent, in units of the sigmoid's argument, above 0 [default: 0.1 for ADAM, for gradient
     /// descent 0.001 times the number of elements]
     #[arg(long, allow_negative_numbers = true)]
@@ -112,10 +126,17 @@ pub(super) struct Args {
     /// Budget of true evaluations, at least 1
     #[arg(long, default_value_t = 1000)]
     pub max_evaluations: usize,
-    /// Converged when a true step changes no variable of the flow (OC: design variable; ADAM, gradient descent: argument of the sigmoid) by more
-    /// than this, at least 0 and below the flow's largest step [default: 0.01, for ADAM a tenth of the rate]
+    /// Wall-clock budget in seconds, above 0: no true evaluation begins later [default: none]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub max_seconds: Option<f64>,
+    /// Converged when a true step changes no variable of the flow (potential, OC: design variable; ADAM, gradient descent: argument of the sigmoid) by
+    /// more than this, at least 0 and below the flow's largest step [default: 0.001 with a potential, else 0.01, for ADAM a tenth of the rate]
     #[arg(long, allow_negative_numbers = true)]
     pub tolerance: Option<f64>,
+    /// Settled when the best compliance has fallen by at most this share within the last 10 true evaluations, at least 0 [default: 0.0002 with a
+    /// potential, else off]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub settled: Option<f64>,
     /// Stop as soon as the compliance of a trusted design is at most this [default: none]
     #[arg(long, value_name = "COMPLIANCE", allow_negative_numbers = true)]
     pub target: Option<f64>,
@@ -161,36 +182,90 @@ impl Args {
         }
     }
 
+    fn flow(&self) -> FlowFlag {
+        self.flow.unwrap_or(match self.filter {
+            FilterFlag::Density if self.of_fields().is_none() => FlowFlag::Potential,
+            FilterFlag::Density | FilterFlag::Sensitivity => FlowFlag::Oc,
+        })
+    }
+
+    /// An option given that is for learned fields.
+    fn of_fields(&self) -> Option<&'static str> {
+        let options = [
+            ("--schedule", self.schedule.is_some()),
+            ("--interval", self.interval.is_some()),
+            ("--order", self.order.is_some()),
+            ("--rank", self.rank.is_some()),
+            ("--ridge", self.ridge.is_some()),
+            ("--rate", self.rate.is_some()),
+        ];
+        options.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
+    }
+
+    /// Whether the flow works on the densities themselves.
+    fn is_direct(&self) -> bool {
+        matches!(self.flow(), FlowFlag::Potential | FlowFlag::Oc)
+    }
+
     /// The coarse problems before it.
     fn coarse(&self) -> Result<Vec<ComplianceConfig>> {
-        let is_oc = self.flow == FlowFlag::Oc;
-        let levels = self.levels.unwrap_or(if is_oc { Levels::Auto } else { Levels::Count(1) });
-        if !is_oc && levels != Levels::Count(1) {
-            return Err(Error::Incompatible("--levels is for the oc flow".into()));
+        let levels = self.levels.unwrap_or(if self.is_direct() { Levels::Auto } else { Levels::Count(1) });
+        if !self.is_direct() && levels != Levels::Count(1) {
+            return Err(Error::Incompatible("--levels is for the potential and oc flows".into()));
         }
         coarse_levels(&self.problem(), levels)
     }
 
-    fn flow(&self) -> Flow {
-        match self.flow {
-            FlowFlag::Oc => Flow::OptimalityCriteria(OptimalityCriteria::default()),
-            FlowFlag::Adam => Flow::Adam(Adam::new(self.rate.unwrap_or(0.1))),
-            FlowFlag::GradientDescent => {
-                let elements = f64::from(self.size.0) * f64::from(self.size.1);
-                Flow::GradientDescent(GradientDescent { rate: self.rate.unwrap_or(0.001 * elements) })
-            }
-        }
-    }
-
     /// The run's settings, checked.
     pub(super) fn lgf(&self) -> Result<Lgf> {
-        let is_oc = self.flow == FlowFlag::Oc;
+        let config = match self.flow() {
+            FlowFlag::Potential => self.potential()?,
+            FlowFlag::Oc => self.field(Flow::OptimalityCriteria(OptimalityCriteria::default()))?,
+            FlowFlag::Adam => self.field(Flow::Adam(Adam::new(self.rate.unwrap_or(0.1))))?,
+            FlowFlag::GradientDescent => {
+                let elements = f64::from(self.size.0) * f64::from(self.size.1);
+                self.field(Flow::GradientDescent(GradientDescent { rate: self.rate.unwrap_or(0.001 * elements) }))?
+            }
+        };
+        let tolerance = self.tolerance.unwrap_or(match config.flow {
+            Flow::Adam(flow) => 0.1 * flow.rate,
+            Flow::ProjectedGradient(_) => 1e-3,
+            _ => 0.01,
+        });
+        let default = if self.flow() == FlowFlag::Potential { Some(SETTLED_CHANGE) } else { None };
+        let settled = self.settled.or(default).map(|change| Settled { evaluations: SETTLED_WINDOW, change });
+        let stopping = Stopping { max_evaluations: self.max_evaluations, tolerance, target: self.target, settled, max_seconds: self.max_seconds };
+        Lgf::new(LgfConfig { stopping, ..config })
+    }
+
+    fn potential(&self) -> Result<LgfConfig> {
+        if let FilterFlag::Sensitivity = self.filter {
+            return Err(Error::Incompatible(
+                "the sensitivity filter's field is the gradient of no function, so no potential can be learned from it; use --flow oc".into(),
+            ));
+        }
+        if let Some(flag) = self.of_fields() {
+            return Err(Error::Incompatible(format!("{flag} is for learned fields; with --flow potential use --history, --steps and --trust")));
+        }
+        let default = Potential::default();
+        Ok(LgfConfig::potential(Potential {
+            memory: self.history.unwrap_or(default.memory),
+            steps: self.steps.unwrap_or(default.steps),
+            radius: self.trust.unwrap_or(default.radius),
+        }))
+    }
+
+    fn field(&self, flow: Flow) -> Result<LgfConfig> {
+        let is_oc = self.flow() == FlowFlag::Oc;
         if is_oc && self.rate.is_some() {
             return Err(Error::Incompatible("--rate is for the adam and gradient-descent flows; the OC flow has none".into()));
         }
+        if self.steps.is_some() || self.trust.is_some() {
+            return Err(Error::Incompatible("--steps and --trust are for --flow potential".into()));
+        }
         let history = self.history.unwrap_or(if is_oc { 8 } else { 20 });
         let interval = self.interval.unwrap_or(history + if is_oc { 16 } else { history });
-        let schedule = match self.schedule {
+        let schedule = match self.schedule.unwrap_or(ScheduleFlag::Adaptive) {
             ScheduleFlag::None => Schedule::None,
             ScheduleFlag::Fixed => Schedule::Fixed(Fixed::new(history, interval)),
             ScheduleFlag::Adaptive => {
@@ -203,18 +278,12 @@ impl Args {
         let surrogate = if is_oc { SurrogateConfig::topology() } else { SurrogateConfig::snapshots() };
         let rank = self.rank.map_or(Rank::Full, Rank::Count);
         let surrogate = SurrogateConfig {
-            order: self.order,
+            order: self.order.unwrap_or(1),
             space: SpaceConfig::Reduced { rank, centered: true },
-            regression: Regression::ridge(Ridge::Relative(self.ridge)),
+            regression: Regression::ridge(Ridge::Relative(self.ridge.unwrap_or(1e-3))),
             ..surrogate
         };
-        let flow = self.flow();
-        let tolerance = self.tolerance.unwrap_or(match flow {
-            Flow::Adam(flow) => 0.1 * flow.rate,
-            _ => 0.01,
-        });
-        let stopping = Stopping { max_evaluations: self.max_evaluations, tolerance, target: self.target };
-        Lgf::new(LgfConfig { stopping, ..LgfConfig::new(flow, schedule, surrogate) })
+        Ok(LgfConfig::new(flow, schedule, surrogate))
     }
 }
 
@@ -223,7 +292,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let lgf = args.lgf()?;
     let mut problem = args.compliance()?;
     args.coarse()?;
-    if args.flow != FlowFlag::Oc {
+    if !args.is_direct() {
         // Finds out whether there is an interior design, before anything is written.
         SigmoidDesign::new(&mut problem)?;
     }
@@ -257,24 +326,37 @@ pub(super) fn solve(
         Err(RunError::CutShort { report, .. }) => Ok(*report),
         Err(RunError::NotStarted(error)) => Err(error),
     };
-    let mut levels = Vec::new();
-    let (report, design) = if let Flow::OptimalityCriteria(_) = config.flow {
+    let mut levels: Vec<Level> = Vec::new();
+    let (report, design) = if args.is_direct() {
         let start = multilevel::start(args.coarse()?, problem, |coarse, start, budget| {
             let (nelx, nely) = (coarse.grid().nelx(), coarse.grid().nely());
             let mut progress = Progress::new(&format!("{name} {nelx}x{nely}"), args.quiet, interrupted.clone());
             let stopping = Stopping { max_evaluations: budget, target: None, ..config.stopping };
-            let report = keep(Lgf::new(LgfConfig { stopping, ..*config })?.minimize(coarse, start, engine, &mut progress))?;
+            let lgf = Lgf::new(LgfConfig { stopping, ..*config })?;
+            let report = keep(lgf.minimize_knowing(&start.pairs, coarse, &start.design, engine, &mut progress))?;
+            let size = format!("{nelx}x{nely}");
+            let share = coarse.grid().elements() as f64 / problem.grid().elements() as f64;
+            let before = match levels.pop() {
+                // The same grid with a smaller penalty.
+                Some(level) if level.size == size => level.true_evaluations,
+                other => {
+                    levels.extend(other);
+                    0
+                }
+            };
+            let true_evaluations = before + report.true_evaluations;
             levels.push(Level {
-                size: format!("{nelx}x{nely}"),
-                true_evaluations: report.true_evaluations,
+                size,
+                true_evaluations,
                 objective: report.objective,
-                fine_equivalents: coarse.grid().elements() as f64 / problem.grid().elements() as f64 * report.true_evaluations as f64,
+                fine_equivalents: share * true_evaluations as f64,
                 stop: report.stop.to_string(),
             });
-            Ok(Some(report.x))
+            // A broken engine is the fine run's to report.
+            Ok(Some(Start { design: report.x, pairs: engine.pairs().unwrap_or_default() }))
         })?
-        .unwrap_or_else(|| problem.uniform_start());
-        let report = keep(lgf.minimize(problem, &start, engine, &mut progress))?;
+        .unwrap_or_else(|| Start { design: problem.uniform_start(), pairs: Vec::new() });
+        let report = keep(lgf.minimize_knowing(&start.pairs, problem, &start.design, engine, &mut progress))?;
         let design = report.x.clone();
         (report, design)
     } else {
@@ -320,6 +402,9 @@ fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     line!(out, "{} {}x{}, flow {}, schedule {}", run.problem, run.size.0, run.size.1, run.flow, run.schedule);
     line!(out, "  compliance        {:.4} at evaluation {} (the best; recomputed in f64)", run.objective, report.best_evaluation);
     line!(out, "  volume fraction   {:.6}", run.volume);
+    if let Some(residual) = report.kkt_residual {
+        line!(out, "  KKT residual      {residual:.2e} of the start's largest gradient entry")
+    }
     line!(out, "  true evaluations  {} ({} of them undone landings)", report.true_evaluations, report.rejected);
     if !run.levels.is_empty() {
         let coarse: Vec<String> = run.levels.iter().map(|l| format!("{} on {}", l.true_evaluations, l.size)).collect();

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::flow::Flow;
 use crate::objective::Domain;
+use crate::surrogate::potential::{Outside, Quadratic};
 use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::{Integrator, RegressionProblem, SurrogateConfig};
@@ -18,6 +19,35 @@ pub struct Setup<'a> {
     pub start: &'a [f64],
     /// How many samples the history holds; 0 for a run without surrogate.
     pub capacity: usize,
+    /// What a sample is.
+    pub samples: Samples,
+}
+
+/// What the history is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Samples {
+    /// (x, g), for a learned field.
+    Points,
+    /// (x − x_trusted, g − g_trusted), for a learned potential.
+    Pairs,
+}
+
+/// What one displacement teaches about the curvature.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// s = x − x_trusted.
+    pub displacement: Vec<f64>,
+    /// y = g − g_trusted.
+    pub change: Vec<f64>,
+}
+
+/// How far, and how thoroughly, a learned potential is minimised.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrustLimits {
+    /// At most this many projected steps.
+    pub steps: usize,
+    /// No unknown goes further than this from the trusted iterate.
+    pub radius: f64,
 }
 
 /// How far one surrogate phase may go, and how.
@@ -41,6 +71,8 @@ pub enum PhaseEnd {
     Radius,
     /// A predicted value was not finite.
     NonFinite,
+    /// The learned potential has no lower value in the trust region.
+    Minimum,
 }
 
 /// What happened on the engine since the last read.
@@ -69,6 +101,13 @@ pub struct Fit {
     pub features: usize,
     /// The ridge α used.
     pub ridge: f64,
+}
+
+impl Fit {
+    pub(crate) fn of_potential(quadratic: &Quadratic) -> Self {
+        let rank = quadratic.curvatures.len();
+        Self { samples: quadratic.pairs, rank, energy: 1.0, features: rank, ridge: 0.0 }
+    }
 }
 
 /// Which engine this is, for the record.
@@ -144,6 +183,38 @@ pub trait Engine {
     /// # Errors
     /// Device errors.
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()>;
+
+    /// Records the state's (x, gradient) less the trusted state's as the newest pair of a history of pairs.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn record_pair(&mut self) -> Result<()>;
+
+    /// Puts a pair that was learned elsewhere into a history of pairs as the newest.
+    ///
+    /// # Errors
+    /// [`crate::Error::Length`] for vectors that do not fit, and device errors.
+    fn put_pair(&mut self, pair: &Pair) -> Result<()>;
+
+    /// Reads a history of pairs, oldest first.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn pairs(&mut self) -> Result<Vec<Pair>>;
+
+    /// Fits a quadratic potential to the recorded pairs about the trusted iterate; as long as no pair shows any curvature it is `flat` everywhere,
+    /// later it is `outside` where nothing has been learned.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn fit_potential(&mut self, flat: f64, outside: Outside) -> Result<Fit>;
+
+    /// Moves x from the trusted iterate to an approximate minimiser of the latest [`fit_potential`](Self::fit_potential) on the domain and the trust
+    /// region: projected gradient steps of Barzilai–Borwein length, each cut back to the minimiser along it.
+    ///
+    /// # Errors
+    /// Device errors.
+    fn minimize(&mut self, limits: TrustLimits) -> Result<()>;
 
     /// Waits for everything asked for, copies the iterate to `x` and says what happened since the last read.
     ///

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`Engine::set_gradient`] | g down (x is already there) |
 //! | [`Engine::record`], [`Engine::step`], [`Engine::integrate`], [`Engine::trust`], [`Engine::restore`], [`Engine::forget`] | nothing |
-//! | [`Engine::fit`] | the samples' Gram matrix up (one read-back on a GPU), numbers of size K² down |
+//! | [`Engine::record_pair`], [`Engine::minimize`] | nothing |
+//! | [`Engine::fit`], [`Engine::fit_potential`] | the samples' Gram matrix up (one read-back on a GPU), numbers of size K² down |
+//! | [`Engine::put_pair`], [`Engine::pairs`] | the vectors (one read-back on a GPU) |
 //! | [`Engine::read`] | x and a few scalars up (one read-back on a GPU) |
 //!
 //! Two choices cost more read-backs on a GPU: a fit of the implicit library takes two, and Dormand–Prince on a state of size d one per trial step.
@@ -21,4 +23,4 @@ pub use choice::EngineChoice;
 pub use cpu::CpuEngine;
 pub(crate) use fit::orthonormal as orthonormal_features;
 pub use gpu::GpuEngine;
-pub use interface::{Engine, EngineInfo, Fit, Landing, PhaseEnd, PhaseLimits, Setup, Traffic};
+pub use interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, Traffic, TrustLimits};

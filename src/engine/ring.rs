@@ -40,6 +40,10 @@ impl Ring {
         Self { capacity, links: vec![Link::Unrelated; capacity], ..Self::default() }
     }
 
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

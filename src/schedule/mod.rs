@@ -3,10 +3,12 @@
 mod adaptive;
 mod fixed;
 mod outcome;
+mod potential;
 
 pub use adaptive::Adaptive;
 pub use fixed::Fixed;
 pub(crate) use outcome::Outcome;
+pub use potential::Potential;
 
 use crate::engine::PhaseLimits;
 use crate::error::{Error, Result};
@@ -22,6 +24,8 @@ pub enum Schedule {
     Fixed(Fixed),
     /// A rolling window of samples, short true phases, and a horizon and damping that follow how well the last phase predicted.
     Adaptive(Adaptive),
+    /// A potential is learned and minimised in a trust region between any two true evaluations.
+    Potential(Potential),
 }
 
 impl Schedule {
@@ -31,6 +35,7 @@ impl Schedule {
             Self::None => "none",
             Self::Fixed(_) => "fixed",
             Self::Adaptive(_) => "adaptive",
+            Self::Potential(_) => "potential",
         }
     }
 
@@ -40,6 +45,7 @@ impl Schedule {
             Self::None => 0,
             Self::Fixed(fixed) => fixed.history,
             Self::Adaptive(adaptive) => adaptive.window,
+            Self::Potential(potential) => potential.memory,
         }
     }
 
@@ -60,6 +66,7 @@ impl Schedule {
                 }
                 adaptive.validate()
             }
+            Self::Potential(potential) => potential.validate(),
         }
     }
 }
@@ -77,7 +84,7 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn new(schedule: Schedule, surrogate: &SurrogateConfig) -> Self {
         let horizon = match schedule {
-            Schedule::None => 0,
+            Schedule::None | Schedule::Potential(_) => 0,
             Schedule::Fixed(fixed) => fixed.interval - fixed.history,
             Schedule::Adaptive(adaptive) => adaptive.horizon,
         };
@@ -108,7 +115,7 @@ impl Control {
     /// Whether the next step is to be followed by a surrogate phase, and how far that may go.
     pub(crate) fn phase(&self, samples: usize, integrator: Integrator) -> Option<PhaseLimits> {
         match self.schedule {
-            Schedule::None => None,
+            Schedule::None | Schedule::Potential(_) => None,
             Schedule::Fixed(fixed) => {
                 (samples == fixed.history && self.horizon > 0).then_some(PhaseLimits { steps: self.horizon, radius: f64::INFINITY, integrator })
             }
@@ -143,7 +150,7 @@ impl Control {
         let tolerance = match self.schedule {
             Schedule::Fixed(fixed) => fixed.landing_tolerance,
             Schedule::Adaptive(adaptive) => adaptive.landing_tolerance,
-            Schedule::None => 0.0,
+            Schedule::None | Schedule::Potential(_) => 0.0,
         };
         landed <= trusted + tolerance * trusted.abs()
     }
@@ -152,7 +159,7 @@ impl Control {
     pub(crate) fn landed(&mut self, outcome: Outcome) {
         self.fresh = 0;
         match self.schedule {
-            Schedule::None => {}
+            Schedule::None | Schedule::Potential(_) => {}
             Schedule::Fixed(fixed) => self.horizon = fixed.next_horizon(self.horizon, outcome),
             Schedule::Adaptive(adaptive) => {
                 self.horizon = adaptive.next_horizon(self.horizon, outcome);

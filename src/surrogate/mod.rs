@@ -14,6 +14,7 @@
 
 pub mod integrator;
 pub mod library;
+pub mod potential;
 pub mod regression;
 pub mod selection;
 pub mod space;

@@ -15,5 +15,5 @@ pub use element::q4_plane_stress;
 pub use filter::{FilterKind, HatFilter};
 pub use grid::Grid;
 pub use load_case::{LoadCase, Preset};
-pub use multilevel::{Levels, coarse_levels, prolong};
+pub use multilevel::{Levels, coarse_levels, interpolate, prolong};
 pub use sigmoid::SigmoidDesign;

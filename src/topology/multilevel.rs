@@ -48,17 +48,13 @@ pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<Comp
     Ok(configs)
 }
 
-/// A design on `coarse`, interpolated bilinearly between element centres to `fine` and scaled so that Σ wᵢ xᵢ is the greatest value ≤ `volume`
-/// within [0, 1].
+/// A field on `coarse`, interpolated bilinearly between element centres to `fine`.
 ///
 /// # Errors
-/// [`Error::Length`] if the design does not fit `coarse` or the weights `fine`.
-pub fn prolong(coarse: &Grid, design: &[f64], fine: &Grid, weights: &[f64], volume: f64) -> Result<Vec<f64>> {
-    if design.len() != coarse.elements() {
-        return Err(Error::Length { name: "the coarse design", found: design.len(), expected: coarse.elements() });
-    }
-    if weights.len() != fine.elements() {
-        return Err(Error::Length { name: "the volume weights", found: weights.len(), expected: fine.elements() });
+/// [`Error::Length`] if the field does not fit `coarse`.
+pub fn interpolate(coarse: &Grid, field: &[f64], fine: &Grid) -> Result<Vec<f64>> {
+    if field.len() != coarse.elements() {
+        return Err(Error::Length { name: "the coarse field", found: field.len(), expected: coarse.elements() });
     }
     // The neighbouring centres and the weight of the second, at the edges the edge's own.
     let along = |i: usize, fine: usize, coarse: usize| {
@@ -71,11 +67,23 @@ pub fn prolong(coarse: &Grid, design: &[f64], fine: &Grid, weights: &[f64], volu
         let (left, right, s) = along(column, fine.nelx(), coarse.nelx());
         for row in 0..fine.nely() {
             let (upper, lower, t) = along(row, fine.nely(), coarse.nely());
-            let value = |column: usize, row: usize| design[column * coarse.nely() + row];
+            let value = |column: usize, row: usize| field[column * coarse.nely() + row];
             let edge = |column: usize| (1.0 - t) * value(column, upper) + t * value(column, lower);
             x.push((1.0 - s) * edge(left) + s * edge(right));
         }
     }
+    Ok(x)
+}
+
+/// A design on `coarse`, interpolated to `fine` and scaled so that Σ wᵢ xᵢ is the greatest value ≤ `volume` within [0, 1].
+///
+/// # Errors
+/// [`Error::Length`] if the design does not fit `coarse` or the weights `fine`.
+pub fn prolong(coarse: &Grid, design: &[f64], fine: &Grid, weights: &[f64], volume: f64) -> Result<Vec<f64>> {
+    if weights.len() != fine.elements() {
+        return Err(Error::Length { name: "the volume weights", found: weights.len(), expected: fine.elements() });
+    }
+    let mut x = interpolate(coarse, design, fine)?;
     let scale = volume_scale(|scale| x.iter().zip(weights).map(|(x, w)| w * (scale * x).min(1.0)).sum(), volume);
     x.iter_mut().for_each(|x| *x = (scale * *x).min(1.0));
     Ok(x)

@@ -1,18 +1,20 @@
 //! The f64 reference engine: readable, parallel over d, and the default where there is no GPU.
 
 pub(crate) mod kernels;
+mod potential;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
 use crate::engine::fit::{FitPlan, Grams, implicit_matrix, implicit_weights, residual_of_weights};
 use crate::engine::holdout;
-use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, PhaseEnd, PhaseLimits, Setup, Traffic};
+use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, Traffic, TrustLimits};
 use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::{Flow, GradientDescent};
 use crate::objective::Domain;
 use crate::surrogate::library::combine;
+use crate::surrogate::potential::{Outside, Quadratic};
 use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::space::implicit_kernel;
@@ -107,6 +109,9 @@ pub struct CpuEngine {
     state: State,
     trusted: State,
     model: Option<Model>,
+    /// Inner products of a history of pairs: displacements by row, then changes of the gradient by row.
+    pair_products: Array2<f64>,
+    potential: Option<potential::Potential>,
     landing: Landing,
     /// The step size Dormand–Prince has come to.
     inner_step: f64,
@@ -136,6 +141,8 @@ impl CpuEngine {
             state: State::default(),
             trusted: State::default(),
             model: None,
+            pair_products: Array2::zeros((0, 0)),
+            potential: None,
             landing: NOTHING,
             inner_step: 0.0,
             traffic: Traffic::default(),
@@ -227,6 +234,20 @@ impl CpuEngine {
         true
     }
 
+    /// A new row of the history of pairs, and its inner products with all others.
+    fn enter_pair(&mut self, displacement: ArrayView1<f64>, change: ArrayView1<f64>) {
+        let Some(row) = self.ring.push() else { return };
+        self.iterates.row_mut(row).assign(&displacement);
+        self.gradients.row_mut(row).assign(&change);
+        let capacity = self.iterates.nrows();
+        let table: Vec<ArrayView1<f64>> = self.iterates.rows().into_iter().chain(self.gradients.rows()).collect();
+        for place in [row, capacity + row] {
+            let products = Array1::from(potential::products(&table, table[place]));
+            self.pair_products.row_mut(place).assign(&products);
+            self.pair_products.column_mut(place).assign(&products);
+        }
+    }
+
     /// One step of the flow with the state's gradient.
     fn advance(&mut self, flow: Flow) {
         let State { x, gradient, auxiliary, steps } = &mut self.state;
@@ -258,6 +279,10 @@ impl Engine for CpuEngine {
             ring: Ring::new(setup.capacity),
             iterates: Array2::zeros((setup.capacity, d)),
             gradients: Array2::zeros((setup.capacity, d)),
+            pair_products: match setup.samples {
+                Samples::Points => Array2::zeros((0, 0)),
+                Samples::Pairs => Array2::zeros((2 * setup.capacity, 2 * setup.capacity)),
+            },
             trusted: state.clone(),
             state,
             ..Self::new()
@@ -401,6 +426,56 @@ impl Engine for CpuEngine {
             self.landing.steps += 1;
         }
         self.model = Some(model);
+        Ok(())
+    }
+
+    fn record_pair(&mut self) -> Result<()> {
+        self.started()?;
+        let (displacement, change) = (&self.state.x - &self.trusted.x, &self.state.gradient - &self.trusted.gradient);
+        self.enter_pair(displacement.view(), change.view());
+        Ok(())
+    }
+
+    fn put_pair(&mut self, pair: &Pair) -> Result<()> {
+        self.started()?;
+        for (name, vector) in [("the displacement of a pair", &pair.displacement), ("the change of a pair", &pair.change)] {
+            if vector.len() != self.state.x.len() {
+                return Err(Error::Length { name, found: vector.len(), expected: self.state.x.len() });
+            }
+        }
+        self.enter_pair(ArrayView1::from(&pair.displacement), ArrayView1::from(&pair.change));
+        Ok(())
+    }
+
+    fn pairs(&mut self) -> Result<Vec<Pair>> {
+        let row = |row| Pair { displacement: self.iterates.row(row).to_vec(), change: self.gradients.row(row).to_vec() };
+        Ok(self.ring.rows().into_iter().map(row).collect())
+    }
+
+    fn fit_potential(&mut self, flat: f64, outside: Outside) -> Result<Fit> {
+        self.started()?;
+        let rows = self.ring.rows();
+        let both: Vec<usize> = rows.iter().copied().chain(rows.iter().map(|row| self.iterates.nrows() + row)).collect();
+        let gram = self.pair_products.select(ndarray::Axis(0), &both).select(ndarray::Axis(1), &both);
+        let quadratic = Quadratic::from_gram(gram.view(), outside, RESOLUTION)?.unwrap_or_else(|| Quadratic::flat(flat));
+        let fit = Fit::of_potential(&quadratic);
+        let rows = if quadratic.pairs == 0 { Vec::new() } else { rows };
+        self.potential = Some(potential::Potential { quadratic, rows });
+        Ok(fit)
+    }
+
+    fn minimize(&mut self, limits: TrustLimits) -> Result<()> {
+        self.started()?;
+        let Some(model) = &self.potential else { return Err(Error::Incompatible("minimize() comes after fit_potential()".into())) };
+        self.ring.moved();
+        let at = potential::Neighbourhood { center: self.trusted.x.view(), gradient: self.trusted.gradient.view(), domain: &self.domain, limits };
+        let minimum = model.minimize(&self.iterates, &self.gradients, &at);
+        self.landing.steps += minimum.steps;
+        self.landing.predicted_change += minimum.value;
+        if minimum.settled {
+            self.landing.end = PhaseEnd::Minimum;
+        }
+        self.state.x = minimum.x;
         Ok(())
     }
 

@@ -3,9 +3,9 @@
 use ndarray::Array2;
 
 use super::kernels::{ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, StateProject, TargetEncode, split, to_pairs};
-use super::recording::Recorder;
+use super::recording::{Buffer, Recorder};
 use super::regression::{self, Scaling};
-use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, block_pairs};
+use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, Segment, block_pairs};
 use crate::engine::fit::{FitPlan, Grams};
 use crate::error::{Error, Result};
 use crate::surrogate::{Lift, SurrogateConfig, TargetTransform};
@@ -50,12 +50,23 @@ impl Run {
         iterates: usize,
         reference: u32,
     ) -> Result<Array2<f64>> {
-        let slab = self.slab as u32;
         self.record_encoding(recorder, config)?;
         let stacked = iterates + self.ring.len();
+        self.read_gram(recorder, eft, [iterates, stacked], reference, |s| if config.transform == TargetTransform::Identity { &s.gradients } else { &s.encoded })
+    }
+
+    /// Reads the Gram matrix of `stacked` rows: the first `iterates` of them of X, about row `reference`, the others of `targets`.
+    pub(super) fn read_gram(
+        &mut self,
+        recorder: &mut Recorder,
+        eft: Eft,
+        [iterates, stacked]: [usize; 2],
+        reference: u32,
+        targets: impl Fn(&Segment) -> &Buffer,
+    ) -> Result<Array2<f64>> {
+        let slab = self.slab as u32;
         let pairs = block_pairs(stacked);
         for s in &self.segments {
-            let targets = if config.transform == TargetTransform::Identity { &s.gradients } else { &s.encoded };
             let params = GramAccumulate {
                 len: s.len as u32,
                 slab,
@@ -65,7 +76,7 @@ impl Run {
                 reference,
                 blocks: pairs as u32,
             };
-            recorder.dispatch(params, &[&s.iterates, targets, &self.shared.partials], [pairs as u32, s.slabs as u32, 1])?;
+            recorder.dispatch(params, &[&s.iterates, targets(s), &self.shared.partials], [pairs as u32, s.slabs as u32, 1])?;
         }
         let values = 16 * pairs;
         let on_host = eft == Eft::Plain;

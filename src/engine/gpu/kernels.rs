@@ -33,6 +33,8 @@ pub(crate) enum Fragment {
     TreeSums,
     /// Candidate multipliers and their sums; needs [`Fragment::DoubleWord`].
     Bracket,
+    /// Where a projected step on a learned potential may lead.
+    Reach,
 }
 
 /// Which error-free transforms a device has.
@@ -67,6 +69,7 @@ impl Fragment {
             (Self::Phase, _) => include_str!("../../../shaders/lib/phase.wgsl"),
             (Self::ChangePartial, _) => include_str!("../../../shaders/lib/change_partial.wgsl"),
             (Self::TreeSums, _) => include_str!("../../../shaders/lib/tree_sums.wgsl"),
+            (Self::Reach, _) => include_str!("../../../shaders/lib/reach.wgsl"),
             (Self::Bracket, _) => include_str!("../../../shaders/lib/bracket.wgsl"),
         }
     }
@@ -124,7 +127,7 @@ pub(crate) struct PhaseState {
     pub bracket_low: u32,
     pub bracket_high: u32,
     pub distance: f32,
-    pub reserved: u32,
+    pub rate: f32,
 }
 
 /// Mesa's software rasteriser (lavapipe) ends every loop of an invocation once they have taken 65535 turns together, without a word.
@@ -266,6 +269,14 @@ kernels! {
     OcVolume = "oc_volume", [Eft, DoubleWord, Phase, Bracket], [Read, Read, Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, reach: f32, lower: f32, upper: f32 };
     BracketSelect = "bracket_select", [Eft, DoubleWord, Phase, Bracket], [Write, Read], { slabs: u32, volume_high: f32, volume_low: f32, falling: u32 };
+    PairRecord = "pair_record", [], [Read, Read, Read, Read, Write], { len: u32, slab: u32, displacement_row: u32, change_row: u32 };
+    TrustVolume = "trust_volume", [Eft, DoubleWord, Phase, Bracket, Reach], [Read, Read, Read, Read, Read, Write],
+        { len: u32, slab: u32, first_slab: u32, radius: f32, lower: f32, upper: f32 };
+    TrustDirection = "trust_direction", [Eft, DoubleWord, Phase, TreeSums, Reach], [Read, Read, Read, Read, Read, Write, Write],
+        { len: u32, slab: u32, first_slab: u32, radius: f32, lower: f32, upper: f32, has_volume: u32 };
+    PotentialStep = "potential_step", [Eft, DoubleWord, Phase], [Write, Read, Read, Write], { rank: u32, outside: f32 };
+    PotentialLift = "potential_lift", [Phase, Reach], [Read, Write, Write, Read, Read, Read, Read, Read],
+        { len: u32, slab: u32, rank: u32, radius: f32, lower: f32, upper: f32, outside: f32 };
     OcUpdate = "oc_update", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Write, Write],
         { len: u32, slab: u32, first_slab: u32, reach: f32, lower: f32, upper: f32 };
 }

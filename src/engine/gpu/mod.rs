@@ -14,6 +14,7 @@ mod fitting;
 mod implicit;
 mod kernels;
 mod phase;
+mod potential;
 mod recording;
 mod regression;
 mod run;
@@ -33,8 +34,9 @@ use self::regression::RegressionBuffers;
 use self::run::{Model, Place, Run, not_started};
 use crate::engine::fit::FitPlan;
 use crate::engine::holdout;
-use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, PhaseEnd, PhaseLimits, Setup, Traffic};
+use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Setup, Traffic, TrustLimits};
 use crate::error::{Error, Result};
+use crate::surrogate::potential::Outside;
 use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::{Integrator, Lift, RegressionProblem, SpaceConfig, SurrogateConfig};
@@ -219,6 +221,26 @@ impl Engine for GpuEngine {
         Ok(())
     }
 
+    fn record_pair(&mut self) -> Result<()> {
+        self.run.as_mut().ok_or_else(not_started)?.record_pair(&mut self.recorder)
+    }
+
+    fn put_pair(&mut self, pair: &Pair) -> Result<()> {
+        self.run.as_mut().ok_or_else(not_started)?.put_pair(&mut self.recorder, pair)
+    }
+
+    fn pairs(&mut self) -> Result<Vec<Pair>> {
+        self.run.as_mut().ok_or_else(not_started)?.read_pairs(&mut self.recorder)
+    }
+
+    fn fit_potential(&mut self, flat: f64, outside: Outside) -> Result<Fit> {
+        self.run.as_mut().ok_or_else(not_started)?.fit_potential(&mut self.recorder, self.eft, flat, outside)
+    }
+
+    fn minimize(&mut self, limits: TrustLimits) -> Result<()> {
+        self.run.as_mut().ok_or_else(not_started)?.minimize_potential(&mut self.recorder, limits)
+    }
+
     fn read(&mut self, x: &mut [f64]) -> Result<Landing> {
         let run = self.run.as_mut().ok_or_else(not_started)?;
         if x.len() != run.dimension {
@@ -262,6 +284,7 @@ impl Engine for GpuEngine {
             _ if !predicted_change.is_finite() => PhaseEnd::NonFinite,
             0 => PhaseEnd::Horizon,
             1 => PhaseEnd::Radius,
+            3 => PhaseEnd::Minimum,
             _ => PhaseEnd::NonFinite,
         };
         Ok(Landing { steps: phase.steps as usize, end, predicted_change, fit_residual: run.fit_residual })

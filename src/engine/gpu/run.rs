@@ -6,13 +6,14 @@ use super::kernels::{PartialsReduce, PhaseState};
 use super::recording::{Buffer, Recorder};
 use super::regression::RegressionBuffers;
 use crate::engine::fit::FitPlan;
-use crate::engine::interface::Setup;
+use crate::engine::interface::{Samples, Setup};
 use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::objective::Domain;
 use crate::surrogate::SurrogateConfig;
 use crate::surrogate::integrator::Tableau;
+use crate::surrogate::potential::Quadratic;
 
 /// Stands for "no row" in kernels.
 pub(super) const NO_ROW: u32 = u32::MAX;
@@ -44,7 +45,11 @@ pub(super) struct Segment {
     /// OC and projected gradient: volume weights; OC: growth.
     pub(super) volume_weights: Buffer,
     pub(super) growth: Buffer,
-    /// K×len each: recorded x and g, transformed targets, basis; and the mean.
+    /// A learned potential: the step, and the gradient of the potential.
+    pub(super) direction: Buffer,
+    pub(super) slope: Buffer,
+    /// K×len each: recorded x and g, transformed targets, basis; and the mean. With a history of pairs `iterates` holds K displacements, K changes of the
+    /// gradient and a row of zeros, and the basis 2K rows.
     pub(super) iterates: Buffer,
     pub(super) gradients: Buffer,
     pub(super) encoded: Buffer,
@@ -153,6 +158,9 @@ pub(super) struct Shared {
     /// Θ(z) and w of the current step.
     pub(super) monomials: Buffer,
     pub(super) weights: Buffer,
+    /// A learned potential: λ, and what `potential_step.wgsl` keeps.
+    pub(super) curvatures: Buffer,
+    pub(super) potential: Buffer,
     pub(super) staging: Buffer,
 }
 
@@ -183,6 +191,7 @@ pub(super) struct Run {
     pub(super) segments: Vec<Segment>,
     pub(super) shared: Shared,
     pub(super) model: Option<Model>,
+    pub(super) potential: Option<Quadratic>,
     /// Steps taken, as far as the host knows, and the trusted state's.
     pub(super) steps: u64,
     pub(super) trusted_steps: u64,
@@ -216,10 +225,12 @@ pub(super) fn slab_length(dimension: usize, capacity: usize) -> usize {
 impl Run {
     pub(super) fn new(recorder: &mut Recorder, setup: Setup<'_>, max_binding: u64) -> Result<Self> {
         let (dimension, capacity) = (setup.start.len(), setup.capacity);
+        let is_pairs = setup.samples == Samples::Pairs;
+        let table_rows = if is_pairs { 2 * capacity + 1 } else { capacity };
         let mut slab = slab_length(dimension, capacity);
-        let longest = (max_binding / 4 / capacity.max(1) as u64) as usize;
+        let longest = (max_binding / 4 / table_rows.max(1) as u64) as usize;
         if longest < 256 {
-            return Err(Error::Memory { what: format!("256 unknowns of {capacity} snapshots"), needed: 1024 * capacity as u64, available: max_binding });
+            return Err(Error::Memory { what: format!("256 unknowns of {table_rows} snapshots"), needed: 1024 * table_rows as u64, available: max_binding });
         }
         // Bindings too small for one slab: shorter slabs, down to the width of a workgroup.
         while slab > longest {
@@ -237,7 +248,7 @@ impl Run {
         for start in (0..dimension).step_by(segment_length) {
             let len = segment_length.min(dimension - start);
             let vector = 4 * len as u64;
-            let table = vector * capacity as u64;
+            let table = vector * table_rows as u64;
             let auxiliary = (0..setup.flow.auxiliary_vectors()).map(|_| recorder.buffer("auxiliary", vector)).collect::<Result<Vec<_>>>()?;
             let trusted = (0..2 + auxiliary.len()).map(|_| recorder.buffer("trusted", vector)).collect::<Result<_>>()?;
             let segment = Segment {
@@ -252,7 +263,9 @@ impl Run {
                 volume_weights: recorder.buffer("volume_weights", if has_volume { vector } else { 0 })?,
                 growth: recorder.buffer("growth", if is_oc { vector } else { 0 })?,
                 iterates: recorder.buffer("iterates", table)?,
-                gradients: recorder.buffer("gradients", table)?,
+                gradients: recorder.buffer("gradients", if is_pairs { 0 } else { table })?,
+                direction: recorder.buffer("direction", if is_pairs { vector } else { 0 })?,
+                slope: recorder.buffer("slope", if is_pairs { vector } else { 0 })?,
                 // Allocated here, so that a lack of memory shows before the first true evaluation.
                 encoded: recorder.buffer("encoded", if is_oc { table } else { 0 })?,
                 basis: recorder.buffer("basis", table)?,
@@ -266,8 +279,8 @@ impl Run {
             }
             segments.push(segment);
         }
-        // Values per slab: Gram blocks, a projection with its distance, or OC's candidates.
-        let values = (16 * block_pairs(2 * capacity)).max(capacity + 1).max(32) as u64;
+        // Values per slab: Gram blocks, a projection with what goes with it, or candidates for a multiplier.
+        let values = (16 * block_pairs(2 * capacity)).max(2 * capacity + 3).max(32) as u64;
         let phase = recorder.buffer("phase", size_of::<PhaseState>() as u64)?;
         let mut small = |name: &str| recorder.buffer(name, 0);
         let shared = Shared {
@@ -285,6 +298,8 @@ impl Run {
             reduced: small("reduced")?,
             monomials: small("monomials")?,
             weights: small("weights")?,
+            curvatures: small("curvatures")?,
+            potential: small("potential")?,
             staging: recorder.staging(0)?,
             regression: RegressionBuffers::new(recorder)?,
             partials: recorder.buffer("partials", 8 * values * slabs as u64)?,
@@ -301,6 +316,7 @@ impl Run {
             segments,
             shared,
             model: None,
+            potential: None,
             steps: 0,
             trusted_steps: 0,
             inner_step: 0.0,

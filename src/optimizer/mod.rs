@@ -1,15 +1,17 @@
-//! `Lgf`: the host scheduler that alternates true iterations and surrogate integration.
+//! `Lgf`: the host scheduler that alternates true iterations and surrogate phases.
+
+mod potential;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, Landing, PhaseEnd, PhaseLimits, Setup};
+use crate::engine::{Engine, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup};
 use crate::error::{Error, ObjectiveError, Result};
-use crate::flow::Flow;
-use crate::objective::Objective;
+use crate::flow::{Flow, ProjectedGradient};
+use crate::objective::{Domain, Objective, kkt_residual};
 use crate::observe::{Event, Observer};
 use crate::report::{HistoryEntry, PhaseEntry, Report, StopReason};
-use crate::schedule::{Control, Outcome, Schedule};
+use crate::schedule::{Control, Outcome, Potential, Schedule};
 use crate::surrogate::{Integrator, ModelSelection, SurrogateConfig};
 
 /// When to stop.
@@ -17,15 +19,28 @@ use crate::surrogate::{Integrator, ModelSelection, SurrogateConfig};
 pub struct Stopping {
     /// The budget of true evaluations, ≥ 1.
     pub max_evaluations: usize,
-    /// Converged when a true step of the base flow changes no unknown by more than this, ≥ 0.
+    /// Converged when a true step of the base flow, or a step to the minimum of a learned potential, changes no unknown by more than this, ≥ 0.
     pub tolerance: f64,
     /// Done when a trusted value is at most this.
     pub target: Option<f64>,
+    /// Settled when the best value has hardly fallen for a while.
+    pub settled: Option<Settled>,
+    /// No true evaluation begins later than this many seconds after the start, above 0.
+    pub max_seconds: Option<f64>,
+}
+
+/// The best value f* has fallen by at most `change`·|f*| within the last `evaluations` true evaluations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settled {
+    /// How many true evaluations are looked at, ≥ 1.
+    pub evaluations: usize,
+    /// The relative change, ≥ 0.
+    pub change: f64,
 }
 
 impl Default for Stopping {
     fn default() -> Self {
-        Self { max_evaluations: 1000, tolerance: 0.01, target: None }
+        Self { max_evaluations: 1000, tolerance: 0.01, target: None, settled: None, max_seconds: None }
     }
 }
 
@@ -53,7 +68,7 @@ pub struct LgfConfig {
     pub flow: Flow,
     /// When true gradients are computed.
     pub schedule: Schedule,
-    /// What is learned; not used by [`Schedule::None`].
+    /// What is learned; not used by [`Schedule::None`] and [`Schedule::Potential`].
     pub surrogate: SurrogateConfig,
     /// Whether order, rank and ridge are chosen anew at each refit.
     pub selection: Option<ModelSelection>,
@@ -67,6 +82,14 @@ impl LgfConfig {
     /// `flow` under `schedule` with `surrogate`, replaying the flow's own step, and the default stopping rule.
     pub fn new(flow: Flow, schedule: Schedule, surrogate: SurrogateConfig) -> Self {
         Self { flow, schedule, surrogate, selection: None, integrator: Integrator::FlowStep, stopping: Stopping::default() }
+    }
+
+    /// A learned potential under `rule`, on whatever domain the objective has. Its base flow is the projected gradient, with the rate that makes the
+    /// first step as long as the trust radius.
+    pub fn potential(rule: Potential) -> Self {
+        let flow = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
+        let stopping = Stopping { tolerance: 1e-4, ..Stopping::default() };
+        Self { stopping, ..Self::new(flow, Schedule::Potential(rule), SurrogateConfig::snapshots()) }
     }
 }
 
@@ -88,7 +111,14 @@ impl Lgf {
     /// [`Error::InvalidParameter`] or [`Error::Incompatible`], naming the culprit.
     pub fn new(config: LgfConfig) -> Result<Self> {
         config.schedule.validate(&config.surrogate)?;
-        if config.schedule != Schedule::None {
+        if let Schedule::Potential(_) = config.schedule {
+            if !matches!(config.flow, Flow::ProjectedGradient(_)) {
+                return Err(Error::Incompatible(format!(
+                    "a learned potential is minimised by projected gradient steps: it goes with that flow, not with {}",
+                    config.flow.name()
+                )));
+            }
+        } else if config.schedule != Schedule::None {
             config.surrogate.validate(&config.flow, config.schedule.capacity())?;
             config.integrator.validate()?;
             if let Some(selection) = &config.selection {
@@ -108,6 +138,18 @@ impl Lgf {
             return Err(Error::invalid("the number of true evaluations", 0, "at least 1"));
         }
         config.flow.validate_parameters()?;
+        if let Some(Settled { evaluations, change }) = config.stopping.settled
+            && !(evaluations >= 1 && change >= 0.0 && change.is_finite())
+        {
+            return Err(Error::invalid(
+                "the window of settled values",
+                format!("{change} in {evaluations} evaluations"),
+                "a change of at least 0 in at least 1",
+            ));
+        }
+        if let Some(seconds) = config.stopping.max_seconds {
+            Error::require_positive("the time budget in seconds", seconds)?;
+        }
         let tolerance = config.stopping.tolerance;
         // Changes that every step stays below would count as convergence at once.
         let least_step = match config.flow {
@@ -136,6 +178,22 @@ impl Lgf {
     /// # Errors
     /// [`RunError`].
     pub fn minimize(&self, objective: &mut dyn Objective, start: &[f64], engine: &mut dyn Engine, observer: &mut dyn Observer) -> Result<Report, RunError> {
+        self.minimize_knowing(&[], objective, start, engine, observer)
+    }
+
+    /// The same for a learned potential that begins with `pairs` learned elsewhere, oldest first: on a coarser grid, say, whose run's are in
+    /// [`Engine::pairs`] when it has ended. Other schedules have no use for them.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn minimize_knowing(
+        &self,
+        pairs: &[Pair],
+        objective: &mut dyn Objective,
+        start: &[f64],
+        engine: &mut dyn Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<Report, RunError> {
         let began = Instant::now();
         let (dimension, domain) = (objective.dimension(), objective.domain());
         if dimension == 0 {
@@ -150,8 +208,12 @@ impl Lgf {
         domain.validate(dimension)?;
         domain.check_start(start)?;
         self.config.flow.validate(&domain)?;
-        engine.start(Setup { flow: self.config.flow, domain: &domain, start, capacity: self.config.schedule.capacity() })?;
+        let samples = if let Schedule::Potential(_) = self.config.schedule { Samples::Pairs } else { Samples::Points };
+        engine.start(Setup { flow: self.config.flow, domain: &domain, start, capacity: self.config.schedule.capacity(), samples })?;
 
+        if samples == Samples::Pairs {
+            pairs.iter().try_for_each(|pair| engine.put_pair(pair))?;
+        }
         let mut run = Run {
             config: &self.config,
             objective,
@@ -161,8 +223,12 @@ impl Lgf {
             x: vec![0.0; dimension],
             previous: vec![0.0; dimension],
             gradient: vec![0.0; dimension],
-            trusted: Trusted { x: Vec::new(), value: f64::INFINITY, iteration: 0 },
+            trusted: Trusted { x: Vec::new(), gradient: Vec::new(), value: f64::INFINITY, iteration: 0 },
+            domain,
+            began,
             best: Vec::new(),
+            best_gradient: Vec::new(),
+            first_slope: 0.0,
             best_value: f64::INFINITY,
             best_evaluation: 0,
             iteration: 0,
@@ -181,6 +247,7 @@ impl Lgf {
             Err(error) => (StopReason::EngineFailed { message: error.to_string() }, Some(error)),
         };
         let report = Report {
+            kkt_residual: run.kkt_residual(),
             x: run.best,
             objective: run.best_value,
             best_evaluation: run.best_evaluation,
@@ -206,6 +273,7 @@ impl Lgf {
 /// The trusted iterate as the host knows it; the engine keeps its own copy, with the flow's state.
 struct Trusted {
     x: Vec<f64>,
+    gradient: Vec<f64>,
     value: f64,
     iteration: usize,
 }
@@ -221,7 +289,12 @@ struct Run<'a> {
     previous: Vec<f64>,
     gradient: Vec<f64>,
     trusted: Trusted,
+    domain: Domain,
+    began: Instant,
     best: Vec<f64>,
+    best_gradient: Vec<f64>,
+    /// The largest entry of the gradient at the start.
+    first_slope: f64,
     best_value: f64,
     best_evaluation: usize,
     iteration: usize,
@@ -246,6 +319,11 @@ impl From<Error> for Ended {
 }
 
 impl Run<'_> {
+    fn kkt_residual(&self) -> Option<f64> {
+        let knows_gradient = !self.config.flow.needs_newton_direction() && self.first_slope > 0.0;
+        knows_gradient.then(|| kkt_residual(&self.domain, &self.best, &self.best_gradient) / self.first_slope)
+    }
+
     fn drive(&mut self) -> Result<StopReason> {
         match self.cycle() {
             Ok(never) => match never {},
@@ -260,12 +338,15 @@ impl Run<'_> {
         // Whoever ends the run at once still gets the start, evaluated.
         let told = self.tell(Event::Started { engine: &info, dimension: self.x.len(), max_evaluations: limit });
         let value = self.evaluate()?;
+        self.first_slope = self.gradient.iter().fold(0.0, |m, g| m.max(g.abs()));
         self.record_true_step(value, 0.0)?;
         told?;
+        if let Schedule::Potential(rule) = self.config.schedule {
+            return self.minimize_potentials(rule);
+        }
         loop {
-            if self.evaluations == limit {
-                return Err(Ended::Stop(StopReason::MaxEvaluations { limit }));
-            }
+            self.check_budget()?;
+            self.stop_where_nothing_changes()?;
             self.engine.step()?;
             self.iteration += 1;
             if self.control.records_after_step() {
@@ -293,12 +374,40 @@ impl Run<'_> {
         }
         let tolerance = self.config.stopping.tolerance;
         if change <= tolerance {
-            let improved = self.evaluations == 1 || self.best_evaluation > 1;
-            let reason = if improved { StopReason::Converged { change, tolerance } } else { StopReason::Stalled { evaluations: self.evaluations } };
-            return Err(Ended::Stop(reason));
+            return Err(Ended::Stop(self.came_to_rest(change)));
         }
         let value = self.evaluate()?;
         self.record_true_step(value, change)
+    }
+
+    fn came_to_rest(&self, change: f64) -> StopReason {
+        let improved = self.evaluations == 1 || self.best_evaluation > 1;
+        if improved {
+            StopReason::Converged { change, tolerance: self.config.stopping.tolerance }
+        } else {
+            StopReason::Stalled { evaluations: self.evaluations }
+        }
+    }
+
+    fn check_budget(&self) -> Result<(), Ended> {
+        let limit = self.config.stopping.max_evaluations;
+        if self.evaluations == limit {
+            return Err(Ended::Stop(StopReason::MaxEvaluations { limit }));
+        }
+        match self.config.stopping.max_seconds {
+            Some(seconds) if self.began.elapsed().as_secs_f64() >= seconds => Err(Ended::Stop(StopReason::TimeSpent { seconds })),
+            _ => Ok(()),
+        }
+    }
+
+    fn stop_where_nothing_changes(&self) -> Result<(), Ended> {
+        let Some(Settled { evaluations, change }) = self.config.stopping.settled else { return Ok(()) };
+        let Some(earlier) = self.history.len().checked_sub(evaluations + 1) else { return Ok(()) };
+        let before = self.history[..=earlier].iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min);
+        if before - self.best_value <= change * self.best_value.abs() {
+            return Err(Ended::Stop(StopReason::Settled { change, evaluations }));
+        }
+        Ok(())
     }
 
     /// Fits, integrates, lands, and keeps or undoes it.
@@ -347,7 +456,7 @@ impl Run<'_> {
         // A Newton direction is no gradient: Σ (H⁻¹g)·Δx predicts nothing about f.
         let predicts = landing.predicted_change < 0.0 && !self.config.flow.needs_newton_direction();
         let agreement = true_change.filter(|_| predicts).map(|change| change / landing.predicted_change);
-        let phase = PhaseEntry { evaluation: spent, selection: verdict, ..self.phase_entry(fit, limits, landing, true_change, accepted) };
+        let phase = PhaseEntry { evaluation: spent, selection: verdict, ..self.phase_entry(fit, limits.steps, landing, true_change, accepted) };
         self.phases.push(phase);
         let entry = value.map(|value| self.enter(value, accepted));
         if self.control.flushes() {
@@ -377,10 +486,7 @@ impl Run<'_> {
             }
         }
         log::debug!("{phase:?}");
-        let x = std::mem::take(&mut self.x);
-        let told = self.tell(Event::Landed { phase, entry, x: &x });
-        self.x = x;
-        told?;
+        self.tell_landed(phase, entry)?;
         if accepted {
             return self.stop_at_target(self.trusted.value);
         }
@@ -388,12 +494,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn phase_entry(&self, fit: crate::engine::Fit, limits: PhaseLimits, landing: Landing, true_change: Option<f64>, accepted: bool) -> PhaseEntry {
+    fn tell_landed(&mut self, phase: PhaseEntry, entry: Option<HistoryEntry>) -> Result<(), Ended> {
+        let x = std::mem::take(&mut self.x);
+        let told = self.tell(Event::Landed { phase, entry, x: &x });
+        self.x = x;
+        told
+    }
+
+    fn phase_entry(&self, fit: crate::engine::Fit, horizon: usize, landing: Landing, true_change: Option<f64>, accepted: bool) -> PhaseEntry {
         PhaseEntry {
             evaluation: self.evaluations,
             fit,
             residual: landing.fit_residual,
-            horizon: limits.steps,
+            horizon,
             steps: landing.steps,
             end: landing.end,
             damping: self.control.damping(),
@@ -452,7 +565,7 @@ impl Run<'_> {
     /// Hands the gradient (or Newton direction) at x to the engine, as a sample unless the schedule samples after the step.
     fn sample(&mut self) -> Result<(), Ended> {
         self.engine.set_gradient(&self.gradient)?;
-        if !self.control.records_after_step() {
+        if !self.control.records_after_step() && !matches!(self.config.schedule, Schedule::Potential(_)) {
             self.engine.record()?;
         }
         Ok(())
@@ -488,11 +601,13 @@ impl Run<'_> {
         self.control.sampled();
         self.trusted.value = value;
         self.trusted.x.clone_from(&self.x);
+        self.trusted.gradient.clone_from(&self.gradient);
         self.trusted.iteration = self.iteration;
         if value <= self.best_value {
             self.best_value = value;
             self.best_evaluation = self.evaluations;
             self.best.clone_from(&self.x);
+            self.best_gradient.clone_from(&self.gradient);
         }
         Ok(())
     }

@@ -1,0 +1,298 @@
+//! The learned potential: minimised in a trust region by projected steps.
+
+use ndarray::{Array1, Array2, ArrayView1};
+use rayon::prelude::*;
+
+use crate::engine::interface::TrustLimits;
+use crate::objective::Domain;
+use crate::surrogate::potential::Quadratic;
+
+/// Unknowns per chunk of a parallel pass: small enough that a chunk of the direction stays in the fastest cache while the table's rows go by.
+const CHUNK: usize = 2048;
+/// Lanes of a sum: a fixed number, so that the result does not depend on how wide the machine's vectors are.
+const LANES: usize = 16;
+/// Newton steps on the multiplier; each is safeguarded by bisection.
+const MULTIPLIER_STEPS: usize = 100;
+
+/// A quadratic potential over rows of the history.
+#[derive(Debug, Clone)]
+pub(super) struct Potential {
+    pub quadratic: Quadratic,
+    /// V: which displacement and which change of the gradient each column of the combination stands for, as rows of their tables.
+    pub rows: Vec<usize>,
+}
+
+/// Where the trusted iterate is, and what may be reached from it.
+pub(super) struct Neighbourhood<'a> {
+    pub center: ArrayView1<'a, f64>,
+    pub gradient: ArrayView1<'a, f64>,
+    pub domain: &'a Domain,
+    pub limits: TrustLimits,
+}
+
+/// Where the minimisation has led.
+pub(super) struct Minimum {
+    pub x: Array1<f64>,
+    pub steps: usize,
+    /// φ there; 0 at the trusted iterate.
+    pub value: f64,
+    /// Whether no lower value was left to be found.
+    pub settled: bool,
+}
+
+/// `pair_record`: the inner products of `row` with every one of `rows`.
+pub(super) fn products(rows: &[ArrayView1<f64>], row: ArrayView1<f64>) -> Vec<f64> {
+    let Some(with) = row.as_slice() else { return vec![f64::NAN; rows.len()] };
+    let slices: Vec<&[f64]> = rows.iter().filter_map(|r| r.as_slice()).collect();
+    let chunks: Vec<Vec<f64>> = (0..with.len().div_ceil(CHUNK))
+        .into_par_iter()
+        .map(|c| {
+            let here = c * CHUNK..((c + 1) * CHUNK).min(with.len());
+            slices.iter().map(|r| dot(&r[here.clone()], &with[here.clone()])).collect()
+        })
+        .collect();
+    add(chunks, rows.len())
+}
+
+impl Potential {
+    /// `trust_volume`, `trust_direction`, `potential_step`, `potential_lift`: projected steps, the first of length 1/σ, then Barzilai and Borwein's,
+    /// each as far as φ falls along it.
+    pub(super) fn minimize(&self, displacements: &Array2<f64>, changes: &Array2<f64>, at: &Neighbourhood<'_>) -> Minimum {
+        let table: Vec<&[f64]> = [displacements, changes].iter().flat_map(|t| self.rows.iter().filter_map(|&row| t.row(row).to_slice())).collect();
+        let Quadratic { outside, curvatures, combination, .. } = &self.quadratic;
+        let (center, gradient) = (at.center.to_vec(), at.gradient.to_vec());
+        let reach = Reach::new(at.domain, at.limits.radius);
+        let (mut z, mut slope) = (center.clone(), gradient.clone());
+        let mut direction = vec![0.0; z.len()];
+        let mut coordinates = vec![0.0; curvatures.len()];
+        let mut minimum = Minimum { x: Array1::zeros(0), steps: 0, value: 0.0, settled: false };
+        let (mut rate, mut price) = (1.0 / outside, 0.0);
+        for _ in 0..at.limits.steps {
+            // Successive multipliers are alike, per length of the step.
+            let mu = reach.multiplier(&z, &slope, &center, rate, price * rate);
+            price = mu / rate;
+            let sums: Vec<Vec<f64>> = direction
+                .par_chunks_mut(CHUNK)
+                .enumerate()
+                .map(|(c, d)| {
+                    let here = c * CHUNK..c * CHUNK + d.len();
+                    let (z, slope, center) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()]);
+                    let weights = reach.weights.map(|w| &w[here.clone()]);
+                    reach.direction(z, slope, center, weights, rate, mu, d);
+                    let mut sums = vec![dot(d, d), dot(d, slope)];
+                    sums.extend(table.iter().map(|row| dot(&row[here.clone()], d)));
+                    sums
+                })
+                .collect();
+            let sums = add(sums, 2 + table.len());
+            let (square, along) = (sums[0], sums[1]);
+            if !(along < 0.0) {
+                minimum.settled = true;
+                break;
+            }
+            let change: Vec<f64> = combination.rows().into_iter().map(|c| c.iter().zip(&sums[2..]).map(|(c, v)| c * v).sum()).collect();
+            let curvature = outside * square + curvatures.iter().zip(&change).map(|(l, c)| l * c * c).sum::<f64>();
+            let t = if curvature > 0.0 { (-along / curvature).min(1.0) } else { 1.0 };
+            minimum.value += t * along + 0.5 * t * t * curvature;
+            minimum.steps += 1;
+            rate = if curvature > 0.0 { square / curvature } else { 1.0 / outside };
+            coordinates.iter_mut().zip(&change).for_each(|(z, c)| *z += t * c);
+
+            // The gradient of φ from where z is, not from where it was: nothing accumulates.
+            let mut weights = vec![0.0; table.len()];
+            for ((lambda, z), c) in curvatures.iter().zip(&coordinates).zip(combination.rows()) {
+                weights.iter_mut().zip(c).for_each(|(w, c)| *w += lambda * z * c);
+            }
+            z.par_chunks_mut(CHUNK).zip(slope.par_chunks_mut(CHUNK)).enumerate().for_each(|(c, (z, slope))| {
+                let here = c * CHUNK..c * CHUNK + z.len();
+                let (direction, center, gradient) = (&direction[here.clone()], &center[here.clone()], &gradient[here.clone()]);
+                reach.advance(z, direction, center, t);
+                vectorised(
+                    #[inline(always)]
+                    || (0..z.len()).for_each(|i| slope[i] = gradient[i] + outside * (z[i] - center[i])),
+                );
+                weights.iter().zip(&table).for_each(|(w, row)| add_multiple(slope, *w, &row[here.clone()]));
+            });
+        }
+        minimum.x = Array1::from(z);
+        minimum
+    }
+}
+
+/// The domain and the trust region.
+struct Reach<'a> {
+    lower: f64,
+    upper: f64,
+    radius: f64,
+    weights: Option<&'a [f64]>,
+    volume: f64,
+}
+
+impl<'a> Reach<'a> {
+    fn new(domain: &'a Domain, radius: f64) -> Self {
+        let (lower, upper, weights, volume) = match domain {
+            Domain::Unbounded => (f64::NEG_INFINITY, f64::INFINITY, None, f64::INFINITY),
+            Domain::Box { lower, upper } => (*lower, *upper, None, f64::INFINITY),
+            Domain::BoxVolume { lower, upper, weights, volume } => (*lower, *upper, Some(&weights[..]), *volume),
+        };
+        Self { lower, upper, radius, weights, volume }
+    }
+
+    #[inline(always)]
+    fn clip(&self, point: f64, center: f64) -> f64 {
+        let (low, high) = self.limits(center);
+        point.max(low).min(high)
+    }
+
+    /// An unknown's part in the volume, and in how fast the volume falls as μ grows.
+    #[inline(always)]
+    fn share(&self, point: f64, center: f64, weight: f64) -> (f64, f64) {
+        let clipped = self.clip(point, center);
+        (weight * clipped, if clipped == point { weight * weight } else { 0.0 })
+    }
+
+    #[inline(always)]
+    fn limits(&self, center: f64) -> (f64, f64) {
+        ((center - self.radius).max(self.lower), (center + self.radius).min(self.upper))
+    }
+
+    /// d = P(z − η slope) − z.
+    #[expect(clippy::too_many_arguments, reason = "slices of one chunk")]
+    fn direction(&self, z: &[f64], slope: &[f64], center: &[f64], weights: Option<&[f64]>, rate: f64, mu: f64, d: &mut [f64]) {
+        let n = d.len();
+        let (z, slope, center) = (&z[..n], &slope[..n], &center[..n]);
+        match weights {
+            Some(weights) => {
+                let weights = &weights[..n];
+                vectorised(
+                    #[inline(always)]
+                    || (0..n).for_each(|i| d[i] = self.clip(z[i] - rate * slope[i] - mu * weights[i], center[i]) - z[i]),
+                );
+            }
+            None => vectorised(
+                #[inline(always)]
+                || (0..n).for_each(|i| d[i] = self.clip(z[i] - rate * slope[i], center[i]) - z[i]),
+            ),
+        }
+    }
+
+    /// z ← z + t d; rounding must not lead out.
+    fn advance(&self, z: &mut [f64], d: &[f64], center: &[f64], t: f64) {
+        let n = z.len();
+        let (d, center) = (&d[..n], &center[..n]);
+        vectorised(
+            #[inline(always)]
+            || (0..n).for_each(|i| z[i] = self.clip(z[i] + t * d[i], center[i])),
+        );
+    }
+
+    /// The least μ ≥ 0 for which clip(z − η slope − μ w) keeps the volume, to rounding: the excess is convex between the kinks, so Newton's method, kept
+    /// inside a shrinking bracket, ends after a few steps.
+    fn multiplier(&self, z: &[f64], slope: &[f64], center: &[f64], rate: f64, guess: f64) -> f64 {
+        let Some(weights) = self.weights else { return 0.0 };
+        let excess = |mu: f64| {
+            let sums: Vec<Vec<f64>> = (0..z.len().div_ceil(CHUNK))
+                .into_par_iter()
+                .map(|c| {
+                    let here = c * CHUNK..((c + 1) * CHUNK).min(z.len());
+                    let (z, slope, center, weights) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()], &weights[here]);
+                    let (mut volume, mut free) = ([0.0; LANES], [0.0; LANES]);
+                    let n = z.len() / LANES * LANES;
+                    let lanes = z.chunks_exact(LANES).zip(slope.chunks_exact(LANES)).zip(center.chunks_exact(LANES).zip(weights.chunks_exact(LANES)));
+                    vectorised(
+                        #[inline(always)]
+                        || {
+                            for ((z, slope), (center, weights)) in lanes {
+                                for k in 0..LANES {
+                                    let (v, f) = self.share(z[k] - rate * slope[k] - mu * weights[k], center[k], weights[k]);
+                                    volume[k] += v;
+                                    free[k] += f;
+                                }
+                            }
+                        },
+                    );
+                    for i in n..z.len() {
+                        let (v, f) = self.share(z[i] - rate * slope[i] - mu * weights[i], center[i], weights[i]);
+                        volume[i - n] += v;
+                        free[i - n] += f;
+                    }
+                    vec![volume.iter().sum(), free.iter().sum()]
+                })
+                .collect();
+            let sums = add(sums, 2);
+            (sums[0] - self.volume, sums[1])
+        };
+        let (mut low, mut high, mut mu) = (0.0, f64::INFINITY, guess);
+        let enough = 1e-13 * self.volume.abs();
+        for _ in 0..MULTIPLIER_STEPS {
+            let (over, free) = excess(mu);
+            if over.abs() <= enough || (mu == 0.0 && over <= 0.0) {
+                return mu;
+            }
+            if over > 0.0 {
+                low = mu
+            } else {
+                high = mu
+            }
+            let newton = mu + over / free;
+            mu = if free > 0.0 && newton > low && newton < high {
+                newton
+            } else if low == 0.0 && over < 0.0 && newton <= 0.0 {
+                // The bound may be slack: only 0 itself can tell.
+                0.0
+            } else if high.is_finite() {
+                0.5 * (low + high)
+            } else {
+                // No unknown is free to move: past the next kink, wherever it is.
+                2.0 * mu.max(rate * slope.iter().fold(f64::MIN_POSITIVE, |m, s| m.max(s.abs())))
+            };
+            if mu == 0.0 && low == 0.0 {
+                continue;
+            }
+            if mu <= low || mu >= high {
+                break;
+            }
+        }
+        if high.is_finite() { high } else { low }
+    }
+}
+
+/// Runs `pass`, a loop that must be inlined, with the widest vectors the machine has.
+#[inline(always)]
+fn vectorised(pass: impl FnOnce()) {
+    pulp::Arch::new().dispatch(pass);
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; LANES];
+    let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest: f64 = a_lanes.remainder().iter().zip(b_lanes.remainder()).map(|(a, b)| a * b).sum();
+    vectorised(
+        #[inline(always)]
+        || {
+            for (a, b) in a_lanes.zip(b_lanes) {
+                for lane in 0..LANES {
+                    sums[lane] += a[lane] * b[lane];
+                }
+            }
+        },
+    );
+    sums.iter().sum::<f64>() + rest
+}
+
+/// a ← a + w b.
+fn add_multiple(a: &mut [f64], w: f64, b: &[f64]) {
+    vectorised(
+        #[inline(always)]
+        || a.iter_mut().zip(b).for_each(|(a, b)| *a += w * b),
+    );
+}
+
+/// The chunks' sums, added up in order.
+fn add(chunks: Vec<Vec<f64>>, values: usize) -> Vec<f64> {
+    let mut total = vec![0.0; values];
+    for chunk in chunks {
+        total.iter_mut().zip(chunk).for_each(|(t, c)| *t += c);
+    }
+    total
+}

@@ -1,0 +1,165 @@
+//! The learned potential: a history of pairs, the quadratic fitted to it, and its minimisation in a trust region.
+
+use ndarray::{Array2, Axis};
+
+use super::kernels::{
+    BracketSelect, Eft, PairRecord, PhaseState, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection, TrustVolume, split, to_pairs,
+};
+use super::recording::Recorder;
+use super::run::{NO_ROW, PROJECTION_PASSES, RESOLUTION, RESOLUTION_PLAIN, Run, groups};
+use crate::engine::interface::{Fit, Pair, TrustLimits};
+use crate::error::{Error, Result};
+use crate::objective::Domain;
+use crate::surrogate::potential::{Outside, Quadratic};
+
+/// Where the totals of Q d begin, after d·d and d·slope.
+const PROJECTIONS: usize = 2;
+
+impl Run {
+    pub(super) fn record_pair(&mut self, recorder: &mut Recorder) -> Result<()> {
+        let capacity = self.ring.capacity();
+        let Some(row) = self.ring.push() else { return Ok(()) };
+        for s in &self.segments {
+            let params = PairRecord { len: s.len as u32, slab: self.slab as u32, displacement_row: row as u32, change_row: (capacity + row) as u32 };
+            recorder.dispatch(params, &[&s.iterate, &s.gradient, &s.trusted[0], &s.trusted[1], &s.iterates], groups(s))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn put_pair(&mut self, recorder: &mut Recorder, pair: &Pair) -> Result<()> {
+        for (name, vector) in [("the displacement of a pair", &pair.displacement), ("the change of a pair", &pair.change)] {
+            if vector.len() != self.dimension {
+                return Err(Error::Length { name, found: vector.len(), expected: self.dimension });
+            }
+        }
+        let capacity = self.ring.capacity();
+        let Some(row) = self.ring.push() else { return Ok(()) };
+        for s in &self.segments {
+            for (vector, row) in [(&pair.displacement, row), (&pair.change, capacity + row)] {
+                let here: Vec<f32> = vector[s.start..s.start + s.len].iter().map(|v| *v as f32).collect();
+                recorder.upload_at(&s.iterates, row as u64 * s.bytes(), &here)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_pairs(&mut self, recorder: &mut Recorder) -> Result<Vec<Pair>> {
+        let (rows, capacity) = (self.ring.rows(), self.ring.capacity());
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let vector = 4 * self.dimension as u64;
+        recorder.ensure_staging(&mut self.shared.staging, 2 * rows.len() as u64 * vector)?;
+        for (age, &row) in rows.iter().enumerate() {
+            for s in &self.segments {
+                for (half, row) in [row, capacity + row].into_iter().enumerate() {
+                    let to = (2 * age + half) as u64 * vector + 4 * s.start as u64;
+                    recorder.copy(&s.iterates, row as u64 * s.bytes(), &self.shared.staging, to, s.bytes());
+                }
+            }
+        }
+        let data = recorder.read(&self.shared.staging, 2 * rows.len() as u64 * vector)?;
+        let words: Vec<f32> = bytemuck::pod_collect_to_vec(&data);
+        let mut vectors = words.chunks_exact(self.dimension).map(|v| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
+        Ok(rows.iter().map(|_| Pair { displacement: vectors.next().unwrap_or_default(), change: vectors.next().unwrap_or_default() }).collect())
+    }
+
+    /// Fits the quadratic on the host and makes its directions on the device: one read-back, or none without a pair.
+    pub(super) fn fit_potential(&mut self, recorder: &mut Recorder, eft: Eft, flat: f64, outside: Outside) -> Result<Fit> {
+        let (rows, capacity) = (self.ring.rows(), self.ring.capacity());
+        let learned = if rows.is_empty() {
+            None
+        } else {
+            let both: Vec<usize> = rows.iter().copied().chain(rows.iter().map(|row| capacity + row)).collect();
+            let gram = self.read_gram(recorder, eft, [2 * capacity; 2], NO_ROW, |s| &s.gradients)?;
+            let gram = gram.select(Axis(0), &both).select(Axis(1), &both);
+            let found = Quadratic::from_gram(gram.view(), outside, if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION })?;
+            if let Some(quadratic) = &found {
+                self.record_directions(recorder, quadratic, &both)?;
+            }
+            found
+        };
+        let quadratic = learned.unwrap_or_else(|| Quadratic::flat(flat));
+        let fit = Fit::of_potential(&quadratic);
+        self.potential = Some(quadratic);
+        Ok(fit)
+    }
+
+    /// Q = C V.
+    fn record_directions(&mut self, recorder: &mut Recorder, quadratic: &Quadratic, columns: &[usize]) -> Result<()> {
+        let (rank, rows) = (quadratic.curvatures.len(), 2 * self.ring.capacity());
+        // By row instead of by age; the last column is the share of the reference, a row of zeros.
+        let mut combination = Array2::zeros((rank, rows + 1));
+        for (from, &to) in columns.iter().enumerate() {
+            combination.column_mut(to).assign(&quadratic.combination.column(from));
+        }
+        let shared = &mut self.shared;
+        recorder.ensure(&mut shared.combination, "combination", 8 * combination.len() as u64)?;
+        recorder.ensure(&mut shared.curvatures, "curvatures", 4 * rank as u64)?;
+        recorder.upload(&shared.combination, &to_pairs(combination.view()))?;
+        recorder.upload(&shared.curvatures, &quadratic.curvatures.iter().map(|l| *l as f32).collect::<Vec<_>>())?;
+        for s in &self.segments {
+            let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: rows as u32, rank: rank as u32, reference: rows as u32 };
+            recorder.dispatch(params, &[&s.iterates, &self.shared.combination, &s.basis, &s.mean], [s.slabs as u32, rank.div_ceil(8).max(1) as u32, 1])?;
+        }
+        Ok(())
+    }
+
+    /// Records the whole minimisation: no read-back, one submission unless it is a large one.
+    pub(super) fn minimize_potential(&mut self, recorder: &mut Recorder, limits: TrustLimits) -> Result<()> {
+        let Some(quadratic) = &self.potential else { return Err(Error::Incompatible("minimize() comes after fit_potential()".into())) };
+        let (rank, outside) = (quadratic.curvatures.len(), quadratic.outside as f32);
+        recorder.ensure(&mut self.shared.potential, "potential", 4 * (1 + 2 * rank) as u64)?;
+        recorder.upload(&self.shared.potential, &vec![0.0_f32; 1 + 2 * rank])?;
+        recorder.upload_at(&self.shared.phase, core::mem::offset_of!(PhaseState, rate) as u64, &[1.0 / outside])?;
+        self.ring.moved();
+        for s in &self.segments {
+            recorder.copy(&s.trusted[0], 0, &s.iterate, 0, s.bytes());
+            recorder.copy(&s.trusted[1], 0, &s.slope, 0, s.bytes());
+        }
+        let (lower, upper, volume) = match &self.domain {
+            Domain::Unbounded => (f32::MIN, f32::MAX, None),
+            Domain::Box { lower, upper } => (*lower as f32, *upper as f32, None),
+            Domain::BoxVolume { lower, upper, volume, .. } => (*lower as f32, *upper as f32, Some(*volume)),
+        };
+        let (shared, slab, radius) = (&self.shared, self.slab as u32, limits.radius as f32);
+        for _ in 0..limits.steps {
+            if let Some(volume) = volume {
+                let [volume_high, volume_low] = split(volume);
+                recorder.copy(&shared.bracket, 0, &shared.phase, core::mem::offset_of!(PhaseState, bracket_low) as u64, 8);
+                for _ in 0..PROJECTION_PASSES {
+                    for s in &self.segments {
+                        let params = TrustVolume { len: s.len as u32, slab, first_slab: s.first_slab as u32, radius, lower, upper };
+                        let buffers = [&shared.phase, &s.iterate, &s.slope, &s.trusted[0], &s.volume_weights, &shared.partials];
+                        recorder.dispatch(params, &buffers, groups(s))?;
+                    }
+                    let params = BracketSelect { slabs: self.slabs as u32, volume_high, volume_low, falling: 1 };
+                    recorder.dispatch(params, &[&shared.phase, &shared.partials], [1, 1, 1])?;
+                }
+            }
+            for s in &self.segments {
+                let has_volume = u32::from(volume.is_some());
+                let params = TrustDirection { len: s.len as u32, slab, first_slab: s.first_slab as u32, radius, lower, upper, has_volume };
+                let buffers = [&shared.phase, &s.iterate, &s.slope, &s.trusted[0], &s.volume_weights, &s.direction, &shared.partials];
+                recorder.dispatch(params, &buffers, groups(s))?;
+            }
+            self.record_reduction(recorder, PROJECTIONS, &shared.totals, 0)?;
+            if rank > 0 {
+                for s in &self.segments {
+                    let params = StateProject { len: s.len as u32, slab, first_slab: s.first_slab as u32, rank: rank as u32, centered: 0, row: 0 };
+                    let buffers = [&shared.phase, &s.basis, &s.mean, &s.direction, &shared.partials];
+                    recorder.dispatch(params, &buffers, [s.slabs as u32, (rank + 1).div_ceil(8) as u32, 1])?;
+                }
+                self.record_reduction(recorder, rank + 1, &shared.totals, PROJECTIONS)?;
+            }
+            let params = PotentialStep { rank: rank as u32, outside };
+            recorder.dispatch(params, &[&shared.phase, &shared.totals, &shared.curvatures, &shared.potential], [1, 1, 1])?;
+            for s in &self.segments {
+                let params = PotentialLift { len: s.len as u32, slab, rank: rank as u32, radius, lower, upper, outside };
+                let buffers = [&shared.phase, &s.iterate, &s.slope, &s.direction, &s.trusted[0], &s.trusted[1], &s.basis, &shared.potential];
+                recorder.dispatch(params, &buffers, groups(s))?;
+            }
+        }
+        Ok(())
+    }
+}

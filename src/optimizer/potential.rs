@@ -1,0 +1,89 @@
+//! The cycle of a learned potential: fit, minimise in the trust region, land.
+
+use super::{Ended, Run};
+use crate::engine::{PhaseEnd, TrustLimits};
+use crate::objective::Domain;
+use crate::report::StopReason;
+use crate::schedule::Potential;
+use crate::surrogate::potential::Outside;
+
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |m, v| m.max(v.abs()))
+}
+
+impl Run<'_> {
+    /// What radii are fractions of.
+    fn unit_of_length(&self) -> f64 {
+        match &self.domain {
+            Domain::Box { lower, upper } | Domain::BoxVolume { lower, upper, .. } => upper - lower,
+            Domain::Unbounded => largest(self.x.iter().copied()).max(1.0),
+        }
+    }
+
+    /// From an evaluated start to the end.
+    pub(super) fn minimize_potentials(&mut self, rule: Potential) -> Result<std::convert::Infallible, Ended> {
+        let first_radius = rule.radius * self.unit_of_length();
+        let outside = if self.domain == Domain::Unbounded { Outside::Steep } else { Outside::Mean };
+        let mut radius = first_radius;
+        loop {
+            self.check_budget()?;
+            let steepest = largest(self.trusted.gradient.iter().copied());
+            if steepest == 0.0 {
+                return Err(Ended::Stop(StopReason::Converged { change: 0.0, tolerance: self.config.stopping.tolerance }));
+            }
+            // Without any pair: a projected gradient step that moves no unknown further than the radius.
+            let fit = self.engine.fit_potential(steepest / radius, outside)?;
+            self.tell(crate::observe::Event::Fitted { fit })?;
+            self.engine.minimize(TrustLimits { steps: rule.steps, radius })?;
+            let landing = self.engine.read(&mut self.x)?;
+            self.iteration += landing.steps;
+            self.surrogate_steps += landing.steps;
+            let step = largest(self.x.iter().zip(&self.trusted.x).map(|(x, t)| x - t));
+            let usable = landing.end != PhaseEnd::NonFinite && step.is_finite() && landing.predicted_change < 0.0;
+            let tolerance = self.config.stopping.tolerance;
+            if !usable || step <= tolerance {
+                let settled = usable && step < 0.9 * radius;
+                if settled || fit.samples == 0 {
+                    return Err(Ended::Stop(self.came_to_rest(if step.is_finite() { step } else { f64::INFINITY })));
+                }
+                // What was learned leads nowhere: begun afresh.
+                self.engine.forget();
+                self.engine.restore()?;
+                self.x.copy_from_slice(&self.trusted.x);
+                self.iteration = self.trusted.iteration;
+                radius = first_radius;
+                continue;
+            }
+
+            let spent = self.evaluations;
+            let value = self.evaluate_landing()?;
+            let true_change = value.map(|value| value - self.trusted.value);
+            let agreement = true_change.map(|change| change / landing.predicted_change);
+            let accepted = agreement.is_some_and(|rho| rule.accepts(rho));
+            let phase = super::PhaseEntry { evaluation: spent, ..self.phase_entry(fit, rule.steps, landing, true_change, accepted) };
+            self.phases.push(phase);
+            let entry = value.map(|value| self.enter(value, accepted));
+            if value.is_some() {
+                self.engine.set_gradient(&self.gradient)?;
+                self.engine.record_pair()?;
+            }
+            radius = rule.next_radius(radius, step, agreement);
+            match value {
+                Some(value) if accepted => self.settle(value)?,
+                _ => {
+                    self.rejected += 1;
+                    self.engine.restore()?;
+                    self.iteration = self.trusted.iteration;
+                }
+            }
+            log::debug!("{phase:?}, next radius {radius}");
+            self.tell_landed(phase, entry)?;
+            if accepted {
+                self.stop_at_target(self.trusted.value)?;
+            } else {
+                self.x.copy_from_slice(&self.trusted.x);
+            }
+            self.stop_where_nothing_changes()?;
+        }
+    }
+}

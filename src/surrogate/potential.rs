@@ -1,0 +1,197 @@
+//! A potential instead of a field: the learned flow is x' = −∇φ by construction, and φ is minimised instead of replayed.
+//!
+//! φ(s) = g·s + ½ σ |s|² + ½ Σᵢ λᵢ zᵢ²,  z = Q s,  s = x − x_trusted
+//!
+//! | symbol | shape | meaning |
+//! |---|---|---|
+//! | s | d | displacement from the trusted iterate, where the true gradient is g: φ is exact to first order there |
+//! | σ | 1 | curvature outside the learned span, from the newest pair: see [`Outside`] |
+//! | Q | r×d | orthonormal directions in the span of all recorded displacements and changes of the gradient |
+//! | λ | r | learned curvatures on top of σ |
+//!
+//! σI + QᵀΛQ is the BFGS matrix of the recorded pairs (displacement, change of the gradient), oldest first, from σI: the least change, in a weighted norm,
+//! of the model before that is symmetric and reproduces the pair. Computed in coordinates of the span, from inner products alone.
+//! Sources: Nocedal & Wright, *Numerical Optimization* (2006), §7.2; Schmidt, van den Berg, Friedlander & Murphy, AISTATS 2009.
+
+use faer::{Mat, Side};
+use ndarray::{Array2, ArrayView2};
+
+use crate::error::{Error, Result};
+
+/// A pair whose sᵀy is below this share of |s||y| has no curvature to learn.
+const LEAST_COSINE: f64 = 1e-10;
+/// Curvatures below this share of σ + λ_max on top of σ are not worth a direction.
+const LEAST_SHARE: f64 = 1e-6;
+
+/// The curvature σ outside the learned span, between the least and the greatest that the newest pair (s, y) has met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    /// sᵀy/sᵀs, the mean along s: bold, for domains whose bounds stop what goes too far.
+    Mean,
+    /// yᵀy/sᵀy, larger: what y has most of is steepest. For domains without bounds.
+    Steep,
+}
+
+/// The quadratic part, in terms of the recorded rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Quadratic {
+    /// σ > 0.
+    pub outside: f64,
+    /// λ, r of them, the largest |λ| first.
+    pub curvatures: Vec<f64>,
+    /// Q = C V (r×2m), V the displacements s₁…s_m (oldest first) on top of the changes of the gradient y₁…y_m.
+    pub combination: Array2<f64>,
+    /// Pairs used.
+    pub pairs: usize,
+}
+
+impl Quadratic {
+    /// ½ `outside` |s|² alone.
+    pub(crate) fn flat(outside: f64) -> Self {
+        Self { outside, curvatures: Vec::new(), combination: Array2::zeros((0, 0)), pairs: 0 }
+    }
+
+    /// From the inner products V Vᵀ (2m×2m); `resolution`: the smallest singular value of V, relative to the largest, that they resolve. None if no pair
+    /// has positive curvature.
+    ///
+    /// # Errors
+    /// [`Error::Factorization`] for inner products that are not finite.
+    pub(crate) fn from_gram(gram: ArrayView2<f64>, outside: Outside, resolution: f64) -> Result<Option<Self>> {
+        let m = gram.nrows() / 2;
+        if gram.iter().any(|v| !v.is_finite()) {
+            return Err(Error::Factorization { what: "eigenvalue decomposition of the recorded pairs" });
+        }
+        let curved = |i: usize| {
+            let (ss, sy, yy) = (gram[[i, i]], gram[[i, m + i]], gram[[m + i, m + i]]);
+            sy > LEAST_COSINE * (ss * yy).sqrt() && ss > 0.0
+        };
+        let used: Vec<usize> = (0..m).filter(|i| curved(*i)).collect();
+        let Some(&newest) = used.last() else { return Ok(None) };
+        let (ss, sy, yy) = (gram[[newest, newest]], gram[[newest, m + newest]], gram[[m + newest, m + newest]]);
+        let outside = match outside {
+            Outside::Mean => sy / ss,
+            Outside::Steep => yy / sy,
+        };
+
+        // Coordinates of the span: rows scaled to length 1, then the orthonormal eigenvectors of their Gram matrix.
+        let rows: Vec<usize> = used.iter().copied().chain(used.iter().map(|i| m + i)).collect();
+        let n = rows.len();
+        let length: Vec<f64> = rows.iter().map(|&i| gram[[i, i]].sqrt()).collect();
+        let scaled = Mat::from_fn(n, n, |i, j| gram[[rows[i], rows[j]]] / (length[i] * length[j]));
+        let eigen = scaled.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the recorded pairs" })?;
+        let largest = eigen.S()[n - 1];
+        let kept: Vec<usize> = (0..n).rev().filter(|&k| eigen.S()[k] > (resolution * resolution).max(n as f64 * f64::EPSILON) * largest).collect();
+        let q = kept.len();
+        // Row i of V is Σ_k at[i][k] (direction k); direction k is Σ_i of[k][i] (row i of V).
+        let at = Mat::from_fn(n, q, |i, k| length[i] * eigen.U()[(i, kept[k])] * eigen.S()[kept[k]].sqrt());
+        let of = Mat::from_fn(q, n, |k, i| eigen.U()[(i, kept[k])] / (eigen.S()[kept[k]].sqrt() * length[i]));
+
+        let mut matrix = Mat::from_fn(q, q, |i, j| if i == j { outside } else { 0.0 });
+        let pairs = used.len();
+        for pair in 0..pairs {
+            let (s, y) = (at.row(pair).transpose(), at.row(pairs + pair).transpose());
+            let b = &matrix * s;
+            let (ys, sb) = (s.transpose() * y, s.transpose() * &b);
+            // What the cut has taken from a weak pair may be all of its curvature.
+            if ys > 0.0 && sb > 0.0 {
+                matrix += y * y.transpose() * faer::Scale(1.0 / ys) - &b * b.transpose() * faer::Scale(1.0 / sb);
+            }
+        }
+        let learned = Mat::from_fn(q, q, |i, j| 0.5 * (matrix[(i, j)] + matrix[(j, i)]) - if i == j { outside } else { 0.0 });
+        let spectrum =
+            learned.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the learned curvature" })?;
+        let top = (0..q).map(|k| spectrum.S()[k].abs()).fold(outside, f64::max);
+        let mut modes: Vec<usize> = (0..q).filter(|&k| spectrum.S()[k].abs() > LEAST_SHARE * top).collect();
+        modes.sort_by(|&a, &b| spectrum.S()[b].abs().total_cmp(&spectrum.S()[a].abs()));
+
+        let mut combination = Array2::zeros((modes.len(), 2 * m));
+        for (r, &mode) in modes.iter().enumerate() {
+            for (i, &row) in rows.iter().enumerate() {
+                combination[[r, row]] = (0..q).map(|k| spectrum.U()[(k, mode)] * of[(k, i)]).sum();
+            }
+        }
+        Ok(Some(Self { outside, curvatures: modes.iter().map(|&k| spectrum.S()[k]).collect(), combination, pairs }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// σI + QᵀΛQ, written out.
+    fn dense(model: &Quadratic, v: &Array2<f64>) -> Array2<f64> {
+        let q = model.combination.dot(v);
+        let mut b = Array2::eye(v.ncols()) * model.outside;
+        for (lambda, row) in model.curvatures.iter().zip(q.rows()) {
+            let row = row.to_owned().insert_axis(ndarray::Axis(1));
+            b += &(row.dot(&row.t()) * *lambda);
+        }
+        b
+    }
+
+    /// BFGS as the textbook writes it, in d×d matrices.
+    fn textbook(v: &Array2<f64>, m: usize) -> Array2<f64> {
+        let column = |i: usize| v.row(i).to_owned().insert_axis(ndarray::Axis(1));
+        let dot = |a: &Array2<f64>, b: &Array2<f64>| (a * b).sum();
+        let (s, y) = (column(m - 1), column(2 * m - 1));
+        let mut b = Array2::eye(v.ncols()) * (dot(&s, &y) / dot(&s, &s));
+        for i in 0..m {
+            let (s, y) = (column(i), column(m + i));
+            let bs = b.dot(&s);
+            b = &b + &(y.dot(&y.t()) / dot(&s, &y)) - &(bs.dot(&bs.t()) / dot(&s, &bs));
+        }
+        b
+    }
+
+    proptest! {
+        /// Against the textbook's recurrence, for pairs of a convex quadratic and more or fewer of them than unknowns.
+        #[test]
+        fn is_the_bfgs_matrix(values in proptest::collection::vec(-1.0..1.0f64, 4 * 9), spectrum in proptest::collection::vec(0.1..10.0f64, 9), d in 3usize..=9) {
+            let m = 4;
+            let mut v = Array2::zeros((2 * m, d));
+            for i in 0..m {
+                for j in 0..d {
+                    v[[i, j]] = values[9 * i + j];
+                    v[[m + i, j]] = spectrum[j] * v[[i, j]];
+                }
+            }
+            let gram = v.dot(&v.t());
+            prop_assume!((0..m).all(|i| gram[[i, i]] > 0.1));
+            let model = Quadratic::from_gram(gram.view(), Outside::Mean, 1e-9).unwrap().unwrap();
+            let (found, expected) = (dense(&model, &v), textbook(&v, m));
+            let size = expected.iter().fold(0.0_f64, |m, e| m.max(e.abs()));
+            // The span's weakest direction carries an error of about eps / its relative size.
+            let error = (&found - &expected).iter().fold(0.0_f64, |m, e| m.max(e.abs()));
+            prop_assert!(error < 1e-5 * size, "off by {error:e} of {size:e}");
+        }
+    }
+
+    /// Every pair is reproduced in order of age where the function is quadratic and steps are conjugate; the newest always is.
+    #[test]
+    fn reproduces_the_newest_pair_and_leaves_out_the_rest_of_space() {
+        let v = ndarray::arr2(&[[1.0, 0.0, 0.0, 0.0], [0.3, 1.0, 0.2, 0.0], [2.0, 0.5, 0.0, 0.0], [1.0, 4.0, 0.5, 0.0]]);
+        let model = Quadratic::from_gram(v.dot(&v.t()).view(), Outside::Mean, 1e-9).unwrap().unwrap();
+        let b = dense(&model, &v);
+        let newest = b.dot(&v.row(1));
+        for j in 0..4 {
+            approx::assert_relative_eq!(newest[j], v[[3, j]], epsilon = 1e-10);
+        }
+        approx::assert_relative_eq!(b[[3, 3]], model.outside);
+        assert_eq!(b[[3, 0]], 0.0);
+    }
+
+    #[test]
+    fn pairs_without_curvature_are_left_out() {
+        let v = ndarray::arr2(&[[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 3.0]]);
+        let model = Quadratic::from_gram(v.dot(&v.t()).view(), Outside::Mean, 1e-9).unwrap().unwrap();
+        assert_eq!((model.pairs, model.outside), (1, 3.0));
+        let v = ndarray::arr2(&[[1.0, 1.0], [1.0, 3.0]]);
+        let of = |outside| Quadratic::from_gram(v.dot(&v.t()).view(), outside, 1e-9).unwrap().unwrap().outside;
+        assert_eq!((of(Outside::Mean), of(Outside::Steep)), (2.0, 2.5));
+        let v = ndarray::arr2(&[[1.0, 0.0], [-1.0, 0.0]]);
+        assert!(Quadratic::from_gram(v.dot(&v.t()).view(), Outside::Mean, 1e-9).unwrap().is_none());
+        assert!(Quadratic::from_gram(Array2::from_elem((2, 2), f64::NAN).view(), Outside::Mean, 1e-9).is_err());
+        assert!(Quadratic::from_gram(Array2::zeros((0, 0)).view(), Outside::Mean, 1e-9).unwrap().is_none());
+    }
+}
