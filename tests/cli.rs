@@ -183,6 +183,10 @@ fn info_shows_adapters_self_test_and_the_choice() {
 fn bad_usage_is_one_sentence() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["--levels", "0"], &["levels is 0", "between 1 and 12"]),
+        (&["--hole", "0.5,0.5"], &["0.5,0.5", "--hole", "expected X,Y,R"]),
+        (&["--hole", "0.5,0.5,-1"], &["passive region"]),
+        (&["--projection", "0"], &["sharpness is 0", "above 0 and at most 1000"]),
+        (&["--projection", "4", "--flow", "adam"], &["--projection", "oc flows"]),
         (&["--levels", "many"], &["many", "--levels", "a number or auto"]),
         (&["--levels", "2", "--flow", "adam"], &["--levels", "oc flows"]),
         (&["--flow", "sgd"], &["sgd", "--flow", "potential, oc, adam, gradient-descent"]),
@@ -408,6 +412,35 @@ fn the_comparison_is_a_table_and_the_adaptive_schedule_wins_it() {
         let number = |row: usize, name: &str| rows[row][column(name)].parse::<f64>().unwrap();
         assert!(number(2, "ahead_from") <= 0.2 * number(0, "true_evaluations"), "{rows:?}");
         assert!(number(2, "ratio") >= 2.0, "{rows:?}");
+    }
+}
+
+/// Structures, holes and a projection reached by continuation, by the words of the command line.
+#[test]
+fn every_structure_and_option_runs() {
+    let cases: &[&[&str]] = &[
+        &["--preset", "l-bracket", "--size", "20x20", "--volume", "0.3"],
+        &["--preset", "two-load-bridge", "--size", "24x12"],
+        &["--preset", "cantilever-two-loads", "--size", "24x8"],
+        &["--preset", "cantilever", "--size", "24x12", "--hole", "0.4,0.5,0.2", "--hole", "0.8,0.5,0.1"],
+        &["--size", "36x12", "--projection", "4"],
+        &["--size", "36x12", "--continuation", "on"],
+    ];
+    for arguments in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let args = [&["topology", "--engine", "cpu", "--max-evaluations", "25", "--json", "--out", dir.path().to_str().unwrap()][..], arguments].concat();
+        let output = output(&args);
+        assert!(output.status.success(), "{arguments:?}: {:?}", complaints(&output));
+        let record = json(&output);
+        let history = record["history"].as_array().unwrap();
+        assert!(record["objective"].as_f64().unwrap() <= history[0]["objective"].as_f64().unwrap(), "{arguments:?}");
+        let sizes: Vec<&str> = record["levels"].as_array().map_or(Vec::new(), |l| l.iter().map(|l| l["size"].as_str().unwrap()).collect());
+        match arguments[..] {
+            [.., "--projection", _] => assert_eq!(sizes, ["36x12 beta 1", "36x12 beta 2"]),
+            [.., "--continuation", _] => assert_eq!(sizes, ["36x12"]),
+            _ => assert_eq!(sizes, [""; 0]),
+        }
+        assert!(record["volume"].as_f64().unwrap() <= 0.5 + 1e-6, "{arguments:?}");
     }
 }
 

@@ -62,6 +62,18 @@ enum Start {
     Cold,
     /// The method's own result on coarse grids, 40 and 30 evaluations each, where there is room for them
     Multilevel,
+    /// The same, with the penalty raised in 4 steps of 10 evaluations on the coarsest first, as `lgf topology` does
+    Continuation,
+}
+
+impl Start {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Multilevel => "multilevel",
+            Self::Continuation => "continuation",
+        }
+    }
 }
 
 /// Every method goes on until a step changes no design variable by more than this.
@@ -158,7 +170,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     'all: for case in cases {
         let mut runs = Vec::new();
         for &method in &args.methods {
-            let begun = if args.start == Start::Multilevel { "-multilevel" } else { "" };
+            let begun = if args.start == Start::Cold { String::new() } else { format!("-{}", args.start.name()) };
             let file = folder.join(format!("{}-{}-{}{begun}.csv", case.name(), method.name(), args.budget));
             let history = match read(&file) {
                 Some(history) => history,
@@ -197,8 +209,9 @@ fn read(file: &Path) -> Option<Vec<HistoryEntry>> {
 fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>) -> Result<Option<Vec<HistoryEntry>>> {
     let coarse = match args.start {
         Start::Cold => Vec::new(),
-        Start::Multilevel => coarse_levels(&case.config(), Levels::Auto)?,
+        Start::Multilevel | Start::Continuation => coarse_levels(&case.config(), Levels::Auto)?,
     };
+    let raised = args.start == Start::Continuation && !coarse.is_empty();
     let run = |problem: &mut Compliance, start: &multilevel::Start, budget: usize| {
         let name = format!("{}x{} {}", problem.grid().nelx(), problem.grid().nely(), method.name());
         let mut progress = Progress::new(&name, args.quiet, interrupted.clone());
@@ -206,7 +219,7 @@ fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>
         Ok(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
     };
     let mut problem = Compliance::new(case.config())?;
-    let start = multilevel::start(coarse, &problem, |coarse, start, budget| Ok(run(coarse, start, budget)?.map(|(end, _)| end)))?;
+    let start = multilevel::start(coarse, raised, &problem, |coarse, start, budget| Ok(run(coarse, start, budget)?.map(|(end, _)| end)))?;
     let Some(start) = start else { return Ok(None) };
     Ok(run(&mut problem, &start, args.budget)?.map(|(_, history)| history))
 }
@@ -272,6 +285,7 @@ fn markdown(args: &Args, rows: &[Row]) -> String {
     let start = match args.start {
         Start::Cold => "uniform start",
         Start::Multilevel => "start from the method's own result on coarse grids where there is room for them",
+        Start::Continuation => "start from the method's own result on coarse grids, the penalty raised on the coarsest, where there is room for them",
     };
     line!(out, "Half-MBB beams, density filter, {start}, {} true evaluations each, CPU engine;", args.budget);
     line!(out, "true evaluations on the given grid to within a gap of the best value");

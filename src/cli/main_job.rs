@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use super::results::{Run, engine_line};
-use super::topology::{self, FilterFlag, FlowFlag, PresetFlag, ScheduleFlag};
+use super::topology::{self, ContinuationFlag, FilterFlag, FlowFlag, PresetFlag, ScheduleFlag};
 use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
 use crate::engine::EngineChoice;
 use crate::error::Result;
@@ -49,7 +49,10 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             radius: None,
             // Cold: the start is not the learned flow's merit.
             levels: Some(Levels::Count(1)),
+            continuation: ContinuationFlag::Off,
             filter: FilterFlag::Density,
+            projection: None,
+            holes: Vec::new(),
             flow: Some(FlowFlag::Oc),
             schedule: Some(schedule),
             history: None,

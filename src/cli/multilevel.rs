@@ -1,14 +1,14 @@
-//! Coarse grids before a run, whatever runs on them.
+//! What comes before a run: coarse grids, softer penalties and projections, whatever runs on them.
 
 use crate::engine::Pair;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::objective::{Domain, Objective};
-use crate::topology::{Compliance, ComplianceConfig, Grid, interpolate, prolong};
+use crate::topology::{Compliance, ComplianceConfig, Grid, Projection, interpolate, prolong};
 
 /// Budgets of true evaluations of the coarsest grid and of the other coarse ones: cheap levels deserve them.
 const BUDGETS: (usize, usize) = (40, 30);
-/// On the coarsest grid the penalty is raised from 1, where compliance is convex, in this many steps of this many evaluations before it is what was asked
-/// for: which layout is found is decided there, and better ones are found that way.
+/// The penalty is raised from 1, where compliance is convex, in this many steps of this many evaluations before it is what was asked for, on the first
+/// grid: which layout is found is decided there, and better ones are found that way.
 const PENALTY_STEPS: (usize, usize) = (4, 10);
 
 /// A design, and what is known of the curvature around it.
@@ -18,24 +18,45 @@ pub(super) struct Start {
     pub pairs: Vec<Pair>,
 }
 
-/// The start on `fine` that the coarse problems lead to, the coarsest first; `run` takes a problem, a start and a budget and gives the best design and
-/// what was learned, or none to end it all. Without coarse problems it is the uniform design.
+/// The problems on the way to `fine`: on `coarse` grids, the coarsest first, then on its own grid with projections of half its sharpness and so on, the
+/// softest (β ≤ 1, which the coarse grids have as well) first.
+pub(super) fn way(mut coarse: Vec<ComplianceConfig>, fine: &ComplianceConfig) -> Vec<ComplianceConfig> {
+    let Some(Projection { beta }) = fine.projection else { return coarse };
+    let mut softer: Vec<f64> = std::iter::successors(Some(beta), |b| (*b > 1.0).then(|| 0.5 * b)).skip(1).collect();
+    softer.reverse();
+    let softest = softer.first().copied().unwrap_or(beta);
+    coarse.iter_mut().for_each(|config| config.projection = Some(Projection { beta: softest }));
+    coarse.extend(softer.into_iter().map(|beta| ComplianceConfig { projection: Some(Projection { beta }), ..fine.clone() }));
+    coarse
+}
+
+/// The start on `fine` that the problems before it lead to, with the penalty raised on the first if `raised`; `run` takes a problem, a start and a budget
+/// and gives the best design and what was learned, or none to end it all. Without any it is the uniform design.
 pub(super) fn start(
-    coarse: Vec<ComplianceConfig>,
+    before: Vec<ComplianceConfig>,
+    raised: bool,
     fine: &Compliance,
     mut run: impl FnMut(&mut Compliance, &Start, usize) -> Result<Option<Start>>,
 ) -> Result<Option<Start>> {
+    // The curvature belongs to the penalty: it is not handed on.
+    let raise = |config: &ComplianceConfig, mut begun: Start, run: &mut dyn FnMut(&mut Compliance, &Start, usize) -> Result<Option<Start>>| {
+        for penalty in penalties(config.penalty) {
+            let mut softer = Compliance::new(ComplianceConfig { penalty, ..config.clone() })?;
+            let Some(better) = run(&mut softer, &begun, PENALTY_STEPS.1)? else { return Ok(None) };
+            begun.design = better.design;
+        }
+        Ok::<_, Error>(Some(begun))
+    };
     let mut found = None;
-    for (number, config) in coarse.into_iter().enumerate() {
+    if raised && before.is_empty() {
+        return raise(fine.config(), begin(fine, None)?, &mut run);
+    }
+    for (number, config) in before.into_iter().enumerate() {
         let mut problem = Compliance::new(config.clone())?;
         let mut begun = begin(&problem, found.as_ref())?;
-        if number == 0 {
-            for penalty in penalties(config.penalty) {
-                let mut softer = Compliance::new(ComplianceConfig { penalty, ..config.clone() })?;
-                let Some(better) = run(&mut softer, &begun, PENALTY_STEPS.1)? else { return Ok(None) };
-                // The curvature belongs to the penalty.
-                begun.design = better.design;
-            }
+        if raised && number == 0 {
+            let Some(better) = raise(&config, begun, &mut run)? else { return Ok(None) };
+            begun = better;
         }
         let Some(ended) = run(&mut problem, &begun, if number == 0 { BUDGETS.0 } else { BUDGETS.1 })? else { return Ok(None) };
         found = Some((*problem.grid(), ended));
@@ -56,6 +77,10 @@ fn begin(problem: &Compliance, coarse: Option<&(Grid, Start)>) -> Result<Start> 
     };
     let fine = problem.grid();
     let share = grid.elements() as f64 / fine.elements() as f64;
+    if grid == fine {
+        // The same grid with another projection: the curvature belongs to that.
+        return Ok(Start { design: ended.design.clone(), pairs: Vec::new() });
+    }
     let pair = |pair: &Pair| -> Result<Pair> {
         let change = interpolate(grid, &pair.change, fine)?.iter().map(|y| share * y).collect();
         Ok(Pair { displacement: interpolate(grid, &pair.displacement, fine)?, change })

@@ -20,7 +20,7 @@ use crate::optimizer::{Lgf, LgfConfig, RunError, Settled, Stopping};
 use crate::report::{Report, StopReason};
 use crate::schedule::{Adaptive, Fixed, Potential, Schedule};
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
-use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, Preset, SigmoidDesign, coarse_levels};
+use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Preset, Projection, Shape, SigmoidDesign, coarse_levels};
 
 /// When a run with a potential counts as settled: it goes on finding a little for long.
 const SETTLED_CHANGE: f64 = 2e-4;
@@ -32,6 +32,44 @@ pub(super) enum PresetFlag {
     Mbb,
     /// Left edge clamped, load at the lower right corner
     Cantilever,
+    /// Left edge clamped, two load cases: down at the lower right corner, up at the upper right one
+    CantileverTwoLoads,
+    /// An L, its upper end clamped, load down at the tip of its right end
+    LBracket,
+    /// Lower corners held, two load cases on the lower edge
+    TwoLoadBridge,
+}
+
+impl PresetFlag {
+    pub(super) fn preset(self) -> Preset {
+        match self {
+            Self::Mbb => Preset::Mbb,
+            Self::Cantilever => Preset::Cantilever,
+            Self::CantileverTwoLoads => Preset::CantileverTwoLoads,
+            Self::LBracket => Preset::LBracket,
+            Self::TwoLoadBridge => Preset::TwoLoadBridge,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Mbb => "mbb",
+            Self::Cantilever => "cantilever",
+            Self::CantileverTwoLoads => "cantilever-two-loads",
+            Self::LBracket => "l-bracket",
+            Self::TwoLoadBridge => "two-load-bridge",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ContinuationFlag {
+    /// With coarse grids on the coarsest of them, else not at all
+    Auto,
+    /// On the first grid
+    On,
+    /// Not at all
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -85,9 +123,20 @@ pub(super) struct Args {
     /// only) [default: auto with these, else 1]
     #[arg(long, value_name = "N|auto", value_parser = parse_levels)]
     pub levels: Option<Levels>,
+    /// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for (potential and OC only)
+    #[arg(long, value_enum, default_value = "auto")]
+    pub continuation: ContinuationFlag,
     /// What the filter smooths
     #[arg(long, value_enum, default_value = "density")]
     pub filter: FilterFlag,
+    /// Sharpness BETA of a projection of the filtered densities towards 0 and 1 that keeps the volume, above 0 and at most 1000; reached by doubling, 30
+    /// evaluations each (potential and OC, density filter only) [default: none]
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
+    pub projection: Option<f64>,
+    /// A round hole where there is never material: its centre in parts of width and height from the lower left, its radius in parts of the height; may be
+    /// given several times
+    #[arg(long = "hole", value_name = "X,Y,R", value_parser = parse_hole)]
+    pub holes: Vec<(f64, f64, f64)>,
     /// What is learned and followed [default: potential; oc with an option that is for learned fields, or with the sensitivity filter, whose field is the
     /// gradient of no function]
     #[arg(long, value_enum)]
@@ -95,7 +144,7 @@ pub(super) struct Args {
     /// When true gradients are computed; a potential has a schedule of its own [default: adaptive]
     #[arg(long, value_enum)]
     pub schedule: Option<ScheduleFlag>,
-    /// K, samples the surrogate is learned from, 2 to 256 (potential: pairs of samples, 1 to 64) [default: 10 with a potential, 8 with OC, else 20]
+    /// K, samples the surrogate is learned from, 2 to 256 (potential: pairs of samples, 1 to 64) [default: 6 with a potential, 8 with OC, else 20]
     #[arg(long, value_name = "K")]
     pub history: Option<usize>,
     /// M, iterations per cycle, true and surrogate, K to 10000 (adaptive: of the first cycle); not for a potential [default: K + 16 with OC, else 2 K]
@@ -151,6 +200,14 @@ pub(super) struct Args {
     pub quiet: bool,
 }
 
+fn parse_hole(text: &str) -> std::result::Result<(f64, f64, f64), String> {
+    let numbers: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+    match numbers[..] {
+        [x, y, radius] if text.split(',').count() == 3 => Ok((x, y, radius)),
+        _ => Err("expected X,Y,R, e.g. 0.33,0.5,0.3".into()),
+    }
+}
+
 fn parse_levels(text: &str) -> std::result::Result<Levels, String> {
     if text == "auto" {
         return Ok(Levels::Auto);
@@ -171,10 +228,9 @@ impl Args {
         };
         let base = ComplianceConfig::mbb(self.size.0, self.size.1, filter);
         ComplianceConfig {
-            preset: match self.preset {
-                PresetFlag::Mbb => Preset::Mbb,
-                PresetFlag::Cantilever => Preset::Cantilever,
-            },
+            preset: self.preset.preset(),
+            passive: self.holes.iter().map(|&(x, y, radius)| PassiveRegion::Void(Shape::Disc { centre: (x, y), radius })).collect(),
+            projection: self.projection.map(|beta| Projection { beta }),
             volume_fraction: self.volume,
             penalty: self.penalty,
             radius: self.radius.unwrap_or(base.radius.max(1.5)),
@@ -207,13 +263,28 @@ impl Args {
         matches!(self.flow(), FlowFlag::Potential | FlowFlag::Oc)
     }
 
-    /// The coarse problems before it.
-    fn coarse(&self) -> Result<Vec<ComplianceConfig>> {
+    /// The problems before it: coarse grids, softer projections.
+    fn before(&self) -> Result<Vec<ComplianceConfig>> {
         let levels = self.levels.unwrap_or(if self.is_direct() { Levels::Auto } else { Levels::Count(1) });
-        if !self.is_direct() && levels != Levels::Count(1) {
-            return Err(Error::Incompatible("--levels is for the potential and oc flows".into()));
+        let refused = [
+            ("--levels", levels != Levels::Count(1)),
+            ("--continuation", self.continuation == ContinuationFlag::On),
+            ("--projection", self.projection.is_some()),
+        ];
+        if let (false, Some((flag, _))) = (self.is_direct(), refused.iter().find(|(_, given)| *given)) {
+            return Err(Error::Incompatible(format!("{flag} is for the potential and oc flows")));
         }
-        coarse_levels(&self.problem(), levels)
+        let problem = self.problem();
+        Ok(multilevel::way(coarse_levels(&problem, levels)?, &problem))
+    }
+
+    /// Whether the penalty is raised on the first grid.
+    fn is_raised(&self, before: &[ComplianceConfig]) -> bool {
+        match self.continuation {
+            ContinuationFlag::Auto => before.iter().any(|config| config.size != self.size),
+            ContinuationFlag::On => true,
+            ContinuationFlag::Off => false,
+        }
     }
 
     /// The run's settings, checked.
@@ -291,7 +362,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     let lgf = args.lgf()?;
     let mut problem = args.compliance()?;
-    args.coarse()?;
+    args.before()?;
     if !args.is_direct() {
         // Finds out whether there is an interior design, before anything is written.
         SigmoidDesign::new(&mut problem)?;
@@ -328,13 +399,14 @@ pub(super) fn solve(
     };
     let mut levels: Vec<Level> = Vec::new();
     let (report, design) = if args.is_direct() {
-        let start = multilevel::start(args.coarse()?, problem, |coarse, start, budget| {
-            let (nelx, nely) = (coarse.grid().nelx(), coarse.grid().nely());
-            let mut progress = Progress::new(&format!("{name} {nelx}x{nely}"), args.quiet, interrupted.clone());
+        let before = args.before()?;
+        let raised = args.is_raised(&before);
+        let start = multilevel::start(before, raised, problem, |coarse, start, budget| {
+            let size = label(coarse, args.projection.is_some());
+            let mut progress = Progress::new(&format!("{name} {size}"), args.quiet, interrupted.clone());
             let stopping = Stopping { max_evaluations: budget, target: None, ..config.stopping };
             let lgf = Lgf::new(LgfConfig { stopping, ..*config })?;
             let report = keep(lgf.minimize_knowing(&start.pairs, coarse, &start.design, engine, &mut progress))?;
-            let size = format!("{nelx}x{nely}");
             let share = coarse.grid().elements() as f64 / problem.grid().elements() as f64;
             let before = match levels.pop() {
                 // The same grid with a smaller penalty.
@@ -370,10 +442,7 @@ pub(super) fn solve(
     let objective = problem.compliance(&design)?;
     Ok(Run {
         volume: problem.volume(&design),
-        problem: match args.preset {
-            PresetFlag::Mbb => "mbb",
-            PresetFlag::Cantilever => "cantilever",
-        },
+        problem: args.preset.name(),
         size: args.size,
         flow: config.flow.name(),
         schedule: config.schedule.name(),
@@ -384,6 +453,15 @@ pub(super) fn solve(
         engine_reason: engine_reason.to_string(),
         levels,
     })
+}
+
+/// The grid, and the projection if the run has any.
+fn label(problem: &Compliance, projected: bool) -> String {
+    let (nelx, nely) = (problem.grid().nelx(), problem.grid().nely());
+    match problem.config().projection {
+        Some(Projection { beta }) if projected => format!("{nelx}x{nely} beta {beta}"),
+        _ => format!("{nelx}x{nely}"),
+    }
 }
 
 /// How the command ends after a run that came back.
@@ -409,7 +487,7 @@ fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     if !run.levels.is_empty() {
         let coarse: Vec<String> = run.levels.iter().map(|l| format!("{} on {}", l.true_evaluations, l.size)).collect();
         let equivalents: f64 = run.levels.iter().map(|l| l.fine_equivalents).sum();
-        line!(out, "  before, coarse    {} ({equivalents:.1} fine-solve equivalents)", coarse.join(", "));
+        line!(out, "  before            {} ({equivalents:.1} fine-solve equivalents)", coarse.join(", "));
     }
     line!(out, "  surrogate steps   {}", report.surrogate_steps);
     line!(out, "  seconds           {:.2} ({:.2} in true evaluations)", report.wall_seconds, report.objective_seconds);

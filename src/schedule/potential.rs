@@ -26,7 +26,7 @@ pub struct Potential {
 
 impl Default for Potential {
     fn default() -> Self {
-        Self { memory: 10, steps: 20, radius: 0.2 }
+        Self { memory: 6, steps: 20, radius: 0.2 }
     }
 }
 

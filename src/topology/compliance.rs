@@ -4,6 +4,8 @@ use super::element::q4_plane_stress;
 use super::filter::{FilterKind, HatFilter};
 use super::grid::Grid;
 use super::load_case::{LoadCase, Preset};
+use super::passive::{PassiveElements, PassiveRegion};
+use super::projection::{Projection, Threshold};
 use super::stiffness::Stiffness;
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::{Domain, Objective};
@@ -15,7 +17,7 @@ pub struct ComplianceConfig {
     pub preset: Preset,
     /// Elements (columns, rows).
     pub size: (u32, u32),
-    /// The volume fraction, in (0, 1].
+    /// The volume fraction, in (0, 1]: of all nelx·nely elements, passive ones included.
     pub volume_fraction: f64,
     /// The SIMP exponent p, in \[1, 10\].
     pub penalty: f64,
@@ -27,10 +29,15 @@ pub struct ComplianceConfig {
     pub void_modulus: f64,
     /// Poisson's ratio.
     pub poisson_ratio: f64,
+    /// Regions that are void or solid whatever the design is, besides the preset's own; where they overlap, the last one counts.
+    pub passive: Vec<PassiveRegion>,
+    /// Projects the filtered density towards 0 and 1; with the density filter only.
+    pub projection: Option<Projection>,
 }
 
 impl ComplianceConfig {
-    /// The half-MBB beam of the literature: volume fraction 0.5, p = 3, radius 0.04·nelx, E_min = 10⁻⁹, ν = 0.3.
+    /// The half-MBB beam of the literature: volume fraction 0.5, p = 3, radius 0.04·nelx, E_min = 10⁻⁹, ν = 0.3, nothing passive, no
+    /// projection.
     pub fn mbb(nelx: u32, nely: u32, filter: FilterKind) -> Self {
         Self {
             preset: Preset::Mbb,
@@ -41,35 +48,15 @@ impl ComplianceConfig {
             filter,
             void_modulus: 1e-9,
             poisson_ratio: 0.3,
+            passive: Vec::new(),
+            projection: None,
         }
     }
-}
 
-/// Compliance c(x) = fᵀu, K(ρ) u = f, with E(ρ) = E_min + ρᵖ (1 − E_min) and ρ the filtered design x.
-///
-/// The gradient is exact for the density filter: g = Hᵀ[−p ρ^{p−1} (1 − E_min) uᵀK₀u / H1]. With the sensitivity filter it is the
-/// usual heuristic. x lives in \[0, 1\]^d with Σ wᵢ xᵢ ≤ V: the weights carry the filter, so that the *filtered* volume is bounded.
-///
-/// Units: unit squares, unit solid modulus, unit load; d = nelx·nely. Cost per evaluation: one sparse Cholesky factorisation
-/// (about 31 d^1.5 multiply-adds in 2D) and O(d r²) for the filter. Precision: f64 throughout.
-/// Source: Andreassen et al., *Efficient topology optimization in MATLAB using 88 lines of code*, SMO 43 (2011) 1–16.
-#[derive(Debug)]
-pub struct Compliance {
-    config: ComplianceConfig,
-    grid: Grid,
-    filter: HatFilter,
-    load_case: LoadCase,
-    stiffness: Stiffness,
-    evaluations: usize,
-}
-
-impl Compliance {
-    /// Sets up the grid, the filter and the symbolic factorisation.
-    ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a setting outside its range.
-    pub fn new(config: ComplianceConfig) -> Result<Self> {
-        let ComplianceConfig { volume_fraction, penalty, void_modulus, poisson_ratio, .. } = config;
+    /// [`Error::InvalidParameter`] for a setting outside its range, [`Error::Incompatible`] for two that exclude each other.
+    fn validate(&self) -> Result<()> {
+        let Self { volume_fraction, penalty, void_modulus, poisson_ratio, .. } = *self;
         if !(volume_fraction > 0.0 && volume_fraction <= 1.0) {
             return Err(Error::invalid("the volume fraction", volume_fraction, "above 0 and at most 1"));
         }
@@ -82,11 +69,98 @@ impl Compliance {
         if !(poisson_ratio > -1.0 && poisson_ratio < 0.5) {
             return Err(Error::invalid("Poisson's ratio", poisson_ratio, "above -1 and below 0.5"));
         }
+        if let Some(projection) = self.projection {
+            projection.validate()?;
+            if self.filter == FilterKind::Sensitivity {
+                return Err(Error::Incompatible("the projection needs the density filter: the sensitivity filter leaves nothing to project".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The volume weight of an unknown that no designed density depends on. It must be positive; so small, the volume such unknowns take from the others is
+/// at most this times their number.
+const IDLE_WEIGHT: f64 = 1e-9;
+
+/// Compliance c(x) = Σ fₖᵀuₖ over the load cases, K(ρ) uₖ = fₖ, with E(ρ) = E_min + ρᵖ (1 − E_min) and ρ the physical density: the filtered design x,
+/// projected if asked for, and 0 or 1 in passive elements.
+///
+/// The gradient is exact for the density filter: g = Hᵀ[s / H1], s = −p ρ^{p−1} (1 − E_min) Σ uₖᵀK₀uₖ, passed through the projection (see
+/// [`Projection`]) and 0 in passive elements. With the sensitivity filter it is the usual heuristic. x lives in \[0, 1\]^d with Σ wᵢ xᵢ ≤ V: the weights
+/// carry the filter, so that the *physical* volume is bounded, Σ ρ ≤ volume fraction · nelx·nely over designed and solid elements.
+///
+/// Passive elements keep their unknowns, for the filter carries them into the neighbours' densities. An unknown that reaches passive elements only has no
+/// influence: its gradient is 0, and as weights must be positive its weight is 10⁻⁹ instead of 0. So the physical volume never exceeds the bound, and what
+/// the bound loses is below 10⁻⁹ elements per such unknown.
+///
+/// Units: unit squares, unit solid modulus, unit load; d = nelx·nely. Cost per evaluation: one sparse Cholesky factorisation
+/// (about 31 d^1.5 multiply-adds in 2D), one solve per load case and O(d r²) for the filter. Precision: f64 throughout.
+/// Source: Andreassen et al., *Efficient topology optimization in MATLAB using 88 lines of code*, SMO 43 (2011) 1–16.
+#[derive(Debug)]
+pub struct Compliance {
+    config: ComplianceConfig,
+    grid: Grid,
+    filter: HatFilter,
+    load_case: LoadCase,
+    passive: PassiveElements,
+    stiffness: Stiffness,
+    evaluations: usize,
+}
+
+impl Compliance {
+    /// Sets up the grid, the filter and the symbolic factorisation.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a setting outside its range, [`Error::Incompatible`] for a projection with the sensitivity filter and for a
+    /// load in the void.
+    pub fn new(config: ComplianceConfig) -> Result<Self> {
+        config.validate()?;
         let grid = Grid::new(config.size.0, config.size.1)?;
+        config.preset.check_size(&grid)?;
         let filter = HatFilter::new(grid, config.radius)?;
+        let passive = PassiveElements::new(&grid, &[config.preset.passive(), config.passive.clone()].concat())?;
+        if !passive.is_empty() {
+            let d = grid.elements() as f64;
+            let (least, most) = (passive.solid() as f64, (passive.solid() + passive.active()) as f64);
+            let volume = config.volume_fraction * d;
+            if !(volume > least && volume <= most) {
+                let allowed = format!("above {} and at most {}, what the passive elements leave", least / d, most / d);
+                return Err(Error::invalid("the volume fraction", config.volume_fraction, allowed));
+            }
+        }
         let load_case = LoadCase::preset(config.preset, &grid);
-        let stiffness = Stiffness::new(grid, q4_plane_stress(poisson_ratio), &load_case)?;
-        Ok(Self { config, grid, filter, load_case, stiffness, evaluations: 0 })
+        passive.check_loads(&grid, &load_case)?;
+        let stiffness = Stiffness::new(grid, q4_plane_stress(config.poisson_ratio), &load_case)?;
+        Ok(Self { config, grid, filter, load_case, passive, stiffness, evaluations: 0 })
+    }
+
+    /// Changes the SIMP exponent, for continuation between runs: another objective on the same domain, so nothing learned before holds any more.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] unless it is in \[1, 10\]; nothing has changed then.
+    pub fn set_penalty(&mut self, penalty: f64) -> Result<()> {
+        self.replace_config(ComplianceConfig { penalty, ..self.config.clone() })
+    }
+
+    /// Changes the projection or, with `None`, ends it; for continuation between runs, like [`set_penalty`](Self::set_penalty). The projection keeps the
+    /// volume, so every feasible design stays feasible.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a sharpness outside its range, [`Error::Incompatible`] with the sensitivity filter; nothing has changed then.
+    pub fn set_projection(&mut self, projection: Option<Projection>) -> Result<()> {
+        self.replace_config(ComplianceConfig { projection, ..self.config.clone() })
+    }
+
+    fn replace_config(&mut self, config: ComplianceConfig) -> Result<()> {
+        config.validate()?;
+        self.config = config;
+        Ok(())
+    }
+
+    /// The settings, as they are now.
+    pub fn config(&self) -> &ComplianceConfig {
+        &self.config
     }
 
     /// The grid.
@@ -104,20 +178,41 @@ impl Compliance {
         self.evaluations
     }
 
-    /// The uniform design at the volume fraction.
+    /// The uniform design that uses up the volume; with nothing passive its value is the volume fraction.
     pub fn uniform_start(&self) -> Vec<f64> {
-        vec![self.config.volume_fraction; self.grid.elements()]
+        let mut value = self.config.volume_fraction;
+        if !self.passive.is_empty()
+            && let Domain::BoxVolume { weights, volume, .. } = self.domain()
+        {
+            value = volume / weights.iter().sum::<f64>();
+        }
+        vec![value; self.grid.elements()]
     }
 
-    /// The density the structure is made of: the filtered design (density filter) or the design itself.
+    /// The density the structure is made of: the filtered design (density filter), projected if asked for, or the design itself; 0 or 1 in passive
+    /// elements.
     pub fn physical_density(&self, x: &[f64]) -> Vec<f64> {
-        match self.config.filter {
+        self.densities(x).0
+    }
+
+    /// The physical density and, if there is a projection, what it was made of.
+    fn densities(&self, x: &[f64]) -> (Vec<f64>, Option<(Vec<f64>, Threshold)>) {
+        let filtered = match self.config.filter {
             FilterKind::Density => self.filter.smooth(x),
             FilterKind::Sensitivity => x.to_vec(),
-        }
+        };
+        let (mut density, projected) = match self.config.projection {
+            None => (filtered, None),
+            Some(projection) => {
+                let threshold = projection.threshold(self.passive.active_values(&filtered));
+                (filtered.iter().map(|t| threshold.density(*t)).collect(), Some((filtered, threshold)))
+            }
+        };
+        self.passive.impose(&mut density);
+        (density, projected)
     }
 
-    /// The mean physical density.
+    /// The mean physical density, passive elements included.
     pub fn volume(&self, x: &[f64]) -> f64 {
         self.physical_density(x).iter().sum::<f64>() / x.len() as f64
     }
@@ -135,14 +230,20 @@ impl Compliance {
             return Err(Error::Length { name: "the design", found: x.len(), expected: self.grid.elements() });
         }
         let (p, e_min) = (self.config.penalty, self.config.void_modulus);
-        let density = self.physical_density(x);
+        let (density, projected) = self.densities(x);
         let moduli: Vec<f64> = density.iter().map(|rho| e_min + rho.powf(p) * (1.0 - e_min)).collect();
         self.evaluations += 1;
-        let u = self.stiffness.solve(&moduli, &self.load_case.forces)?;
-        let energies = self.stiffness.unit_energies(&u);
+        let mut energies = vec![0.0; x.len()];
+        for u in self.stiffness.solve(&moduli, &self.load_case.forces)? {
+            energies.iter_mut().zip(self.stiffness.unit_energies(&u)).for_each(|(sum, energy)| *sum += energy);
+        }
         let compliance = moduli.iter().zip(&energies).map(|(e, c)| e * c).sum();
         if let Some(gradient) = gradient {
-            let slope: Vec<f64> = density.iter().zip(&energies).map(|(rho, c)| -p * rho.powf(p - 1.0) * (1.0 - e_min) * c).collect();
+            let mut slope: Vec<f64> = density.iter().zip(&energies).map(|(rho, c)| -p * rho.powf(p - 1.0) * (1.0 - e_min) * c).collect();
+            self.passive.clear(&mut slope);
+            if let Some((filtered, threshold)) = projected {
+                threshold.chain(&filtered, &mut slope, |e| self.passive.is_active(e));
+            }
             match self.config.filter {
                 FilterKind::Density => gradient.copy_from_slice(&self.filter.smooth_transpose(&slope)),
                 FilterKind::Sensitivity => {
@@ -151,6 +252,7 @@ impl Compliance {
                     for (i, g) in gradient.iter_mut().enumerate() {
                         *g = smoothed[i] / (self.filter.row_sums()[i] * x[i].max(1e-3));
                     }
+                    self.passive.clear(gradient);
                 }
             }
         }
@@ -169,11 +271,16 @@ impl Objective for Compliance {
 
     fn domain(&self) -> Domain {
         let d = self.grid.elements();
-        let ones = vec![1.0; d];
-        let weights = match self.config.filter {
-            FilterKind::Density => self.filter.smooth_transpose(&ones),
-            FilterKind::Sensitivity => ones,
+        let mut counted = vec![1.0; d];
+        self.passive.clear(&mut counted);
+        let mut weights = match self.config.filter {
+            FilterKind::Density => self.filter.smooth_transpose(&counted),
+            FilterKind::Sensitivity => counted,
         };
-        Domain::BoxVolume { lower: 0.0, upper: 1.0, weights, volume: self.config.volume_fraction * d as f64 }
+        if !self.passive.is_empty() {
+            weights.iter_mut().for_each(|w| *w = w.max(IDLE_WEIGHT));
+        }
+        let volume = self.config.volume_fraction * d as f64 - self.passive.solid() as f64;
+        Domain::BoxVolume { lower: 0.0, upper: 1.0, weights, volume }
     }
 }

@@ -7,6 +7,8 @@ mod filter;
 mod grid;
 mod load_case;
 mod multilevel;
+mod passive;
+mod projection;
 mod sigmoid;
 mod stiffness;
 
@@ -16,4 +18,6 @@ pub use filter::{FilterKind, HatFilter};
 pub use grid::Grid;
 pub use load_case::{LoadCase, Preset};
 pub use multilevel::{Levels, coarse_levels, interpolate, prolong};
+pub use passive::{PassiveRegion, Shape};
+pub use projection::Projection;
 pub use sigmoid::SigmoidDesign;

@@ -88,11 +88,11 @@ impl Stiffness {
         Ok(Self { grid, element, free_index, free, col_ptr, row_idx, values, scatter, symbolic, factor, scratch })
     }
 
-    /// Solves K(moduli) u = f; u covers all degrees of freedom, fixed ones included (0 there).
+    /// Solves K(moduli) u = f for every load case with one factorisation; u covers all degrees of freedom, fixed ones included (0 there).
     ///
     /// # Errors
     /// [`Error::Solve`] when the matrix is not positive definite in double precision or the solution does not satisfy the system.
-    pub(crate) fn solve(&mut self, moduli: &[f64], forces: &[(usize, f64)]) -> Result<Vec<f64>> {
+    pub(crate) fn solve(&mut self, moduli: &[f64], cases: &[Vec<(usize, f64)>]) -> Result<Vec<Vec<f64>>> {
         self.values.fill(0.0);
         for (targets, modulus) in self.scatter.chunks_exact(64).zip(moduli) {
             for (target, k) in targets.iter().zip(self.element.as_flattened()) {
@@ -108,31 +108,35 @@ impl Stiffness {
             .symbolic
             .factorize_numeric_llt(&mut self.factor, matrix, Side::Lower, LltRegularization::default(), Par::Seq, stack, Default::default())
             .map_err(|e| Error::Solve(format!("the stiffness matrix is not positive definite ({e:?}); is the structure held?")))?;
-        let mut rhs = vec![0.0; self.free];
-        for &(dof, force) in forces {
-            if self.free_index[dof] != NONE {
-                rhs[self.free_index[dof] as usize] += force;
-            }
-        }
-        let load = norm(&rhs);
-        let mut solution = rhs.clone();
-        factor.solve_in_place_with_conj(Conj::No, MatMut::from_column_major_slice_mut(&mut solution, self.free, 1), Par::Seq, stack);
-
-        // A wrong answer must not pass silently: the residual of a backward stable solve is of the order eps·‖K‖·‖u‖.
-        for (col, u) in solution.iter().enumerate() {
-            for k in self.col_ptr[col]..self.col_ptr[col + 1] {
-                let row = self.row_idx[k];
-                rhs[row] -= self.values[k] * u;
-                if row != col {
-                    rhs[col] -= self.values[k] * solution[row];
+        let mut displacements = Vec::with_capacity(cases.len());
+        for forces in cases {
+            let mut rhs = vec![0.0; self.free];
+            for &(dof, force) in forces {
+                if self.free_index[dof] != NONE {
+                    rhs[self.free_index[dof] as usize] += force;
                 }
             }
+            let load = norm(&rhs);
+            let mut solution = rhs.clone();
+            factor.solve_in_place_with_conj(Conj::No, MatMut::from_column_major_slice_mut(&mut solution, self.free, 1), Par::Seq, stack);
+
+            // A wrong answer must not pass silently: the residual of a backward stable solve is of the order eps·‖K‖·‖u‖.
+            for (col, u) in solution.iter().enumerate() {
+                for k in self.col_ptr[col]..self.col_ptr[col + 1] {
+                    let row = self.row_idx[k];
+                    rhs[row] -= self.values[k] * u;
+                    if row != col {
+                        rhs[col] -= self.values[k] * solution[row];
+                    }
+                }
+            }
+            let (residual, allowed) = (norm(&rhs), 1e-9 * (load + norm(&solution)));
+            if !(residual <= allowed) {
+                return Err(Error::Solve(format!("the residual is {residual:.1e}, allowed is {allowed:.1e}")));
+            }
+            displacements.push(self.free_index.iter().map(|&i| if i == NONE { 0.0 } else { solution[i as usize] }).collect());
         }
-        let (residual, allowed) = (norm(&rhs), 1e-9 * (load + norm(&solution)));
-        if !(residual <= allowed) {
-            return Err(Error::Solve(format!("the residual is {residual:.1e}, allowed is {allowed:.1e}")));
-        }
-        Ok(self.free_index.iter().map(|&i| if i == NONE { 0.0 } else { solution[i as usize] }).collect())
+        Ok(displacements)
     }
 
     /// u_eᵀ K_e u_e of every element.

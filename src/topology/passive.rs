@@ -1,0 +1,169 @@
+//! Regions whose density is given, whatever the design is.
+
+use glam::DVec2;
+
+use super::grid::Grid;
+use super::load_case::LoadCase;
+use crate::error::{Error, Result};
+
+/// A part of the domain; an element belongs to it if its centre lies inside. Coordinates run from the lower left corner, in parts of the domain's width
+/// and height, so that a shape means the same on every grid.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Shape {
+    /// The rectangle between two corners.
+    Rectangle {
+        /// Its lower left corner (x, y).
+        lower: (f64, f64),
+        /// Its upper right corner (x, y).
+        upper: (f64, f64),
+    },
+    /// A disc, round whatever the domain's proportions are.
+    Disc {
+        /// Its centre (x, y).
+        centre: (f64, f64),
+        /// Its radius in parts of the domain's *height*.
+        radius: f64,
+    },
+}
+
+impl Shape {
+    fn validate(&self) -> Result<()> {
+        let valid = match *self {
+            Self::Rectangle { lower, upper } => [lower.0, lower.1, upper.0, upper.1].iter().all(|v| v.is_finite()) && lower.0 < upper.0 && lower.1 < upper.1,
+            Self::Disc { centre, radius } => centre.0.is_finite() && centre.1.is_finite() && radius.is_finite() && radius > 0.0,
+        };
+        if valid { Ok(()) } else { Err(Error::invalid("a passive region", format!("{self:?}"), "finite and not empty")) }
+    }
+
+    /// Whether the point `at`, in element sides, lies inside.
+    fn contains(&self, at: DVec2, size: DVec2) -> bool {
+        match *self {
+            Self::Rectangle { lower, upper } => {
+                let at = at / size;
+                lower.0 < at.x && at.x < upper.0 && lower.1 < at.y && at.y < upper.1
+            }
+            // Centres on the circle are outside, whichever way the coordinates were rounded.
+            Self::Disc { centre, radius } => at.distance_squared(DVec2::from(centre) * size) < (radius * size.y).powi(2) * (1.0 - 1e-9),
+        }
+    }
+}
+
+/// A region that is no part of the design: its physical density is 0 or 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum PassiveRegion {
+    /// ρ = 0: a hole, or the outside of a domain that is no rectangle.
+    Void(Shape),
+    /// ρ = 1: a flange, a deck.
+    Solid(Shape),
+}
+
+impl PassiveRegion {
+    /// The circular hole of the 99- and 88-line codes' passive example: the elements in column i and row j, both counted from 1 at the upper left, with
+    /// (i − nelx/3)² + (j − nely/2)² < (nely/3)².
+    ///
+    /// The published test takes the numbers i and j for coordinates, so the hole sits half an element left of and above the point (1/3, 1/2).
+    /// Source: Sigmund, *A 99 line topology optimization code written in Matlab*, SMO 21 (2001) 120–127, §4.3; Andreassen et al. 2011.
+    pub fn classic_hole(nelx: u32, nely: u32) -> Self {
+        let centre = (1.0 / 3.0 - 0.5 / f64::from(nelx), 0.5 + 0.5 / f64::from(nely));
+        Self::Void(Shape::Disc { centre, radius: 1.0 / 3.0 })
+    }
+
+    fn shape(&self) -> &Shape {
+        match self {
+            Self::Void(shape) | Self::Solid(shape) => shape,
+        }
+    }
+
+    fn density(&self) -> f64 {
+        match self {
+            Self::Void(_) => 0.0,
+            Self::Solid(_) => 1.0,
+        }
+    }
+}
+
+/// The given density of every element, if it has one.
+#[derive(Debug, Clone)]
+pub(super) struct PassiveElements {
+    given: Vec<Option<f64>>,
+    active: usize,
+    solid: usize,
+}
+
+impl PassiveElements {
+    /// Where regions overlap, the last one counts.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a region that is empty or not finite, and if no element is left to design.
+    pub(super) fn new(grid: &Grid, regions: &[PassiveRegion]) -> Result<Self> {
+        regions.iter().try_for_each(|region| region.shape().validate())?;
+        let size = DVec2::new(grid.nelx() as f64, grid.nely() as f64);
+        let given: Vec<Option<f64>> = (0..grid.elements())
+            .map(|e| {
+                let (column, row) = (e / grid.nely(), e % grid.nely());
+                let centre = DVec2::new(column as f64 + 0.5, size.y - row as f64 - 0.5);
+                regions.iter().rev().find(|region| region.shape().contains(centre, size)).map(PassiveRegion::density)
+            })
+            .collect();
+        let active = given.iter().filter(|g| g.is_none()).count();
+        let solid = given.iter().filter(|g| **g == Some(1.0)).count();
+        if active == 0 {
+            return Err(Error::invalid("the number of elements outside the passive regions", 0, "at least 1"));
+        }
+        Ok(Self { given, active, solid })
+    }
+
+    /// Refuses a load that only void could carry: its compliance, of the order 1/E_min, would drown everything else.
+    pub(super) fn check_loads(&self, grid: &Grid, load_case: &LoadCase) -> Result<()> {
+        let mut carried = vec![false; grid.dofs()];
+        for (e, _) in self.given.iter().enumerate().filter(|(_, given)| **given != Some(0.0)) {
+            grid.element_dofs(e).into_iter().for_each(|dof| carried[dof] = true);
+        }
+        if load_case.forces.iter().flatten().all(|(dof, _)| carried[*dof]) {
+            return Ok(());
+        }
+        Err(Error::Incompatible("a load acts on a node with nothing but void around it; move the passive region".into()))
+    }
+
+    /// How many elements are designed.
+    pub(super) fn active(&self) -> usize {
+        self.active
+    }
+
+    /// How many elements are solid whatever the design is.
+    pub(super) fn solid(&self) -> usize {
+        self.solid
+    }
+
+    /// Whether every element is designed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.active == self.given.len()
+    }
+
+    pub(super) fn is_active(&self, e: usize) -> bool {
+        self.given[e].is_none()
+    }
+
+    /// The values of the designed elements.
+    pub(super) fn active_values<'a>(&'a self, values: &'a [f64]) -> impl Iterator<Item = f64> + Clone + 'a {
+        self.given.iter().zip(values).filter(|(g, _)| g.is_none()).map(|(_, v)| *v)
+    }
+
+    /// Puts the given densities in place.
+    pub(super) fn impose(&self, density: &mut [f64]) {
+        for (rho, given) in density.iter_mut().zip(&self.given) {
+            *rho = given.unwrap_or(*rho);
+        }
+    }
+
+    /// Zeroes the passive elements' entries: a given density has no slope.
+    pub(super) fn clear(&self, values: &mut [f64]) {
+        for (v, given) in values.iter_mut().zip(&self.given) {
+            if given.is_some() {
+                *v = 0.0;
+            }
+        }
+    }
+}
