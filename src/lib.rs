@@ -42,6 +42,7 @@
 //! | choose the optimizer it accelerates | [`flow`] |
 //! | choose what is learned | [`surrogate`] |
 //! | choose when the truth is called | [`schedule`] |
+//! | know what a setting costs when it is wrong | [`knobs`] |
 //! | run it, watch it, read the result | [`optimizer`], [`observe`], [`report`] |
 //! | choose where it runs, or share your own wgpu device | [`engine`], [`engine::gpu::GpuEngine::from_device`] |
 //! | optimize a structure | [`topology`] |
@@ -67,6 +68,8 @@ pub mod error;
 pub mod flow;
 #[cfg(feature = "cli")]
 pub mod io;
+#[doc = include_str!("knobs.md")]
+pub mod knobs {}
 pub mod objective;
 pub mod observe;
 pub mod optimizer;

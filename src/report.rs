@@ -99,7 +99,7 @@ pub struct HistoryEntry {
     pub iteration: usize,
     /// The true value.
     pub objective: f64,
-    /// Whether the iterate was trusted (false: a surrogate phase landed here and was undone).
+    /// Whether the iterate was trusted (false: a surrogate phase landed here and was undone, or it is outside the domain).
     pub accepted: bool,
 }
 

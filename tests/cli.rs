@@ -162,8 +162,8 @@ fn the_main_job_writes_its_table_and_pictures() {
     for word in ["plain OC", "LGF-OC", "true evaluations", "compliance", "volume", "seconds", "engine"] {
         assert!(words.contains(word), "no {word} in {words}");
     }
-    assert_eq!(files(dir.path()), ["convergence.svg", "design.png", "lgf", "plain"]);
-    for run in ["plain", "lgf"] {
+    assert_eq!(files(dir.path()), ["convergence.svg", "design.png", "lgf", "lgf-oc", "plain"]);
+    for run in ["plain", "lgf-oc", "lgf"] {
         assert_eq!(files(&dir.path().join(run)), ["design.npy", "design.png", "history.csv", "record.json", "variables.npy"]);
     }
 }
@@ -375,7 +375,7 @@ fn every_problem_of_the_paper_runs_and_leaves_its_pictures() {
             assert!(output.status.success(), "{problem}: {:?}", complaints(&output));
             assert_eq!(complaints(&output), [""; 0], "{problem}");
             let record = json(&output);
-            for run in ["plain", "lgf"] {
+            for run in ["plain", "lgf-oc", "lgf"] {
                 assert_eq!(record[run]["problem"], problem);
                 assert!(record[run]["objective"].as_f64().is_some_and(f64::is_finite), "{problem}: {}", record[run]["objective"]);
                 assert!(record[run]["measures"].as_object().is_some_and(|m| !m.is_empty()), "{problem}");
@@ -497,12 +497,12 @@ fn bad_usage_of_the_papers_problems_is_one_sentence() {
 fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().to_str().unwrap();
-    let run = || output(&["benchmark", "--cases", "30x10:0.5:1.5", "--budget", "40", "--out", out]);
+    let run = || output(&["benchmark", "--cases", "30x10:0.5:1.5", "--budget", "40", "--jobs", "2", "--out", out]);
     let first = run();
     assert!(first.status.success(), "{:?}", complaints(&first));
     assert_eq!(files(dir.path()), ["benchmark.csv", "benchmark.md", "convergence.svg", "profiles.svg", "runs"]);
     let runs = files(&dir.path().join("runs"));
-    assert_eq!(runs.len(), 7, "{runs:?}");
+    assert_eq!(runs.len(), 11, "{runs:?}");
     // A run that is there is believed: a value nobody could reach shows that it was read.
     let file = dir.path().join("runs/30x10-vf0.5-r1.5-spg-40.csv");
     std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,1.5,true\n").unwrap();

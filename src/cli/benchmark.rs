@@ -3,11 +3,12 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use clap::ValueEnum;
 
 use super::progress::Progress;
+use super::topology::PresetFlag;
 use super::{Ending, interrupt_flag, multilevel, print};
 use crate::engine::{CpuEngine, Engine};
 use crate::error::{Error, Result};
@@ -19,39 +20,58 @@ use crate::peers::Peer;
 use crate::report::{HistoryEntry, StopReason, evaluations_to_reach};
 use crate::schedule::{Adaptive, Potential, Schedule};
 use crate::surrogate::SurrogateConfig;
-use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, coarse_levels};
+use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Projection, coarse_levels};
 
 /// Gaps to the best value found, percent.
 const GAPS: [f64; 3] = [1.0, 0.5, 0.1];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Method {
-    /// Plain optimality criteria
-    Oc,
     /// A learned potential, minimised in a trust region
     Lgf,
     /// Optimality criteria with the learned flow, adaptive schedule
     LgfOc,
+    /// Plain optimality criteria
+    Oc,
     /// Optimality criteria with periodic Anderson mixing
     OcAnderson,
+    /// Optimality criteria with extrapolation of the last difference
+    OcExtrapolation,
+    /// Optimality criteria with dynamic mode decomposition
+    OcDmd,
     /// Spectral projected gradient
     Spg,
     /// Projected quasi-Newton
     Pqn,
     /// Method of moving asymptotes
     Mma,
+    /// Sigmoidal mirror descent
+    Simpl,
+    /// L-BFGS in a sigmoid parametrisation, augmented Lagrangian
+    LbfgsSigmoid,
 }
 
 impl Method {
-    fn name(self) -> &'static str {
+    fn peer(self) -> Option<Peer> {
         match self {
-            Self::Oc => "oc",
-            Self::Lgf => "lgf",
-            Self::LgfOc => "lgf-oc",
-            Self::OcAnderson => Peer::Anderson.name(),
-            Self::Spg => Peer::Spg.name(),
-            Self::Pqn => Peer::Pqn.name(),
-            Self::Mma => Peer::Mma.name(),
+            Self::Lgf | Self::LgfOc | Self::Oc => None,
+            Self::OcAnderson => Some(Peer::Anderson),
+            Self::OcExtrapolation => Some(Peer::Extrapolation),
+            Self::OcDmd => Some(Peer::Dmd),
+            Self::Spg => Some(Peer::Spg),
+            Self::Pqn => Some(Peer::Pqn),
+            Self::Mma => Some(Peer::Mma),
+            Self::Simpl => Some(Peer::Simpl),
+            Self::LbfgsSigmoid => Some(Peer::LbfgsSigmoid),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match (self, self.peer()) {
+            (_, Some(peer)) => peer.name(),
+            (Self::Lgf, None) => "lgf",
+            (Self::LgfOc, None) => "lgf-oc",
+            _ => "oc",
         }
     }
 }
@@ -79,49 +99,72 @@ impl Start {
 /// Every method goes on until a step changes no design variable by more than this.
 const TOLERANCE: f64 = 1e-4;
 
-/// A half-MBB beam: elements, volume fraction, filter radius.
+/// A structure: which, elements, volume fraction, filter radius, projection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Case {
+    preset: PresetFlag,
+    /// The classical round hole at a third of the length.
+    hole: bool,
     size: (u32, u32),
     volume: f64,
     radius: f64,
+    beta: Option<f64>,
 }
 
-/// What `--cases default` stands for: several sizes, volumes and filters.
-const CASES: [Case; 5] = [
-    Case { size: (60, 20), volume: 0.5, radius: 2.4 },
-    Case { size: (90, 30), volume: 0.3, radius: 3.6 },
-    Case { size: (80, 40), volume: 0.6, radius: 2.5 },
-    Case { size: (120, 30), volume: 0.4, radius: 3.0 },
-    Case { size: (150, 50), volume: 0.5, radius: 6.0 },
-];
+/// What `--cases` stands for by default.
+const CASES: &str = "60x20:0.5:2.4,90x30:0.3:3.6,80x40:0.6:2.5,120x30:0.4:3,150x50:0.5:6,120x40:0.5:3.5:2,cantilever:100x50:0.4:3,\
+                     cantilever-hole:90x60:0.5:2.7,cantilever-two-loads:90x30:0.5:3,l-bracket:80x80:0.3:3.2,two-load-bridge:120x40:0.3:3";
 
 impl Case {
     fn name(&self) -> String {
-        format!("{}x{}-vf{}-r{}", self.size.0, self.size.1, self.volume, self.radius)
+        let hole = if self.hole { "-hole" } else { "" };
+        let beta = self.beta.map_or(String::new(), |beta| format!("-beta{beta}"));
+        let structure = if self.preset == PresetFlag::Mbb { String::new() } else { format!("{}{hole}-", self.preset.name()) };
+        format!("{structure}{}x{}-vf{}-r{}{beta}", self.size.0, self.size.1, self.volume, self.radius)
     }
 
     fn config(&self) -> ComplianceConfig {
         let base = ComplianceConfig::mbb(self.size.0, self.size.1, FilterKind::Density);
-        ComplianceConfig { volume_fraction: self.volume, radius: self.radius, ..base }
+        ComplianceConfig {
+            preset: self.preset.preset(),
+            passive: if self.hole { vec![PassiveRegion::classic_hole(self.size.0, self.size.1)] } else { Vec::new() },
+            projection: self.beta.map(|beta| Projection { beta }),
+            volume_fraction: self.volume,
+            radius: self.radius,
+            ..base
+        }
     }
 }
 
 fn parse_case(text: &str) -> std::result::Result<Case, String> {
-    let wrong = || "expected COLUMNSxROWS:VOLUME:RADIUS, e.g. 60x20:0.5:2.4".to_string();
-    let parts: Vec<&str> = text.split(':').collect();
-    let [size, volume, radius] = parts[..] else { return Err(wrong()) };
+    let wrong = || "expected [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA], e.g. 60x20:0.5:2.4 or cantilever-hole:90x60:0.5:2.7".to_string();
+    let mut parts: Vec<&str> = text.split(':').collect();
+    let (preset, hole) = match parts.first() {
+        Some(&"cantilever-hole") => (Some(PresetFlag::Cantilever), true),
+        Some(name) => (PresetFlag::from_str(name, false).ok(), false),
+        None => (None, false),
+    };
+    if preset.is_some() {
+        parts.remove(0);
+    }
     let number = |text: &str| text.parse::<f64>().map_err(|_| wrong());
-    Ok(Case { size: super::parse_size(size)?, volume: number(volume)?, radius: number(radius)? })
+    let (&[size, volume, radius], beta) = match parts[..] {
+        [size, volume, radius] => (&[size, volume, radius], None),
+        [size, volume, radius, beta] => (&[size, volume, radius], Some(number(beta)?)),
+        _ => return Err(wrong()),
+    };
+    let preset = preset.unwrap_or(PresetFlag::Mbb);
+    Ok(Case { preset, hole, size: super::parse_size(size)?, volume: number(volume)?, radius: number(radius)?, beta })
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Half-MBB beams, density filter, COLUMNSxROWS:VOLUME:RADIUS separated by commas [default: five of 60x20 to 150x50, volumes 0.3 to 0.6]
-    #[arg(long, value_delimiter = ',', value_parser = parse_case)]
+    /// Structures with density filter, [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA] separated by commas; STRUCTURE (default: mbb) as for lgf topology, or
+    /// cantilever-hole; BETA: sharpness of a projection
+    #[arg(long, value_delimiter = ',', value_parser = parse_case, default_value = CASES)]
     cases: Vec<Case>,
     /// Which optimizers, separated by commas
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["oc", "lgf", "lgf-oc", "oc-anderson", "spg", "pqn", "mma"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Method::value_variants().to_vec())]
     methods: Vec<Method>,
     /// Where every method begins
     #[arg(long, value_enum, default_value = "cold")]
@@ -129,6 +172,9 @@ pub(super) struct Args {
     /// True evaluations of every run on the given grid, trial points included, at least 1
     #[arg(long, default_value_t = 150)]
     budget: usize,
+    /// Runs at the same time, at least 1; more than one shows no progress bars
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// Folder for benchmark.md, benchmark.csv, convergence.svg, profiles.svg and runs/, whose finished runs are not repeated
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
@@ -159,34 +205,45 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     if args.budget == 0 {
         return Err(Error::invalid("the budget", 0, "at least 1"));
     }
-    let cases = if args.cases.is_empty() { CASES.to_vec() } else { args.cases.clone() };
-    for case in &cases {
+    if args.jobs == 0 {
+        return Err(Error::invalid("the number of jobs", 0, "at least 1"));
+    }
+    for case in &args.cases {
         Compliance::new(case.config())?;
     }
     let interrupted = interrupt_flag()?;
     let folder = args.out.join("runs");
     io::prepare(&folder)?;
-    let mut results: Vec<(Case, Runs)> = Vec::new();
-    'all: for case in cases {
-        let mut runs = Vec::new();
-        for &method in &args.methods {
-            let begun = if args.start == Start::Cold { String::new() } else { format!("-{}", args.start.name()) };
-            let file = folder.join(format!("{}-{}-{}{begun}.csv", case.name(), method.name(), args.budget));
-            let history = match read(&file) {
-                Some(history) => history,
-                None => {
-                    let Some(history) = solve(&case, method, args, &interrupted)? else {
-                        results.push((case, runs));
-                        break 'all;
-                    };
-                    io::write_file(&file, io::csv(&history)?)?;
-                    history
-                }
-            };
-            runs.push((method, history));
+    let work: Vec<(Case, Method)> = args.cases.iter().flat_map(|&case| args.methods.iter().map(move |&method| (case, method))).collect();
+    let next = AtomicUsize::new(0);
+    let worker = || -> Result<Vec<(usize, Vec<HistoryEntry>)>> {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::SeqCst);
+            let Some((case, method)) = work.get(number) else { return Ok(done) };
+            match kept(&folder, case, *method, args, &interrupted)? {
+                Some(history) => done.push((number, history)),
+                None => return Ok(done),
+            }
         }
-        results.push((case, runs));
-    }
+    };
+    let done: Vec<(usize, Vec<HistoryEntry>)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..args.jobs).map(|_| scope.spawn(worker)).collect();
+        let broken = || Err(Error::Incompatible("a run of the benchmark broke off".into()));
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| broken())).collect::<Result<Vec<_>>>()
+    })?
+    .concat();
+    let history = |number: usize| done.iter().find(|(n, _)| *n == number).map(|(_, history)| history.clone());
+    let results: Vec<(Case, Runs)> = args
+        .cases
+        .iter()
+        .enumerate()
+        .map(|(c, &case)| {
+            let runs = args.methods.iter().enumerate().filter_map(|(m, &method)| Some((method, history(c * args.methods.len() + m)?))).collect();
+            (case, runs)
+        })
+        .filter(|(_, runs): &(Case, Runs)| !runs.is_empty())
+        .collect();
     let rows: Vec<Row> = results.iter().flat_map(|(case, runs)| table(case, runs)).collect();
     write(args, &results, &rows)?;
     if !args.quiet {
@@ -194,6 +251,19 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         print(&format!("written to {}: benchmark.md benchmark.csv convergence.svg profiles.svg runs/\n", args.out.display()))?;
     }
     Ok(if interrupted.load(Ordering::SeqCst) { Ending::Interrupted } else { Ending::Done })
+}
+
+/// A run's history, from the folder if it is there already; none if it was interrupted.
+fn kept(folder: &Path, case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>) -> Result<Option<Vec<HistoryEntry>>> {
+    let begun = if args.start == Start::Cold { String::new() } else { format!("-{}", args.start.name()) };
+    let file = folder.join(format!("{}-{}-{}{begun}.csv", case.name(), method.name(), args.budget));
+    if let Some(history) = read(&file) {
+        return Ok(Some(history));
+    }
+    let Some(history) = solve(case, method, args, interrupted)? else { return Ok(None) };
+    io::write_file(&file, io::csv(&history)?)?;
+    log::info!("{} {}: {:.4} after {} evaluations", case.name(), method.name(), best(&history), history.len());
+    Ok(Some(history))
 }
 
 /// A finished run's history, if there is one that can be read.
@@ -214,7 +284,7 @@ fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>
     let raised = args.start == Start::Continuation && !coarse.is_empty();
     let run = |problem: &mut Compliance, start: &multilevel::Start, budget: usize| {
         let name = format!("{}x{} {}", problem.grid().nelx(), problem.grid().nely(), method.name());
-        let mut progress = Progress::new(&name, args.quiet, interrupted.clone());
+        let mut progress = Progress::new(&name, args.quiet || args.jobs > 1, interrupted.clone());
         let done = minimize(method, problem, start, budget, &mut progress)?;
         Ok(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
     };
@@ -237,13 +307,8 @@ fn minimize(
         Method::Lgf => LgfConfig::potential(Potential::default()),
         Method::Oc => oc(Schedule::None),
         Method::LgfOc => oc(Schedule::Adaptive(Adaptive::default())),
-        Method::OcAnderson | Method::Spg | Method::Pqn | Method::Mma => {
-            let peer = match method {
-                Method::Spg => Peer::Spg,
-                Method::Pqn => Peer::Pqn,
-                Method::Mma => Peer::Mma,
-                _ => Peer::Anderson,
-            };
+        _ => {
+            let Some(peer) = method.peer() else { return Ok(None) };
             let engine = CpuEngine::new().info();
             if progress.event(Event::Started { engine: &engine, dimension: start.design.len(), max_evaluations: budget }).is_break() {
                 return Ok(None);
@@ -287,7 +352,7 @@ fn markdown(args: &Args, rows: &[Row]) -> String {
         Start::Multilevel => "start from the method's own result on coarse grids where there is room for them",
         Start::Continuation => "start from the method's own result on coarse grids, the penalty raised on the coarsest, where there is room for them",
     };
-    line!(out, "Half-MBB beams, density filter, {start}, {} true evaluations each, CPU engine;", args.budget);
+    line!(out, "Compliance with density filter (half-MBB beams unless a case says otherwise), {start}, {} true evaluations each, CPU engine;", args.budget);
     line!(out, "true evaluations on the given grid to within a gap of the best value");
     line!(out, "that any of these methods found. Optima are many: a gap may be another design.");
     line!(out, "");

@@ -1,4 +1,4 @@
-//! The main job: plain OC and LGF-OC side by side on the half-MBB beam.
+//! The main job: plain OC, LGF-OC and LGF as `lgf topology` does it, side by side on the half-MBB beam.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -28,33 +28,42 @@ pub(super) struct Args {
     quiet: bool,
 }
 
+/// Of plain OC, LGF-OC and LGF.
+const FOLDERS: [&str; 3] = ["plain", "lgf-oc", "lgf"];
+
 pub(super) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     let (mut engine, reason) = EngineChoice::from(args.engine).open()?;
     io::prepare(&args.out)?;
     // Results of an earlier job must not pass for this one's.
-    for folder in ["plain", "lgf"] {
+    for folder in FOLDERS {
         for file in ["record.json", "history.csv", "design.png", "design.npy", "variables.npy"] {
             let _ = std::fs::remove_file(args.out.join(folder).join(file));
         }
     }
     let mut runs: Vec<(&str, Run)> = Vec::new();
     let mut problem = None;
-    for (name, folder, schedule) in [("plain OC", "plain", ScheduleFlag::None), ("LGF-OC", "lgf", ScheduleFlag::Adaptive)] {
+    // OC's runs begin cold: the start is not the learned flow's merit. The last one is what a user gets by default.
+    let cold = Some(Levels::Count(1));
+    let plans = [
+        ("plain OC", FlowFlag::Oc, Some(ScheduleFlag::None), cold),
+        ("LGF-OC", FlowFlag::Oc, Some(ScheduleFlag::Adaptive), cold),
+        ("LGF", FlowFlag::Potential, None, None),
+    ];
+    for ((name, flow, schedule, levels), folder) in plans.into_iter().zip(FOLDERS) {
         let settings = topology::Args {
             preset: PresetFlag::Mbb,
             size: args.size,
             volume: 0.5,
             penalty: 3.0,
             radius: None,
-            // Cold: the start is not the learned flow's merit.
-            levels: Some(Levels::Count(1)),
-            continuation: ContinuationFlag::Off,
+            levels,
+            continuation: ContinuationFlag::Auto,
             filter: FilterFlag::Density,
             projection: None,
             holes: Vec::new(),
-            flow: Some(FlowFlag::Oc),
-            schedule: Some(schedule),
+            flow: Some(flow),
+            schedule,
             history: None,
             interval: None,
             steps: None,
@@ -114,23 +123,26 @@ fn table(args: &Args, runs: &[(&str, Run)]) -> String {
             run.report.true_evaluations,
             run.objective,
             run.volume,
-            run.report.wall_seconds,
+            run.report.wall_seconds + run.levels.iter().map(|l| l.wall_seconds).sum::<f64>(),
             run.report.engine.engine
         );
     }
     line!(out, "");
+    for (name, run) in runs.iter().filter(|(_, run)| !run.levels.is_empty()) {
+        line!(out, "{name} before that: {}", topology::before(&run.levels));
+    }
     for (name, run) in runs {
         line!(out, "{name}: {}", run.report.stop);
     }
     if let Some((_, run)) = runs.first() {
         line!(out, "{}", engine_line(&run.report.engine, &run.engine_reason));
     }
-    let folders: Vec<_> = ["plain/", "lgf/"].into_iter().take(runs.len()).collect();
+    let folders: Vec<_> = FOLDERS.iter().map(|f| format!("{f}/")).take(runs.len()).collect();
     line!(
         out,
         "written to {}: design.png convergence.svg, and record.json history.csv design.png design.npy variables.npy in {}",
         args.out.display(),
-        folders.join(" and ")
+        folders.join(", ")
     );
     text
 }

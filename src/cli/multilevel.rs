@@ -30,6 +30,9 @@ pub(super) fn way(mut coarse: Vec<ComplianceConfig>, fine: &ComplianceConfig) ->
     coarse
 }
 
+/// Minimises a problem from a start with a budget; none to end it all.
+type Runner<'a> = dyn FnMut(&mut Compliance, &Start, usize) -> Result<Option<Start>> + 'a;
+
 /// The start on `fine` that the problems before it lead to, with the penalty raised on the first if `raised`; `run` takes a problem, a start and a budget
 /// and gives the best design and what was learned, or none to end it all. Without any it is the uniform design.
 pub(super) fn start(
@@ -39,7 +42,7 @@ pub(super) fn start(
     mut run: impl FnMut(&mut Compliance, &Start, usize) -> Result<Option<Start>>,
 ) -> Result<Option<Start>> {
     // The curvature belongs to the penalty: it is not handed on.
-    let raise = |config: &ComplianceConfig, mut begun: Start, run: &mut dyn FnMut(&mut Compliance, &Start, usize) -> Result<Option<Start>>| {
+    let raise = |config: &ComplianceConfig, mut begun: Start, run: &mut Runner| {
         for penalty in penalties(config.penalty) {
             let mut softer = Compliance::new(ComplianceConfig { penalty, ..config.clone() })?;
             let Some(better) = run(&mut softer, &begun, PENALTY_STEPS.1)? else { return Ok(None) };

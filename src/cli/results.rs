@@ -94,6 +94,7 @@ pub(super) struct Level {
     pub objective: f64,
     /// Its evaluations times its share of the fine grid's elements: a direct solve costs a little less than that.
     pub fine_equivalents: f64,
+    pub wall_seconds: f64,
     pub stop: String,
 }
 

@@ -26,7 +26,7 @@ use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, PassiveR
 const SETTLED_CHANGE: f64 = 2e-4;
 const SETTLED_WINDOW: usize = 10;
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum PresetFlag {
     /// Half of the MBB beam: symmetry at the left edge, roller at the lower right corner, load at the upper left
     Mbb,
@@ -410,18 +410,19 @@ pub(super) fn solve(
             let share = coarse.grid().elements() as f64 / problem.grid().elements() as f64;
             let before = match levels.pop() {
                 // The same grid with a smaller penalty.
-                Some(level) if level.size == size => level.true_evaluations,
+                Some(level) if level.size == size => (level.true_evaluations, level.wall_seconds),
                 other => {
                     levels.extend(other);
-                    0
+                    (0, 0.0)
                 }
             };
-            let true_evaluations = before + report.true_evaluations;
+            let true_evaluations = before.0 + report.true_evaluations;
             levels.push(Level {
                 size,
                 true_evaluations,
                 objective: report.objective,
                 fine_equivalents: share * true_evaluations as f64,
+                wall_seconds: before.1 + report.wall_seconds,
                 stop: report.stop.to_string(),
             });
             // A broken engine is the fine run's to report.
@@ -473,6 +474,12 @@ pub(super) fn ending(report: &Report) -> Ending {
     }
 }
 
+/// What was spent before the run proper.
+pub(super) fn before(levels: &[Level]) -> String {
+    let each: Vec<String> = levels.iter().map(|l| format!("{} on {}", l.true_evaluations, l.size)).collect();
+    format!("{} ({:.1} fine-solve equivalents)", each.join(", "), levels.iter().map(|l| l.fine_equivalents).sum::<f64>())
+}
+
 fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     let mut text = String::new();
     let out = &mut text;
@@ -485,12 +492,12 @@ fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     }
     line!(out, "  true evaluations  {} ({} of them undone landings)", report.true_evaluations, report.rejected);
     if !run.levels.is_empty() {
-        let coarse: Vec<String> = run.levels.iter().map(|l| format!("{} on {}", l.true_evaluations, l.size)).collect();
-        let equivalents: f64 = run.levels.iter().map(|l| l.fine_equivalents).sum();
-        line!(out, "  before            {} ({equivalents:.1} fine-solve equivalents)", coarse.join(", "));
+        line!(out, "  before            {}", before(&run.levels));
     }
     line!(out, "  surrogate steps   {}", report.surrogate_steps);
-    line!(out, "  seconds           {:.2} ({:.2} in true evaluations)", report.wall_seconds, report.objective_seconds);
+    let earlier: f64 = run.levels.iter().map(|l| l.wall_seconds).sum();
+    let with = if run.levels.is_empty() { String::new() } else { format!(", {earlier:.2} before that") };
+    line!(out, "  seconds           {:.2} ({:.2} in true evaluations){with}", report.wall_seconds, report.objective_seconds);
     line!(out, "  engine            {}: {}; {}", report.engine.engine, report.engine.adapter, run.engine_reason);
     line!(out, "  stop              {}", report.stop);
     if let Some(folder) = folder {

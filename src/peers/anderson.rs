@@ -4,28 +4,23 @@ use std::collections::VecDeque;
 
 use faer::Mat;
 
+use super::criteria::{Criteria, is_replaced};
 use super::feasible::Feasible;
 use super::{Ended, Truth, difference, largest};
 use crate::error::Error;
-use crate::flow::{OptimalityCriteria, volume_scale};
 
-/// The first mixed step, how often, how many differences, and how much of the residual is taken along.
-const FIRST: usize = 20;
-const PERIOD: usize = 4;
+/// How many differences, and how much of the residual is taken along.
 const DEPTH: usize = 4;
 const DAMPING: f64 = 0.9;
 
 pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
-    let (weights, volume) = feasible.bound()?;
-    let flow = OptimalityCriteria::default();
+    let criteria = Criteria::new(feasible)?;
     let mut x = start.to_vec();
     // Iterates and residuals OC(x) − x.
     let mut recent: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
     for step in 1.. {
         let (_, g) = truth.evaluate(&x)?;
-        let growth: Vec<f64> = (0..x.len()).map(|i| OptimalityCriteria::growth(x[i], g[i], weights[i])).collect();
-        let at = |scale: f64| -> Vec<f64> { (0..x.len()).map(|i| flow.clip(x[i], growth[i], scale, feasible.lower, feasible.upper)).collect() };
-        let next = at(volume_scale(|scale| super::dot(weights, &at(scale)), volume));
+        let next = criteria.step(&x, &g);
         let residual = difference(&next, &x);
         if largest(&residual) <= tolerance {
             return Ok(());
@@ -34,7 +29,7 @@ pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64]
         if recent.len() > DEPTH + 1 {
             recent.pop_front();
         }
-        x = if step >= FIRST && step % PERIOD == 0 && recent.len() == DEPTH + 1 { feasible.project(&mixed(&x, &residual, &recent)?) } else { next };
+        x = if is_replaced(step) && recent.len() == DEPTH + 1 { feasible.project(&mixed(&x, &residual, &recent)?) } else { next };
     }
     Ok(())
 }

@@ -9,11 +9,21 @@
 //! | [`Peer::Spg`] | spectral projected gradient, non-monotone line search | Birgin, Martínez & Raydan, SIAM J. Optim. 10 (2000) 1196 |
 //! | [`Peer::Pqn`] | projected quasi-Newton: an L-BFGS model minimised by SPG | Schmidt, van den Berg, Friedlander & Murphy, AISTATS 2009 |
 //! | [`Peer::Mma`] | method of moving asymptotes | Svanberg, Int. J. Numer. Meth. Eng. 24 (1987) 359 |
+//! | [`Peer::Simpl`] | mirror descent with the Fermi–Dirac entropy, spectral step, Armijo's rule | Kim, Lazarov, Surowiec & Keith, arXiv 2411.19421; analysis: arXiv 2409.19341 |
+//! | [`Peer::LbfgsSigmoid`] | L-BFGS on a sigmoid's argument, augmented Lagrangian for the volume | Nocedal, Math. Comput. 35 (1980) 773; Rockafellar, Math. Program. 5 (1973) 354 |
+//! | [`Peer::Extrapolation`] | OC, every fourth step replaced by its last difference, lengthened | Aitken, Proc. R. Soc. Edinb. 46 (1926) 289 |
+//! | [`Peer::Dmd`] | OC, every fourth step replaced by 4 of a linear reduced model of OC | Schmid, J. Fluid Mech. 656 (2010) 5; Tu et al., J. Comput. Dyn. 1 (2014) 391 |
 
 mod anderson;
+mod criteria;
+mod dmd;
+mod extrapolation;
 mod feasible;
+mod latent;
+mod lbfgs_sigmoid;
 mod mma;
 mod pqn;
+mod simpl;
 mod spg;
 
 use std::ops::ControlFlow;
@@ -35,6 +45,16 @@ pub enum Peer {
     Pqn,
     /// Moving asymptotes.
     Mma,
+    /// Sigmoidal mirror descent with a projected latent variable (SiMPL).
+    Simpl,
+    /// L-BFGS in the sigmoid's argument with an augmented Lagrangian for the volume bound. Its iterates may break that bound: these are evaluations that
+    /// the history marks as not accepted, and are never returned.
+    LbfgsSigmoid,
+    /// Optimality criteria with periodic extrapolation (every 4th step from the 20th on, x + 4 Δx, made feasible; undone if the objective rises).
+    Extrapolation,
+    /// Optimality criteria with periodic dynamic mode decomposition (every 4th step from the 20th on, 4 steps of the model of the last 8, made feasible;
+    /// undone if the objective rises).
+    Dmd,
 }
 
 impl Peer {
@@ -45,6 +65,10 @@ impl Peer {
             Self::Spg => "spg",
             Self::Pqn => "pqn",
             Self::Mma => "mma",
+            Self::Simpl => "simpl",
+            Self::LbfgsSigmoid => "lbfgs-sigmoid",
+            Self::Extrapolation => "oc-extrapolation",
+            Self::Dmd => "oc-dmd",
         }
     }
 
@@ -52,8 +76,8 @@ impl Peer {
     /// every evaluation. An evaluation that fails or is not finite ends the run with what was reached, unless it is the first.
     ///
     /// # Errors
-    /// [`Error::Incompatible`] for an unbounded domain (or, with Anderson and MMA, one without a volume bound), what is wrong with the domain, the start
-    /// or the budget, and [`Error::Start`] if the start cannot be evaluated.
+    /// [`Error::Incompatible`] for an unbounded domain (or, with MMA and the peers built on OC, one without a volume bound), what is wrong with the
+    /// domain, the start or the budget, and [`Error::Start`] if the start cannot be evaluated.
     pub fn minimize(self, objective: &mut dyn Objective, start: &[f64], budget: usize, tolerance: f64, observer: &mut dyn Observer) -> Result<Course> {
         let (dimension, domain) = (objective.dimension(), objective.domain());
         if start.len() != dimension || dimension == 0 {
@@ -74,6 +98,10 @@ impl Peer {
             Self::Spg => spg::minimize(&mut truth, &feasible, start, tolerance),
             Self::Pqn => pqn::minimize(&mut truth, &feasible, start, tolerance),
             Self::Mma => mma::minimize(&mut truth, &feasible, start, tolerance),
+            Self::Simpl => simpl::minimize(&mut truth, &feasible, start, tolerance),
+            Self::LbfgsSigmoid => lbfgs_sigmoid::minimize(&mut truth, &feasible, start, tolerance),
+            Self::Extrapolation => extrapolation::minimize(&mut truth, &feasible, start, tolerance),
+            Self::Dmd => dmd::minimize(&mut truth, &feasible, start, tolerance),
         };
         match outcome {
             Ok(()) | Err(Ended::Early) => Ok(truth.course),
@@ -89,7 +117,7 @@ pub struct Course {
     pub x: Vec<f64>,
     /// Its value.
     pub objective: f64,
-    /// Every true evaluation, trial points included.
+    /// Every true evaluation, trial points included; not accepted are those at points that are not feasible.
     pub history: Vec<HistoryEntry>,
 }
 
@@ -115,8 +143,13 @@ struct Truth<'a> {
 }
 
 impl Truth<'_> {
-    /// f(x) and its gradient.
+    /// f(x) and its gradient at a feasible point.
     fn evaluate(&mut self, x: &[f64]) -> std::result::Result<(f64, Vec<f64>), Ended> {
+        self.explore(x, true)
+    }
+
+    /// f(x) and its gradient. A point that is not feasible counts like any other, but is not accepted: it is no result, however low.
+    fn explore(&mut self, x: &[f64], feasible: bool) -> std::result::Result<(f64, Vec<f64>), Ended> {
         let evaluation = self.course.history.len() + 1;
         if evaluation > self.budget {
             return Err(Ended::Early);
@@ -133,9 +166,9 @@ impl Truth<'_> {
                 return Err(Ended::Early);
             }
         };
-        let entry = HistoryEntry { evaluation, iteration: evaluation - 1, objective: value, accepted: true };
+        let entry = HistoryEntry { evaluation, iteration: evaluation - 1, objective: value, accepted: feasible };
         self.course.history.push(entry);
-        if value < self.course.objective {
+        if feasible && value < self.course.objective {
             self.course.objective = value;
             self.course.x = x.to_vec();
         }
@@ -199,16 +232,30 @@ mod tests {
         at(high)
     }
 
+    const ALL: [Peer; 8] = [Peer::Anderson, Peer::Spg, Peer::Pqn, Peer::Mma, Peer::Simpl, Peer::LbfgsSigmoid, Peer::Extrapolation, Peer::Dmd];
+
+    /// How near a peer gets: the slope by a sigmoid's argument falls with the distance to a bound, so L-BFGS comes to rest before it.
+    fn within(peer: Peer) -> f64 {
+        if peer == Peer::LbfgsSigmoid { 1e-4 } else { 1e-5 }
+    }
+
     #[test]
     fn peers_find_the_constrained_minimum() {
         let volume = 2.0;
         let exact = solution(volume);
         let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume };
-        for peer in [Peer::Spg, Peer::Pqn, Peer::Mma] {
+        for peer in [Peer::Spg, Peer::Pqn, Peer::Mma, Peer::Simpl, Peer::LbfgsSigmoid] {
             let course = peer.minimize(&mut Target { domain: domain.clone() }, &[volume / 6.0; 6], 300, 1e-10, &mut ()).unwrap();
             let error = largest(&difference(&course.x, &exact));
-            assert!(error < 1e-5, "{}: off by {error:e} after {} evaluations: {:?}", peer.name(), course.history.len(), course.x);
+            assert!(error < within(peer), "{}: off by {error:e} after {} evaluations: {:?}", peer.name(), course.history.len(), course.x);
             assert!(course.x.iter().sum::<f64>() <= volume * (1.0 + 1e-9), "{}", peer.name());
+        }
+        // Without the bound Σ x = 3.4 at the minimum.
+        let domain = Domain::Box { lower: 0.0, upper: 1.0 };
+        for peer in [Peer::Spg, Peer::Pqn, Peer::Simpl, Peer::LbfgsSigmoid] {
+            let course = peer.minimize(&mut Target { domain: domain.clone() }, &[0.0; 6], 300, 1e-10, &mut ()).unwrap();
+            let error = largest(&difference(&course.x, &CENTER.map(|c| c.clamp(0.0, 1.0))));
+            assert!(error < within(peer), "{}: off by {error:e} after {} evaluations: {:?}", peer.name(), course.history.len(), course.x);
         }
         let unbounded = Peer::Spg.minimize(&mut Target { domain: Domain::Unbounded }, &[0.0; 6], 9, 0.0, &mut ());
         assert!(matches!(unbounded, Err(Error::Incompatible(_))));
@@ -217,7 +264,7 @@ mod tests {
     #[test]
     fn a_budget_is_kept_to_the_last_trial_point() {
         let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume: 2.0 };
-        for peer in [Peer::Spg, Peer::Pqn, Peer::Mma] {
+        for peer in [Peer::Spg, Peer::Pqn, Peer::Mma, Peer::Simpl, Peer::LbfgsSigmoid] {
             let course = peer.minimize(&mut Target { domain: domain.clone() }, &[1.0 / 3.0; 6], 7, 0.0, &mut ()).unwrap();
             assert_eq!(course.history.len(), 7, "{}", peer.name());
         }
@@ -246,7 +293,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named_and_what_fails_later_keeps_the_best() {
         let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume: 2.0 };
-        for peer in [Peer::Anderson, Peer::Spg, Peer::Pqn, Peer::Mma] {
+        for peer in ALL {
             let refused = |start: &[f64], budget| peer.minimize(&mut Target { domain: domain.clone() }, start, budget, 0.0, &mut ()).unwrap_err().to_string();
             assert!(refused(&[0.1; 5], 9).contains("starting point"));
             assert!(refused(&[2.0; 6], 9).contains("between the bounds"));

@@ -76,7 +76,7 @@ pub(super) fn spectral(s: &[f64], y: &[f64]) -> f64 {
 }
 
 /// The minimiser of the parabola through f, the slope and the trial value, within a tenth and half of the step.
-fn shorter(t: f64, f: f64, slope: f64, value: f64) -> f64 {
+pub(super) fn shorter(t: f64, f: f64, slope: f64, value: f64) -> f64 {
     let parabola = -0.5 * slope * t * t / (value - f - t * slope);
     if parabola.is_finite() { parabola.clamp(0.1 * t, 0.5 * t) } else { 0.5 * t }
 }

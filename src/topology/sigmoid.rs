@@ -73,7 +73,8 @@ impl<O: Objective> SigmoidDesign<O> {
     }
 }
 
-fn sigmoid(t: f64) -> f64 {
+/// 1/(1 + e⁻ᵗ).
+pub(crate) fn sigmoid(t: f64) -> f64 {
     // Both branches avoid overflow of exp.
     if t >= 0.0 { 1.0 / (1.0 + (-t).exp()) } else { t.exp() / (1.0 + t.exp()) }
 }

@@ -1,0 +1,138 @@
+//! The optimality-criteria step, and the loop of those peers that replace some of its steps by a guess.
+
+use super::feasible::Feasible;
+use super::{Ended, Truth, difference, dot, largest};
+use crate::error::Result;
+use crate::flow::{OptimalityCriteria, volume_scale};
+
+/// The first step that may be replaced, and every how many: the same for every accelerator, so that they differ in their guesses alone.
+pub(super) const FIRST: usize = 20;
+pub(super) const PERIOD: usize = 4;
+
+/// Whether a step, counted from 1, is one to replace.
+pub(super) fn is_replaced(step: usize) -> bool {
+    step >= FIRST && step.is_multiple_of(PERIOD)
+}
+
+/// The step on one feasible set.
+pub(super) struct Criteria<'a> {
+    flow: OptimalityCriteria,
+    weights: &'a [f64],
+    volume: f64,
+    lower: f64,
+    upper: f64,
+}
+
+impl<'a> Criteria<'a> {
+    pub(super) fn new(feasible: &'a Feasible) -> Result<Self> {
+        let (weights, volume) = feasible.bound()?;
+        Ok(Self { flow: OptimalityCriteria::default(), weights, volume, lower: feasible.lower, upper: feasible.upper })
+    }
+
+    /// OC(x), given the gradient there.
+    pub(super) fn step(&self, x: &[f64], g: &[f64]) -> Vec<f64> {
+        let growth: Vec<f64> = (0..x.len()).map(|i| OptimalityCriteria::growth(x[i], g[i], self.weights[i])).collect();
+        let at = |scale: f64| -> Vec<f64> { (0..x.len()).map(|i| self.flow.clip(x[i], growth[i], scale, self.lower, self.upper)).collect() };
+        at(volume_scale(|scale| dot(self.weights, &at(scale)), self.volume))
+    }
+}
+
+/// OC, where `guess(step, x, OC(x))` may offer another next iterate: made feasible and evaluated, kept if the objective falls, and otherwise undone, so
+/// that the step is taken from the last iterate after all.
+pub(super) fn accelerated(
+    truth: &mut Truth<'_>,
+    feasible: &Feasible,
+    start: &[f64],
+    tolerance: f64,
+    mut guess: impl FnMut(usize, &[f64], &[f64]) -> Result<Option<Vec<f64>>>,
+) -> std::result::Result<(), Ended> {
+    let criteria = Criteria::new(feasible)?;
+    let mut x = start.to_vec();
+    let (mut f, mut g) = truth.evaluate(&x)?;
+    for step in 1.. {
+        let next = criteria.step(&x, &g);
+        if largest(&difference(&next, &x)) <= tolerance {
+            return Ok(());
+        }
+        // A guess that overflowed is none: the projection would turn it into some corner of the box.
+        if let Some(landing) = guess(step, &x, &next)?.filter(|guess| guess.iter().all(|v| v.is_finite())) {
+            let landing = feasible.project(&landing);
+            let (value, gradient) = truth.evaluate(&landing)?;
+            if value < f {
+                (x, f, g) = (landing, value, gradient);
+                continue;
+            }
+        }
+        (f, g) = truth.evaluate(&next)?;
+        x = next;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Course, Peer};
+    use super::*;
+    use crate::error::ObjectiveError;
+    use crate::objective::{Domain, Objective};
+
+    /// −2 Σ aᵢ √xᵢ with Σ xᵢ = 3/2: OC shrinks the logarithms' distances to the minimiser, xᵢ ~ aᵢ², by 3/4 a step.
+    struct Roots;
+
+    const SIZES: [f64; 3] = [1.0, 1.2, 0.8];
+
+    impl Objective for Roots {
+        fn dimension(&self) -> usize {
+            3
+        }
+        fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> std::result::Result<f64, ObjectiveError> {
+            (0..3).for_each(|i| gradient[i] = -SIZES[i] / x[i].sqrt());
+            Ok((0..3).map(|i| -2.0 * SIZES[i] * x[i].sqrt()).sum())
+        }
+        fn domain(&self) -> Domain {
+            Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 3], volume: 1.5 }
+        }
+    }
+
+    const START: [f64; 3] = [0.1, 0.5, 0.9];
+    const TOLERANCE: f64 = 1e-5;
+
+    fn plain() -> Course {
+        let feasible = Feasible::new(Roots.domain()).unwrap();
+        let course = Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() };
+        let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, course };
+        assert!(accelerated(&mut truth, &feasible, &START, TOLERANCE, |_, _, _| Ok(None)).is_ok());
+        truth.course
+    }
+
+    #[test]
+    fn guesses_shorten_slow_convergence() {
+        let plain = plain();
+        let exact = SIZES.map(|a| 1.5 * a * a / SIZES.iter().map(|a| a * a).sum::<f64>());
+        for peer in [Peer::Extrapolation, Peer::Dmd] {
+            let course = peer.minimize(&mut Roots, &START, 300, TOLERANCE, &mut ()).unwrap();
+            assert!(course.history.len() < plain.history.len(), "{}: {} against {}", peer.name(), course.history.len(), plain.history.len());
+            // Steps that shrink by 3/4 have 1/(1 − 3/4) times the last one to go.
+            assert!(largest(&difference(&course.x, &exact)) <= 4.0 * TOLERANCE, "{}: {:?}", peer.name(), course.x);
+        }
+    }
+
+    #[test]
+    fn a_guess_that_rises_is_counted_and_undone() {
+        let feasible = Feasible::new(Roots.domain()).unwrap();
+        let course = Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() };
+        let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, course };
+        // Back to the start, and nowhere at all: both at the fifth step or later.
+        let guess = |step: usize, _: &[f64], _: &[f64]| {
+            Ok(match step {
+                5 => Some(START.to_vec()),
+                6 => Some(vec![f64::NAN; 3]),
+                _ => None,
+            })
+        };
+        assert!(accelerated(&mut truth, &feasible, &START, TOLERANCE, guess).is_ok());
+        let (plain, mut values) = (plain(), truth.course.history.iter().map(|e| e.objective).collect::<Vec<_>>());
+        assert_eq!(values.remove(5), plain.history[0].objective);
+        assert_eq!(values, plain.history.iter().map(|e| e.objective).collect::<Vec<_>>());
+    }
+}

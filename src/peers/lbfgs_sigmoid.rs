@@ -1,0 +1,266 @@
+//! L-BFGS without constraints: the box by a sigmoid, the volume bound by an augmented Lagrangian.
+
+use std::collections::VecDeque;
+
+use super::feasible::Feasible;
+use super::latent::Latent;
+use super::spg::shorter;
+use super::{Ended, Truth, difference, dot, largest};
+
+/// Pairs remembered.
+const MEMORY: usize = 10;
+/// The share of the predicted decrease a step has to reach.
+const DECREASE: f64 = 1e-4;
+/// The first penalty, for an objective and a volume scaled to 1; its growth, where a multiplier's update leaves more than this share of the excess.
+const PENALTY: f64 = 40.0;
+const GROWTH: f64 = 4.0;
+const ENOUGH: f64 = 0.25;
+/// The multiplier converges at any penalty that is large enough; more only spoils the conditioning.
+const STIFFEST: f64 = 1e4;
+/// The most a step may change a ψ, at most an eighth of the box: without it unknowns reach the sigmoid's flat ends too soon to come back.
+const MOVE: f64 = 0.5;
+/// Steps between two updates of the multiplier, or fewer, once the slope has fallen to this share.
+const INNER: usize = 30;
+const SOLVED: f64 = 0.1;
+
+/// f/|f₀| + (max(0, λ + ρ c)² − λ²)/2ρ with the excess c = (wᵀx − V)/(V − wᵀl), relative to all there is to give out.
+struct Lagrangian<'a> {
+    latent: Latent<'a>,
+    scale: f64,
+    multiplier: f64,
+    penalty: f64,
+}
+
+impl Lagrangian<'_> {
+    /// The excess and its gradient by x; none without a bound.
+    fn excess(&self, x: &[f64]) -> Option<(f64, Vec<f64>)> {
+        let (weights, volume) = self.latent.feasible.volume.as_ref()?;
+        let room = (volume - self.latent.feasible.lower * weights.iter().sum::<f64>()).max(f64::EPSILON * volume.abs()).max(f64::MIN_POSITIVE);
+        Some(((dot(weights, x) - volume) / room, weights.iter().map(|w| w / room).collect()))
+    }
+
+    /// λ + ρ c, or 0 where the bound does not act.
+    fn pressure(&self, excess: f64) -> f64 {
+        (self.multiplier + self.penalty * excess).max(0.0)
+    }
+
+    /// The value and its gradient by ψ, from f and its gradient by x.
+    fn of(&self, x: &[f64], f: f64, g: &[f64]) -> (f64, Vec<f64>) {
+        let mut value = self.scale * f;
+        let mut gradient: Vec<f64> = g.iter().map(|g| self.scale * g).collect();
+        if let Some((excess, by)) = self.excess(x) {
+            let pressure = self.pressure(excess);
+            value += (pressure * pressure - self.multiplier * self.multiplier) / (2.0 * self.penalty);
+            gradient.iter_mut().zip(by).for_each(|(g, by)| *g += pressure * by);
+        }
+        gradient.iter_mut().zip(self.latent.slope(x)).for_each(|(g, slope)| *g *= slope);
+        (value, gradient)
+    }
+
+    /// The multiplier that makes the gradient by ψ smallest.
+    fn estimate(&self, x: &[f64], g: &[f64]) -> f64 {
+        let Some((_, by)) = self.excess(x) else { return 0.0 };
+        let slope = self.latent.slope(x);
+        let (mut along, mut across) = (0.0, 0.0);
+        for ((slope, by), g) in slope.iter().zip(&by).zip(g) {
+            along -= slope * slope * by * self.scale * g;
+            across += slope * slope * by * by;
+        }
+        if across > 0.0 { (along / across).max(0.0) } else { 0.0 }
+    }
+}
+
+/// The last pairs (s, y), all with sᵀy > 0.
+#[derive(Default)]
+struct Memory {
+    pairs: VecDeque<(Vec<f64>, Vec<f64>)>,
+}
+
+impl Memory {
+    /// Takes a pair along, unless its curvature is not positive.
+    fn push(&mut self, s: Vec<f64>, y: Vec<f64>) {
+        if dot(&s, &y) > 1e-12 * dot(&s, &s).sqrt() * dot(&y, &y).sqrt() {
+            self.pairs.push_back((s, y));
+            if self.pairs.len() > MEMORY {
+                self.pairs.pop_front();
+            }
+        }
+    }
+
+    /// H v by the two-loop recursion (Nocedal, Math. Comput. 35 (1980) 773), H₀ = sᵀy/yᵀy of the newest pair.
+    fn times(&self, v: &[f64]) -> Vec<f64> {
+        let mut out = v.to_vec();
+        let mut shares = Vec::with_capacity(self.pairs.len());
+        for (s, y) in self.pairs.iter().rev() {
+            let share = dot(s, &out) / dot(s, y);
+            out.iter_mut().zip(y).for_each(|(out, y)| *out -= share * y);
+            shares.push(share);
+        }
+        if let Some((s, y)) = self.pairs.back() {
+            let scale = dot(s, y) / dot(y, y);
+            out.iter_mut().for_each(|out| *out *= scale);
+        }
+        for ((s, y), share) in self.pairs.iter().zip(shares.iter().rev()) {
+            let more = share - dot(y, &out) / dot(s, y);
+            out.iter_mut().zip(s).for_each(|(out, s)| *out += more * s);
+        }
+        out
+    }
+}
+
+/// Between two updates of the multiplier, iterates may break the volume bound; those count as evaluations and as nothing else. Before the next ones the
+/// iterate is made feasible by a shift of ψ and evaluated there: the design a user would take.
+pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
+    let latent = Latent { feasible };
+    let (mut psi, mut x) = latent.project(&latent.of(start));
+    let (mut f, mut g) = truth.evaluate(&x)?;
+    let mut lagrangian = Lagrangian { latent, scale: if f == 0.0 { 1.0 } else { 1.0 / f.abs() }, multiplier: 0.0, penalty: PENALTY };
+    lagrangian.multiplier = lagrangian.estimate(&x, &g);
+    let mut excess_before = f64::INFINITY;
+    loop {
+        let before = x.clone();
+        // Pairs of another Lagrangian would mislead.
+        let mut memory = Memory::default();
+        let (mut value, mut slope) = lagrangian.of(&x, f, &g);
+        let goal = SOLVED * largest(&slope);
+        for _ in 0..INNER {
+            let Some(next) = descend(truth, &lagrangian, &mut memory, (&psi, &x), (value, &slope), tolerance)? else { break };
+            memory.push(difference(&next.psi, &psi), difference(&next.slope, &slope));
+            (psi, x, f, g, value, slope) = (next.psi, next.x, next.f, next.g, next.value, next.slope);
+            if largest(&slope) <= goal {
+                break;
+            }
+        }
+        if let Some((excess, _)) = lagrangian.excess(&x) {
+            lagrangian.multiplier = lagrangian.pressure(excess);
+            // Where the bound does not act its excess need not vanish.
+            if lagrangian.multiplier > 0.0 && excess.abs() > ENOUGH * excess_before {
+                lagrangian.penalty = (GROWTH * lagrangian.penalty).min(STIFFEST);
+            }
+            excess_before = excess.abs();
+            if excess > 0.0 {
+                (psi, x) = lagrangian.latent.project(&psi);
+                (f, g) = truth.evaluate(&x)?;
+            }
+        }
+        if largest(&difference(&x, &before)) <= tolerance {
+            return Ok(());
+        }
+    }
+}
+
+/// An iterate and what is known there; `slope` is the Lagrangian's gradient by ψ.
+struct Iterate {
+    psi: Vec<f64>,
+    x: Vec<f64>,
+    f: f64,
+    g: Vec<f64>,
+    value: f64,
+    slope: Vec<f64>,
+}
+
+/// One step with backtracking; none where it has become too small to matter.
+fn descend(
+    truth: &mut Truth<'_>,
+    lagrangian: &Lagrangian<'_>,
+    memory: &mut Memory,
+    (psi, x): (&[f64], &[f64]),
+    (value, slope): (f64, &[f64]),
+    tolerance: f64,
+) -> Result<Option<Iterate>, Ended> {
+    let mut direction: Vec<f64> = memory.times(slope).iter().map(|v| -v).collect();
+    let mut along = dot(slope, &direction);
+    if memory.pairs.is_empty() || along.is_nan() || along >= 0.0 {
+        // Without a model the first step is the longest there is.
+        memory.pairs.clear();
+        direction = slope.iter().map(|s| -MOVE * s / largest(slope).max(f64::MIN_POSITIVE)).collect();
+        along = dot(slope, &direction);
+    }
+    let mut t = (MOVE / largest(&direction)).min(1.0);
+    loop {
+        let trial: Vec<f64> = psi.iter().zip(&direction).map(|(psi, d)| psi + t * d).collect();
+        let design = lagrangian.latent.design(&trial);
+        if largest(&difference(&design, x)) <= tolerance {
+            return Ok(None);
+        }
+        let (f, g) = truth.explore(&design, lagrangian.excess(&design).is_none_or(|(excess, _)| excess <= 0.0))?;
+        let (found, gradient) = lagrangian.of(&design, f, &g);
+        if found <= value + DECREASE * t * along {
+            return Ok(Some(Iterate { psi: trial, x: design, f, g, value: found, slope: gradient }));
+        }
+        t = shorter(t, value, along, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use faer::Mat;
+
+    use super::*;
+
+    /// H ← (I − s yᵀ/sᵀy) H (I − y sᵀ/sᵀy) + s sᵀ/sᵀy.
+    #[test]
+    fn the_two_loop_recursion_is_the_dense_update() {
+        const D: usize = 5;
+        let pairs: Vec<(Vec<f64>, Vec<f64>)> = (0..4)
+            .map(|k| {
+                let s: Vec<f64> = (0..D).map(|i| ((1 + k + 3 * i) as f64).sin()).collect();
+                // A positive definite matrix times s.
+                let y = (0..D).map(|i| (1.0 + i as f64) * s[i] + 0.3 * s.iter().sum::<f64>()).collect();
+                (s, y)
+            })
+            .collect();
+        let mut memory = Memory::default();
+        pairs.iter().for_each(|(s, y)| memory.push(s.clone(), y.clone()));
+        assert_eq!(memory.pairs.len(), 4);
+        let (s, y) = &pairs[3];
+        let mut h = Mat::from_fn(D, D, |i, j| if i == j { dot(s, y) / dot(y, y) } else { 0.0 });
+        for (s, y) in &pairs {
+            let left = Mat::from_fn(D, D, |i, j| f64::from(u8::from(i == j)) - s[i] * y[j] / dot(s, y));
+            h = &left * &h * left.transpose() + Mat::from_fn(D, D, |i, j| s[i] * s[j] / dot(s, y));
+        }
+        let v = [1.0, -2.0, 0.5, 3.0, -0.7];
+        let exact: Vec<f64> = (0..D).map(|i| (0..D).map(|j| h[(i, j)] * v[j]).sum()).collect();
+        let error = largest(&difference(&memory.times(&v), &exact));
+        // The matrix has a condition number below 7, so |I − s yᵀ/sᵀy| = |s||y|/sᵀy is below 1.6 (Kantorovich), and eight such factors below 50. H₀ is below
+        // 1, and there are some hundred roundings.
+        assert!(error <= 50.0 * 200.0 * f64::EPSILON * largest(&v), "{error:e}");
+    }
+
+    #[test]
+    fn pairs_without_curvature_are_left_out() {
+        let mut memory = Memory::default();
+        memory.push(vec![1.0, 0.0], vec![-1.0, 2.0]);
+        memory.push(vec![1.0, 0.0], vec![0.0, 2.0]);
+        assert!(memory.pairs.is_empty());
+        // The newest pair is kept exactly: H y = s.
+        memory.push(vec![1.0, 2.0], vec![3.0, 0.5]);
+        assert!(largest(&difference(&memory.times(&[3.0, 0.5]), &[1.0, 2.0])) <= 8.0 * f64::EPSILON);
+    }
+
+    /// Central differences of the augmented Lagrangian.
+    #[test]
+    fn the_gradient_by_the_latent_variable_is_that_of_the_value() {
+        let feasible = Feasible { lower: -1.0, upper: 2.0, volume: Some((vec![1.0, 2.0, 0.5], 0.3)) };
+        let lagrangian = Lagrangian { latent: Latent { feasible: &feasible }, scale: 0.4, multiplier: 0.6, penalty: 3.0 };
+        let at = |psi: &[f64]| {
+            let x = lagrangian.latent.design(psi);
+            let g: Vec<f64> = x.iter().map(|x| 3.0 * x * x).collect();
+            lagrangian.of(&x, x.iter().map(|x| x.powi(3)).sum(), &g)
+        };
+        // The first point breaks the bound, the second is so far inside that the bound does not act.
+        for psi in [[0.4, 0.3, -0.2], [-2.0, -1.5, -3.0]] {
+            for i in 0..3 {
+                let h = 1e-5;
+                let moved = |sign: f64| {
+                    let mut psi = psi;
+                    psi[i] += sign * h;
+                    at(&psi).0
+                };
+                let (found, exact) = ((moved(1.0) - moved(-1.0)) / (2.0 * h), at(&psi).1[i]);
+                // Truncation h²/6 times a third derivative below 100, roundings ε/h times values below 10.
+                assert!((found - exact).abs() < 2e-9 + 1e-10, "{i}: {found} for {exact}");
+            }
+        }
+    }
+}
