@@ -176,6 +176,11 @@ fn info_shows_adapters_self_test_and_the_choice() {
     for word in ["GPU adapters", "largest binding", "self-test", "double-word", "`--engine auto` takes"] {
         assert!(words.contains(word), "no {word} in {words}");
     }
+    // The potential: x, g, their copies, weights, mean, step, slope and x to be read are 10 numbers, 16 pairs with a row of zeros and as many directions 66.
+    let words = text(&self::output(&["info", "--dimension", "1e7", "--history", "16"]).stdout);
+    let line = words.lines().find(|l| l.contains("learned potential")).unwrap();
+    let gib: f64 = line.split_whitespace().rev().nth(1).unwrap().parse().unwrap();
+    assert!((gib - 4.0 * 76.0 * 1e7 / f64::from(1 << 30)).abs() < 0.2, "{line}");
 }
 
 /// One sentence on the standard error, the culprit in it, exit code 2, nothing written.

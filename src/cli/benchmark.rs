@@ -82,7 +82,8 @@ enum Start {
     Cold,
     /// The method's own result on coarse grids, 40 and 30 evaluations each, where there is room for them
     Multilevel,
-    /// The same, with the penalty raised in 4 steps of 10 evaluations on the coarsest first, as `lgf topology` does
+    /// The same, but on the coarsest grid the better of two runs of 30 evaluations: straight on, and after raising the penalty in 4 steps of 10; as `lgf
+    /// topology` does
     Continuation,
 }
 
@@ -314,7 +315,7 @@ fn minimize(
                 return Ok(None);
             }
             let course = peer.minimize(problem, &start.design, budget, TOLERANCE, progress)?;
-            return Ok(Some((multilevel::Start { design: course.x, pairs: Vec::new() }, course.history)));
+            return Ok(Some((multilevel::Start { value: course.objective, design: course.x, pairs: Vec::new() }, course.history)));
         }
     };
     let stopping = Stopping { max_evaluations: budget, tolerance: TOLERANCE, ..Stopping::default() };
@@ -324,7 +325,7 @@ fn minimize(
         Ok(report) if report.stop == StopReason::Interrupted => Ok(None),
         Ok(report) => {
             let pairs = if config.schedule == Schedule::Potential(Potential::default()) { engine.pairs()? } else { Vec::new() };
-            Ok(Some((multilevel::Start { design: report.x, pairs }, report.history)))
+            Ok(Some((multilevel::Start { value: report.objective, design: report.x, pairs }, report.history)))
         }
         Err(RunError::NotStarted(error) | RunError::CutShort { source: error, .. }) => Err(error),
     }
@@ -350,7 +351,9 @@ fn markdown(args: &Args, rows: &[Row]) -> String {
     let start = match args.start {
         Start::Cold => "uniform start",
         Start::Multilevel => "start from the method's own result on coarse grids where there is room for them",
-        Start::Continuation => "start from the method's own result on coarse grids, the penalty raised on the coarsest, where there is room for them",
+        Start::Continuation => {
+            "start from the method's own result on coarse grids (the better of two on the coarsest: straight on, and with the penalty raised) where there is room for them"
+        }
     };
     line!(out, "Compliance with density filter (half-MBB beams unless a case says otherwise), {start}, {} true evaluations each, CPU engine;", args.budget);
     line!(out, "true evaluations on the given grid to within a gap of the best value");

@@ -3,12 +3,34 @@
 use std::fmt::Write;
 
 use super::{Ending, print};
-use crate::engine::{EngineChoice, gpu};
+use crate::engine::{EngineChoice, GpuEngine, Samples, Setup, gpu};
 use crate::error::Result;
+use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
+use crate::objective::Domain;
 
-pub(super) fn run() -> Result<Ending> {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Tell the memory that runs of this many unknowns take, e.g. 10000000 or 1e7, at least 1
+    #[arg(long, value_name = "D", value_parser = parse_count)]
+    dimension: Option<u64>,
+    /// ... with this many samples (or pairs) in the history, 1 to 256
+    #[arg(long, value_name = "K", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=256))]
+    history: u64,
+}
+
+fn parse_count(text: &str) -> std::result::Result<u64, String> {
+    match text.parse::<f64>() {
+        Ok(count) if (1.0..=1e12).contains(&count) && count.fract() == 0.0 => Ok(count as u64),
+        _ => Err("expected a whole number between 1 and 1e12".into()),
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<Ending> {
     let mut text = String::new();
     describe(&mut text)?;
+    if let Some(dimension) = args.dimension {
+        memory(&mut text, dimension, args.history as usize);
+    }
     print(&text)?;
     Ok(Ending::Done)
 }
@@ -37,4 +59,22 @@ fn describe(out: &mut String) -> Result<()> {
     let info = engine.info();
     line!(out, "`--engine auto` takes: {} ({}; {}): {reason}", info.engine, info.adapter, info.precision);
     Ok(())
+}
+
+/// What runs of the usual kinds keep resident, from one unknown's share.
+fn memory(out: &mut String, dimension: u64, history: usize) {
+    let (one, start) = (Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0], volume: 1.0 }, [0.5]);
+    let unbounded = Domain::Unbounded;
+    let kinds = [
+        ("learned potential, bounds and volume", Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 }), &one, Samples::Pairs),
+        ("learned OC flow", Flow::OptimalityCriteria(OptimalityCriteria::default()), &one, Samples::Points),
+        ("learned ADAM flow", Flow::Adam(Adam::new(0.1)), &unbounded, Samples::Points),
+        ("learned gradient descent", Flow::GradientDescent(GradientDescent { rate: 0.1 }), &unbounded, Samples::Points),
+    ];
+    line!(out, "GPU memory for {dimension} unknowns and a history of {history}:");
+    for (name, flow, domain, samples) in kinds {
+        let bytes = GpuEngine::memory(&Setup { flow, domain, start: &start, capacity: history, samples }) * dimension;
+        line!(out, "  {name:38} {:9.2} GiB", bytes as f64 / f64::from(1 << 30));
+    }
+    line!(out, "(and at most 64 MiB for partial sums; a smaller --history takes less)");
 }

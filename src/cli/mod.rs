@@ -60,7 +60,7 @@ enum Command {
     /// Equation discovery: find the differential equations behind a recorded trajectory
     Discover(Box<discover::Args>),
     /// Show the GPU adapters, their limits and self-tests, and which engine `auto` takes
-    Info,
+    Info(info::Args),
 }
 
 /// How a command that ran to its end has ended.
@@ -92,7 +92,7 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Benchmark(args)) => benchmark::run(&args),
         Some(Command::Discover(args)) => discover::run(&args),
-        Some(Command::Info) => info::run(),
+        Some(Command::Info(args)) => info::run(&args),
     };
     match outcome {
         Ok(Ending::Done) => ExitCode::SUCCESS,

@@ -5,17 +5,21 @@ use crate::error::{Error, Result};
 use crate::objective::{Domain, Objective};
 use crate::topology::{Compliance, ComplianceConfig, Grid, Projection, interpolate, prolong};
 
-/// Budgets of true evaluations of the coarsest grid and of the other coarse ones: cheap levels deserve them.
+/// Budgets of true evaluations of the coarsest grid and of the other ones before the run: cheap levels deserve them.
 const BUDGETS: (usize, usize) = (40, 30);
+/// The coarsest grid's where the better of two layouts is taken from it.
+const EACH_OF_TWO: usize = 30;
 /// The penalty is raised from 1, where compliance is convex, in this many steps of this many evaluations before it is what was asked for, on the first
 /// grid: which layout is found is decided there, and better ones are found that way.
 const PENALTY_STEPS: (usize, usize) = (4, 10);
 
 /// A design, and what is known of the curvature around it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Start {
     pub design: Vec<f64>,
     pub pairs: Vec<Pair>,
+    /// The objective there; ∞ where it has not been evaluated.
+    pub value: f64,
 }
 
 /// The problems on the way to `fine`: on `coarse` grids, the coarsest first, then on its own grid with projections of half its sharpness and so on, the
@@ -33,7 +37,8 @@ pub(super) fn way(mut coarse: Vec<ComplianceConfig>, fine: &ComplianceConfig) ->
 /// Minimises a problem from a start with a budget; none to end it all.
 type Runner<'a> = dyn FnMut(&mut Compliance, &Start, usize) -> Result<Option<Start>> + 'a;
 
-/// The start on `fine` that the problems before it lead to, with the penalty raised on the first if `raised`; `run` takes a problem, a start and a budget
+/// The start on `fine` that the problems before it lead to; with `raised` the first is also solved by raising the penalty, and the better design taken (if
+/// there is none before, the penalty is raised on `fine` itself). `run` takes a problem, a start and a budget
 /// and gives the best design and what was learned, or none to end it all. Without any it is the uniform design.
 pub(super) fn start(
     before: Vec<ComplianceConfig>,
@@ -56,12 +61,17 @@ pub(super) fn start(
     }
     for (number, config) in before.into_iter().enumerate() {
         let mut problem = Compliance::new(config.clone())?;
-        let mut begun = begin(&problem, found.as_ref())?;
-        if raised && number == 0 {
-            let Some(better) = raise(&config, begun, &mut run)? else { return Ok(None) };
-            begun = better;
-        }
-        let Some(ended) = run(&mut problem, &begun, if number == 0 { BUDGETS.0 } else { BUDGETS.1 })? else { return Ok(None) };
+        let begun = begin(&problem, found.as_ref())?;
+        let ended = if raised && number == 0 {
+            // Neither way leads to the better layout always, and here both cost little.
+            let Some(straight) = run(&mut problem, &begun, EACH_OF_TWO)? else { return Ok(None) };
+            let Some(softened) = raise(&config, begun, &mut run)? else { return Ok(None) };
+            let Some(round) = run(&mut problem, &softened, EACH_OF_TWO)? else { return Ok(None) };
+            if round.value <= straight.value { round } else { straight }
+        } else {
+            let Some(ended) = run(&mut problem, &begun, if number == 0 { BUDGETS.0 } else { BUDGETS.1 })? else { return Ok(None) };
+            ended
+        };
         found = Some((*problem.grid(), ended));
     }
     begin(fine, found.as_ref()).map(Some)
@@ -76,17 +86,21 @@ fn penalties(last: f64) -> impl Iterator<Item = f64> {
 /// The coarser grid's result on this problem's, or the uniform design. A gradient's entries are shares of their element, which get smaller with it.
 fn begin(problem: &Compliance, coarse: Option<&(Grid, Start)>) -> Result<Start> {
     let (Some((grid, ended)), Domain::BoxVolume { weights, volume, .. }) = (coarse, problem.domain()) else {
-        return Ok(Start { design: problem.uniform_start(), pairs: Vec::new() });
+        return Ok(Start { design: problem.uniform_start(), pairs: Vec::new(), value: f64::INFINITY });
     };
     let fine = problem.grid();
     let share = grid.elements() as f64 / fine.elements() as f64;
     if grid == fine {
         // The same grid with another projection: the curvature belongs to that.
-        return Ok(Start { design: ended.design.clone(), pairs: Vec::new() });
+        return Ok(Start { design: ended.design.clone(), pairs: Vec::new(), value: f64::INFINITY });
     }
     let pair = |pair: &Pair| -> Result<Pair> {
         let change = interpolate(grid, &pair.change, fine)?.iter().map(|y| share * y).collect();
         Ok(Pair { displacement: interpolate(grid, &pair.displacement, fine)?, change })
     };
-    Ok(Start { design: prolong(grid, &ended.design, fine, &weights, volume)?, pairs: ended.pairs.iter().map(pair).collect::<Result<_>>()? })
+    Ok(Start {
+        design: prolong(grid, &ended.design, fine, &weights, volume)?,
+        pairs: ended.pairs.iter().map(pair).collect::<Result<_>>()?,
+        value: f64::INFINITY,
+    })
 }

@@ -123,7 +123,8 @@ pub(super) struct Args {
     /// only) [default: auto with these, else 1]
     #[arg(long, value_name = "N|auto", value_parser = parse_levels)]
     pub levels: Option<Levels>,
-    /// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for (potential and OC only)
+    /// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for; on a coarse grid that is done beside going straight
+    /// on, and the better layout taken (potential and OC only)
     #[arg(long, value_enum, default_value = "auto")]
     pub continuation: ContinuationFlag,
     /// What the filter smooths
@@ -426,9 +427,9 @@ pub(super) fn solve(
                 stop: report.stop.to_string(),
             });
             // A broken engine is the fine run's to report.
-            Ok(Some(Start { design: report.x, pairs: engine.pairs().unwrap_or_default() }))
+            Ok(Some(Start { value: report.objective, design: report.x, pairs: engine.pairs().unwrap_or_default() }))
         })?
-        .unwrap_or_else(|| Start { design: problem.uniform_start(), pairs: Vec::new() });
+        .unwrap_or_else(|| Start { design: problem.uniform_start(), pairs: Vec::new(), value: f64::INFINITY });
         let report = keep(lgf.minimize_knowing(&start.pairs, problem, &start.design, engine, &mut progress))?;
         let design = report.x.clone();
         (report, design)

@@ -95,6 +95,13 @@ impl GpuEngine {
         device::required_limits(adapter)
     }
 
+    /// Bytes of device memory that a run takes, but for the inner products' partial sums (at most 64 MiB or so) and what is of the samples' number alone: f32,
+    /// and once x for reading it.
+    pub fn memory(setup: &Setup<'_>) -> u64 {
+        let (vectors, rows) = setup.resident();
+        4 * (vectors + rows + 1) as u64 * setup.start.len() as u64
+    }
+
     /// Whether sums over d keep their error terms on this device.
     pub fn has_double_word_sums(&self) -> bool {
         self.eft != Eft::Plain

@@ -758,6 +758,37 @@ fn a_learned_quadratic_is_minimised_where_it_should_be() {
     }
 }
 
+/// What is told before a run is what it allocates.
+#[test]
+fn the_memory_of_a_run_is_known_before() {
+    let d = 4096;
+    let start = vec![0.5; d];
+    let oc = Flow::OptimalityCriteria(OptimalityCriteria { move_limit: 0.2 });
+    let projected = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
+    let adam = Flow::Adam(Adam { amsgrad: true, ..Adam::new(0.1) });
+    for (flow, domain, samples) in [
+        (oc, box_volume(d), Samples::Points),
+        (projected, box_volume(d), Samples::Pairs),
+        (adam, Domain::Unbounded, Samples::Points),
+        (DESCENT, Domain::Unbounded, Samples::Points),
+    ] {
+        let setup = Setup { flow, domain: &domain, start: &start, capacity: 7, samples };
+        let mut gpu = engine(GpuOptions::default());
+        gpu.start(setup).unwrap();
+        gpu.read(&mut vec![0.0; d]).unwrap();
+        let run = gpu.run.as_ref().unwrap();
+        let buffers = |s: &Segment| {
+            let fixed =
+                [&s.iterate, &s.gradient, &s.volume_weights, &s.growth, &s.direction, &s.slope, &s.iterates, &s.gradients, &s.encoded, &s.basis, &s.mean];
+            // Buffers that are not used are 16 bytes.
+            fixed.into_iter().chain(&s.auxiliary).chain(&s.trusted).map(|b| if b.bytes > 16 { b.bytes } else { 0 }).sum::<u64>()
+        };
+        let x = run.shared.staging.bytes - size_of::<PhaseState>() as u64;
+        let found = run.segments.iter().map(buffers).sum::<u64>() + x;
+        assert_eq!(found, GpuEngine::memory(&setup), "{flow:?}");
+    }
+}
+
 fn parse(spec: &super::kernels::KernelSpec, eft: Eft) -> naga::Module {
     let text = spec.text(eft);
     let module = naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}: {}", spec.name, e.emit_to_string(&text)));
