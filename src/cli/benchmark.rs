@@ -82,8 +82,7 @@ enum Start {
     Cold,
     /// The method's own result on coarse grids, 40 and 30 evaluations each, where there is room for them
     Multilevel,
-    /// The same, but on the coarsest grid the better of two runs of 30 evaluations: straight on, and after raising the penalty in 4 steps of 10; as `lgf
-    /// topology` does
+    /// The same, the penalty raised on the coarsest in 4 steps of 10 evaluations, as `lgf topology` does
     Continuation,
 }
 
@@ -352,7 +351,7 @@ fn markdown(args: &Args, rows: &[Row]) -> String {
         Start::Cold => "uniform start",
         Start::Multilevel => "start from the method's own result on coarse grids where there is room for them",
         Start::Continuation => {
-            "start from the method's own result on coarse grids (the better of two on the coarsest: straight on, and with the penalty raised) where there is room for them"
+            "start from the method's own result on coarse grids, the penalty raised on the coarsest (where there is one only, the better of that and straight on), where there is room for them"
         }
     };
     line!(out, "Compliance with density filter (half-MBB beams unless a case says otherwise), {start}, {} true evaluations each, CPU engine;", args.budget);

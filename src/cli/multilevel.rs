@@ -7,7 +7,7 @@ use crate::topology::{Compliance, ComplianceConfig, Grid, Projection, interpolat
 
 /// Budgets of true evaluations of the coarsest grid and of the other ones before the run: cheap levels deserve them.
 const BUDGETS: (usize, usize) = (40, 30);
-/// The coarsest grid's where the better of two layouts is taken from it.
+/// The coarse grid's where it is the only one: the better of two layouts is taken from it.
 const EACH_OF_TWO: usize = 30;
 /// The penalty is raised from 1, where compliance is convex, in this many steps of this many evaluations before it is what was asked for, on the first
 /// grid: which layout is found is decided there, and better ones are found that way.
@@ -37,8 +37,9 @@ pub(super) fn way(mut coarse: Vec<ComplianceConfig>, fine: &ComplianceConfig) ->
 /// Minimises a problem from a start with a budget; none to end it all.
 type Runner<'a> = dyn FnMut(&mut Compliance, &Start, usize) -> Result<Option<Start>> + 'a;
 
-/// The start on `fine` that the problems before it lead to; with `raised` the first is also solved by raising the penalty, and the better design taken (if
-/// there is none before, the penalty is raised on `fine` itself). `run` takes a problem, a start and a budget
+/// The start on `fine` that the problems before it lead to; with `raised` the penalty is raised on the first (on `fine` itself if there is none). On the
+/// coarsest of several grids values are too far from the fine one's to choose by; a single coarse grid is also solved straight on, and the better design
+/// taken. `run` takes a problem, a start and a budget
 /// and gives the best design and what was learned, or none to end it all. Without any it is the uniform design.
 pub(super) fn start(
     before: Vec<ComplianceConfig>,
@@ -59,16 +60,23 @@ pub(super) fn start(
     if raised && before.is_empty() {
         return raise(fine.config(), begin(fine, None)?, &mut run);
     }
+    let count = before.iter().filter(|config| config.size != fine.config().size).count();
     for (number, config) in before.into_iter().enumerate() {
         let mut problem = Compliance::new(config.clone())?;
         let begun = begin(&problem, found.as_ref())?;
-        let ended = if raised && number == 0 {
-            // Neither way leads to the better layout always, and here both cost little.
+        let ended = if raised && number == 0 && count == 1 {
+            // Neither way leads to the better layout always; half the fine grid's resolution is enough to tell which one did.
             let Some(straight) = run(&mut problem, &begun, EACH_OF_TWO)? else { return Ok(None) };
             let Some(softened) = raise(&config, begun, &mut run)? else { return Ok(None) };
             let Some(round) = run(&mut problem, &softened, EACH_OF_TWO)? else { return Ok(None) };
+            log::info!("layouts on the coarse grid: {} straight on, {} by raising the penalty", straight.value, round.value);
             if round.value <= straight.value { round } else { straight }
         } else {
+            let mut begun = begun;
+            if raised && number == 0 {
+                let Some(softened) = raise(&config, begun, &mut run)? else { return Ok(None) };
+                begun = softened;
+            }
             let Some(ended) = run(&mut problem, &begun, if number == 0 { BUDGETS.0 } else { BUDGETS.1 })? else { return Ok(None) };
             ended
         };

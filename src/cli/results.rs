@@ -86,11 +86,12 @@ impl<'a> FullRecord<'a> {
     }
 }
 
-/// A coarse grid of a multilevel start.
+/// What was done on a grid before the run proper.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Level {
     pub size: String,
     pub true_evaluations: usize,
+    /// Of the design that was taken from it.
     pub objective: f64,
     /// Its evaluations times its share of the fine grid's elements: a direct solve costs a little less than that.
     pub fine_equivalents: f64,

@@ -123,8 +123,8 @@ pub(super) struct Args {
     /// only) [default: auto with these, else 1]
     #[arg(long, value_name = "N|auto", value_parser = parse_levels)]
     pub levels: Option<Levels>,
-    /// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for; on a coarse grid that is done beside going straight
-    /// on, and the better layout taken (potential and OC only)
+    /// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for; where there is one coarse grid only, that is done
+    /// beside going straight on and the better layout taken (potential and OC only)
     #[arg(long, value_enum, default_value = "auto")]
     pub continuation: ContinuationFlag,
     /// What the filter smooths
@@ -399,6 +399,7 @@ pub(super) fn solve(
         Err(RunError::NotStarted(error)) => Err(error),
     };
     let mut levels: Vec<Level> = Vec::new();
+    let mut reached: Option<f64> = None;
     let (report, design) = if args.is_direct() {
         let before = args.before()?;
         let raised = args.is_raised(&before);
@@ -410,20 +411,27 @@ pub(super) fn solve(
             let report = keep(lgf.minimize_knowing(&start.pairs, coarse, &start.design, engine, &mut progress))?;
             let share = coarse.grid().elements() as f64 / problem.grid().elements() as f64;
             let before = match levels.pop() {
-                // The same grid with a smaller penalty.
-                Some(level) if level.size == size => (level.true_evaluations, level.wall_seconds),
+                // The same grid, straight on or with a smaller penalty.
+                Some(level) if level.size == size => Some(level),
                 other => {
                     levels.extend(other);
-                    (0, 0.0)
+                    None
                 }
             };
-            let true_evaluations = before.0 + report.true_evaluations;
+            // With the run's own penalty; before that, whatever the softer ones have come to.
+            let is_own = coarse.config().penalty == args.penalty;
+            reached = reached.filter(|_| before.is_some());
+            if is_own {
+                reached = Some(reached.map_or(report.objective, |r| r.min(report.objective)));
+            }
+            let objective = reached.unwrap_or(report.objective);
+            let true_evaluations = before.as_ref().map_or(0, |l| l.true_evaluations) + report.true_evaluations;
             levels.push(Level {
                 size,
                 true_evaluations,
-                objective: report.objective,
+                objective,
                 fine_equivalents: share * true_evaluations as f64,
-                wall_seconds: before.1 + report.wall_seconds,
+                wall_seconds: before.map_or(0.0, |l| l.wall_seconds) + report.wall_seconds,
                 stop: report.stop.to_string(),
             });
             // A broken engine is the fine run's to report.
