@@ -513,6 +513,9 @@ fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
     std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,1.5,true\n").unwrap();
     let second = run();
     assert!(text(&second.stdout).contains("| spg | 1 | 1 | 1 | 1.5000 | 0.000 |"), "{}", text(&second.stdout));
+    // By its name it is the same benchmark.
+    let named = output(&["benchmark", "topology", "--cases", "30x10:0.5:1.5", "--budget", "40", "--jobs", "2", "--out", out]);
+    assert_eq!(text(&named.stdout), text(&second.stdout));
     // From a coarse grid's result the first value is below a cold run's tenth.
     let first = |start: &str, name: &str| -> Vec<f64> {
         let output = output(&["benchmark", "--cases", "64x32:0.5:3", "--methods", "pqn", "--start", start, "--budget", "10", "--out", out]);
@@ -527,5 +530,71 @@ fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
         let output = output(&["benchmark", flag, value, "--out", out]);
         assert_eq!(output.status.code(), Some(2), "{flag} {value}");
         assert!(complaints(&output)[0].contains(expected), "{:?}", complaints(&output));
+    }
+}
+
+/// Every function and every method that goes with its domain; the same table from kept runs.
+#[test]
+fn the_benchmark_of_functions_is_a_table_and_is_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let run = || output(&["benchmark", "functions", "--budget", "40", "--jobs", "2", "--out", out]);
+    let first = run();
+    assert!(first.status.success(), "{:?}", complaints(&first));
+    assert_eq!(files(dir.path()), ["benchmark.csv", "benchmark.md", "convergence.svg", "profiles.svg", "runs"]);
+    let table = text(&first.stdout);
+    assert!(table.contains("f(x0) - f*") && table.contains("40 true evaluations each"), "{table}");
+    let unbounded = ["quadratic-1e2", "quadratic-1e4", "rosenbrock", "logistic", "heat-inverse", "scattering"];
+    let unbounded = unbounded.map(|case| (case, &["gd", "adam", "lgf-adam", "l-bfgs", "anderson", "lgf"][..]));
+    let boxed = ["quadratic-box", "rosenbrock-box"].map(|case| (case, &["gd", "spg", "pqn", "lgf"][..]));
+    let expected: Vec<String> =
+        unbounded.iter().chain(&boxed).flat_map(|(case, methods)| methods.iter().map(move |method| format!("| {case} | {method} |"))).collect();
+    let found: Vec<&str> = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| case")).collect();
+    assert_eq!(found.len(), expected.len(), "{table}");
+    for (line, start) in found.iter().zip(&expected) {
+        assert!(line.starts_with(start), "{line} for {start}");
+    }
+    assert_eq!(files(&dir.path().join("runs")).len(), expected.len());
+    let csv = std::fs::read_to_string(dir.path().join("benchmark.csv")).unwrap();
+    assert_eq!(csv.lines().next(), Some("case,method,evaluations,to_1e-2,to_1e-4,to_1e-6,best,gap"));
+    for line in csv.lines().skip(1) {
+        // Even the slowest comes some way in 40 evaluations.
+        let gap: f64 = line.rsplit(',').next().unwrap().parse().unwrap();
+        assert!((0.0..0.5).contains(&gap), "{line}");
+    }
+    // A run that is there is believed: the known minimum, at once.
+    let file = dir.path().join("runs/quadratic-1e2-gd-40.csv");
+    std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,5.0,true\n2,1,0.0,true\n").unwrap();
+    let second = text(&run().stdout);
+    assert!(second.contains("| quadratic-1e2 | gd | 2 | 2 | 2 | 0.000000e0 | 0.0e0 |"), "{second}");
+    let others = |table: &str| table.lines().filter(|line| !line.contains("| quadratic-1e2 | gd |")).map(String::from).collect::<Vec<_>>();
+    assert_eq!(others(&second), others(&table));
+}
+
+/// One sentence, exit code 2, nothing written.
+#[test]
+fn bad_usage_of_the_benchmarks_is_one_sentence() {
+    let cases: [(&[&str], &[&str]); 8] = [
+        (&["functions", "--cases", "tea"], &["tea", "--cases", "logistic"]),
+        (&["functions", "--methods", "sgd"], &["sgd", "--methods", "l-bfgs"]),
+        (&["functions", "--budget", "0"], &["budget is 0", "at least 1"]),
+        (&["functions", "--jobs", "0"], &["jobs is 0", "at least 1"]),
+        (&["functions", "--cases", "quadratic-box,rosenbrock-box", "--methods", "adam,l-bfgs"], &["none of the methods"]),
+        (&["functions", "--start", "cold"], &["--start"]),
+        (&["topology", "--cases", "60x20"], &["60x20:0.5:2.4"]),
+        (&["tea"], &["tea"]),
+    ];
+    for (args, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let args = [&["benchmark"], args, &["--out", out.to_str().unwrap()]].concat();
+        let output = output(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {:?}", complaints(&output));
+        let message = complaints(&output);
+        assert_eq!(message.len(), 1, "{args:?}: {message:?}");
+        for words in expected {
+            assert!(message[0].contains(words), "{args:?}: no `{words}` in: {}", message[0]);
+        }
+        assert!(!out.exists(), "{args:?} leaves nothing behind");
     }
 }

@@ -8,7 +8,7 @@ use lgf::engine::{CpuEngine, Engine, GpuEngine};
 use lgf::flow::{Adam, Flow, GradientDescent, Newton};
 use lgf::objective::Objective;
 use lgf::observe::{Event, Observer};
-use lgf::problems::{ElasticNetwork, HeatInverse, NonlinearHeat, Scattering};
+use lgf::problems::{ElasticNetwork, HeatInverse, LogisticRegression, NonlinearHeat, Quadratic, Rosenbrock, Rotated, Scattering};
 use lgf::report::{HistoryEntry, Report};
 use lgf::schedule::{Fixed, Schedule};
 use lgf::surrogate::{Differences, Integrator, Regression, Ridge, SpaceConfig, SurrogateConfig, Targets};
@@ -199,4 +199,28 @@ fn elastic_network() {
     assert_probe(&mut problem, &a, probe["energy"].as_f64().unwrap(), &numbers(&probe["gradient"]));
     assert_slope(&mut problem, &a, 1e-5, 1e-8);
     assert_runs(&mut problem, &reference, "adam", Flow::Adam(Adam::new(0.0025)), &a);
+}
+
+#[test]
+fn logistic_regression() {
+    let mut problem = LogisticRegression::synthetic(400, 50, 1e-3).unwrap();
+    for scale in [0.0, 0.3, 3.0] {
+        let w: Vec<f64> = (0..50).map(|i| scale * (0.9 * i as f64 + 0.2).cos()).collect();
+        assert_slope(&mut problem, &w, 1e-5, 1e-8);
+    }
+    // Whatever the labels, nothing is known at w = 0.
+    let mut gradient = vec![0.0; 50];
+    assert!((problem.evaluate(&[0.0; 50], &mut gradient).unwrap() - 2.0_f64.ln()).abs() < 1e-13);
+}
+
+/// A rotation keeps distances: the spectrum is what it was, the value at the origin too.
+#[test]
+fn rotated() {
+    let mut problem = Rotated::new(Rosenbrock { dimension: 7 });
+    assert_slope(&mut problem, &[0.3, -0.7, 1.1, 0.2, -0.4, 0.9, 0.5], 1e-5, 1e-8);
+    let mut problem = Rotated::new(Quadratic { minimizer: vec![0.0; 6], ..Quadratic::geometric(6, 1.0) });
+    let (x, mut gradient) = ([0.3, -0.7, 1.1, 0.2, -0.4, 0.9], [0.0; 6]);
+    let value = problem.evaluate(&x, &mut gradient).unwrap();
+    // ½ |Q x|² = ½ |x|², and QᵀQ x = x.
+    assert!((value - 0.5 * x.iter().map(|x| x * x).sum::<f64>()).abs() < 1e-14 && relative(&gradient, &x) < 1e-14, "{value} {gradient:?}");
 }

@@ -55,7 +55,7 @@ enum Command {
     Run(Box<run::Args>),
     /// Those problems by the plain flow and by both schedules: one table
     Compare(Box<compare::Args>),
-    /// Topology optimization by plain OC, LGF-OC and other optimizers: evaluations to the best value, performance profiles
+    /// Learned flows and other optimizers, on structures or on smooth functions: evaluations to the best value, performance profiles
     Benchmark(Box<benchmark::Args>),
     /// Equation discovery: find the differential equations behind a recorded trajectory
     Discover(Box<discover::Args>),

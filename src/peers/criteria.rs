@@ -100,7 +100,7 @@ mod tests {
     fn plain() -> Course {
         let feasible = Feasible::new(Roots.domain()).unwrap();
         let course = Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() };
-        let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, course };
+        let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, spent: 0, course };
         assert!(accelerated(&mut truth, &feasible, &START, TOLERANCE, |_, _, _| Ok(None)).is_ok());
         truth.course
     }
@@ -121,7 +121,7 @@ mod tests {
     fn a_guess_that_rises_is_counted_and_undone() {
         let feasible = Feasible::new(Roots.domain()).unwrap();
         let course = Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() };
-        let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, course };
+        let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, spent: 0, course };
         // Back to the start, and nowhere at all: both at the fifth step or later.
         let guess = |step: usize, _: &[f64], _: &[f64]| {
             Ok(match step {

@@ -1,16 +1,11 @@
 //! L-BFGS without constraints: the box by a sigmoid, the volume bound by an augmented Lagrangian.
 
-use std::collections::VecDeque;
-
 use super::feasible::Feasible;
 use super::latent::Latent;
-use super::spg::shorter;
+use super::lbfgs::Memory;
+use super::spg::{DECREASE, shorter};
 use super::{Ended, Truth, difference, dot, largest};
 
-/// Pairs remembered.
-const MEMORY: usize = 10;
-/// The share of the predicted decrease a step has to reach.
-const DECREASE: f64 = 1e-4;
 /// The first penalty, for an objective and a volume scaled to 1; its growth, where a multiplier's update leaves more than this share of the excess.
 const PENALTY: f64 = 40.0;
 const GROWTH: f64 = 4.0;
@@ -67,44 +62,6 @@ impl Lagrangian<'_> {
             across += slope * slope * by * by;
         }
         if across > 0.0 { (along / across).max(0.0) } else { 0.0 }
-    }
-}
-
-/// The last pairs (s, y), all with sᵀy > 0.
-#[derive(Default)]
-struct Memory {
-    pairs: VecDeque<(Vec<f64>, Vec<f64>)>,
-}
-
-impl Memory {
-    /// Takes a pair along, unless its curvature is not positive.
-    fn push(&mut self, s: Vec<f64>, y: Vec<f64>) {
-        if dot(&s, &y) > 1e-12 * dot(&s, &s).sqrt() * dot(&y, &y).sqrt() {
-            self.pairs.push_back((s, y));
-            if self.pairs.len() > MEMORY {
-                self.pairs.pop_front();
-            }
-        }
-    }
-
-    /// H v by the two-loop recursion (Nocedal, Math. Comput. 35 (1980) 773), H₀ = sᵀy/yᵀy of the newest pair.
-    fn times(&self, v: &[f64]) -> Vec<f64> {
-        let mut out = v.to_vec();
-        let mut shares = Vec::with_capacity(self.pairs.len());
-        for (s, y) in self.pairs.iter().rev() {
-            let share = dot(s, &out) / dot(s, y);
-            out.iter_mut().zip(y).for_each(|(out, y)| *out -= share * y);
-            shares.push(share);
-        }
-        if let Some((s, y)) = self.pairs.back() {
-            let scale = dot(s, y) / dot(y, y);
-            out.iter_mut().for_each(|out| *out *= scale);
-        }
-        for ((s, y), share) in self.pairs.iter().zip(shares.iter().rev()) {
-            let more = share - dot(y, &out) / dot(s, y);
-            out.iter_mut().zip(s).for_each(|(out, s)| *out += more * s);
-        }
-        out
     }
 }
 
@@ -194,49 +151,7 @@ fn descend(
 
 #[cfg(test)]
 mod tests {
-    use faer::Mat;
-
     use super::*;
-
-    /// H ← (I − s yᵀ/sᵀy) H (I − y sᵀ/sᵀy) + s sᵀ/sᵀy.
-    #[test]
-    fn the_two_loop_recursion_is_the_dense_update() {
-        const D: usize = 5;
-        let pairs: Vec<(Vec<f64>, Vec<f64>)> = (0..4)
-            .map(|k| {
-                let s: Vec<f64> = (0..D).map(|i| ((1 + k + 3 * i) as f64).sin()).collect();
-                // A positive definite matrix times s.
-                let y = (0..D).map(|i| (1.0 + i as f64) * s[i] + 0.3 * s.iter().sum::<f64>()).collect();
-                (s, y)
-            })
-            .collect();
-        let mut memory = Memory::default();
-        pairs.iter().for_each(|(s, y)| memory.push(s.clone(), y.clone()));
-        assert_eq!(memory.pairs.len(), 4);
-        let (s, y) = &pairs[3];
-        let mut h = Mat::from_fn(D, D, |i, j| if i == j { dot(s, y) / dot(y, y) } else { 0.0 });
-        for (s, y) in &pairs {
-            let left = Mat::from_fn(D, D, |i, j| f64::from(u8::from(i == j)) - s[i] * y[j] / dot(s, y));
-            h = &left * &h * left.transpose() + Mat::from_fn(D, D, |i, j| s[i] * s[j] / dot(s, y));
-        }
-        let v = [1.0, -2.0, 0.5, 3.0, -0.7];
-        let exact: Vec<f64> = (0..D).map(|i| (0..D).map(|j| h[(i, j)] * v[j]).sum()).collect();
-        let error = largest(&difference(&memory.times(&v), &exact));
-        // The matrix has a condition number below 7, so |I − s yᵀ/sᵀy| = |s||y|/sᵀy is below 1.6 (Kantorovich), and eight such factors below 50. H₀ is below
-        // 1, and there are some hundred roundings.
-        assert!(error <= 50.0 * 200.0 * f64::EPSILON * largest(&v), "{error:e}");
-    }
-
-    #[test]
-    fn pairs_without_curvature_are_left_out() {
-        let mut memory = Memory::default();
-        memory.push(vec![1.0, 0.0], vec![-1.0, 2.0]);
-        memory.push(vec![1.0, 0.0], vec![0.0, 2.0]);
-        assert!(memory.pairs.is_empty());
-        // The newest pair is kept exactly: H y = s.
-        memory.push(vec![1.0, 2.0], vec![3.0, 0.5]);
-        assert!(largest(&difference(&memory.times(&[3.0, 0.5]), &[1.0, 2.0])) <= 8.0 * f64::EPSILON);
-    }
 
     /// Central differences of the augmented Lagrangian.
     #[test]

@@ -1,7 +1,7 @@
 //! What a user would pick instead: optimizers without a learned flow, for benchmarks.
 //!
-//! All of them minimise an [`Objective`] on a box, or a box with one volume bound, from a feasible start, and count every true evaluation, trial points
-//! of line searches included.
+//! All of them minimise an [`Objective`] on a box, or a box with one volume bound, from a feasible start, but for the last two, which want no bounds at
+//! all; and all count every true evaluation, trial points of line searches included.
 //!
 //! | peer | what it is | source |
 //! |---|---|---|
@@ -13,13 +13,17 @@
 //! | [`Peer::LbfgsSigmoid`] | L-BFGS on a sigmoid's argument, augmented Lagrangian for the volume | Nocedal, Math. Comput. 35 (1980) 773; Rockafellar, Math. Program. 5 (1973) 354 |
 //! | [`Peer::Extrapolation`] | OC, every fourth step replaced by its last difference, lengthened | Aitken, Proc. R. Soc. Edinb. 46 (1926) 289 |
 //! | [`Peer::Dmd`] | OC, every fourth step replaced by 4 of a linear reduced model of OC | Schmid, J. Fluid Mech. 656 (2010) 5; Tu et al., J. Comput. Dyn. 1 (2014) 391 |
+//! | [`Peer::Lbfgs`] | L-BFGS, line search by Wolfe's conditions | Nocedal, Math. Comput. 35 (1980) 773; Liu & Nocedal, Math. Program. 45 (1989) 503 |
+//! | [`Peer::AndersonDescent`] | gradient descent, every fourth step replaced by Anderson mixing, undone if worse | Anderson, J. ACM 12 (1965) 547; Banerjee, Suryanarayana & Pask, Chem. Phys. Lett. 647 (2016) 31 |
 
 mod anderson;
+mod anderson_descent;
 mod criteria;
 mod dmd;
 mod extrapolation;
 mod feasible;
 mod latent;
+mod lbfgs;
 mod lbfgs_sigmoid;
 mod mma;
 mod pqn;
@@ -28,8 +32,8 @@ mod spg;
 
 use std::ops::ControlFlow;
 
-use crate::error::{Error, Result};
-use crate::objective::Objective;
+use crate::error::{Error, ObjectiveError, Result};
+use crate::objective::{Domain, Objective};
 use crate::observe::{Event, Observer};
 use crate::report::HistoryEntry;
 use feasible::Feasible;
@@ -55,6 +59,11 @@ pub enum Peer {
     /// Optimality criteria with periodic dynamic mode decomposition (every 4th step from the 20th on, 4 steps of the model of the last 8, made feasible;
     /// undone if the objective rises).
     Dmd,
+    /// L-BFGS without bounds (memory 10, weak Wolfe conditions).
+    Lbfgs,
+    /// Gradient descent without bounds, its rate found by backtracking, with periodic Anderson mixing (every 4th step, depth 5, undone if the objective
+    /// does not fall).
+    AndersonDescent,
 }
 
 impl Peer {
@@ -69,15 +78,18 @@ impl Peer {
             Self::LbfgsSigmoid => "lbfgs-sigmoid",
             Self::Extrapolation => "oc-extrapolation",
             Self::Dmd => "oc-dmd",
+            Self::Lbfgs => "l-bfgs",
+            Self::AndersonDescent => "anderson",
         }
     }
 
     /// Minimises `objective` from `start` with `budget` true evaluations, until a step changes no unknown by more than `tolerance`; tells `observer` of
-    /// every evaluation. An evaluation that fails or is not finite ends the run with what was reached, unless it is the first.
+    /// every evaluation. An evaluation that fails or is not finite ends the run with what was reached, unless it is the first; the last two peers undo it
+    /// and go on.
     ///
     /// # Errors
-    /// [`Error::Incompatible`] for an unbounded domain (or, with MMA and the peers built on OC, one without a volume bound), what is wrong with the
-    /// domain, the start or the budget, and [`Error::Start`] if the start cannot be evaluated.
+    /// [`Error::Incompatible`] for an unbounded domain (or, with MMA and the peers built on OC, one without a volume bound; with the last two, one that is
+    /// not unbounded), what is wrong with the domain, the start or the budget, and [`Error::Start`] if the start cannot be evaluated.
     pub fn minimize(self, objective: &mut dyn Objective, start: &[f64], budget: usize, tolerance: f64, observer: &mut dyn Observer) -> Result<Course> {
         let (dimension, domain) = (objective.dimension(), objective.domain());
         if start.len() != dimension || dimension == 0 {
@@ -91,24 +103,29 @@ impl Peer {
         }
         domain.validate(dimension)?;
         domain.check_start(start)?;
-        let feasible = Feasible::new(domain)?;
-        let mut truth = Truth { objective, observer, budget, course: Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() } };
-        let outcome = match self {
-            Self::Anderson => anderson::minimize(&mut truth, &feasible, start, tolerance),
-            Self::Spg => spg::minimize(&mut truth, &feasible, start, tolerance),
-            Self::Pqn => pqn::minimize(&mut truth, &feasible, start, tolerance),
-            Self::Mma => mma::minimize(&mut truth, &feasible, start, tolerance),
-            Self::Simpl => simpl::minimize(&mut truth, &feasible, start, tolerance),
-            Self::LbfgsSigmoid => lbfgs_sigmoid::minimize(&mut truth, &feasible, start, tolerance),
-            Self::Extrapolation => extrapolation::minimize(&mut truth, &feasible, start, tolerance),
-            Self::Dmd => dmd::minimize(&mut truth, &feasible, start, tolerance),
+        let truth = Truth { objective, observer, budget, spent: 0, course: Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() } };
+        let on_set: OnSet = match self {
+            Self::Lbfgs | Self::AndersonDescent if domain != Domain::Unbounded => {
+                return Err(Error::Incompatible(format!("{} knows no bounds", self.name())));
+            }
+            Self::Lbfgs => return truth.end(|truth| lbfgs::minimize(truth, start, tolerance)),
+            Self::AndersonDescent => return truth.end(|truth| anderson_descent::minimize(truth, start, tolerance)),
+            Self::Anderson => anderson::minimize,
+            Self::Spg => spg::minimize,
+            Self::Pqn => pqn::minimize,
+            Self::Mma => mma::minimize,
+            Self::Simpl => simpl::minimize,
+            Self::LbfgsSigmoid => lbfgs_sigmoid::minimize,
+            Self::Extrapolation => extrapolation::minimize,
+            Self::Dmd => dmd::minimize,
         };
-        match outcome {
-            Ok(()) | Err(Ended::Early) => Ok(truth.course),
-            Err(Ended::Fault(error)) => Err(error),
-        }
+        let feasible = Feasible::new(domain)?;
+        truth.end(|truth| on_set(truth, &feasible, start, tolerance))
     }
 }
+
+/// A peer that needs a feasible set: it, a start and a tolerance.
+type OnSet = fn(&mut Truth<'_>, &Feasible, &[f64], f64) -> std::result::Result<(), Ended>;
 
 /// What a peer did.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,7 +134,7 @@ pub struct Course {
     pub x: Vec<f64>,
     /// Its value.
     pub objective: f64,
-    /// Every true evaluation, trial points included; not accepted are those at points that are not feasible.
+    /// Every true evaluation that returned a finite value and gradient, trial points included; not accepted are those at points that are not feasible.
     pub history: Vec<HistoryEntry>,
 }
 
@@ -139,10 +156,20 @@ struct Truth<'a> {
     objective: &'a mut dyn Objective,
     observer: &'a mut dyn Observer,
     budget: usize,
+    /// Evaluations, those that failed included.
+    spent: usize,
     course: Course,
 }
 
 impl Truth<'_> {
+    /// What a peer has reached when it ends.
+    fn end(mut self, minimize: impl FnOnce(&mut Self) -> std::result::Result<(), Ended>) -> Result<Course> {
+        match minimize(&mut self) {
+            Ok(()) | Err(Ended::Early) => Ok(self.course),
+            Err(Ended::Fault(error)) => Err(error),
+        }
+    }
+
     /// f(x) and its gradient at a feasible point.
     fn evaluate(&mut self, x: &[f64]) -> std::result::Result<(f64, Vec<f64>), Ended> {
         self.explore(x, true)
@@ -150,30 +177,42 @@ impl Truth<'_> {
 
     /// f(x) and its gradient. A point that is not feasible counts like any other, but is not accepted: it is no result, however low.
     fn explore(&mut self, x: &[f64], feasible: bool) -> std::result::Result<(f64, Vec<f64>), Ended> {
-        let evaluation = self.course.history.len() + 1;
-        if evaluation > self.budget {
+        match self.call(x, feasible)? {
+            Ok(found) => Ok(found),
+            Err(error) => {
+                log::warn!("true evaluation {} failed ({error}); the best iterate is returned", self.spent);
+                Err(Ended::Early)
+            }
+        }
+    }
+
+    /// f(x) and its gradient at a trial point that can be taken back; none if it cannot be evaluated.
+    fn attempt(&mut self, x: &[f64]) -> std::result::Result<Option<(f64, Vec<f64>)>, Ended> {
+        Ok(self.call(x, true)?.inspect_err(|error| log::info!("true evaluation {} is undone: {error}", self.spent)).ok())
+    }
+
+    /// One evaluation; the inner error is the objective's.
+    fn call(&mut self, x: &[f64], feasible: bool) -> std::result::Result<std::result::Result<(f64, Vec<f64>), ObjectiveError>, Ended> {
+        if self.spent == self.budget {
             return Err(Ended::Early);
         }
+        self.spent += 1;
         let mut gradient = vec![0.0; x.len()];
         let value = match self.objective.evaluate(x, &mut gradient) {
             Ok(value) if value.is_finite() && gradient.iter().all(|g| g.is_finite()) => value,
             outcome => {
                 let error = outcome.err().unwrap_or_else(|| "it returned a value or gradient that is not finite".into());
-                if evaluation == 1 {
-                    return Err(Error::Start(error).into());
-                }
-                log::warn!("true evaluation {evaluation} failed ({error}); the best iterate is returned");
-                return Err(Ended::Early);
+                return if self.spent == 1 { Err(Error::Start(error).into()) } else { Ok(Err(error)) };
             }
         };
-        let entry = HistoryEntry { evaluation, iteration: evaluation - 1, objective: value, accepted: feasible };
+        let entry = HistoryEntry { evaluation: self.spent, iteration: self.spent - 1, objective: value, accepted: feasible };
         self.course.history.push(entry);
         if feasible && value < self.course.objective {
             self.course.objective = value;
             self.course.x = x.to_vec();
         }
         match self.observer.event(Event::TrueStep { entry, x, change: 0.0 }) {
-            ControlFlow::Continue(()) => Ok((value, gradient)),
+            ControlFlow::Continue(()) => Ok(Ok((value, gradient))),
             ControlFlow::Break(()) => Err(Ended::Early),
         }
     }
@@ -187,6 +226,12 @@ fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
+/// How far the first step without bounds moves the unknown with the largest gradient: a fifth of max(1, max |x₀|), the first trust radius of a learned
+/// potential, so that all begin alike.
+fn first_length(start: &[f64]) -> f64 {
+    0.2 * largest(start).max(1.0)
+}
+
 fn largest(a: &[f64]) -> f64 {
     a.iter().fold(0.0, |m, v| m.max(v.abs()))
 }
@@ -194,8 +239,6 @@ fn largest(a: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ObjectiveError;
-    use crate::objective::Domain;
 
     /// ½ Σ λᵢ (xᵢ − aᵢ)² on a box with a volume bound: the solution by bisection on the bound's multiplier.
     struct Target {
@@ -232,7 +275,7 @@ mod tests {
         at(high)
     }
 
-    const ALL: [Peer; 8] = [Peer::Anderson, Peer::Spg, Peer::Pqn, Peer::Mma, Peer::Simpl, Peer::LbfgsSigmoid, Peer::Extrapolation, Peer::Dmd];
+    const ON_SETS: [Peer; 8] = [Peer::Anderson, Peer::Spg, Peer::Pqn, Peer::Mma, Peer::Simpl, Peer::LbfgsSigmoid, Peer::Extrapolation, Peer::Dmd];
 
     /// How near a peer gets: the slope by a sigmoid's argument falls with the distance to a bound, so L-BFGS comes to rest before it.
     fn within(peer: Peer) -> f64 {
@@ -293,7 +336,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named_and_what_fails_later_keeps_the_best() {
         let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume: 2.0 };
-        for peer in ALL {
+        for peer in ON_SETS {
             let refused = |start: &[f64], budget| peer.minimize(&mut Target { domain: domain.clone() }, start, budget, 0.0, &mut ()).unwrap_err().to_string();
             assert!(refused(&[0.1; 5], 9).contains("starting point"));
             assert!(refused(&[2.0; 6], 9).contains("between the bounds"));

@@ -7,7 +7,7 @@ use super::{Ended, Truth, difference, dot, largest};
 
 /// Values the line search looks back on, and the share of the predicted decrease any search asks for.
 const MEMORY: usize = 5;
-const DECREASE: f64 = 1e-4;
+pub(super) const DECREASE: f64 = 1e-4;
 /// Bounds of the spectral step.
 const STEPS: (f64, f64) = (1e-10, 1e10);
 

@@ -1,5 +1,8 @@
+use faer::Mat;
+
+use super::random::Uniform;
 use crate::error::ObjectiveError;
-use crate::objective::Objective;
+use crate::objective::{Domain, Objective};
 
 /// f(x) = ½ Σ λᵢ (xᵢ − aᵢ)², a quadratic of given spectrum; least value 0 at x = a.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +64,72 @@ impl Objective for Rosenbrock {
             value += 100.0 * curve * curve + slope * slope;
             gradient[i] += -400.0 * x[i] * curve - 2.0 * slope;
             gradient[i + 1] += 200.0 * curve;
+        }
+        Ok(value)
+    }
+}
+
+/// Any function on \[lower, upper\]^d.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Boxed<O> {
+    /// The function.
+    pub inner: O,
+    /// Lower bound of every unknown.
+    pub lower: f64,
+    /// Upper bound of every unknown.
+    pub upper: f64,
+}
+
+impl<O: Objective> Objective for Boxed<O> {
+    fn dimension(&self) -> usize {
+        self.inner.dimension()
+    }
+
+    fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError> {
+        self.inner.evaluate(x, gradient)
+    }
+
+    fn domain(&self) -> Domain {
+        Domain::Box { lower: self.lower, upper: self.upper }
+    }
+}
+
+/// f(Q x) with an orthogonal Q of no preferred axes, the same everywhere to rounding: for methods with a rate per unknown a function whose unknowns do not
+/// know of each other is no test.
+///
+/// Q: the orthogonal factor of a matrix with entries uniform in [−½, ½).
+#[derive(Debug, Clone)]
+pub struct Rotated<O> {
+    inner: O,
+    rotation: Mat<f64>,
+    /// Q x, and f's gradient there.
+    image: Vec<f64>,
+    slope: Vec<f64>,
+}
+
+impl<O: Objective> Rotated<O> {
+    /// Turns `inner`.
+    pub fn new(inner: O) -> Self {
+        let d = inner.dimension();
+        let mut uniform = Uniform::new(1);
+        let rotation = Mat::from_fn(d, d, |_, _| uniform.draw() - 0.5).qr().compute_Q();
+        Self { inner, rotation, image: vec![0.0; d], slope: vec![0.0; d] }
+    }
+}
+
+impl<O: Objective> Objective for Rotated<O> {
+    fn dimension(&self) -> usize {
+        self.inner.dimension()
+    }
+
+    fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError> {
+        self.image.fill(0.0);
+        for (j, x) in x.iter().enumerate() {
+            self.image.iter_mut().zip(self.rotation.col_as_slice(j)).for_each(|(y, q)| *y += q * x);
+        }
+        let value = self.inner.evaluate(&self.image, &mut self.slope)?;
+        for (j, g) in gradient.iter_mut().enumerate() {
+            *g = self.slope.iter().zip(self.rotation.col_as_slice(j)).map(|(s, q)| s * q).sum();
         }
         Ok(value)
     }

@@ -12,13 +12,15 @@
 mod elastic_network;
 mod functions;
 mod heat_inverse;
+mod logistic;
 mod nonlinear_heat;
 mod random;
 mod scattering;
 mod tanh;
 
 pub use elastic_network::ElasticNetwork;
-pub use functions::{Quadratic, Rosenbrock};
+pub use functions::{Boxed, Quadratic, Rosenbrock, Rotated};
 pub use heat_inverse::HeatInverse;
+pub use logistic::LogisticRegression;
 pub use nonlinear_heat::NonlinearHeat;
 pub use scattering::{Mesh, Scattering};
