@@ -32,6 +32,16 @@ pub trait Objective {
     fn domain(&self) -> Domain {
         Domain::Unbounded
     }
+
+    /// A number that changes whenever f itself has changed, for continuation in a penalty, say; values of different revisions are not compared. Default:
+    /// f never changes.
+    ///
+    /// It is asked for after each evaluation and must be that of the function which that evaluation saw. When it differs from the trusted iterate's, the
+    /// run begins afresh where it is: the history is dropped, and what was evaluated is trusted whatever its value. The flow's own state (momenta, say), dimension
+    /// and domain stay.
+    fn revision(&self) -> u64 {
+        0
+    }
 }
 
 impl<T: Objective + ?Sized> Objective for &mut T {
@@ -46,6 +56,9 @@ impl<T: Objective + ?Sized> Objective for &mut T {
     }
     fn domain(&self) -> Domain {
         (**self).domain()
+    }
+    fn revision(&self) -> u64 {
+        (**self).revision()
     }
 }
 

@@ -41,6 +41,23 @@ pub enum Event<'a> {
         /// The landing.
         x: &'a [f64],
     },
+    /// The learned step was compared with the true one, under [`Schedule::Cosine`](crate::schedule::Schedule::Cosine).
+    Compared {
+        /// The true evaluation it was compared at, counted from 1.
+        evaluation: usize,
+        /// The cosine of the angle between the two steps; not finite where one of them is zero or not finite.
+        cosine: f64,
+        /// γ from here on.
+        reach: f64,
+        /// Whether the model and its history were dropped.
+        dropped: bool,
+    },
+    /// The objective is a new [revision](crate::objective::Objective::revision): what was learned is dropped, and the best value is the
+    /// new one's. Comes before the event of the evaluation that showed it.
+    Changed {
+        /// The first trusted evaluation of the new revision, counted from 1.
+        evaluation: usize,
+    },
     /// The run has ended.
     Finished {
         /// Its result.

@@ -122,7 +122,7 @@ pub struct PhaseEntry {
     pub damping: Option<f64>,
     /// Σ ĝ·Δx.
     pub predicted_change: f64,
-    /// f(landing) − f(trusted); none if the landing was not evaluated, or could not be.
+    /// f(landing) − f(trusted); none if the landing was not evaluated, could not be, or f has changed on the way.
     pub true_change: Option<f64>,
     /// Whether it was kept.
     pub accepted: bool,
@@ -133,18 +133,21 @@ pub struct PhaseEntry {
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The best trusted iterate.
+    /// The best trusted iterate, of the newest [revision](crate::objective::Objective::revision) of the objective.
     #[serde(skip)]
     pub x: Vec<f64>,
     /// The true value there, as the objective returned it (f64).
     pub objective: f64,
     /// Which true evaluation that was, counted from 1.
     pub best_evaluation: usize,
-    /// [`kkt_residual`](crate::objective::kkt_residual) at x, relative to the largest entry of the gradient at the start; none for the Newton flow, which
-    /// knows no gradient, and where that is zero.
+    /// [`kkt_residual`](crate::objective::kkt_residual) at x, relative to the largest entry of the gradient at the start (of the newest
+    /// revision); none for the Newton flow, which knows no gradient, and where that is zero.
     pub kkt_residual: Option<f64>,
     /// True evaluations, all of them: training iterates, landing checks and rejected landings.
     pub true_evaluations: usize,
+    /// The first trusted evaluations of all further [revisions](crate::objective::Objective::revision) of the objective, counted from 1: values
+    /// before and after are of different functions.
+    pub changes: Vec<usize>,
     /// Surrogate phases that were undone.
     pub rejected: usize,
     /// Surrogate steps taken, undone ones included.
@@ -166,9 +169,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// True evaluations spent when an accepted iterate first had a value ≤ `target`.
+    /// True evaluations spent when an accepted iterate of the newest revision of the objective first had a value ≤ `target`.
     pub fn evaluations_to_reach(&self, target: f64) -> Option<usize> {
-        evaluations_to_reach(&self.history, target)
+        let first = self.changes.last().copied().unwrap_or(0);
+        evaluations_to_reach(&self.history[self.history.partition_point(|e| e.evaluation < first)..], target)
     }
 }
 

@@ -10,7 +10,7 @@ use lgf::objective::{Domain, FnObjective, Objective};
 use lgf::observe::Event;
 use lgf::problems::{Quadratic, Rosenbrock};
 use lgf::report::{Report, StopReason};
-use lgf::schedule::{Adaptive, Fixed, Potential, Schedule};
+use lgf::schedule::{Adaptive, Cosine, Fixed, Potential, Schedule};
 use lgf::surrogate::potential::Outside;
 use lgf::surrogate::regression::Solution;
 use lgf::surrogate::selection::{ModelSelection, Selection};
@@ -761,4 +761,295 @@ fn settings_of_a_potential_that_make_no_sense_are_named() {
     named(LgfConfig { flow: descent(0.1), ..potential(9) }, "goes with that flow, not with gradient-descent");
     named(LgfConfig { stopping: Stopping { max_seconds: Some(0.0), ..Stopping::default() }, ..potential(9) }, "time budget");
     named(LgfConfig { stopping: Stopping { settled: Some(Settled { evaluations: 0, change: 0.1 }), ..Stopping::default() }, ..potential(9) }, "settled values");
+}
+
+/// A bowl until `until` evaluations are done, then another, as far up as `offset` says.
+struct Changing {
+    until: usize,
+    offset: f64,
+    evaluations: usize,
+    /// Which evaluations fail.
+    failing: std::ops::Range<usize>,
+}
+
+impl Changing {
+    fn new(until: usize, offset: f64) -> Self {
+        Self { until, offset, evaluations: 0, failing: 0..0 }
+    }
+    fn second(offset: f64) -> impl Objective {
+        let mut bowl = Quadratic { minimizer: vec![-0.5, 0.25, 0.75, 1.0, -0.25], ..Quadratic::geometric(5, 4.0) };
+        FnObjective::new(5, move |x: &[f64], g: &mut [f64]| Ok(offset + bowl.evaluate(x, g)?))
+    }
+}
+
+impl Objective for Changing {
+    fn dimension(&self) -> usize {
+        5
+    }
+    fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError> {
+        self.evaluations += 1;
+        if self.failing.contains(&self.evaluations) {
+            return Err("no mesh".into());
+        }
+        if self.revision() == 7 { Quadratic::geometric(5, 10.0).evaluate(x, gradient) } else { Self::second(self.offset).evaluate(x, gradient) }
+    }
+    fn revision(&self) -> u64 {
+        if self.evaluations > self.until { 3 } else { 7 }
+    }
+}
+
+/// From the evaluation that shows a new function on, a run is what a run on that function from that iterate is: to the bit, whatever the value there, and
+/// whether a true step or a landing has led there. So nothing is learned from, or compared with, the old one.
+#[test]
+fn a_changed_objective_is_begun_afresh() {
+    let fixed = |check| Schedule::Fixed(Fixed { landing_check: check, ..Fixed::new(3, 8) });
+    let configs = [
+        config(descent(0.15), Schedule::None, SurrogateConfig::snapshots(), 40),
+        config(descent(0.15), fixed(true), SurrogateConfig::snapshots(), 40),
+        config(descent(0.15), fixed(false), SurrogateConfig::snapshots(), 40),
+        config(descent(0.15), ADAPTIVE(), SurrogateConfig::snapshots(), 40),
+        config(descent(0.15), Schedule::Cosine(Cosine::default()), SurrogateConfig::snapshots(), 40),
+        potential(40),
+    ];
+    let mut landings = 0;
+    for (until, offset) in (1..=12).flat_map(|n| [(n, 100.0), (n, -100.0)]) {
+        for config in configs {
+            let (mut shown, mut told) = (Vec::new(), Vec::new());
+            let mut observer = |event: Event<'_>| {
+                match event {
+                    Event::Changed { evaluation } => told.push(evaluation),
+                    Event::TrueStep { entry, x, .. } if entry.evaluation == until + 1 => shown = x.to_vec(),
+                    Event::Landed { entry: Some(entry), x, phase } if entry.evaluation == until + 1 => {
+                        assert!(phase.accepted && phase.true_change.is_none());
+                        landings += 1;
+                        shown = x.to_vec();
+                    }
+                    _ => {}
+                }
+                ControlFlow::Continue(())
+            };
+            let report = Lgf::new(config).unwrap().minimize(&mut Changing::new(until, offset), &[0.0; 5], &mut CpuEngine::new(), &mut observer).unwrap();
+            let context = format!("{:?} after {until}, {offset}: {}", config.schedule, report.stop);
+            assert_eq!((&told, &report.changes), (&vec![until + 1], &told), "{context}");
+
+            let rest = LgfConfig { stopping: Stopping { max_evaluations: 40 - until, ..config.stopping }, ..config };
+            let afresh = run(rest, &mut Changing::second(offset), &shown);
+            let values = |history: &[lgf::report::HistoryEntry]| history.iter().map(|e| (e.objective.to_bits(), e.accepted)).collect::<Vec<_>>();
+            assert_eq!(values(&report.history[until..]), values(&afresh.history), "{context}");
+            assert_eq!((&report.x, report.objective, report.kkt_residual), (&afresh.x, afresh.objective, afresh.kkt_residual), "{context}");
+            assert_eq!(report.evaluations_to_reach(f64::MAX), Some(until + 1), "{context}");
+            for phase in report.phases.iter().filter(|p| p.evaluation > until) {
+                assert!(phase.fit.samples <= phase.evaluation - until, "{context}: {phase:?}");
+            }
+
+            let mut g = [0.0; 5];
+            assert_eq!(Changing::second(offset).evaluate(&report.x, &mut g).unwrap(), report.objective);
+            if let Schedule::Potential(_) = config.schedule {
+                let error = report.x.iter().zip([-0.5, 0.25, 0.75, 1.0, -0.25]).map(|(x, e)| (x - e).abs()).fold(0.0, f64::max);
+                assert!(error < 1e-6, "{context}: {error}");
+            } else {
+                assert!(report.objective < offset + 1e-2, "{context}: {}", report.objective);
+            }
+        }
+    }
+    assert!(landings >= 10, "{landings} changes shown by landings: the test needs some");
+}
+
+/// A landing that fails on a new function is undone, and the trusted iterate gets the value it has now.
+#[test]
+fn a_change_shown_by_a_landing_that_fails_is_taken_note_of() {
+    for (config, until) in [(config(descent(0.15), ADAPTIVE(), SurrogateConfig::snapshots(), 40), 6), (potential(40), 4)] {
+        let mut objective = Changing { failing: until + 1..until + 2, ..Changing::new(until, 100.0) };
+        let report = run(config, &mut objective, &[0.0; 5]);
+        assert_eq!((report.changes, report.rejected >= 1), (vec![until + 2], true), "{}", report.stop);
+        assert!(report.history[until..].iter().all(|e| e.objective >= 100.0) && report.objective < 100.01, "{}", report.objective);
+    }
+}
+
+#[test]
+fn the_settled_window_begins_again_with_a_new_function() {
+    for config in [config(descent(0.15), Schedule::None, SurrogateConfig::snapshots(), 60), potential(60)] {
+        let settled = Some(Settled { evaluations: 4, change: 1e-6 });
+        let config = LgfConfig { stopping: Stopping { settled, ..config.stopping }, ..config };
+        let report = run(config, &mut Changing::new(8, 100.0), &[0.0; 5]);
+        assert!(matches!(report.stop, StopReason::Settled { .. }), "{}", report.stop);
+        assert!(report.true_evaluations >= 9 + 4 && report.objective < 100.1, "{} after {}", report.objective, report.true_evaluations);
+    }
+}
+
+/// Raises the penalty on the way.
+struct Raised(Compliance);
+
+impl Objective for Raised {
+    fn dimension(&self) -> usize {
+        self.0.dimension()
+    }
+    fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError> {
+        let penalty = [1.0, 2.0, 3.0][(self.0.evaluations() / 6).min(2)];
+        if penalty != self.0.config().penalty {
+            self.0.set_penalty(penalty)?;
+        }
+        self.0.evaluate(x, gradient)
+    }
+    fn domain(&self) -> Domain {
+        self.0.domain()
+    }
+    fn revision(&self) -> u64 {
+        self.0.revision()
+    }
+}
+
+/// Compliance grows with the penalty: whoever compared would undo every landing after the first raise.
+#[test]
+fn a_penalty_is_raised_within_one_run() {
+    let oc = LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), ADAPTIVE(), SurrogateConfig::topology());
+    for config in [oc, potential(60)] {
+        let soft = ComplianceConfig { penalty: 1.0, ..ComplianceConfig::mbb(30, 10, FilterKind::Density) };
+        let mut problem = Raised(Compliance::new(soft).unwrap());
+        let start = problem.0.uniform_start();
+        let report = run(LgfConfig { stopping: Stopping { max_evaluations: 60, ..config.stopping }, ..config }, &mut problem, &start);
+        assert_eq!((report.changes.as_slice(), problem.0.config().penalty), (&[7, 13][..], 3.0), "{}", report.stop);
+        assert_eq!(problem.0.compliance(&report.x).unwrap(), report.objective);
+        assert!(report.objective < report.history[12].objective && report.history[6].objective > report.history[5].objective);
+    }
+}
+
+/// Compliance counts its changes, and what wraps it passes them on.
+#[test]
+fn compliance_announces_continuation() {
+    let mut problem = Compliance::new(ComplianceConfig::mbb(12, 4, FilterKind::Density)).unwrap();
+    problem.set_penalty(2.0).unwrap();
+    problem.set_penalty(0.0).unwrap_err();
+    problem.set_projection(None).unwrap();
+    let wrapped = lgf::topology::SigmoidDesign::new(&mut problem).unwrap();
+    assert_eq!(wrapped.revision(), 2);
+}
+
+/// What the cosine test has said: (evaluation, cosine, reach, dropped).
+type Comparisons = Vec<(usize, f64, f64, bool)>;
+
+fn cosine_run(config: LgfConfig, objective: &mut dyn Objective, start: &[f64], engine: &mut dyn Engine) -> (Report, Comparisons) {
+    let mut comparisons = Comparisons::new();
+    let (mut samples_since_drop, mut dropped) = (0, false);
+    let Schedule::Cosine(rule) = config.schedule else { panic!("{:?}", config.schedule) };
+    let mut observer = |event: Event<'_>| {
+        match event {
+            Event::Compared { evaluation, cosine, reach, dropped: now } => {
+                comparisons.push((evaluation, cosine, reach, now));
+                if now {
+                    (dropped, samples_since_drop) = (true, 1);
+                }
+            }
+            Event::TrueStep { .. } => samples_since_drop += 1,
+            Event::Fitted { fit } => {
+                // The first model after a drop has seen nothing from before it.
+                assert!(!dropped || fit.samples == samples_since_drop, "{fit:?}, {samples_since_drop}");
+                assert!(fit.samples >= rule.warm_up && fit.samples <= rule.window);
+                dropped = false;
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    };
+    let report = Lgf::new(config).unwrap().minimize(objective, start, engine, &mut observer).unwrap();
+    // Never worse than the best trusted, and no accepted landing worse than where it came from.
+    let best = report.history.iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min);
+    assert_eq!(report.objective, best);
+    for phase in report.phases.iter().filter(|p| p.accepted) {
+        let at = report.history.iter().find(|e| e.evaluation == phase.evaluation + 1).unwrap().objective;
+        let from = at - phase.true_change.unwrap();
+        assert!(at <= from + 1.0001 * rule.landing_tolerance * from.abs() + 1e-12, "{phase:?}");
+    }
+    assert!(comparisons.iter().all(|c| c.2 <= rule.max_reach));
+    (report, comparisons)
+}
+
+#[test]
+fn the_cosine_test_trusts_a_model_that_points_the_right_way() {
+    for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
+        for flow in [descent(0.01), Flow::Adam(Adam::new(0.02))] {
+            // Each learned step is a read-back, which software adapters are slow at.
+            let rule = Cosine { horizon: 16, ..Cosine::default() };
+            let settings = config(flow, Schedule::Cosine(rule), SurrogateConfig::snapshots(), 60);
+            let start = [3.0, -2.0, 0.5];
+            let (report, comparisons) = cosine_run(settings, &mut Quadratic::geometric(3, 10.0), &start, engine);
+            let plain = run(config(flow, Schedule::None, SurrogateConfig::snapshots(), 60), &mut Quadratic::geometric(3, 10.0), &start);
+            let name = format!("{} on {}", flow.name(), engine.info().engine);
+            let first: Vec<_> = comparisons.iter().take(4).collect();
+            assert!(first.iter().all(|c| c.1 > 0.99 && !c.3), "{name}: {first:?}");
+            assert!(comparisons.iter().any(|c| c.2 == 0.5), "{name}: γ grows to its cap");
+            assert!(report.objective < 0.1 * plain.objective, "{name}: {} against {}", report.objective, plain.objective);
+        }
+    }
+}
+
+/// A slope that ends at a wall: beyond x = 1 the gradient points back.
+#[test]
+fn the_cosine_test_drops_a_model_where_the_field_turns() {
+    let wall = || {
+        FnObjective::new(2, |x: &[f64], g: &mut [f64]| {
+            let beyond = (x[0] - 1.0).max(0.0);
+            g.copy_from_slice(&[-1.0 + 10.0 * beyond, 0.1 * x[1]]);
+            Ok(-x[0] + 5.0 * beyond * beyond + 0.05 * x[1] * x[1])
+        })
+    };
+    for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
+        let mut drops = 0;
+        for i in 0..4 {
+            let rule = Cosine { horizon: 16, ..Cosine::default() };
+            let settings = config(descent(0.04), Schedule::Cosine(rule), SurrogateConfig::snapshots(), 40);
+            let start = [-1.0 - 0.05 * f64::from(i), 1.0];
+            let (report, comparisons) = cosine_run(settings, &mut wall(), &start, engine);
+            let (again, compared_again) = cosine_run(settings, &mut wall(), &start, engine);
+            assert_eq!((&report.x, &report.history, &report.phases), (&again.x, &again.history, &again.phases));
+            let bits = |c: &Comparisons| c.iter().map(|c| (c.0, c.1.to_bits(), c.2.to_bits(), c.3)).collect::<Vec<_>>();
+            assert_eq!(bits(&comparisons), bits(&compared_again));
+            for (before, after) in comparisons.iter().zip(&comparisons[1..]).filter(|(_, after)| after.3) {
+                assert!(after.1.is_nan() || after.1 < 0.2, "{after:?}");
+                assert!(after.2 <= 0.5 * before.2, "{before:?} {after:?}");
+                // Six samples make a model again.
+                assert!(!comparisons.iter().any(|c| c.0 > after.0 && c.0 < after.0 + 6), "{comparisons:?}");
+            }
+            drops += comparisons.iter().filter(|c| c.3).count();
+            assert!(report.objective < -1.0, "{}", report.objective);
+        }
+        assert!(drops >= 4, "{drops} models dropped: the test needs some");
+    }
+}
+
+#[test]
+fn the_cosine_test_descends_rosenbrocks_valley_safely() {
+    let rate = 1.0 / 1024.0;
+    let rule = Cosine { horizon: 2000, ..Cosine::default() };
+    let start = [-1.2, 1.0, -1.2, 1.0];
+    let settings = config(descent(rate), Schedule::Cosine(rule), SurrogateConfig::snapshots(), 200);
+    let (report, _) = cosine_run(settings, &mut Rosenbrock { dimension: 4 }, &start, &mut CpuEngine::new());
+    let plain = run(config(descent(rate), Schedule::None, SurrogateConfig::snapshots(), 200), &mut Rosenbrock { dimension: 4 }, &start);
+    assert!(report.rejected >= 2, "{} undone: the test needs some", report.rejected);
+    assert!(report.objective < 0.1 * plain.objective, "{} against {}", report.objective, plain.objective);
+}
+
+#[test]
+fn settings_of_the_cosine_test_that_make_no_sense_are_named() {
+    let rule = Cosine::default();
+    let named = |flow: Flow, rule: Cosine, words: &str| {
+        let error = Lgf::new(config(flow, Schedule::Cosine(rule), SurrogateConfig::snapshots(), 9)).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    for (rule, words) in [
+        (Cosine { window: 1, ..rule }, "the history size K is 1"),
+        (Cosine { warm_up: 9, ..rule }, "the warm-up is 9; it must be between 2 and the history size, 8"),
+        (Cosine { good: 1.5, ..rule }, "the good cosine is 1.5"),
+        (Cosine { bad: 0.8, ..rule }, "the bad cosine is 0.8; it must be between -1 and the good one, 0.7"),
+        (Cosine { reach: Some(0.6), ..rule }, "the first reach is 0.6; it must be above 0 and at most its cap, 0.5"),
+        (Cosine { max_reach: f64::INFINITY, ..rule }, "the cap of the reach is inf"),
+        (Cosine { horizon: 0, ..rule }, "the horizon is 0"),
+        (Cosine { landing_tolerance: -1.0, ..rule }, "the landing tolerance is -1"),
+    ] {
+        named(descent(0.1), rule, words);
+    }
+    named(Flow::OptimalityCriteria(OptimalityCriteria::default()), rule, "a flow without a rate needs one given");
+    let base = config(descent(0.1), Schedule::Cosine(rule), SurrogateConfig::snapshots(), 9);
+    let selected = Lgf::new(LgfConfig { selection: Some(ModelSelection::default()), ..base }).unwrap_err().to_string();
+    assert!(selected.contains("goes with the fixed and the adaptive schedule"), "{selected}");
 }

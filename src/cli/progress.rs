@@ -47,6 +47,7 @@ impl Observer for Progress {
                 let verdict = if phase.accepted { "landed" } else { "undone" };
                 self.show(entry, &format!(", {verdict} after {} surrogate steps", phase.steps));
             }
+            Event::Changed { evaluation } => log::info!("{}: the objective is another one from evaluation {evaluation} on", self.name),
             Event::Finished { report } => {
                 self.bar.finish_and_clear();
                 log::info!("{}: {}", self.name, report.stop);

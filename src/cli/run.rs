@@ -21,7 +21,7 @@ use crate::io;
 use crate::observe::{Event, Observer};
 use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
 use crate::report::{Report, StopReason};
-use crate::schedule::{Fixed, Schedule};
+use crate::schedule::{Cosine, Fixed, Schedule};
 use crate::surrogate::{Integrator, Regression, Ridge, SurrogateConfig};
 
 /// Parameters whose path is recorded, at most.
@@ -33,6 +33,8 @@ pub(super) enum ScheduleFlag {
     Fixed,
     /// Short true phases, surrogate phases as long and bold as they prove right
     Adaptive,
+    /// Learned steps within a reach that follows the angle between learned and true steps
+    Cosine,
 }
 
 impl ScheduleFlag {
@@ -40,31 +42,32 @@ impl ScheduleFlag {
         match self {
             Self::Fixed => "fixed",
             Self::Adaptive => "adaptive",
+            Self::Cosine => "cosine",
         }
     }
 }
 
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct Overrides {
-    /// Iterations of the plain flow, at least 1; LGF gets as many (fixed) or as many true evaluations (adaptive) [default: the paper's]
+    /// Iterations of the plain flow, at least 1; LGF gets as many (fixed) or as many true evaluations (adaptive, cosine) [default: the paper's]
     #[arg(long)]
     pub iterations: Option<usize>,
-    /// K, iterates the surrogate is learned from, 2 to 256 [default: the paper's; adaptive: 20]
+    /// K, iterates the surrogate is learned from, 2 to 256 [default: the paper's; adaptive, cosine: 20]
     #[arg(long, value_name = "K")]
     pub history: Option<usize>,
     /// M, iterations per cycle of the fixed schedule, true and surrogate, K to 10000 [default: the paper's]
     #[arg(long, value_name = "M")]
     pub interval: Option<usize>,
-    /// Order of the polynomial surrogate, 1 to 6 [default: the paper's; adaptive: 1]
+    /// Order of the polynomial surrogate, 1 to 6 [default: the paper's; adaptive, cosine: 1]
     #[arg(long)]
     pub order: Option<usize>,
-    /// Ridge of the fixed schedule, absolute, at least 0; of the adaptive one, relative to the mean squared norm of a feature row [default: 1e-6]
+    /// Ridge of the fixed schedule, absolute, at least 0; of the others, relative to the mean squared norm of a feature row [default: 1e-6]
     #[arg(long, allow_negative_numbers = true)]
     pub ridge: Option<f64>,
     /// The paper's regression to the letter: its ridge and its refit without ridge, which is unstable with more features than rows (fixed only)
     #[arg(long)]
     pub paper_regression: bool,
-    /// Undo landings that are worse (fixed only; the adaptive schedule always does)
+    /// Undo landings that are worse (fixed only; the others always do)
     #[arg(long)]
     pub landing_check: bool,
     /// The flow's rate or relaxation, above 0 [default: the paper's]
@@ -138,7 +141,19 @@ impl Plan {
     pub(super) fn lgf(&self, schedule: ScheduleFlag) -> Result<Lgf> {
         match schedule {
             ScheduleFlag::Fixed => self.fixed(),
-            ScheduleFlag::Adaptive => self.adaptive(),
+            ScheduleFlag::Adaptive => {
+                let mut adaptive = Settings::adaptive();
+                adaptive.window = self.overrides.history.unwrap_or(adaptive.window);
+                adaptive.warm_up = adaptive.warm_up.min(adaptive.window);
+                adaptive.true_steps = adaptive.true_steps.min(adaptive.window);
+                self.rolling(Schedule::Adaptive(adaptive))
+            }
+            ScheduleFlag::Cosine => {
+                let adaptive = Settings::adaptive();
+                let window = self.overrides.history.unwrap_or(adaptive.window);
+                let cosine = Cosine { window, warm_up: adaptive.warm_up.min(window), horizon: adaptive.max_horizon, ..Cosine::default() };
+                self.rolling(Schedule::Cosine(cosine))
+            }
         }
     }
 
@@ -156,22 +171,19 @@ impl Plan {
         Lgf::new(LgfConfig { integrator: Integrator::Rk4, stopping: self.stopping(evaluations), ..LgfConfig::new(flow, schedule, surrogate) })
     }
 
-    fn adaptive(&self) -> Result<Lgf> {
-        let Overrides { history, interval, order, ridge, paper_regression, landing_check, .. } = self.overrides;
+    /// With a schedule that has a rolling window.
+    fn rolling(&self, schedule: Schedule) -> Result<Lgf> {
+        let Overrides { interval, order, ridge, paper_regression, landing_check, .. } = self.overrides;
         if interval.is_some() || paper_regression || landing_check {
             return Err(Error::Incompatible("--interval, --paper-regression and --landing-check are for the fixed schedule".into()));
         }
-        let mut adaptive = Settings::adaptive();
-        adaptive.window = history.unwrap_or(adaptive.window);
-        adaptive.warm_up = adaptive.warm_up.min(adaptive.window);
-        adaptive.true_steps = adaptive.true_steps.min(adaptive.window);
         let mut surrogate = Settings::adaptive_surrogate();
         surrogate.order = order.unwrap_or(surrogate.order);
         if let Some(ridge) = ridge {
             surrogate.regression = Regression::ridge(Ridge::Relative(ridge));
         }
         let stopping = self.stopping(self.settings.iterations + 1);
-        Lgf::new(LgfConfig { stopping, ..LgfConfig::new(self.settings.flow, Schedule::Adaptive(adaptive), surrogate) })
+        Lgf::new(LgfConfig { stopping, ..LgfConfig::new(self.settings.flow, schedule, surrogate) })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::io;
 use crate::objective::Objective;
 use crate::optimizer::{Lgf, LgfConfig, RunError, Settled, Stopping};
 use crate::report::{Report, StopReason};
-use crate::schedule::{Adaptive, Fixed, Potential, Schedule};
+use crate::schedule::{Adaptive, Cosine, Fixed, Potential, Schedule};
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
 use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Preset, Projection, Shape, SigmoidDesign, coarse_levels};
 
@@ -100,6 +100,8 @@ pub(super) enum ScheduleFlag {
     Fixed,
     /// Short true phases, surrogate phases as long and bold as they prove right
     Adaptive,
+    /// Learned steps within a reach that follows the angle between learned and true steps; adam and gradient-descent flows
+    Cosine,
 }
 
 #[derive(Debug, clap::Args)]
@@ -345,6 +347,13 @@ impl Args {
                     return Err(Error::invalid("the interval M", interval, format!("at least the history size K, {history}")));
                 }
                 Schedule::Adaptive(Adaptive::with_window(history, interval))
+            }
+            ScheduleFlag::Cosine => {
+                if is_oc || self.interval.is_some() {
+                    let what = if is_oc { "--schedule cosine is for the adam and gradient-descent flows" } else { "--interval is for the other schedules" };
+                    return Err(Error::Incompatible(what.into()));
+                }
+                Schedule::Cosine(Cosine::with_window(history))
             }
         };
         let surrogate = if is_oc { SurrogateConfig::topology() } else { SurrogateConfig::snapshots() };

@@ -10,8 +10,19 @@ use crate::error::{Error, Result};
 type Drawing = std::result::Result<(), Box<dyn std::error::Error>>;
 
 /// Grey for the plain flow, then the others.
-const COLORS: [RGBColor; 6] =
-    [RGBColor(90, 90, 90), RGBColor(208, 74, 2), RGBColor(0, 110, 160), RGBColor(60, 130, 60), RGBColor(150, 60, 150), RGBColor(200, 160, 0)];
+const COLORS: [RGBColor; 11] = [
+    RGBColor(90, 90, 90),
+    RGBColor(208, 74, 2),
+    RGBColor(0, 110, 160),
+    RGBColor(60, 130, 60),
+    RGBColor(150, 60, 150),
+    RGBColor(200, 160, 0),
+    RGBColor(0, 160, 160),
+    RGBColor(120, 80, 40),
+    RGBColor(230, 120, 170),
+    RGBColor(130, 130, 210),
+    RGBColor(150, 200, 70),
+];
 /// The smallest share of the distance that is drawn.
 const FLOOR: f64 = 1e-8;
 /// Size of one panel, pixels.

@@ -1,17 +1,19 @@
 //! `Lgf`: the host scheduler that alternates true iterations and surrogate phases.
 
+mod cosine;
 mod potential;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup};
+use crate::engine::{Engine, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::flow::{Flow, ProjectedGradient};
 use crate::objective::{Domain, Objective, kkt_residual};
 use crate::observe::{Event, Observer};
 use crate::report::{HistoryEntry, PhaseEntry, Report, StopReason};
 use crate::schedule::{Control, Outcome, Potential, Schedule};
+use crate::surrogate::selection::Verdict;
 use crate::surrogate::{Integrator, ModelSelection, SurrogateConfig};
 
 /// When to stop.
@@ -21,7 +23,7 @@ pub struct Stopping {
     pub max_evaluations: usize,
     /// Converged when a true step of the base flow, or a step to the minimum of a learned potential, changes no unknown by more than this, ≥ 0.
     pub tolerance: f64,
-    /// Done when a trusted value is at most this.
+    /// Done when a trusted value is at most this, whatever the objective's revision.
     pub target: Option<f64>,
     /// Settled when the best value has hardly fallen for a while.
     pub settled: Option<Settled>,
@@ -29,7 +31,7 @@ pub struct Stopping {
     pub max_seconds: Option<f64>,
 }
 
-/// The best value f* has fallen by at most `change`·|f*| within the last `evaluations` true evaluations.
+/// The best value f* has fallen by at most `change`·|f*| within the last `evaluations` true evaluations, all of the newest revision of the objective.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settled {
     /// How many true evaluations are looked at, ≥ 1.
@@ -70,7 +72,7 @@ pub struct LgfConfig {
     pub schedule: Schedule,
     /// What is learned; not used by [`Schedule::None`] and [`Schedule::Potential`].
     pub surrogate: SurrogateConfig,
-    /// Whether order, rank and ridge are chosen anew at each refit.
+    /// Whether order, rank and ridge are chosen anew at each refit; for [`Schedule::Fixed`] and [`Schedule::Adaptive`].
     pub selection: Option<ModelSelection>,
     /// How the learned flow is integrated.
     pub integrator: Integrator,
@@ -125,6 +127,12 @@ impl Lgf {
                 selection.validate(&config.surrogate, config.schedule.capacity())?;
                 for candidate in selection.candidates(&config.surrogate, config.schedule.capacity()) {
                     candidate.validate(&config.flow, config.schedule.capacity())?;
+                }
+            }
+            if let Schedule::Cosine(cosine) = config.schedule {
+                cosine.first_reach(config.flow.rate())?;
+                if config.selection.is_some() {
+                    return Err(Error::Incompatible("the selection of order, rank and ridge goes with the fixed and the adaptive schedule".into()));
                 }
             }
             if config.integrator != Integrator::FlowStep && config.flow.equation_vectors() == 0 {
@@ -223,12 +231,15 @@ impl Lgf {
             x: vec![0.0; dimension],
             previous: vec![0.0; dimension],
             gradient: vec![0.0; dimension],
-            trusted: Trusted { x: Vec::new(), gradient: Vec::new(), value: f64::INFINITY, iteration: 0 },
+            trusted: Trusted { x: Vec::new(), gradient: Vec::new(), value: f64::INFINITY, iteration: 0, revision: 0 },
+            seen: 0,
             domain,
             began,
             best: Vec::new(),
             best_gradient: Vec::new(),
             first_slope: 0.0,
+            changes: Vec::new(),
+            revision_began: 0,
             best_value: f64::INFINITY,
             best_evaluation: 0,
             iteration: 0,
@@ -252,6 +263,7 @@ impl Lgf {
             objective: run.best_value,
             best_evaluation: run.best_evaluation,
             true_evaluations: run.evaluations,
+            changes: run.changes,
             rejected: run.rejected,
             surrogate_steps: run.surrogate_steps,
             stop,
@@ -276,6 +288,8 @@ struct Trusted {
     gradient: Vec<f64>,
     value: f64,
     iteration: usize,
+    /// Of the objective.
+    revision: u64,
 }
 
 /// A run's state.
@@ -289,12 +303,17 @@ struct Run<'a> {
     previous: Vec<f64>,
     gradient: Vec<f64>,
     trusted: Trusted,
+    /// The objective's revision at the latest evaluation.
+    seen: u64,
     domain: Domain,
     began: Instant,
     best: Vec<f64>,
     best_gradient: Vec<f64>,
-    /// The largest entry of the gradient at the start.
+    /// The largest entry of the gradient where the newest revision began.
     first_slope: f64,
+    changes: Vec<usize>,
+    /// How long the history was when the newest revision began.
+    revision_began: usize,
     best_value: f64,
     best_evaluation: usize,
     iteration: usize,
@@ -338,11 +357,14 @@ impl Run<'_> {
         // Whoever ends the run at once still gets the start, evaluated.
         let told = self.tell(Event::Started { engine: &info, dimension: self.x.len(), max_evaluations: limit });
         let value = self.evaluate()?;
-        self.first_slope = self.gradient.iter().fold(0.0, |m, g| m.max(g.abs()));
+        self.trusted.revision = self.seen;
         self.record_true_step(value, 0.0)?;
         told?;
         if let Schedule::Potential(rule) = self.config.schedule {
             return self.minimize_potentials(rule);
+        }
+        if let Schedule::Cosine(rule) = self.config.schedule {
+            return self.test_by_cosine(rule);
         }
         loop {
             self.check_budget()?;
@@ -381,7 +403,8 @@ impl Run<'_> {
     }
 
     fn came_to_rest(&self, change: f64) -> StopReason {
-        let improved = self.evaluations == 1 || self.best_evaluation > 1;
+        let first = self.history.get(self.revision_began).map_or(1, |e| e.evaluation);
+        let improved = self.evaluations == first || self.best_evaluation > first;
         if improved {
             StopReason::Converged { change, tolerance: self.config.stopping.tolerance }
         } else {
@@ -402,8 +425,10 @@ impl Run<'_> {
 
     fn stop_where_nothing_changes(&self) -> Result<(), Ended> {
         let Some(Settled { evaluations, change }) = self.config.stopping.settled else { return Ok(()) };
-        let Some(earlier) = self.history.len().checked_sub(evaluations + 1) else { return Ok(()) };
-        let before = self.history[..=earlier].iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min);
+        // Values of earlier revisions are of another function.
+        let comparable = &self.history[self.revision_began..];
+        let Some(earlier) = comparable.len().checked_sub(evaluations + 1) else { return Ok(()) };
+        let before = comparable[..=earlier].iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min);
         if before - self.best_value <= change * self.best_value.abs() {
             return Err(Ended::Stop(StopReason::Settled { change, evaluations }));
         }
@@ -446,23 +471,29 @@ impl Run<'_> {
             // The true step itself has left the trust radius: it is a true step like any other.
             return self.true_step_taken();
         }
+        self.land(fit, verdict, limits.steps, landing).map(|_| ())
+    }
+
+    /// Evaluates where a surrogate phase has led, and keeps or undoes it; whether it was kept.
+    fn land(&mut self, fit: Fit, selection: Option<Verdict>, horizon: usize, landing: Landing) -> Result<bool, Ended> {
         let finite = landing.end != PhaseEnd::NonFinite && self.x.iter().all(|x| x.is_finite());
 
         // A landing that is not finite costs no evaluation: it is simply undone.
         let spent = self.evaluations;
         let value = if finite { self.evaluate_landing()? } else { None };
-        let accepted = value.is_some_and(|value| self.control.accepts(self.trusted.value, value));
-        let true_change = value.map(|value| value - self.trusted.value);
+        let changed = self.has_changed();
+        let accepted = value.is_some_and(|value| changed || self.control.accepts(self.trusted.value, value));
+        let true_change = value.filter(|_| !changed).map(|value| value - self.trusted.value);
         // A Newton direction is no gradient: Σ (H⁻¹g)·Δx predicts nothing about f.
         let predicts = landing.predicted_change < 0.0 && !self.config.flow.needs_newton_direction();
         let agreement = true_change.filter(|_| predicts).map(|change| change / landing.predicted_change);
-        let phase = PhaseEntry { evaluation: spent, selection: verdict, ..self.phase_entry(fit, limits.steps, landing, true_change, accepted) };
+        let phase = PhaseEntry { evaluation: spent, selection, ..self.phase_entry(fit, horizon, landing, true_change, accepted) };
         self.phases.push(phase);
         let entry = value.map(|value| self.enter(value, accepted));
         if self.control.flushes() {
             self.engine.forget();
         }
-        self.control.landed(Outcome { accepted, agreement, whole_horizon: landing.end == PhaseEnd::Horizon && landing.steps == limits.steps });
+        self.control.landed(Outcome { accepted, agreement, whole_horizon: landing.end == PhaseEnd::Horizon && landing.steps == horizon });
         match value {
             Some(value) if accepted => {
                 self.sample()?;
@@ -473,6 +504,9 @@ impl Run<'_> {
                 if value.is_some() && !self.control.flushes() {
                     // What the truth said there is still a sample to learn from.
                     self.sample()?;
+                    if let Schedule::Cosine(_) = self.config.schedule {
+                        self.engine.record()?;
+                    }
                 }
                 self.engine.restore()?;
                 self.iteration = self.trusted.iteration;
@@ -488,10 +522,26 @@ impl Run<'_> {
         log::debug!("{phase:?}");
         self.tell_landed(phase, entry)?;
         if accepted {
-            return self.stop_at_target(self.trusted.value);
+            self.stop_at_target(self.trusted.value)?;
+        } else {
+            self.x.copy_from_slice(&self.trusted.x);
+            if changed {
+                self.evaluate_again()?;
+            }
         }
-        self.x.copy_from_slice(&self.trusted.x);
-        Ok(())
+        Ok(accepted)
+    }
+
+    /// Whether the latest evaluation was of another function than the trusted iterate's.
+    fn has_changed(&self) -> bool {
+        self.seen != self.trusted.revision
+    }
+
+    /// The trusted iterate, which is where x is, has a value and a gradient of a function that is no more, and the new one could not be evaluated elsewhere.
+    fn evaluate_again(&mut self) -> Result<(), Ended> {
+        self.check_budget()?;
+        let value = self.evaluate()?;
+        self.record_true_step(value, 0.0)
     }
 
     fn tell_landed(&mut self, phase: PhaseEntry, entry: Option<HistoryEntry>) -> Result<(), Ended> {
@@ -501,7 +551,7 @@ impl Run<'_> {
         told
     }
 
-    fn phase_entry(&self, fit: crate::engine::Fit, horizon: usize, landing: Landing, true_change: Option<f64>, accepted: bool) -> PhaseEntry {
+    fn phase_entry(&self, fit: Fit, horizon: usize, landing: Landing, true_change: Option<f64>, accepted: bool) -> PhaseEntry {
         PhaseEntry {
             evaluation: self.evaluations,
             fit,
@@ -529,6 +579,7 @@ impl Run<'_> {
         }
         self.objective_time += began.elapsed();
         self.evaluations += 1;
+        self.seen = self.objective.revision();
         let evaluation = self.evaluations;
         let what = match &outcome {
             Ok(value) if !value.is_finite() => Some("value"),
@@ -562,10 +613,15 @@ impl Run<'_> {
         }
     }
 
-    /// Hands the gradient (or Newton direction) at x to the engine, as a sample unless the schedule samples after the step.
+    /// Hands the gradient (or Newton direction) at x to the engine, as a sample unless the schedule takes its samples elsewhere.
     fn sample(&mut self) -> Result<(), Ended> {
+        if self.has_changed() {
+            // No sample of the old function is learned from, and how well it was predicted says nothing about the new one.
+            self.engine.forget();
+            self.control = Control::new(self.config.schedule, &self.config.surrogate);
+        }
         self.engine.set_gradient(&self.gradient)?;
-        if !self.control.records_after_step() && !matches!(self.config.schedule, Schedule::Potential(_)) {
+        if !self.control.records_after_step() && !matches!(self.config.schedule, Schedule::Cosine(_) | Schedule::Potential(_)) {
             self.engine.record()?;
         }
         Ok(())
@@ -595,19 +651,31 @@ impl Run<'_> {
         }
     }
 
-    /// x, just evaluated and pushed, is trusted.
+    /// x, just evaluated, entered and pushed, is trusted.
     fn settle(&mut self, value: f64) -> Result<(), Ended> {
+        // Whatever the engine refuses leaves the old best as it was.
         self.engine.trust()?;
+        let (changed, first) = (self.has_changed(), self.history.len() == 1);
+        if changed || first {
+            self.revision_began = self.history.len() - 1;
+            self.first_slope = self.gradient.iter().fold(0.0, |m, g| m.max(g.abs()));
+            self.best_value = f64::INFINITY;
+        }
         self.control.sampled();
         self.trusted.value = value;
         self.trusted.x.clone_from(&self.x);
         self.trusted.gradient.clone_from(&self.gradient);
         self.trusted.iteration = self.iteration;
+        self.trusted.revision = self.seen;
         if value <= self.best_value {
             self.best_value = value;
             self.best_evaluation = self.evaluations;
             self.best.clone_from(&self.x);
             self.best_gradient.clone_from(&self.gradient);
+        }
+        if changed {
+            self.changes.push(self.evaluations);
+            return self.tell(Event::Changed { evaluation: self.evaluations });
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ impl Run<'_> {
 
     /// From an evaluated start to the end.
     pub(super) fn minimize_potentials(&mut self, rule: Potential) -> Result<std::convert::Infallible, Ended> {
-        let first_radius = rule.radius * self.unit_of_length();
+        let mut first_radius = rule.radius * self.unit_of_length();
         let outside = if self.domain == Domain::Unbounded { Outside::Steep } else { Outside::Mean };
         let mut radius = first_radius;
         loop {
@@ -57,15 +57,18 @@ impl Run<'_> {
 
             let spent = self.evaluations;
             let value = self.evaluate_landing()?;
-            let true_change = value.map(|value| value - self.trusted.value);
+            let changed = self.has_changed();
+            let true_change = value.filter(|_| !changed).map(|value| value - self.trusted.value);
             let agreement = true_change.map(|change| change / landing.predicted_change);
-            let accepted = agreement.is_some_and(|rho| rule.accepts(rho));
+            let accepted = if changed { value.is_some() } else { agreement.is_some_and(|rho| rule.accepts(rho)) };
             let phase = super::PhaseEntry { evaluation: spent, ..self.phase_entry(fit, rule.steps, landing, true_change, accepted) };
             self.phases.push(phase);
             let entry = value.map(|value| self.enter(value, accepted));
             if value.is_some() {
-                self.engine.set_gradient(&self.gradient)?;
-                self.engine.record_pair()?;
+                self.sample()?;
+                if !changed {
+                    self.engine.record_pair()?;
+                }
             }
             radius = rule.next_radius(radius, step, agreement);
             match value {
@@ -82,6 +85,13 @@ impl Run<'_> {
                 self.stop_at_target(self.trusted.value)?;
             } else {
                 self.x.copy_from_slice(&self.trusted.x);
+                if changed {
+                    self.evaluate_again()?;
+                }
+            }
+            if changed {
+                first_radius = rule.radius * self.unit_of_length();
+                radius = first_radius;
             }
             self.stop_where_nothing_changes()?;
         }

@@ -1,11 +1,13 @@
 //! When to call the truth: pure decisions, no data of size d.
 
 mod adaptive;
+mod cosine;
 mod fixed;
 mod outcome;
 mod potential;
 
 pub use adaptive::Adaptive;
+pub use cosine::Cosine;
 pub use fixed::Fixed;
 pub(crate) use outcome::Outcome;
 pub use potential::Potential;
@@ -24,6 +26,8 @@ pub enum Schedule {
     Fixed(Fixed),
     /// A rolling window of samples, short true phases, and a horizon and damping that follow how well the last phase predicted.
     Adaptive(Adaptive),
+    /// A rolling window of samples, and learned steps within a reach that follows the angle between learned and true steps.
+    Cosine(Cosine),
     /// A potential is learned and minimised in a trust region between any two true evaluations.
     Potential(Potential),
 }
@@ -35,6 +39,7 @@ impl Schedule {
             Self::None => "none",
             Self::Fixed(_) => "fixed",
             Self::Adaptive(_) => "adaptive",
+            Self::Cosine(_) => "cosine",
             Self::Potential(_) => "potential",
         }
     }
@@ -45,6 +50,7 @@ impl Schedule {
             Self::None => 0,
             Self::Fixed(fixed) => fixed.history,
             Self::Adaptive(adaptive) => adaptive.window,
+            Self::Cosine(cosine) => cosine.window,
             Self::Potential(potential) => potential.memory,
         }
     }
@@ -62,13 +68,23 @@ impl Schedule {
             }
             Self::Adaptive(adaptive) => {
                 if surrogate.targets != Targets::Tracked {
-                    return Err(Error::Incompatible("strong- and weak-form targets need consecutive iterates: they go with the fixed schedule".into()));
+                    return Err(consecutive());
                 }
                 adaptive.validate()
+            }
+            Self::Cosine(cosine) => {
+                if surrogate.targets != Targets::Tracked {
+                    return Err(consecutive());
+                }
+                cosine.validate()
             }
             Self::Potential(potential) => potential.validate(),
         }
     }
+}
+
+fn consecutive() -> Error {
+    Error::Incompatible("strong- and weak-form targets need consecutive iterates: they go with the fixed schedule".into())
 }
 
 /// The part of a schedule that changes during a run.
@@ -84,7 +100,7 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn new(schedule: Schedule, surrogate: &SurrogateConfig) -> Self {
         let horizon = match schedule {
-            Schedule::None | Schedule::Potential(_) => 0,
+            Schedule::None | Schedule::Cosine(_) | Schedule::Potential(_) => 0,
             Schedule::Fixed(fixed) => fixed.interval - fixed.history,
             Schedule::Adaptive(adaptive) => adaptive.horizon,
         };
@@ -115,7 +131,7 @@ impl Control {
     /// Whether the next step is to be followed by a surrogate phase, and how far that may go.
     pub(crate) fn phase(&self, samples: usize, integrator: Integrator) -> Option<PhaseLimits> {
         match self.schedule {
-            Schedule::None | Schedule::Potential(_) => None,
+            Schedule::None | Schedule::Cosine(_) | Schedule::Potential(_) => None,
             Schedule::Fixed(fixed) => {
                 (samples == fixed.history && self.horizon > 0).then_some(PhaseLimits { steps: self.horizon, radius: f64::INFINITY, integrator })
             }
@@ -150,6 +166,7 @@ impl Control {
         let tolerance = match self.schedule {
             Schedule::Fixed(fixed) => fixed.landing_tolerance,
             Schedule::Adaptive(adaptive) => adaptive.landing_tolerance,
+            Schedule::Cosine(cosine) => cosine.landing_tolerance,
             Schedule::None | Schedule::Potential(_) => 0.0,
         };
         landed <= trusted + tolerance * trusted.abs()
@@ -159,7 +176,7 @@ impl Control {
     pub(crate) fn landed(&mut self, outcome: Outcome) {
         self.fresh = 0;
         match self.schedule {
-            Schedule::None | Schedule::Potential(_) => {}
+            Schedule::None | Schedule::Cosine(_) | Schedule::Potential(_) => {}
             Schedule::Fixed(fixed) => self.horizon = fixed.next_horizon(self.horizon, outcome),
             Schedule::Adaptive(adaptive) => {
                 self.horizon = adaptive.next_horizon(self.horizon, outcome);

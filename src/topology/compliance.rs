@@ -106,6 +106,7 @@ pub struct Compliance {
     passive: PassiveElements,
     stiffness: Stiffness,
     evaluations: usize,
+    revision: u64,
 }
 
 impl Compliance {
@@ -132,10 +133,11 @@ impl Compliance {
         let load_case = LoadCase::preset(config.preset, &grid);
         passive.check_loads(&grid, &load_case)?;
         let stiffness = Stiffness::new(grid, q4_plane_stress(config.poisson_ratio), &load_case)?;
-        Ok(Self { config, grid, filter, load_case, passive, stiffness, evaluations: 0 })
+        Ok(Self { config, grid, filter, load_case, passive, stiffness, evaluations: 0, revision: 0 })
     }
 
-    /// Changes the SIMP exponent, for continuation between runs: another objective on the same domain, so nothing learned before holds any more.
+    /// Changes the SIMP exponent, for continuation between runs or evaluations: another objective on the same domain, so nothing learned before holds any
+    /// more and the [revision](Objective::revision) is a new one.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] unless it is in \[1, 10\]; nothing has changed then.
@@ -143,7 +145,7 @@ impl Compliance {
         self.replace_config(ComplianceConfig { penalty, ..self.config.clone() })
     }
 
-    /// Changes the projection or, with `None`, ends it; for continuation between runs, like [`set_penalty`](Self::set_penalty). The projection keeps the
+    /// Changes the projection or, with `None`, ends it; for continuation, like [`set_penalty`](Self::set_penalty). The projection keeps the
     /// volume, so every feasible design stays feasible.
     ///
     /// # Errors
@@ -155,6 +157,7 @@ impl Compliance {
     fn replace_config(&mut self, config: ComplianceConfig) -> Result<()> {
         config.validate()?;
         self.config = config;
+        self.revision += 1;
         Ok(())
     }
 
@@ -282,5 +285,10 @@ impl Objective for Compliance {
         }
         let volume = self.config.volume_fraction * d as f64 - self.passive.solid() as f64;
         Domain::BoxVolume { lower: 0.0, upper: 1.0, weights, volume }
+    }
+
+    /// Counts the changes of penalty and projection.
+    fn revision(&self) -> u64 {
+        self.revision
     }
 }

@@ -97,4 +97,8 @@ impl<O: Objective> Objective for SigmoidDesign<O> {
         }
         Ok(value)
     }
+
+    fn revision(&self) -> u64 {
+        self.inner.revision()
+    }
 }

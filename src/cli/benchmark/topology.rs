@@ -36,12 +36,12 @@ const MEASURE: Measure = Measure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Method {
+    /// Plain optimality criteria
+    Oc,
     /// A learned potential, minimised in a trust region
     Lgf,
     /// Optimality criteria with the learned flow, adaptive schedule
     LgfOc,
-    /// Plain optimality criteria
-    Oc,
     /// Optimality criteria with periodic Anderson mixing
     OcAnderson,
     /// Optimality criteria with extrapolation of the last difference

@@ -58,6 +58,11 @@ impl Potential {
     /// `trust_volume`, `trust_direction`, `potential_step`, `potential_lift`: projected steps, the first of length 1/σ, then Barzilai and Borwein's,
     /// each as far as φ falls along it.
     pub(super) fn minimize(&self, displacements: &Array2<f64>, changes: &Array2<f64>, at: &Neighbourhood<'_>) -> Minimum {
+        // From inside the thread pool: from outside each of the many short passes would put this thread to sleep and wake it again.
+        rayon::scope(|_| self.minimize_inside(displacements, changes, at))
+    }
+
+    fn minimize_inside(&self, displacements: &Array2<f64>, changes: &Array2<f64>, at: &Neighbourhood<'_>) -> Minimum {
         let table: Vec<&[f64]> = [displacements, changes].iter().flat_map(|t| self.rows.iter().filter_map(|&row| t.row(row).to_slice())).collect();
         let Quadratic { outside, curvatures, combination, .. } = &self.quadratic;
         let (center, gradient) = (at.center.to_vec(), at.gradient.to_vec());
@@ -107,9 +112,10 @@ impl Potential {
                 let here = c * CHUNK..c * CHUNK + z.len();
                 let (direction, center, gradient) = (&direction[here.clone()], &center[here.clone()], &gradient[here.clone()]);
                 reach.advance(z, direction, center, t);
+                let (outside, points) = (*outside, z.iter().zip(center).zip(gradient).zip(slope.iter_mut()));
                 vectorised(
                     #[inline(always)]
-                    || (0..z.len()).for_each(|i| slope[i] = gradient[i] + outside * (z[i] - center[i])),
+                    move || points.for_each(|(((z, c), g), s)| *s = g + outside * (z - c)),
                 );
                 weights.iter().zip(&table).for_each(|(w, row)| add_multiple(slope, *w, &row[here.clone()]));
             });
@@ -120,6 +126,7 @@ impl Potential {
 }
 
 /// The domain and the trust region.
+#[derive(Clone, Copy)]
 struct Reach<'a> {
     lower: f64,
     upper: f64,
@@ -151,6 +158,35 @@ impl<'a> Reach<'a> {
         (weight * clipped, if clipped == point { weight * weight } else { 0.0 })
     }
 
+    /// The same for as many unknowns as there are lanes, one operation after the other, which is what compilers know how to vectorise.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "lanes of vectors")]
+    fn add_shares(
+        &self,
+        z: &[f64; LANES],
+        slope: &[f64; LANES],
+        center: &[f64; LANES],
+        weights: &[f64; LANES],
+        rate: f64,
+        mu: f64,
+        volume: &mut [f64; LANES],
+        free: &mut [f64; LANES],
+    ) {
+        let (mut point, mut clipped) = ([0.0; LANES], [0.0; LANES]);
+        for k in 0..LANES {
+            point[k] = z[k] - rate * slope[k] - mu * weights[k];
+        }
+        for k in 0..LANES {
+            clipped[k] = self.clip(point[k], center[k]);
+        }
+        for k in 0..LANES {
+            volume[k] += weights[k] * clipped[k];
+        }
+        for k in 0..LANES {
+            free[k] += if clipped[k] == point[k] { weights[k] * weights[k] } else { 0.0 };
+        }
+    }
+
     #[inline(always)]
     fn limits(&self, center: f64) -> (f64, f64) {
         ((center - self.radius).max(self.lower), (center + self.radius).min(self.upper))
@@ -159,30 +195,27 @@ impl<'a> Reach<'a> {
     /// d = P(z − η slope) − z.
     #[expect(clippy::too_many_arguments, reason = "slices of one chunk")]
     fn direction(&self, z: &[f64], slope: &[f64], center: &[f64], weights: Option<&[f64]>, rate: f64, mu: f64, d: &mut [f64]) {
-        let n = d.len();
-        let (z, slope, center) = (&z[..n], &slope[..n], &center[..n]);
+        let bounds = *self;
+        let points = d.iter_mut().zip(z).zip(slope.iter().zip(center));
         match weights {
-            Some(weights) => {
-                let weights = &weights[..n];
-                vectorised(
-                    #[inline(always)]
-                    || (0..n).for_each(|i| d[i] = self.clip(z[i] - rate * slope[i] - mu * weights[i], center[i]) - z[i]),
-                );
-            }
+            Some(weights) => vectorised(
+                #[inline(always)]
+                move || points.zip(weights).for_each(|(((d, z), (s, c)), w)| *d = bounds.clip(z - rate * s - mu * w, *c) - z),
+            ),
             None => vectorised(
                 #[inline(always)]
-                || (0..n).for_each(|i| d[i] = self.clip(z[i] - rate * slope[i], center[i]) - z[i]),
+                move || points.for_each(|((d, z), (s, c))| *d = bounds.clip(z - rate * s, *c) - z),
             ),
         }
     }
 
     /// z ← z + t d; rounding must not lead out.
     fn advance(&self, z: &mut [f64], d: &[f64], center: &[f64], t: f64) {
-        let n = z.len();
-        let (d, center) = (&d[..n], &center[..n]);
+        let bounds = *self;
+        let points = z.iter_mut().zip(d).zip(center);
         vectorised(
             #[inline(always)]
-            || (0..n).for_each(|i| z[i] = self.clip(z[i] + t * d[i], center[i])),
+            move || points.for_each(|((z, d), c)| *z = bounds.clip(*z + t * d, *c)),
         );
     }
 
@@ -196,19 +229,17 @@ impl<'a> Reach<'a> {
                 .map(|c| {
                     let here = c * CHUNK..((c + 1) * CHUNK).min(z.len());
                     let (z, slope, center, weights) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()], &weights[here]);
-                    let (mut volume, mut free) = ([0.0; LANES], [0.0; LANES]);
                     let n = z.len() / LANES * LANES;
-                    let lanes = z.chunks_exact(LANES).zip(slope.chunks_exact(LANES)).zip(center.chunks_exact(LANES).zip(weights.chunks_exact(LANES)));
-                    vectorised(
+                    let lanes = (z.as_chunks().0.iter().zip(slope.as_chunks().0)).zip(center.as_chunks().0.iter().zip(weights.as_chunks().0));
+                    let bounds = *self;
+                    let (mut volume, mut free) = vectorised(
                         #[inline(always)]
-                        || {
+                        move || {
+                            let (mut volume, mut free) = ([0.0; LANES], [0.0; LANES]);
                             for ((z, slope), (center, weights)) in lanes {
-                                for k in 0..LANES {
-                                    let (v, f) = self.share(z[k] - rate * slope[k] - mu * weights[k], center[k], weights[k]);
-                                    volume[k] += v;
-                                    free[k] += f;
-                                }
+                                bounds.add_shares(z, slope, center, weights, rate, mu, &mut volume, &mut free);
                             }
+                            (volume, free)
                         },
                     );
                     for i in n..z.len() {
@@ -259,22 +290,24 @@ impl<'a> Reach<'a> {
 
 /// Runs `pass`, a loop that must be inlined, with the widest vectors the machine has.
 #[inline(always)]
-fn vectorised(pass: impl FnOnce()) {
-    pulp::Arch::new().dispatch(pass);
+fn vectorised<R>(pass: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(pass)
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; LANES];
     let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let rest: f64 = a_lanes.remainder().iter().zip(b_lanes.remainder()).map(|(a, b)| a * b).sum();
-    vectorised(
+    // Sums that the closure owns stay in registers.
+    let sums = vectorised(
         #[inline(always)]
-        || {
+        move || {
+            let mut sums = [0.0; LANES];
             for (a, b) in a_lanes.zip(b_lanes) {
                 for lane in 0..LANES {
                     sums[lane] += a[lane] * b[lane];
                 }
             }
+            sums
         },
     );
     sums.iter().sum::<f64>() + rest
@@ -284,7 +317,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 fn add_multiple(a: &mut [f64], w: f64, b: &[f64]) {
     vectorised(
         #[inline(always)]
-        || a.iter_mut().zip(b).for_each(|(a, b)| *a += w * b),
+        move || a.iter_mut().zip(b).for_each(|(a, b)| *a += w * b),
     );
 }
 

@@ -1,0 +1,120 @@
+//! The cycle of the cosine test: learned steps within reach of the last true point, and the learned step against the true one there.
+
+use super::{Ended, Run};
+use crate::engine::{Landing, PhaseEnd, PhaseLimits};
+use crate::observe::Event;
+use crate::report::StopReason;
+use crate::schedule::Cosine;
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).fold(0.0, |m, (a, b)| m.max((a - b).abs()))
+}
+
+impl Run<'_> {
+    /// From an evaluated start to the end.
+    pub(super) fn test_by_cosine(&mut self, rule: Cosine) -> Result<std::convert::Infallible, Ended> {
+        let first_reach = rule.first_reach(self.config.flow.rate())?;
+        let one_step = PhaseLimits { steps: 1, radius: f64::INFINITY, integrator: self.config.integrator };
+        let mut reach = first_reach;
+        let mut fitted = false;
+        // Whether the trusted iterate is no sample yet. The sample has to wait until the model made without it has been tested there.
+        let mut is_new = true;
+        loop {
+            self.check_budget()?;
+            self.stop_where_nothing_changes()?;
+            let mut learned = None;
+            if is_new && fitted {
+                let mut x = vec![0.0; self.x.len()];
+                self.engine.integrate(one_step)?;
+                let taken = self.engine.read(&mut x)?;
+                self.engine.restore()?;
+                // A step that could not be taken agrees with nothing.
+                let usable = taken.steps == 1 && taken.end != PhaseEnd::NonFinite;
+                learned = Some(if usable { x.iter().zip(&self.trusted.x).map(|(x, t)| x - t).collect() } else { vec![f64::NAN; x.len()] });
+            }
+            if is_new {
+                self.engine.record()?;
+            }
+            let mut landing = self.true_update()?;
+            let change = distance(&self.x, &self.trusted.x);
+            if self.x.iter().any(|x| !x.is_finite()) {
+                return Err(Ended::Stop(StopReason::Diverged { iteration: self.iteration }));
+            }
+            if change <= self.config.stopping.tolerance {
+                return Err(Ended::Stop(self.came_to_rest(change)));
+            }
+            if let Some(learned) = learned {
+                let truth: Vec<f64> = self.x.iter().zip(&self.trusted.x).map(|(x, t)| x - t).collect();
+                let verdict = rule.judge(reach, &learned, &truth);
+                reach = verdict.reach;
+                log::debug!("{verdict:?}");
+                if verdict.dropped {
+                    // The history begins again with this very point, which only the trusted state still knows.
+                    self.engine.forget();
+                    self.engine.restore()?;
+                    self.engine.record()?;
+                    self.iteration = self.trusted.iteration;
+                    landing = self.true_update()?;
+                }
+                self.tell(Event::Compared { evaluation: self.evaluations, cosine: verdict.cosine, reach, dropped: verdict.dropped })?;
+            }
+
+            fitted = self.engine.samples() >= rule.warm_up;
+            let revision = self.trusted.revision;
+            is_new = true;
+            let mut phase = None;
+            if fitted {
+                let fit = self.engine.fit(&self.control.surrogate(&self.config.surrogate))?;
+                self.tell(Event::Fitted { fit })?;
+                landing = self.learned_steps(reach, rule.horizon, one_step, landing)?;
+                phase = (landing.steps > 0 || landing.end == PhaseEnd::NonFinite).then_some(fit);
+            }
+            match phase {
+                None => {
+                    let value = self.evaluate()?;
+                    self.record_true_step(value, change)?;
+                }
+                Some(fit) => {
+                    let accepted = self.land(fit, None, rule.horizon, landing)?;
+                    if !accepted {
+                        reach = Cosine::after_undone(reach);
+                        is_new = false;
+                    }
+                }
+            }
+            if self.trusted.revision != revision {
+                (reach, fitted, is_new) = (first_reach, false, true);
+            }
+        }
+    }
+
+    /// One step of the base flow with the trusted gradient.
+    fn true_update(&mut self) -> Result<Landing, Ended> {
+        self.engine.step()?;
+        self.iteration += 1;
+        Ok(self.engine.read(&mut self.x)?)
+    }
+
+    /// Learned steps until x is further than `reach` from the trusted iterate; `so_far` is the true step's prediction.
+    fn learned_steps(&mut self, reach: f64, horizon: usize, one_step: PhaseLimits, so_far: Landing) -> Result<Landing, Ended> {
+        let mut sum = so_far;
+        while sum.steps < horizon {
+            if distance(&self.x, &self.trusted.x) > reach {
+                sum.end = PhaseEnd::Radius;
+                break;
+            }
+            self.engine.integrate(one_step)?;
+            let landing = self.engine.read(&mut self.x)?;
+            self.iteration += landing.steps;
+            self.surrogate_steps += landing.steps;
+            sum.steps += landing.steps;
+            sum.predicted_change += landing.predicted_change;
+            sum.fit_residual = landing.fit_residual;
+            if landing.steps == 0 || landing.end == PhaseEnd::NonFinite {
+                sum.end = PhaseEnd::NonFinite;
+                break;
+            }
+        }
+        Ok(sum)
+    }
+}
