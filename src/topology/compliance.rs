@@ -131,7 +131,7 @@ impl Compliance {
             }
         }
         let load_case = LoadCase::preset(config.preset, &grid);
-        passive.check_loads(&grid, &load_case)?;
+        passive.check_loads(&grid, &load_case.forces)?;
         let stiffness = Stiffness::new(grid, q4_plane_stress(config.poisson_ratio), &load_case)?;
         Ok(Self { config, grid, filter, load_case, passive, stiffness, evaluations: 0, revision: 0 })
     }

@@ -789,6 +789,36 @@ fn the_memory_of_a_run_is_known_before() {
     }
 }
 
+/// A whole cycle of a learned field and of a learned potential where every table takes several bindings of 128 MiB, against the twin.
+#[test]
+#[ignore = "some minutes and 12 GiB: cargo test --release --lib -- --ignored thirty_million"]
+fn a_cycle_of_thirty_million_unknowns_matches_the_twin() {
+    let d = 30_000_001;
+    let options = GpuOptions { max_binding: Some(128 << 20) };
+    let limits = PhaseLimits { steps: 2, radius: f64::INFINITY, integrator: Integrator::FlowStep };
+    let field = |engine: &mut dyn Engine| {
+        warmed(engine, Flow::Adam(Adam::new(0.01)), &Domain::Unbounded, d, 4, 4);
+        engine.fit(&SurrogateConfig::snapshots()).unwrap();
+        engine.integrate(limits).unwrap();
+        let mut x = vec![0.0; d];
+        let landing = engine.read(&mut x).unwrap();
+        (x, landing)
+    };
+    let largest = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let mut gpu = engine(options);
+    let (x, a) = field(&mut gpu);
+    assert!(gpu.run.as_ref().unwrap().segments.len() > 2);
+    let (y, b) = field(&mut CpuEngine::new());
+    // Two ADAM steps of 0.01 from x of size 1: rounding of x, and of m/√v where v is small.
+    assert_eq!((a.steps, a.end, b.steps), (2, PhaseEnd::Horizon, 2));
+    assert!(largest(&x, &y) < 1e2 * EPS, "{:e}", largest(&x, &y));
+    let found = potential_cycles(&mut gpu, &Domain::Unbounded, d, 2, 3);
+    let expected = potential_cycles(&mut CpuEngine::new(), &Domain::Unbounded, d, 2, 3);
+    for ((x, _), (y, _)) in found.iter().zip(&expected) {
+        assert!(largest(x, y) < 1e3 * EPS, "{:e}", largest(x, y));
+    }
+}
+
 fn parse(spec: &super::kernels::KernelSpec, eft: Eft) -> naga::Module {
     let text = spec.text(eft);
     let module = naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}: {}", spec.name, e.emit_to_string(&text)));
