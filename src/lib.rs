@@ -53,6 +53,7 @@
 //! (a self-test at start-up finds out whether the device's compiler leaves them intact, and the report says which variant ran); factorisations of
 //! K×K matrices are done on the host in f64; the batched regression on the device is a refined QR of the ridge-augmented matrix whose coefficients
 //! agree with f64 to 10⁻⁴ relative for condition numbers up to 10⁴ and whose predictions on the samples agree to 10⁻⁵ for any.
+//! A learned potential is fitted on the host in f64 from the pairs' double-word inner products, its directions are combined in double-word and rounded once.
 //! Objective values always come from the user's objective, in f64. Same input, same engine, same adapter: bit-identical results.
 
 // `!(x <= limit)` is true for NaN as well: that is what the checks of user data mean.

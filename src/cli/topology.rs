@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use clap::ValueEnum;
 
@@ -112,7 +113,7 @@ pub(super) struct Args {
     /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all
     #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
     pub size: (u32, u32),
-    /// Volume fraction, above 0 and at most 1
+    /// Volume fraction of the whole grid, passive elements included, above 0 and at most 1
     #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
     pub volume: f64,
     /// SIMP penalty exponent, 1 to 10
@@ -178,7 +179,7 @@ pub(super) struct Args {
     /// Budget of true evaluations, at least 1
     #[arg(long, default_value_t = 1000)]
     pub max_evaluations: usize,
-    /// Wall-clock budget in seconds, above 0: no true evaluation begins later [default: none]
+    /// Wall-clock budget in seconds for all grids together, above 0: no true evaluation begins later, but for each grid's first [default: none]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub max_seconds: Option<f64>,
     /// Converged when a true step changes no variable of the flow (potential, OC: design variable; ADAM, gradient descent: argument of the sigmoid) by
@@ -407,6 +408,9 @@ pub(super) fn solve(
         Err(RunError::CutShort { report, .. }) => Ok(*report),
         Err(RunError::NotStarted(error)) => Err(error),
     };
+    let began = Instant::now();
+    // One budget of time for all grids; each is left at least the moment its start takes.
+    let left = || config.stopping.max_seconds.map(|seconds| (seconds - began.elapsed().as_secs_f64()).max(1e-3));
     let mut levels: Vec<Level> = Vec::new();
     let mut reached: Option<f64> = None;
     let (report, design) = if args.is_direct() {
@@ -415,7 +419,7 @@ pub(super) fn solve(
         let start = multilevel::start(before, raised, problem, |coarse, start, budget| {
             let size = label(coarse, args.projection.is_some());
             let mut progress = Progress::new(&format!("{name} {size}"), args.quiet, interrupted.clone());
-            let stopping = Stopping { max_evaluations: budget, target: None, ..config.stopping };
+            let stopping = Stopping { max_evaluations: budget, target: None, max_seconds: left(), ..config.stopping };
             let lgf = Lgf::new(LgfConfig { stopping, ..*config })?;
             let report = keep(lgf.minimize_knowing(&start.pairs, coarse, &start.design, engine, &mut progress))?;
             let share = coarse.grid().elements() as f64 / problem.grid().elements() as f64;
@@ -447,7 +451,11 @@ pub(super) fn solve(
             Ok(Some(Start { value: report.objective, design: report.x, pairs: engine.pairs().unwrap_or_default() }))
         })?
         .unwrap_or_else(|| Start { design: problem.uniform_start(), pairs: Vec::new(), value: f64::INFINITY });
-        let report = keep(lgf.minimize_knowing(&start.pairs, problem, &start.design, engine, &mut progress))?;
+        let lgf = Lgf::new(LgfConfig { stopping: Stopping { max_seconds: left(), ..config.stopping }, ..*config })?;
+        let mut report = keep(lgf.minimize_knowing(&start.pairs, problem, &start.design, engine, &mut progress))?;
+        if let (StopReason::TimeSpent { seconds }, Some(all)) = (&mut report.stop, config.stopping.max_seconds) {
+            *seconds = all;
+        }
         let design = report.x.clone();
         (report, design)
     } else {

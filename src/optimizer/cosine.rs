@@ -1,14 +1,10 @@
 //! The cycle of the cosine test: learned steps within reach of the last true point, and the learned step against the true one there.
 
-use super::{Ended, Run};
+use super::{Ended, Run, largest_change};
 use crate::engine::{Landing, PhaseEnd, PhaseLimits};
 use crate::observe::Event;
 use crate::report::StopReason;
 use crate::schedule::Cosine;
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).fold(0.0, |m, (a, b)| m.max((a - b).abs()))
-}
 
 impl Run<'_> {
     /// From an evaluated start to the end.
@@ -36,7 +32,7 @@ impl Run<'_> {
                 self.engine.record()?;
             }
             let mut landing = self.true_update()?;
-            let change = distance(&self.x, &self.trusted.x);
+            let change = largest_change(&self.x, &self.trusted.x);
             if self.x.iter().any(|x| !x.is_finite()) {
                 return Err(Ended::Stop(StopReason::Diverged { iteration: self.iteration }));
             }
@@ -99,7 +95,7 @@ impl Run<'_> {
     fn learned_steps(&mut self, reach: f64, horizon: usize, one_step: PhaseLimits, so_far: Landing) -> Result<Landing, Ended> {
         let mut sum = so_far;
         while sum.steps < horizon {
-            if distance(&self.x, &self.trusted.x) > reach {
+            if largest_change(&self.x, &self.trusted.x) > reach {
                 sum.end = PhaseEnd::Radius;
                 break;
             }

@@ -282,6 +282,11 @@ impl Lgf {
     }
 }
 
+/// max |a − b|.
+fn largest_change(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).fold(0.0, |m, (a, b)| m.max((a - b).abs()))
+}
+
 /// The trusted iterate as the host knows it; the engine keeps its own copy, with the flow's state.
 struct Trusted {
     x: Vec<f64>,
@@ -390,7 +395,7 @@ impl Run<'_> {
 
     /// The same, once x has been read.
     fn true_step_taken(&mut self) -> Result<(), Ended> {
-        let change = self.x.iter().zip(&self.previous).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let change = largest_change(&self.x, &self.previous);
         if self.x.iter().any(|x| !x.is_finite()) {
             return Err(Ended::Stop(StopReason::Diverged { iteration: self.iteration }));
         }

@@ -1,14 +1,14 @@
 //! The cycle of a learned potential: fit, minimise in the trust region, land.
 
-use super::{Ended, Run};
+use super::{Ended, Run, largest_change};
 use crate::engine::{PhaseEnd, TrustLimits};
 use crate::objective::Domain;
 use crate::report::StopReason;
 use crate::schedule::Potential;
 use crate::surrogate::potential::Outside;
 
-fn largest(values: impl Iterator<Item = f64>) -> f64 {
-    values.fold(0.0, |m, v| m.max(v.abs()))
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |m, v| m.max(v.abs()))
 }
 
 impl Run<'_> {
@@ -16,7 +16,7 @@ impl Run<'_> {
     fn unit_of_length(&self) -> f64 {
         match &self.domain {
             Domain::Box { lower, upper } | Domain::BoxVolume { lower, upper, .. } => upper - lower,
-            Domain::Unbounded => largest(self.x.iter().copied()).max(1.0),
+            Domain::Unbounded => largest(&self.x).max(1.0),
         }
     }
 
@@ -27,7 +27,7 @@ impl Run<'_> {
         let mut radius = first_radius;
         loop {
             self.check_budget()?;
-            let steepest = largest(self.trusted.gradient.iter().copied());
+            let steepest = largest(&self.trusted.gradient);
             if steepest == 0.0 {
                 return Err(Ended::Stop(StopReason::Converged { change: 0.0, tolerance: self.config.stopping.tolerance }));
             }
@@ -38,7 +38,7 @@ impl Run<'_> {
             let landing = self.engine.read(&mut self.x)?;
             self.iteration += landing.steps;
             self.surrogate_steps += landing.steps;
-            let step = largest(self.x.iter().zip(&self.trusted.x).map(|(x, t)| x - t));
+            let step = largest_change(&self.x, &self.trusted.x);
             let usable = landing.end != PhaseEnd::NonFinite && step.is_finite() && landing.predicted_change < 0.0;
             let tolerance = self.config.stopping.tolerance;
             if !usable || step <= tolerance {

@@ -746,6 +746,24 @@ fn learned_potentials_match_the_twin() {
     }
 }
 
+/// What a phase costs: a regression of these numbers is one of speed.
+#[test]
+fn a_potentials_phase_takes_the_dispatches_it_needs() {
+    let d = 1757;
+    let mut gpu = engine(GpuOptions::default());
+    potential_cycles(&mut gpu, &box_volume(d), d, 3, 3);
+    let before = gpu.traffic();
+    let steps = 4;
+    gpu.fit_potential(8.0, Outside::Mean).unwrap();
+    gpu.minimize(TrustLimits { steps, radius: 0.2 }).unwrap();
+    gpu.read(&mut vec![0.0; d]).unwrap();
+    let after = gpu.traffic();
+    // A fit: inner products, their sums, the directions. A step: 7 brackets of two passes, the direction with its sums, the projection with its sums,
+    // the step's length, the lift.
+    assert_eq!(after.dispatches - before.dispatches, 3 + steps as u64 * (7 * 2 + 2 + 2 + 1 + 1));
+    assert_eq!(after.readbacks - before.readbacks, 2);
+}
+
 /// The minimum of a quadratic that has been learned in all its directions, on one unknown more than there are pairs: a closed form, not the twin.
 #[test]
 fn a_learned_quadratic_is_minimised_where_it_should_be() {
