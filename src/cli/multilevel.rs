@@ -22,6 +22,13 @@ pub(super) struct Start {
     pub value: f64,
 }
 
+impl Start {
+    /// A design of which nothing is known yet.
+    pub(super) fn at(design: Vec<f64>) -> Self {
+        Self { design, pairs: Vec::new(), value: f64::INFINITY }
+    }
+}
+
 /// The problems on the way to `fine`: on `coarse` grids, the coarsest first, then on its own grid with projections of half its sharpness and so on, the
 /// softest (β ≤ 1, which the coarse grids have as well) first.
 pub(super) fn way(mut coarse: Vec<ComplianceConfig>, fine: &ComplianceConfig) -> Vec<ComplianceConfig> {
@@ -39,8 +46,8 @@ type Runner<'a> = dyn FnMut(&mut Compliance, &Start, usize) -> Result<Option<Sta
 
 /// The start on `fine` that the problems before it lead to; with `raised` the penalty is raised on the first (on `fine` itself if there is none). On the
 /// coarsest of several grids values are too far from the fine one's to choose by; a single coarse grid is also solved straight on, and the better design
-/// taken. `run` takes a problem, a start and a budget
-/// and gives the best design and what was learned, or none to end it all. Without any it is the uniform design.
+/// taken. `run` takes a problem, a start and a budget and gives the best design and what was learned, or none to end it all. Without any it is the uniform
+/// design.
 pub(super) fn start(
     before: Vec<ComplianceConfig>,
     raised: bool,
@@ -94,21 +101,18 @@ fn penalties(last: f64) -> impl Iterator<Item = f64> {
 /// The coarser grid's result on this problem's, or the uniform design. A gradient's entries are shares of their element, which get smaller with it.
 fn begin(problem: &Compliance, coarse: Option<&(Grid, Start)>) -> Result<Start> {
     let (Some((grid, ended)), Domain::BoxVolume { weights, volume, .. }) = (coarse, problem.domain()) else {
-        return Ok(Start { design: problem.uniform_start(), pairs: Vec::new(), value: f64::INFINITY });
+        return Ok(Start::at(problem.uniform_start()));
     };
     let fine = problem.grid();
     let share = grid.elements() as f64 / fine.elements() as f64;
     if grid == fine {
         // The same grid with another projection: the curvature belongs to that.
-        return Ok(Start { design: ended.design.clone(), pairs: Vec::new(), value: f64::INFINITY });
+        return Ok(Start::at(ended.design.clone()));
     }
     let pair = |pair: &Pair| -> Result<Pair> {
         let change = interpolate(grid, &pair.change, fine)?.iter().map(|y| share * y).collect();
         Ok(Pair { displacement: interpolate(grid, &pair.displacement, fine)?, change })
     };
-    Ok(Start {
-        design: prolong(grid, &ended.design, fine, &weights, volume)?,
-        pairs: ended.pairs.iter().map(pair).collect::<Result<_>>()?,
-        value: f64::INFINITY,
-    })
+    let pairs = ended.pairs.iter().map(pair).collect::<Result<_>>()?;
+    Ok(Start { pairs, ..Start::at(prolong(grid, &ended.design, fine, &weights, volume)?) })
 }

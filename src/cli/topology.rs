@@ -450,7 +450,7 @@ pub(super) fn solve(
             // A broken engine is the fine run's to report.
             Ok(Some(Start { value: report.objective, design: report.x, pairs: engine.pairs().unwrap_or_default() }))
         })?
-        .unwrap_or_else(|| Start { design: problem.uniform_start(), pairs: Vec::new(), value: f64::INFINITY });
+        .unwrap_or_else(|| Start::at(problem.uniform_start()));
         let lgf = Lgf::new(LgfConfig { stopping: Stopping { max_seconds: left(), ..config.stopping }, ..*config })?;
         let mut report = keep(lgf.minimize_knowing(&start.pairs, problem, &start.design, engine, &mut progress))?;
         if let (StopReason::TimeSpent { seconds }, Some(all)) = (&mut report.stop, config.stopping.max_seconds) {

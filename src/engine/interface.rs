@@ -1,6 +1,6 @@
 //! The trait both engines implement, and the plain data it speaks in.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::objective::Domain;
 use crate::surrogate::potential::{Outside, Quadratic};
@@ -58,6 +58,17 @@ pub struct Pair {
     pub displacement: Vec<f64>,
     /// y = g − g_trusted.
     pub change: Vec<f64>,
+}
+
+impl Pair {
+    pub(crate) fn check(&self, dimension: usize) -> Result<()> {
+        for (name, vector) in [("the displacement of a pair", &self.displacement), ("the change of a pair", &self.change)] {
+            if vector.len() != dimension {
+                return Err(Error::Length { name, found: vector.len(), expected: dimension });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// How far, and how thoroughly, a learned potential is minimised.

@@ -69,6 +69,12 @@ impl Ring {
         (0..self.len).map(|i| (self.next + self.capacity - self.len + i) % self.capacity).collect()
     }
 
+    /// The same for a history of pairs: the displacements' rows, then the changes', which lie `capacity` further on.
+    pub(crate) fn pair_rows(&self) -> Vec<usize> {
+        let rows = self.rows();
+        rows.iter().copied().chain(rows.iter().map(|row| self.capacity + row)).collect()
+    }
+
     pub(crate) fn clear(&mut self) {
         (self.len, self.next, self.path) = (0, 0, Path::Other);
     }

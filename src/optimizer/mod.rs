@@ -231,7 +231,7 @@ impl Lgf {
             x: vec![0.0; dimension],
             previous: vec![0.0; dimension],
             gradient: vec![0.0; dimension],
-            trusted: Trusted { x: Vec::new(), gradient: Vec::new(), value: f64::INFINITY, iteration: 0, revision: 0 },
+            trusted: Trusted { x: Vec::new(), steepest: 0.0, value: f64::INFINITY, iteration: 0, revision: 0 },
             seen: 0,
             domain,
             began,
@@ -282,6 +282,11 @@ impl Lgf {
     }
 }
 
+/// max |a|.
+fn largest(a: &[f64]) -> f64 {
+    a.iter().fold(0.0, |m, a| m.max(a.abs()))
+}
+
 /// max |a − b|.
 fn largest_change(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).fold(0.0, |m, (a, b)| m.max((a - b).abs()))
@@ -290,7 +295,8 @@ fn largest_change(a: &[f64], b: &[f64]) -> f64 {
 /// The trusted iterate as the host knows it; the engine keeps its own copy, with the flow's state.
 struct Trusted {
     x: Vec<f64>,
-    gradient: Vec<f64>,
+    /// The largest entry of the gradient.
+    steepest: f64,
     value: f64,
     iteration: usize,
     /// Of the objective.
@@ -525,16 +531,21 @@ impl Run<'_> {
             }
         }
         log::debug!("{phase:?}");
-        self.tell_landed(phase, entry)?;
-        if accepted {
-            self.stop_at_target(self.trusted.value)?;
-        } else {
-            self.x.copy_from_slice(&self.trusted.x);
-            if changed {
-                self.evaluate_again()?;
-            }
-        }
+        self.leave_landing(phase, entry, changed)?;
         Ok(accepted)
+    }
+
+    /// Tells of a phase that was kept or undone, and goes on from where that leaves the run.
+    fn leave_landing(&mut self, phase: PhaseEntry, entry: Option<HistoryEntry>, changed: bool) -> Result<(), Ended> {
+        let x = std::mem::take(&mut self.x);
+        let told = self.tell(Event::Landed { phase, entry, x: &x });
+        self.x = x;
+        told?;
+        if phase.accepted {
+            return self.stop_at_target(self.trusted.value);
+        }
+        self.x.copy_from_slice(&self.trusted.x);
+        if changed { self.evaluate_again() } else { Ok(()) }
     }
 
     /// Whether the latest evaluation was of another function than the trusted iterate's.
@@ -547,13 +558,6 @@ impl Run<'_> {
         self.check_budget()?;
         let value = self.evaluate()?;
         self.record_true_step(value, 0.0)
-    }
-
-    fn tell_landed(&mut self, phase: PhaseEntry, entry: Option<HistoryEntry>) -> Result<(), Ended> {
-        let x = std::mem::take(&mut self.x);
-        let told = self.tell(Event::Landed { phase, entry, x: &x });
-        self.x = x;
-        told
     }
 
     fn phase_entry(&self, fit: Fit, horizon: usize, landing: Landing, true_change: Option<f64>, accepted: bool) -> PhaseEntry {
@@ -661,15 +665,15 @@ impl Run<'_> {
         // Whatever the engine refuses leaves the old best as it was.
         self.engine.trust()?;
         let (changed, first) = (self.has_changed(), self.history.len() == 1);
+        self.trusted.steepest = largest(&self.gradient);
         if changed || first {
             self.revision_began = self.history.len() - 1;
-            self.first_slope = self.gradient.iter().fold(0.0, |m, g| m.max(g.abs()));
+            self.first_slope = self.trusted.steepest;
             self.best_value = f64::INFINITY;
         }
         self.control.sampled();
         self.trusted.value = value;
         self.trusted.x.clone_from(&self.x);
-        self.trusted.gradient.clone_from(&self.gradient);
         self.trusted.iteration = self.iteration;
         self.trusted.revision = self.seen;
         if value <= self.best_value {

@@ -1,15 +1,11 @@
 //! The cycle of a learned potential: fit, minimise in the trust region, land.
 
-use super::{Ended, Run, largest_change};
+use super::{Ended, Run, largest, largest_change};
 use crate::engine::{PhaseEnd, TrustLimits};
 use crate::objective::Domain;
 use crate::report::StopReason;
 use crate::schedule::Potential;
 use crate::surrogate::potential::Outside;
-
-fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |m, v| m.max(v.abs()))
-}
 
 impl Run<'_> {
     /// What radii are fractions of.
@@ -27,7 +23,7 @@ impl Run<'_> {
         let mut radius = first_radius;
         loop {
             self.check_budget()?;
-            let steepest = largest(&self.trusted.gradient);
+            let steepest = self.trusted.steepest;
             if steepest == 0.0 {
                 return Err(Ended::Stop(StopReason::Converged { change: 0.0, tolerance: self.config.stopping.tolerance }));
             }
@@ -80,15 +76,7 @@ impl Run<'_> {
                 }
             }
             log::debug!("{phase:?}, next radius {radius}");
-            self.tell_landed(phase, entry)?;
-            if accepted {
-                self.stop_at_target(self.trusted.value)?;
-            } else {
-                self.x.copy_from_slice(&self.trusted.x);
-                if changed {
-                    self.evaluate_again()?;
-                }
-            }
+            self.leave_landing(phase, entry, changed)?;
             if changed {
                 first_radius = rule.radius * self.unit_of_length();
                 radius = first_radius;

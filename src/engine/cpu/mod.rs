@@ -438,11 +438,7 @@ impl Engine for CpuEngine {
 
     fn put_pair(&mut self, pair: &Pair) -> Result<()> {
         self.started()?;
-        for (name, vector) in [("the displacement of a pair", &pair.displacement), ("the change of a pair", &pair.change)] {
-            if vector.len() != self.state.x.len() {
-                return Err(Error::Length { name, found: vector.len(), expected: self.state.x.len() });
-            }
-        }
+        pair.check(self.state.x.len())?;
         self.enter_pair(ArrayView1::from(&pair.displacement), ArrayView1::from(&pair.change));
         Ok(())
     }
@@ -455,7 +451,7 @@ impl Engine for CpuEngine {
     fn fit_potential(&mut self, flat: f64, outside: Outside) -> Result<Fit> {
         self.started()?;
         let rows = self.ring.rows();
-        let both: Vec<usize> = rows.iter().copied().chain(rows.iter().map(|row| self.iterates.nrows() + row)).collect();
+        let both = self.ring.pair_rows();
         let gram = self.pair_products.select(ndarray::Axis(0), &both).select(ndarray::Axis(1), &both);
         let quadratic = Quadratic::from_gram(gram.view(), outside, RESOLUTION)?.unwrap_or_else(|| Quadratic::flat(flat));
         let fit = Fit::of_potential(&quadratic);

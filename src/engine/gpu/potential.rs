@@ -9,7 +9,6 @@ use super::recording::Recorder;
 use super::run::{NO_ROW, PROJECTION_PASSES, RESOLUTION, RESOLUTION_PLAIN, Run, groups};
 use crate::engine::interface::{Fit, Pair, TrustLimits};
 use crate::error::{Error, Result};
-use crate::objective::Domain;
 use crate::surrogate::potential::{Outside, Quadratic};
 
 /// Where the totals of Q d begin, after d·d and d·slope.
@@ -27,11 +26,7 @@ impl Run {
     }
 
     pub(super) fn put_pair(&mut self, recorder: &mut Recorder, pair: &Pair) -> Result<()> {
-        for (name, vector) in [("the displacement of a pair", &pair.displacement), ("the change of a pair", &pair.change)] {
-            if vector.len() != self.dimension {
-                return Err(Error::Length { name, found: vector.len(), expected: self.dimension });
-            }
-        }
+        pair.check(self.dimension)?;
         let capacity = self.ring.capacity();
         let Some(row) = self.ring.push() else { return Ok(()) };
         for s in &self.segments {
@@ -70,7 +65,7 @@ impl Run {
         let learned = if rows.is_empty() {
             None
         } else {
-            let both: Vec<usize> = rows.iter().copied().chain(rows.iter().map(|row| capacity + row)).collect();
+            let both = self.ring.pair_rows();
             let gram = self.read_gram(recorder, eft, [2 * capacity; 2], NO_ROW, |s| &s.gradients)?;
             let gram = gram.select(Axis(0), &both).select(Axis(1), &both);
             let found = Quadratic::from_gram(gram.view(), outside, if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION })?;
@@ -117,11 +112,7 @@ impl Run {
             recorder.copy(&s.trusted[0], 0, &s.iterate, 0, s.bytes());
             recorder.copy(&s.trusted[1], 0, &s.slope, 0, s.bytes());
         }
-        let (lower, upper, volume) = match &self.domain {
-            Domain::Unbounded => (f32::MIN, f32::MAX, None),
-            Domain::Box { lower, upper } => (*lower as f32, *upper as f32, None),
-            Domain::BoxVolume { lower, upper, volume, .. } => (*lower as f32, *upper as f32, Some(*volume)),
-        };
+        let (lower, upper, volume) = self.limits();
         let (shared, slab, radius) = (&self.shared, self.slab as u32, limits.radius as f32);
         for _ in 0..limits.steps {
             if let Some(volume) = volume {

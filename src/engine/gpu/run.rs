@@ -324,6 +324,15 @@ impl Run {
         })
     }
 
+    /// The bounds, and the volume if there is one. WGSL has no infinities.
+    pub(super) fn limits(&self) -> (f32, f32, Option<f64>) {
+        match &self.domain {
+            Domain::Unbounded => (f32::MIN, f32::MAX, None),
+            Domain::Box { lower, upper } => (*lower as f32, *upper as f32, None),
+            Domain::BoxVolume { lower, upper, volume, .. } => (*lower as f32, *upper as f32, Some(*volume)),
+        }
+    }
+
     /// Adds up the slabs' partial sums of `values` values into `totals` from `first` on.
     pub(super) fn record_reduction(&self, recorder: &mut Recorder, values: usize, totals: &Buffer, first: usize) -> Result<()> {
         let params = PartialsReduce { slabs: self.slabs as u32, values: values as u32, first: first as u32 };

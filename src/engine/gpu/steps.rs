@@ -63,11 +63,7 @@ impl Run {
 
     pub(super) fn record_projected_gradient(&self, recorder: &mut Recorder, flow: ProjectedGradient) -> Result<()> {
         let (shared, slab, rate) = (&self.shared, self.slab as u32, flow.rate as f32);
-        let (lower, upper, volume) = match &self.domain {
-            Domain::Unbounded => (f32::MIN, f32::MAX, None),
-            Domain::Box { lower, upper } => (*lower as f32, *upper as f32, None),
-            Domain::BoxVolume { lower, upper, volume, .. } => (*lower as f32, *upper as f32, Some(*volume)),
-        };
+        let (lower, upper, volume) = self.limits();
         if let Some(volume) = volume {
             let [volume_high, volume_low] = split(volume);
             recorder.copy(&shared.bracket, 0, &shared.phase, core::mem::offset_of!(PhaseState, bracket_low) as u64, 8);
