@@ -218,7 +218,7 @@ fn bad_usage_is_one_sentence() {
         (&["--size", "4096x4096"], &["16777216", "at most 4194304"]),
         (&["--interval", "1000000"], &["1000", "at most 10000"]),
         (&["--schedule", "fixed", "--interval", "18446744073709551615"], &["interval M", "at most 10000"]),
-        (&["--order", "4", "--history", "256"], &["number of polynomial features", "at most 32768"]),
+        (&["--flow", "oc", "--order", "4", "--history", "256"], &["number of polynomial features", "at most 32768"]),
         (&["--tolerance", "inf"], &["tolerance is inf", "finite and at least 0"]),
         (&["--flow", "oc", "--tolerance", "inf"], &["tolerance is inf", "below the flow's largest step, 0.2"]),
         (&["--history", "65"], &["remembered pairs is 65", "between 1 and 64"]),

@@ -11,7 +11,8 @@ use lgf::observe::Event;
 use lgf::problems::{Quadratic, Rosenbrock};
 use lgf::report::{Report, StopReason};
 use lgf::schedule::{Adaptive, Cosine, Fixed, Potential, Schedule};
-use lgf::surrogate::potential::Outside;
+use lgf::surrogate::higher_order::PairNote;
+use lgf::surrogate::potential::PotentialConfig;
 use lgf::surrogate::regression::Solution;
 use lgf::surrogate::selection::{ModelSelection, Selection};
 use lgf::surrogate::{Differences, Lift, Rank, Regression, RegressionProblem, Ridge, SpaceConfig, SurrogateConfig, Targets};
@@ -260,8 +261,8 @@ struct Fragile {
 }
 
 impl Engine for Fragile {
-    fn record_pair(&mut self) -> lgf::Result<()> {
-        self.inner.record_pair()
+    fn record_pair(&mut self, note: PairNote) -> lgf::Result<()> {
+        self.inner.record_pair(note)
     }
     fn put_pair(&mut self, pair: &Pair) -> lgf::Result<()> {
         self.inner.put_pair(pair)
@@ -269,8 +270,8 @@ impl Engine for Fragile {
     fn pairs(&mut self) -> lgf::Result<Vec<Pair>> {
         self.inner.pairs()
     }
-    fn fit_potential(&mut self, flat: f64, outside: Outside) -> lgf::Result<Fit> {
-        self.inner.fit_potential(flat, outside)
+    fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> lgf::Result<Fit> {
+        self.inner.fit_potential(flat, config)
     }
     fn minimize(&mut self, limits: TrustLimits) -> lgf::Result<()> {
         self.inner.minimize(limits)
@@ -704,7 +705,7 @@ fn pairs_learned_before_save_evaluations() {
         let again = lgf.minimize_knowing(&pairs, &mut Quadratic::geometric(6, 50.0), &[0.0; 6], engine, &mut ()).unwrap();
         assert!(to(&again) < to(&first), "{} against {}", to(&again), to(&first));
     }
-    let wrong = Pair { displacement: vec![1.0; 5], change: vec![1.0; 6] };
+    let wrong = Pair { displacement: vec![1.0; 5], change: vec![1.0; 6], note: PairNote { remainder: 0.0, kept: true } };
     let refused = Lgf::new(potential(9)).unwrap().minimize_knowing(&[wrong], &mut Quadratic::geometric(6, 50.0), &[0.0; 6], &mut CpuEngine::new(), &mut ());
     assert!(matches!(refused, Err(RunError::NotStarted(Error::Length { expected: 6, found: 5, .. }))));
 }
@@ -754,6 +755,7 @@ fn settings_of_a_potential_that_make_no_sense_are_named() {
     for (rule, words) in [
         (Potential { memory: 0, ..Potential::default() }, "between 1 and 64"),
         (Potential { steps: 0, ..Potential::default() }, "between 1 and 1000"),
+        (Potential { order: 5, ..Potential::default() }, "2, 3 or 4"),
         (Potential { radius: f64::NAN, ..Potential::default() }, "above 0 and at most 1"),
     ] {
         named(LgfConfig::potential(rule), words);

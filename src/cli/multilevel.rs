@@ -111,7 +111,7 @@ fn begin(problem: &Compliance, coarse: Option<&(Grid, Start)>) -> Result<Start> 
     }
     let pair = |pair: &Pair| -> Result<Pair> {
         let change = interpolate(grid, &pair.change, fine)?.iter().map(|y| share * y).collect();
-        Ok(Pair { displacement: interpolate(grid, &pair.displacement, fine)?, change })
+        Ok(Pair { displacement: interpolate(grid, &pair.displacement, fine)?, change, note: pair.note })
     };
     let pairs = ended.pairs.iter().map(pair).collect::<Result<_>>()?;
     Ok(Start { pairs, ..Start::at(prolong(grid, &ended.design, fine, &weights, volume)?) })

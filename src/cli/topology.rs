@@ -160,7 +160,7 @@ pub(super) struct Args {
     /// First trust radius of a potential, as a change of the densities, above 0 and at most 1 [default: 0.2]
     #[arg(long, value_name = "CHANGE", allow_negative_numbers = true)]
     pub trust: Option<f64>,
-    /// Order of the polynomial field, 1 to 6; not for a potential [default: 1]
+    /// Order of the polynomial: of a learned field 1 to 6, of a potential 2 to 4 [default: field 1, potential 2]
     #[arg(long)]
     pub order: Option<usize>,
     /// Directions of the history kept, 1 to K; with the order it bounds the number of polynomial features, at most 32768; not for a potential [default: all]
@@ -254,7 +254,6 @@ impl Args {
         let options = [
             ("--schedule", self.schedule.is_some()),
             ("--interval", self.interval.is_some()),
-            ("--order", self.order.is_some()),
             ("--rank", self.rank.is_some()),
             ("--ridge", self.ridge.is_some()),
             ("--rate", self.rate.is_some()),
@@ -320,13 +319,14 @@ impl Args {
             ));
         }
         if let Some(flag) = self.of_fields() {
-            return Err(Error::Incompatible(format!("{flag} is for learned fields; with --flow potential use --history, --steps and --trust")));
+            return Err(Error::Incompatible(format!("{flag} is for learned fields; with --flow potential use --history, --order, --steps and --trust")));
         }
         let default = Potential::default();
         Ok(LgfConfig::potential(Potential {
             memory: self.history.unwrap_or(default.memory),
             steps: self.steps.unwrap_or(default.steps),
             radius: self.trust.unwrap_or(default.radius),
+            order: self.order.unwrap_or(default.order),
         }))
     }
 

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::objective::Domain;
-use crate::surrogate::potential::{Outside, Quadratic};
+use crate::surrogate::higher_order::PairNote;
+use crate::surrogate::potential::{Polynomial, PotentialConfig};
 use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::{Integrator, RegressionProblem, SurrogateConfig};
@@ -58,6 +59,8 @@ pub struct Pair {
     pub displacement: Vec<f64>,
     /// y = g − g_trusted.
     pub change: Vec<f64>,
+    /// What else is known about it.
+    pub note: PairNote,
 }
 
 impl Pair {
@@ -134,9 +137,10 @@ pub struct Fit {
 }
 
 impl Fit {
-    pub(crate) fn of_potential(quadratic: &Quadratic) -> Self {
-        let rank = quadratic.curvatures.len();
-        Self { samples: quadratic.pairs, rank, energy: 1.0, features: rank, ridge: 0.0 }
+    pub(crate) fn of_potential(learned: &Polynomial) -> Self {
+        let rank = learned.curvatures.len();
+        let features = rank + learned.higher.as_ref().map_or(0, |h| h.points.len() * (rank + 1));
+        Self { samples: learned.pairs, rank, energy: 1.0, features, ridge: 0.0 }
     }
 }
 
@@ -214,11 +218,11 @@ pub trait Engine {
     /// Device errors.
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()>;
 
-    /// Records the state's (x, gradient) less the trusted state's as the newest pair of a history of pairs.
+    /// Records the state's (x, gradient) less the trusted state's as the newest pair of a history of pairs, with what else the host knows about it.
     ///
     /// # Errors
     /// Device errors.
-    fn record_pair(&mut self) -> Result<()>;
+    fn record_pair(&mut self, note: PairNote) -> Result<()>;
 
     /// Puts a pair that was learned elsewhere into a history of pairs as the newest.
     ///
@@ -232,12 +236,12 @@ pub trait Engine {
     /// Device errors.
     fn pairs(&mut self) -> Result<Vec<Pair>>;
 
-    /// Fits a quadratic potential to the recorded pairs about the trusted iterate; as long as no pair shows any curvature it is `flat` everywhere,
-    /// later it is `outside` where nothing has been learned.
+    /// Fits a potential to the recorded pairs about the trusted iterate; as long as no pair shows any curvature it is ½ `flat` |s|² everywhere, later
+    /// `config` says how.
     ///
     /// # Errors
     /// Device errors.
-    fn fit_potential(&mut self, flat: f64, outside: Outside) -> Result<Fit>;
+    fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit>;
 
     /// Moves x from the trusted iterate to an approximate minimiser of the latest [`fit_potential`](Self::fit_potential) on the domain and the trust
     /// region: projected gradient steps of Barzilai–Borwein length, each cut back to the minimiser along it.

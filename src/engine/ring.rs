@@ -2,14 +2,18 @@
 
 use ndarray::Array2;
 
+use crate::surrogate::higher_order::PairNote;
+
 /// A ring of row numbers, told of everything that moves x.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Ring {
     capacity: usize,
     len: usize,
     next: usize,
     /// Per row.
     links: Vec<Link>,
+    /// Per row, in a history of pairs.
+    notes: Vec<PairNote>,
     path: Path,
     /// Whether the state's gradient is the newest sample's.
     gradient_is_recorded: bool,
@@ -37,7 +41,7 @@ enum Path {
 
 impl Ring {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, links: vec![Link::Unrelated; capacity], ..Self::default() }
+        Self { capacity, links: vec![Link::Unrelated; capacity], notes: vec![PairNote { remainder: 0.0, kept: false }; capacity], ..Self::default() }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -62,6 +66,18 @@ impl Ring {
         self.next = (row + 1) % self.capacity;
         self.len = (self.len + 1).min(self.capacity);
         Some(row)
+    }
+
+    /// The same for a pair.
+    pub(crate) fn push_pair(&mut self, note: PairNote) -> Option<usize> {
+        let row = self.push()?;
+        self.notes[row] = note;
+        Some(row)
+    }
+
+    /// What is known about the pairs, oldest first.
+    pub(crate) fn notes(&self) -> Vec<PairNote> {
+        self.rows().into_iter().map(|row| self.notes[row]).collect()
     }
 
     /// The rows in use, oldest sample first.

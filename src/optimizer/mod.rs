@@ -231,7 +231,7 @@ impl Lgf {
             x: vec![0.0; dimension],
             previous: vec![0.0; dimension],
             gradient: vec![0.0; dimension],
-            trusted: Trusted { x: Vec::new(), steepest: 0.0, value: f64::INFINITY, iteration: 0, revision: 0 },
+            trusted: Trusted { x: Vec::new(), gradient: Vec::new(), value: f64::INFINITY, iteration: 0, revision: 0 },
             seen: 0,
             domain,
             began,
@@ -295,12 +295,19 @@ fn largest_change(a: &[f64], b: &[f64]) -> f64 {
 /// The trusted iterate as the host knows it; the engine keeps its own copy, with the flow's state.
 struct Trusted {
     x: Vec<f64>,
-    /// The largest entry of the gradient.
-    steepest: f64,
+    /// There.
+    gradient: Vec<f64>,
     value: f64,
     iteration: usize,
     /// Of the objective.
     revision: u64,
+}
+
+impl Trusted {
+    /// g·(x − x_trusted).
+    fn slope_along(&self, x: &[f64]) -> f64 {
+        self.gradient.iter().zip(x.iter().zip(&self.x)).map(|(g, (x, t))| g * (x - t)).sum()
+    }
 }
 
 /// A run's state.
@@ -665,10 +672,10 @@ impl Run<'_> {
         // Whatever the engine refuses leaves the old best as it was.
         self.engine.trust()?;
         let (changed, first) = (self.has_changed(), self.history.len() == 1);
-        self.trusted.steepest = largest(&self.gradient);
+        self.trusted.gradient.clone_from(&self.gradient);
         if changed || first {
             self.revision_began = self.history.len() - 1;
-            self.first_slope = self.trusted.steepest;
+            self.first_slope = largest(&self.gradient);
             self.best_value = f64::INFINITY;
         }
         self.control.sampled();

@@ -5,7 +5,8 @@ use crate::engine::{PhaseEnd, TrustLimits};
 use crate::objective::Domain;
 use crate::report::StopReason;
 use crate::schedule::Potential;
-use crate::surrogate::potential::Outside;
+use crate::surrogate::higher_order::PairNote;
+use crate::surrogate::potential::{Outside, PotentialConfig};
 
 impl Run<'_> {
     /// What radii are fractions of.
@@ -19,16 +20,16 @@ impl Run<'_> {
     /// From an evaluated start to the end.
     pub(super) fn minimize_potentials(&mut self, rule: Potential) -> Result<std::convert::Infallible, Ended> {
         let mut first_radius = rule.radius * self.unit_of_length();
-        let outside = if self.domain == Domain::Unbounded { Outside::Steep } else { Outside::Mean };
+        let learned = PotentialConfig { order: rule.order, outside: if self.domain == Domain::Unbounded { Outside::Steep } else { Outside::Mean } };
         let mut radius = first_radius;
         loop {
             self.check_budget()?;
-            let steepest = self.trusted.steepest;
+            let steepest = largest(&self.trusted.gradient);
             if steepest == 0.0 {
                 return Err(Ended::Stop(StopReason::Converged { change: 0.0, tolerance: self.config.stopping.tolerance }));
             }
             // Without any pair: a projected gradient step that moves no unknown further than the radius.
-            let fit = self.engine.fit_potential(steepest / radius, outside)?;
+            let fit = self.engine.fit_potential(steepest / radius, learned)?;
             self.tell(crate::observe::Event::Fitted { fit })?;
             self.engine.minimize(TrustLimits { steps: rule.steps, radius })?;
             let landing = self.engine.read(&mut self.x)?;
@@ -60,10 +61,11 @@ impl Run<'_> {
             let phase = super::PhaseEntry { evaluation: spent, ..self.phase_entry(fit, rule.steps, landing, true_change, accepted) };
             self.phases.push(phase);
             let entry = value.map(|value| self.enter(value, accepted));
-            if value.is_some() {
+            if let Some(value) = value {
+                let predicted = self.trusted.slope_along(&self.x);
                 self.sample()?;
                 if !changed {
-                    self.engine.record_pair()?;
+                    self.engine.record_pair(PairNote { remainder: value - self.trusted.value - predicted, kept: accepted })?;
                 }
             }
             radius = rule.next_radius(radius, step, agreement);

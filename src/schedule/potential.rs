@@ -22,11 +22,13 @@ pub struct Potential {
     pub steps: usize,
     /// The first trust radius, and the length of the first step: in (0, 1].
     pub radius: f64,
+    /// The learned polynomial's order: 2, or 3 or 4 for terms beyond the quadratic, learned from the newest 16 pairs.
+    pub order: usize,
 }
 
 impl Default for Potential {
     fn default() -> Self {
-        Self { memory: 6, steps: 20, radius: 0.2 }
+        Self { memory: 6, steps: 20, radius: 0.2, order: 2 }
     }
 }
 
@@ -43,6 +45,9 @@ impl Potential {
         }
         if !(self.radius > 0.0 && self.radius <= 1.0) {
             return Err(Error::invalid("the first trust radius", self.radius, "above 0 and at most 1"));
+        }
+        if !(2..=4).contains(&self.order) {
+            return Err(Error::invalid("the potential's order", self.order, "2, 3 or 4"));
         }
         Ok(())
     }

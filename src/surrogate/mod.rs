@@ -12,6 +12,7 @@
 //! | decode | | undoes an elementwise transform of the targets | [`transform`] |
 //! | | | how ĝ moves the iterate | [`integrator`] |
 
+pub mod higher_order;
 pub mod integrator;
 pub mod library;
 pub mod potential;

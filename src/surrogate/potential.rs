@@ -1,6 +1,6 @@
 //! A potential instead of a field: the learned flow is x' = −∇φ by construction, and φ is minimised instead of replayed.
 //!
-//! φ(s) = g·s + ½ σ |s|² + ½ Σᵢ λᵢ zᵢ²,  z = Q s,  s = x − x_trusted
+//! φ(s) = g·s + ½ σ |s|² + ½ Σᵢ λᵢ zᵢ² + ψ(z),  z = Q s,  s = x − x_trusted
 //!
 //! | symbol | shape | meaning |
 //! |---|---|---|
@@ -8,6 +8,7 @@
 //! | σ | 1 | curvature outside the learned span, from the newest pair: see [`Outside`] |
 //! | Q | r×d | orthonormal directions in the span of all recorded displacements and changes of the gradient |
 //! | λ | r | learned curvatures on top of σ |
+//! | ψ | | terms of order 2 to 4 on top of these, see [`HigherOrder`]; none with order 2 |
 //!
 //! σI + QᵀΛQ is the BFGS matrix of the recorded pairs (displacement, change of the gradient), oldest first, from σI: the least change, in a weighted norm,
 //! of the model before that is symmetric and reproduces the pair. Computed in coordinates of the span, from inner products alone.
@@ -16,6 +17,7 @@
 use faer::{Mat, Side};
 use ndarray::{Array2, ArrayView2};
 
+use super::higher_order::{HigherOrder, PairNote, RIDGE};
 use crate::error::{Error, Result};
 
 /// A pair whose sᵀy is below this share of |s||y| has no curvature to learn.
@@ -32,31 +34,42 @@ pub enum Outside {
     Steep,
 }
 
-/// The quadratic part, in terms of the recorded rows.
+/// What is learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PotentialConfig {
+    /// The polynomial's order in the learned coordinates, 2 to 4.
+    pub order: usize,
+    /// The curvature elsewhere.
+    pub outside: Outside,
+}
+
+/// The learned part, in terms of the recorded rows.
 #[derive(Debug, Clone)]
-pub(crate) struct Quadratic {
+pub(crate) struct Polynomial {
     /// σ > 0.
     pub outside: f64,
     /// λ, r of them, the largest |λ| first.
     pub curvatures: Vec<f64>,
     /// Q = C V (r×2m), V the displacements s₁…s_m (oldest first) on top of the changes of the gradient y₁…y_m.
     pub combination: Array2<f64>,
+    /// ψ, if the order is above 2.
+    pub higher: Option<HigherOrder>,
     /// Pairs used.
     pub pairs: usize,
 }
 
-impl Quadratic {
+impl Polynomial {
     /// ½ `outside` |s|² alone.
     pub(crate) fn flat(outside: f64) -> Self {
-        Self { outside, curvatures: Vec::new(), combination: Array2::zeros((0, 0)), pairs: 0 }
+        Self { outside, curvatures: Vec::new(), combination: Array2::zeros((0, 0)), higher: None, pairs: 0 }
     }
 
-    /// From the inner products V Vᵀ (2m×2m); `resolution`: the smallest singular value of V, relative to the largest, that they resolve. None if no pair
-    /// has positive curvature.
+    /// From the inner products V Vᵀ (2m×2m) and the `notes` of the m pairs, oldest first; `resolution`: the smallest singular value of V, relative to the
+    /// largest, that they resolve. None if no pair has positive curvature.
     ///
     /// # Errors
     /// [`Error::Factorization`] for inner products that are not finite.
-    pub(crate) fn from_gram(gram: ArrayView2<f64>, outside: Outside, resolution: f64) -> Result<Option<Self>> {
+    pub(crate) fn from_gram(gram: ArrayView2<f64>, notes: &[PairNote], config: PotentialConfig, resolution: f64) -> Result<Option<Self>> {
         let m = gram.nrows() / 2;
         if gram.iter().any(|v| !v.is_finite()) {
             return Err(Error::Factorization { what: "eigenvalue decomposition of the recorded pairs" });
@@ -68,13 +81,15 @@ impl Quadratic {
         let used: Vec<usize> = (0..m).filter(|i| curved(*i)).collect();
         let Some(&newest) = used.last() else { return Ok(None) };
         let (ss, sy, yy) = (gram[[newest, newest]], gram[[newest, m + newest]], gram[[m + newest, m + newest]]);
-        let outside = match outside {
+        let outside = match config.outside {
             Outside::Mean => sy / ss,
             Outside::Steep => yy / sy,
         };
 
         // Coordinates of the span: rows scaled to length 1, then the orthonormal eigenvectors of their Gram matrix.
-        let rows: Vec<usize> = used.iter().copied().chain(used.iter().map(|i| m + i)).collect();
+        // The chain of pairs that leads to older samples has links without curvature too.
+        let spanning: Vec<usize> = if config.order > 2 { (0..m).filter(|&i| gram[[i, i]] > 0.0 && gram[[m + i, m + i]] > 0.0).collect() } else { used.clone() };
+        let rows: Vec<usize> = spanning.iter().copied().chain(spanning.iter().map(|i| m + i)).collect();
         let n = rows.len();
         let length: Vec<f64> = rows.iter().map(|&i| gram[[i, i]].sqrt()).collect();
         let scaled = Mat::from_fn(n, n, |i, j| gram[[rows[i], rows[j]]] / (length[i] * length[j]));
@@ -87,9 +102,8 @@ impl Quadratic {
         let of = Mat::from_fn(q, n, |k, i| eigen.U()[(i, kept[k])] / (eigen.S()[kept[k]].sqrt() * length[i]));
 
         let mut matrix = Mat::from_fn(q, q, |i, j| if i == j { outside } else { 0.0 });
-        let pairs = used.len();
-        for pair in 0..pairs {
-            let (s, y) = (at.row(pair).transpose(), at.row(pairs + pair).transpose());
+        for pair in (0..spanning.len()).filter(|p| used.contains(&spanning[*p])) {
+            let (s, y) = (at.row(pair).transpose(), at.row(spanning.len() + pair).transpose());
             let b = &matrix * s;
             let (ys, sb) = (s.transpose() * y, s.transpose() * &b);
             // What the cut has taken from a weak pair may be all of its curvature.
@@ -101,7 +115,8 @@ impl Quadratic {
         let spectrum =
             learned.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the learned curvature" })?;
         let top = (0..q).map(|k| spectrum.S()[k].abs()).fold(outside, f64::max);
-        let mut modes: Vec<usize> = (0..q).filter(|&k| spectrum.S()[k].abs() > LEAST_SHARE * top).collect();
+        let is_worth_it = |k: usize| config.order > 2 || spectrum.S()[k].abs() > LEAST_SHARE * top;
+        let mut modes: Vec<usize> = (0..q).filter(|&k| is_worth_it(k)).collect();
         modes.sort_by(|&a, &b| spectrum.S()[b].abs().total_cmp(&spectrum.S()[a].abs()));
 
         let mut combination = Array2::zeros((modes.len(), 2 * m));
@@ -110,7 +125,16 @@ impl Quadratic {
                 combination[[r, row]] = (0..q).map(|k| spectrum.U()[(k, mode)] * of[(k, i)]).sum();
             }
         }
-        Ok(Some(Self { outside, curvatures: modes.iter().map(|&k| spectrum.S()[k]).collect(), combination, pairs }))
+        let curvatures: Vec<f64> = modes.iter().map(|&k| spectrum.S()[k]).collect();
+        let higher = if config.order > 2 && notes.len() == m {
+            let in_modes = |row: usize| modes.iter().map(|&mode| (0..q).map(|k| at[(row, k)] * spectrum.U()[(k, mode)]).sum()).collect();
+            let pairs = spanning.iter().enumerate().map(|(p, &i)| (in_modes(p), in_modes(spanning.len() + p), notes[i])).collect::<Vec<_>>();
+            let total: Vec<f64> = curvatures.iter().map(|l| outside + l).collect();
+            Some(HigherOrder::fit(config.order, &pairs, &total, RIDGE)?)
+        } else {
+            None
+        };
+        Ok(Some(Self { outside, curvatures, combination, higher, pairs: used.len() }))
     }
 }
 
@@ -119,8 +143,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const QUADRATIC: PotentialConfig = PotentialConfig { order: 2, outside: Outside::Mean };
+
     /// σI + QᵀΛQ, written out.
-    fn dense(model: &Quadratic, v: &Array2<f64>) -> Array2<f64> {
+    fn dense(model: &Polynomial, v: &Array2<f64>) -> Array2<f64> {
         let q = model.combination.dot(v);
         let mut b = Array2::eye(v.ncols()) * model.outside;
         for (lambda, row) in model.curvatures.iter().zip(q.rows()) {
@@ -158,7 +184,7 @@ mod tests {
             }
             let gram = v.dot(&v.t());
             prop_assume!((0..m).all(|i| gram[[i, i]] > 0.1));
-            let model = Quadratic::from_gram(gram.view(), Outside::Mean, 1e-9).unwrap().unwrap();
+            let model = Polynomial::from_gram(gram.view(), &[], QUADRATIC, 1e-9).unwrap().unwrap();
             let (found, expected) = (dense(&model, &v), textbook(&v, m));
             let size = expected.iter().fold(0.0_f64, |m, e| m.max(e.abs()));
             // The span's weakest direction carries an error of about eps / its relative size.
@@ -171,7 +197,7 @@ mod tests {
     #[test]
     fn reproduces_the_newest_pair_and_leaves_out_the_rest_of_space() {
         let v = ndarray::arr2(&[[1.0, 0.0, 0.0, 0.0], [0.3, 1.0, 0.2, 0.0], [2.0, 0.5, 0.0, 0.0], [1.0, 4.0, 0.5, 0.0]]);
-        let model = Quadratic::from_gram(v.dot(&v.t()).view(), Outside::Mean, 1e-9).unwrap().unwrap();
+        let model = Polynomial::from_gram(v.dot(&v.t()).view(), &[], QUADRATIC, 1e-9).unwrap().unwrap();
         let b = dense(&model, &v);
         let newest = b.dot(&v.row(1));
         for j in 0..4 {
@@ -184,14 +210,14 @@ mod tests {
     #[test]
     fn pairs_without_curvature_are_left_out() {
         let v = ndarray::arr2(&[[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 3.0]]);
-        let model = Quadratic::from_gram(v.dot(&v.t()).view(), Outside::Mean, 1e-9).unwrap().unwrap();
+        let model = Polynomial::from_gram(v.dot(&v.t()).view(), &[], QUADRATIC, 1e-9).unwrap().unwrap();
         assert_eq!((model.pairs, model.outside), (1, 3.0));
         let v = ndarray::arr2(&[[1.0, 1.0], [1.0, 3.0]]);
-        let of = |outside| Quadratic::from_gram(v.dot(&v.t()).view(), outside, 1e-9).unwrap().unwrap().outside;
+        let of = |outside| Polynomial::from_gram(v.dot(&v.t()).view(), &[], PotentialConfig { order: 2, outside }, 1e-9).unwrap().unwrap().outside;
         assert_eq!((of(Outside::Mean), of(Outside::Steep)), (2.0, 2.5));
         let v = ndarray::arr2(&[[1.0, 0.0], [-1.0, 0.0]]);
-        assert!(Quadratic::from_gram(v.dot(&v.t()).view(), Outside::Mean, 1e-9).unwrap().is_none());
-        assert!(Quadratic::from_gram(Array2::from_elem((2, 2), f64::NAN).view(), Outside::Mean, 1e-9).is_err());
-        assert!(Quadratic::from_gram(Array2::zeros((0, 0)).view(), Outside::Mean, 1e-9).unwrap().is_none());
+        assert!(Polynomial::from_gram(v.dot(&v.t()).view(), &[], QUADRATIC, 1e-9).unwrap().is_none());
+        assert!(Polynomial::from_gram(Array2::from_elem((2, 2), f64::NAN).view(), &[], QUADRATIC, 1e-9).is_err());
+        assert!(Polynomial::from_gram(Array2::zeros((0, 0)).view(), &[], QUADRATIC, 1e-9).unwrap().is_none());
     }
 }

@@ -56,6 +56,12 @@ enum Method {
     Pqn,
     /// A learned potential, minimised in a trust region
     Lgf,
+    /// The same, of order 3
+    #[value(name = "lgf-3")]
+    Lgf3,
+    /// The same, of order 4
+    #[value(name = "lgf-4")]
+    Lgf4,
 }
 
 impl Method {
@@ -69,13 +75,15 @@ impl Method {
             Self::Spg => Peer::Spg.name(),
             Self::Pqn => Peer::Pqn.name(),
             Self::Lgf => "lgf",
+            Self::Lgf3 => "lgf-3",
+            Self::Lgf4 => "lgf-4",
         }
     }
 
     /// Whether it knows what to do with bounds, or without.
     fn applies(self, bounded: bool) -> bool {
         match self {
-            Self::Gd | Self::Lgf => true,
+            Self::Gd | Self::Lgf | Self::Lgf3 | Self::Lgf4 => true,
             Self::Adam | Self::LgfAdam | Self::Lbfgs | Self::Anderson => !bounded,
             Self::Spg | Self::Pqn => bounded,
         }
@@ -234,14 +242,17 @@ fn solve(case: Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>)
     let mut progress = args.common.progress(&format!("{} {}", case.name(), method.name()), interrupted);
     let bounded = objective.domain() != Domain::Unbounded;
     let plain = |flow| LgfConfig::new(flow, Schedule::None, SurrogateConfig::snapshots());
+    // Curvatures orders of magnitude apart want more steps than filtered designs.
+    let potential = |order| LgfConfig::potential(Potential { steps: 100, order, ..Potential::default() });
     let mut by_peer = |peer| Ok(by_peer(peer, &mut *objective, &start, args.budget, TOLERANCE, &mut progress)?.map(|course| course.history));
     let config = match method {
         Method::Gd if bounded => plain(Flow::ProjectedGradient(ProjectedGradient { rate: descent })),
         Method::Gd => plain(Flow::GradientDescent(GradientDescent { rate: descent })),
         Method::Adam => plain(Flow::Adam(Adam::new(ADAM))),
         Method::LgfAdam => LgfConfig::new(Flow::Adam(Adam::new(ADAM)), Schedule::Adaptive(Adaptive::default()), SurrogateConfig::snapshots()),
-        // Curvatures orders of magnitude apart want more steps than filtered designs.
-        Method::Lgf => LgfConfig::potential(Potential { steps: 100, ..Potential::default() }),
+        Method::Lgf => potential(2),
+        Method::Lgf3 => potential(3),
+        Method::Lgf4 => potential(4),
         Method::Lbfgs => return by_peer(Peer::Lbfgs),
         Method::Anderson => return by_peer(Peer::AndersonDescent),
         Method::Spg => return by_peer(Peer::Spg),

@@ -11,7 +11,7 @@ use crate::cli::progress::Progress;
 use crate::cli::topology::PresetFlag;
 use crate::cli::{Ending, multilevel, parse_size};
 use crate::engine::{CpuEngine, Engine};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flow::{Flow, OptimalityCriteria};
 use crate::optimizer::{LgfConfig, Stopping};
 use crate::peers::Peer;
@@ -40,6 +40,12 @@ enum Method {
     Oc,
     /// A learned potential, minimised in a trust region
     Lgf,
+    /// The same, of order 3
+    #[value(name = "lgf-3")]
+    Lgf3,
+    /// The same, of order 4
+    #[value(name = "lgf-4")]
+    Lgf4,
     /// Optimality criteria with the learned flow, adaptive schedule
     LgfOc,
     /// Optimality criteria with periodic Anderson mixing
@@ -63,7 +69,7 @@ enum Method {
 impl Method {
     fn peer(self) -> Option<Peer> {
         match self {
-            Self::Lgf | Self::LgfOc | Self::Oc => None,
+            Self::Lgf | Self::Lgf3 | Self::Lgf4 | Self::LgfOc | Self::Oc => None,
             Self::OcAnderson => Some(Peer::Anderson),
             Self::OcExtrapolation => Some(Peer::Extrapolation),
             Self::OcDmd => Some(Peer::Dmd),
@@ -79,8 +85,18 @@ impl Method {
         match (self, self.peer()) {
             (_, Some(peer)) => peer.name(),
             (Self::Lgf, None) => "lgf",
+            (Self::Lgf3, None) => "lgf-3",
+            (Self::Lgf4, None) => "lgf-4",
             (Self::LgfOc, None) => "lgf-oc",
             _ => "oc",
+        }
+    }
+
+    /// The sensitivity filter's field is no gradient: nothing but optimality criteria can follow it.
+    fn applies(self, filter: FilterKind) -> bool {
+        match self {
+            Self::Oc | Self::LgfOc | Self::OcAnderson | Self::OcExtrapolation | Self::OcDmd => true,
+            _ => filter == FilterKind::Density,
         }
     }
 }
@@ -108,7 +124,7 @@ impl Start {
 /// Every method goes on until a step changes no design variable by more than this.
 const TOLERANCE: f64 = 1e-4;
 
-/// A structure: which, elements, volume fraction, filter radius, projection.
+/// A structure: which, elements, volume fraction, filter and its radius, projection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Case {
     preset: PresetFlag,
@@ -117,23 +133,28 @@ struct Case {
     size: (u32, u32),
     volume: f64,
     radius: f64,
+    filter: FilterKind,
     beta: Option<f64>,
 }
 
 /// What `--cases` stands for by default.
-const CASES: &str = "60x20:0.5:2.4,90x30:0.3:3.6,80x40:0.6:2.5,120x30:0.4:3,150x50:0.5:6,120x40:0.5:3.5:2,cantilever:100x50:0.4:3,\
+const CASES: &str = "60x20:0.5:2.4,90x30:0.3:3.6,80x40:0.6:2.5,120x30:0.4:3,150x50:0.5:6,120x40:0.5:3.5:2,\
+                     60x20:0.5:1.5:sensitivity,150x50:0.5:6:sensitivity,cantilever:100x50:0.4:3,\
                      cantilever-hole:90x60:0.5:2.7,cantilever-two-loads:90x30:0.5:3,l-bracket:80x80:0.3:3.2,two-load-bridge:120x40:0.3:3";
 
 impl Case {
     fn name(&self) -> String {
         let hole = if self.hole { "-hole" } else { "" };
-        let beta = self.beta.map_or(String::new(), |beta| format!("-beta{beta}"));
+        let beta = match (self.filter, self.beta) {
+            (FilterKind::Sensitivity, _) => "-sensitivity".into(),
+            (FilterKind::Density, beta) => beta.map_or(String::new(), |beta| format!("-beta{beta}")),
+        };
         let structure = if self.preset == PresetFlag::Mbb { String::new() } else { format!("{}{hole}-", self.preset.name()) };
         format!("{structure}{}x{}-vf{}-r{}{beta}", self.size.0, self.size.1, self.volume, self.radius)
     }
 
     fn config(&self) -> ComplianceConfig {
-        let base = ComplianceConfig::mbb(self.size.0, self.size.1, FilterKind::Density);
+        let base = ComplianceConfig::mbb(self.size.0, self.size.1, self.filter);
         ComplianceConfig {
             preset: self.preset.preset(),
             passive: if self.hole { vec![PassiveRegion::classic_hole(self.size.0, self.size.1)] } else { Vec::new() },
@@ -146,7 +167,7 @@ impl Case {
 }
 
 fn parse_case(text: &str) -> std::result::Result<Case, String> {
-    let wrong = || "expected [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA], e.g. 60x20:0.5:2.4 or cantilever-hole:90x60:0.5:2.7".to_string();
+    let wrong = || "expected [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA|:sensitivity], e.g. 60x20:0.5:2.4 or cantilever-hole:90x60:0.5:2.7".to_string();
     let mut parts: Vec<&str> = text.split(':').collect();
     let (preset, hole) = match parts.first() {
         Some(&"cantilever-hole") => (Some(PresetFlag::Cantilever), true),
@@ -157,19 +178,20 @@ fn parse_case(text: &str) -> std::result::Result<Case, String> {
         parts.remove(0);
     }
     let number = |text: &str| text.parse::<f64>().map_err(|_| wrong());
-    let (&[size, volume, radius], beta) = match parts[..] {
-        [size, volume, radius] => (&[size, volume, radius], None),
-        [size, volume, radius, beta] => (&[size, volume, radius], Some(number(beta)?)),
+    let ([size, volume, radius], filter, beta) = match parts[..] {
+        [size, volume, radius] => ([size, volume, radius], FilterKind::Density, None),
+        [size, volume, radius, "sensitivity"] => ([size, volume, radius], FilterKind::Sensitivity, None),
+        [size, volume, radius, beta] => ([size, volume, radius], FilterKind::Density, Some(number(beta)?)),
         _ => return Err(wrong()),
     };
     let preset = preset.unwrap_or(PresetFlag::Mbb);
-    Ok(Case { preset, hole, size: parse_size(size)?, volume: number(volume)?, radius: number(radius)?, beta })
+    Ok(Case { preset, hole, size: parse_size(size)?, volume: number(volume)?, radius: number(radius)?, filter, beta })
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Structures with density filter, [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA] separated by commas; STRUCTURE (default: mbb) as for lgf topology, or
-    /// cantilever-hole; BETA: sharpness of a projection
+    /// cantilever-hole; BETA: sharpness of a projection, or the word sensitivity for that filter, whose field only optimality criteria can follow
     #[arg(long, value_delimiter = ',', value_parser = parse_case, default_value = CASES)]
     cases: Vec<Case>,
     /// Which optimizers, separated by commas
@@ -190,16 +212,25 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     for case in &args.cases {
         Compliance::new(case.config())?;
     }
-    let methods: Vec<&'static str> = args.methods.iter().map(|method| method.name()).collect();
+    let methods: Vec<Vec<Method>> = args.cases.iter().map(|case| args.methods.iter().copied().filter(|method| method.applies(case.filter)).collect()).collect();
+    if methods.iter().all(Vec::is_empty) {
+        return Err(Error::Incompatible("none of the methods goes with any of the cases: with the sensitivity filter only optimality criteria do".into()));
+    }
+    let entry = |(case, methods): (&Case, &Vec<Method>)| Entry {
+        name: case.name(),
+        group: "",
+        minimum: None,
+        methods: methods.iter().map(|method| method.name()).collect(),
+    };
     let begun = if args.start == Start::Cold { String::new() } else { format!("-{}", args.start.name()) };
     let contest = Contest {
         common: &args.common,
-        entries: args.cases.iter().map(|case| Entry { name: case.name(), group: "", minimum: None, methods: methods.clone() }).collect(),
+        entries: args.cases.iter().zip(&methods).map(entry).collect(),
         suffix: format!("{}{begun}", args.budget),
         preface: preface(args),
         measure: MEASURE,
     };
-    contest.hold(|case, method, interrupted| solve(&args.cases[case], args.methods[method], args, interrupted))
+    contest.hold(|case, method, interrupted| solve(&args.cases[case], methods[case][method], args, interrupted))
 }
 
 /// One method on one case, the coarse grids first if it begins there; none if it was interrupted.
@@ -232,6 +263,8 @@ fn minimize(
     let oc = |schedule| LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), schedule, SurrogateConfig::topology());
     let config = match method {
         Method::Lgf => LgfConfig::potential(Potential::default()),
+        Method::Lgf3 => LgfConfig::potential(Potential { order: 3, ..Potential::default() }),
+        Method::Lgf4 => LgfConfig::potential(Potential { order: 4, ..Potential::default() }),
         Method::Oc => oc(Schedule::None),
         Method::LgfOc => oc(Schedule::Adaptive(Adaptive::default())),
         _ => {
@@ -244,7 +277,7 @@ fn minimize(
     let config = LgfConfig { stopping, ..config };
     let mut engine = CpuEngine::new();
     let Some(report) = by_lgf(config, &start.pairs, problem, &start.design, &mut engine, progress)? else { return Ok(None) };
-    let pairs = if config.schedule == Schedule::Potential(Potential::default()) { engine.pairs()? } else { Vec::new() };
+    let pairs = if let Schedule::Potential(_) = config.schedule { engine.pairs()? } else { Vec::new() };
     Ok(Some((multilevel::Start { value: report.objective, design: report.x, pairs }, report.history)))
 }
 
@@ -258,8 +291,11 @@ fn preface(args: &Args) -> String {
             "start from the method's own result on coarse grids, the penalty raised on the coarsest (where there is one only, the better of that and straight on), where there is room for them"
         }
     };
-    line!(out, "Compliance with density filter (half-MBB beams unless a case says otherwise), {start}, {} true evaluations each, CPU engine;", args.budget);
+    line!(out, "Compliance (half-MBB beams and density filter unless a case says otherwise), {start}, {} true evaluations each, CPU engine;", args.budget);
     line!(out, "true evaluations on the given grid to within a gap of the best value");
     line!(out, "that any of these methods found. Optima are many: a gap may be another design.");
+    if args.cases.iter().any(|case| case.filter == FilterKind::Sensitivity) {
+        line!(out, "With the sensitivity filter the least value is passed on the way: where its field vanishes is no minimum of the compliance.");
+    }
     text
 }

@@ -13,8 +13,9 @@ use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::{Flow, GradientDescent};
 use crate::objective::Domain;
+use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::library::combine;
-use crate::surrogate::potential::{Outside, Quadratic};
+use crate::surrogate::potential::{Polynomial, PotentialConfig};
 use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::space::implicit_kernel;
@@ -235,8 +236,8 @@ impl CpuEngine {
     }
 
     /// A new row of the history of pairs, and its inner products with all others.
-    fn enter_pair(&mut self, displacement: ArrayView1<f64>, change: ArrayView1<f64>) {
-        let Some(row) = self.ring.push() else { return };
+    fn enter_pair(&mut self, displacement: ArrayView1<f64>, change: ArrayView1<f64>, note: PairNote) {
+        let Some(row) = self.ring.push_pair(note) else { return };
         self.iterates.row_mut(row).assign(&displacement);
         self.gradients.row_mut(row).assign(&change);
         let capacity = self.iterates.nrows();
@@ -429,34 +430,34 @@ impl Engine for CpuEngine {
         Ok(())
     }
 
-    fn record_pair(&mut self) -> Result<()> {
+    fn record_pair(&mut self, note: PairNote) -> Result<()> {
         self.started()?;
         let (displacement, change) = (&self.state.x - &self.trusted.x, &self.state.gradient - &self.trusted.gradient);
-        self.enter_pair(displacement.view(), change.view());
+        self.enter_pair(displacement.view(), change.view(), note);
         Ok(())
     }
 
     fn put_pair(&mut self, pair: &Pair) -> Result<()> {
         self.started()?;
         pair.check(self.state.x.len())?;
-        self.enter_pair(ArrayView1::from(&pair.displacement), ArrayView1::from(&pair.change));
+        self.enter_pair(ArrayView1::from(&pair.displacement), ArrayView1::from(&pair.change), pair.note);
         Ok(())
     }
 
     fn pairs(&mut self) -> Result<Vec<Pair>> {
-        let row = |row| Pair { displacement: self.iterates.row(row).to_vec(), change: self.gradients.row(row).to_vec() };
-        Ok(self.ring.rows().into_iter().map(row).collect())
+        let pair = |(row, note)| Pair { displacement: self.iterates.row(row).to_vec(), change: self.gradients.row(row).to_vec(), note };
+        Ok(self.ring.rows().into_iter().zip(self.ring.notes()).map(pair).collect())
     }
 
-    fn fit_potential(&mut self, flat: f64, outside: Outside) -> Result<Fit> {
+    fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
         self.started()?;
         let rows = self.ring.rows();
         let both = self.ring.pair_rows();
         let gram = self.pair_products.select(ndarray::Axis(0), &both).select(ndarray::Axis(1), &both);
-        let quadratic = Quadratic::from_gram(gram.view(), outside, RESOLUTION)?.unwrap_or_else(|| Quadratic::flat(flat));
-        let fit = Fit::of_potential(&quadratic);
-        let rows = if quadratic.pairs == 0 { Vec::new() } else { rows };
-        self.potential = Some(potential::Potential { quadratic, rows });
+        let learned = Polynomial::from_gram(gram.view(), &self.ring.notes(), config, RESOLUTION)?.unwrap_or_else(|| Polynomial::flat(flat));
+        let fit = Fit::of_potential(&learned);
+        let rows = if learned.pairs == 0 { Vec::new() } else { rows };
+        self.potential = Some(potential::Potential { learned, rows });
         Ok(fit)
     }
 

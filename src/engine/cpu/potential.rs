@@ -5,7 +5,8 @@ use rayon::prelude::*;
 
 use crate::engine::interface::TrustLimits;
 use crate::objective::Domain;
-use crate::surrogate::potential::Quadratic;
+use crate::surrogate::higher_order::minimum_along;
+use crate::surrogate::potential::Polynomial;
 
 /// Unknowns per chunk of a parallel pass: small enough that a chunk of the direction stays in the fastest cache while the table's rows go by.
 const CHUNK: usize = 2048;
@@ -14,10 +15,10 @@ const LANES: usize = 16;
 /// Newton steps on the multiplier; each is safeguarded by bisection.
 const MULTIPLIER_STEPS: usize = 100;
 
-/// A quadratic potential over rows of the history.
+/// A potential over rows of the history.
 #[derive(Debug, Clone)]
 pub(super) struct Potential {
-    pub quadratic: Quadratic,
+    pub learned: Polynomial,
     /// V: which displacement and which change of the gradient each column of the combination stands for, as rows of their tables.
     pub rows: Vec<usize>,
 }
@@ -64,7 +65,7 @@ impl Potential {
 
     fn minimize_inside(&self, displacements: &Array2<f64>, changes: &Array2<f64>, at: &Neighbourhood<'_>) -> Minimum {
         let table: Vec<&[f64]> = [displacements, changes].iter().flat_map(|t| self.rows.iter().filter_map(|&row| t.row(row).to_slice())).collect();
-        let Quadratic { outside, curvatures, combination, .. } = &self.quadratic;
+        let Polynomial { outside, curvatures, combination, higher, .. } = &self.learned;
         let (center, gradient) = (at.center.to_vec(), at.gradient.to_vec());
         let reach = Reach::new(at.domain, at.limits.radius);
         let (mut z, mut slope) = (center.clone(), gradient.clone());
@@ -97,16 +98,29 @@ impl Potential {
             }
             let change: Vec<f64> = combination.rows().into_iter().map(|c| c.iter().zip(&sums[2..]).map(|(c, v)| c * v).sum()).collect();
             let curvature = outside * square + curvatures.iter().zip(&change).map(|(l, c)| l * c * c).sum::<f64>();
-            let t = if curvature > 0.0 { (-along / curvature).min(1.0) } else { 1.0 };
-            minimum.value += t * along + 0.5 * t * t * curvature;
+            let (t, value, mean_curvature) = match higher {
+                None => {
+                    let t = if curvature > 0.0 { (-along / curvature).min(1.0) } else { 1.0 };
+                    (t, t * along + 0.5 * t * t * curvature, curvature)
+                }
+                Some(higher) => {
+                    let [second, third, fourth] = higher.bends(&coordinates, &change);
+                    minimum_along([along, curvature + second, third, fourth])
+                }
+            };
+            minimum.value += value;
             minimum.steps += 1;
-            rate = if curvature > 0.0 { square / curvature } else { 1.0 / outside };
+            rate = if mean_curvature > 0.0 { square / mean_curvature } else { 1.0 / outside };
             coordinates.iter_mut().zip(&change).for_each(|(z, c)| *z += t * c);
 
             // The gradient of φ from where z is, not from where it was: nothing accumulates.
+            let mut slopes: Vec<f64> = curvatures.iter().zip(&coordinates).map(|(lambda, z)| lambda * z).collect();
+            if let Some(higher) = higher {
+                higher.add_gradient(&coordinates, &mut slopes);
+            }
             let mut weights = vec![0.0; table.len()];
-            for ((lambda, z), c) in curvatures.iter().zip(&coordinates).zip(combination.rows()) {
-                weights.iter_mut().zip(c).for_each(|(w, c)| *w += lambda * z * c);
+            for (slope, c) in slopes.iter().zip(combination.rows()) {
+                weights.iter_mut().zip(c).for_each(|(w, c)| *w += slope * c);
             }
             z.par_chunks_mut(CHUNK).zip(slope.par_chunks_mut(CHUNK)).enumerate().for_each(|(c, (z, slope))| {
                 let here = c * CHUNK..c * CHUNK + z.len();

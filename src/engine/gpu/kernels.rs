@@ -274,7 +274,8 @@ kernels! {
         { len: u32, slab: u32, first_slab: u32, radius: f32, lower: f32, upper: f32 };
     TrustDirection = "trust_direction", [Eft, DoubleWord, Phase, TreeSums, Reach], [Read, Read, Read, Read, Read, Write, Write],
         { len: u32, slab: u32, first_slab: u32, radius: f32, lower: f32, upper: f32, has_volume: u32 };
-    PotentialStep = "potential_step", [Eft, DoubleWord, Phase], [Write, Read, Read, Write], { rank: u32, outside: f32 };
+    PotentialStep = "potential_step", [Eft, DoubleWord, Phase], [Write, Read, Read, Write],
+        { rank: u32, outside: f32, order: u32, samples: u32 };
     PotentialLift = "potential_lift", [Phase, Reach], [Read, Write, Write, Read, Read, Read, Read, Read],
         { len: u32, slab: u32, rank: u32, radius: f32, lower: f32, upper: f32, outside: f32 };
     OcUpdate = "oc_update", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Write, Write],

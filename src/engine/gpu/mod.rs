@@ -36,7 +36,8 @@ use crate::engine::fit::FitPlan;
 use crate::engine::holdout;
 use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Setup, Traffic, TrustLimits};
 use crate::error::{Error, Result};
-use crate::surrogate::potential::Outside;
+use crate::surrogate::higher_order::PairNote;
+use crate::surrogate::potential::PotentialConfig;
 use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::{Integrator, Lift, RegressionProblem, SpaceConfig, SurrogateConfig};
@@ -228,8 +229,8 @@ impl Engine for GpuEngine {
         Ok(())
     }
 
-    fn record_pair(&mut self) -> Result<()> {
-        self.run.as_mut().ok_or_else(not_started)?.record_pair(&mut self.recorder)
+    fn record_pair(&mut self, note: PairNote) -> Result<()> {
+        self.run.as_mut().ok_or_else(not_started)?.record_pair(&mut self.recorder, note)
     }
 
     fn put_pair(&mut self, pair: &Pair) -> Result<()> {
@@ -240,8 +241,8 @@ impl Engine for GpuEngine {
         self.run.as_mut().ok_or_else(not_started)?.read_pairs(&mut self.recorder)
     }
 
-    fn fit_potential(&mut self, flat: f64, outside: Outside) -> Result<Fit> {
-        self.run.as_mut().ok_or_else(not_started)?.fit_potential(&mut self.recorder, self.eft, flat, outside)
+    fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
+        self.run.as_mut().ok_or_else(not_started)?.fit_potential(&mut self.recorder, self.eft, flat, config)
     }
 
     fn minimize(&mut self, limits: TrustLimits) -> Result<()> {

@@ -9,15 +9,16 @@ use super::recording::Recorder;
 use super::run::{NO_ROW, PROJECTION_PASSES, RESOLUTION, RESOLUTION_PLAIN, Run, groups};
 use crate::engine::interface::{Fit, Pair, TrustLimits};
 use crate::error::{Error, Result};
-use crate::surrogate::potential::{Outside, Quadratic};
+use crate::surrogate::higher_order::PairNote;
+use crate::surrogate::potential::{Polynomial, PotentialConfig};
 
 /// Where the totals of Q d begin, after d·d and d·slope.
 const PROJECTIONS: usize = 2;
 
 impl Run {
-    pub(super) fn record_pair(&mut self, recorder: &mut Recorder) -> Result<()> {
+    pub(super) fn record_pair(&mut self, recorder: &mut Recorder, note: PairNote) -> Result<()> {
         let capacity = self.ring.capacity();
-        let Some(row) = self.ring.push() else { return Ok(()) };
+        let Some(row) = self.ring.push_pair(note) else { return Ok(()) };
         for s in &self.segments {
             let params = PairRecord { len: s.len as u32, slab: self.slab as u32, displacement_row: row as u32, change_row: (capacity + row) as u32 };
             recorder.dispatch(params, &[&s.iterate, &s.gradient, &s.trusted[0], &s.trusted[1], &s.iterates], groups(s))?;
@@ -28,7 +29,7 @@ impl Run {
     pub(super) fn put_pair(&mut self, recorder: &mut Recorder, pair: &Pair) -> Result<()> {
         pair.check(self.dimension)?;
         let capacity = self.ring.capacity();
-        let Some(row) = self.ring.push() else { return Ok(()) };
+        let Some(row) = self.ring.push_pair(pair.note) else { return Ok(()) };
         for s in &self.segments {
             for (vector, row) in [(&pair.displacement, row), (&pair.change, capacity + row)] {
                 let here: Vec<f32> = vector[s.start..s.start + s.len].iter().map(|v| *v as f32).collect();
@@ -56,11 +57,12 @@ impl Run {
         let data = recorder.read(&self.shared.staging, 2 * rows.len() as u64 * vector)?;
         let words: Vec<f32> = bytemuck::pod_collect_to_vec(&data);
         let mut vectors = words.chunks_exact(self.dimension).map(|v| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
-        Ok(rows.iter().map(|_| Pair { displacement: vectors.next().unwrap_or_default(), change: vectors.next().unwrap_or_default() }).collect())
+        let mut pair = |note| Pair { displacement: vectors.next().unwrap_or_default(), change: vectors.next().unwrap_or_default(), note };
+        Ok(self.ring.notes().into_iter().map(&mut pair).collect())
     }
 
     /// Fits the quadratic on the host and makes its directions on the device: one read-back, or none without a pair.
-    pub(super) fn fit_potential(&mut self, recorder: &mut Recorder, eft: Eft, flat: f64, outside: Outside) -> Result<Fit> {
+    pub(super) fn fit_potential(&mut self, recorder: &mut Recorder, eft: Eft, flat: f64, config: PotentialConfig) -> Result<Fit> {
         let (rows, capacity) = (self.ring.rows(), self.ring.capacity());
         let learned = if rows.is_empty() {
             None
@@ -68,31 +70,35 @@ impl Run {
             let both = self.ring.pair_rows();
             let gram = self.read_gram(recorder, eft, [2 * capacity; 2], NO_ROW, |s| &s.gradients)?;
             let gram = gram.select(Axis(0), &both).select(Axis(1), &both);
-            let found = Quadratic::from_gram(gram.view(), outside, if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION })?;
-            if let Some(quadratic) = &found {
-                self.record_directions(recorder, quadratic, &both)?;
+            let found = Polynomial::from_gram(gram.view(), &self.ring.notes(), config, if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION })?;
+            if let Some(learned) = &found {
+                self.record_directions(recorder, learned, &both)?;
             }
             found
         };
-        let quadratic = learned.unwrap_or_else(|| Quadratic::flat(flat));
-        let fit = Fit::of_potential(&quadratic);
-        self.potential = Some(quadratic);
+        let learned = learned.unwrap_or_else(|| Polynomial::flat(flat));
+        let fit = Fit::of_potential(&learned);
+        self.potential = Some(learned);
         Ok(fit)
     }
 
     /// Q = C V.
-    fn record_directions(&mut self, recorder: &mut Recorder, quadratic: &Quadratic, columns: &[usize]) -> Result<()> {
-        let (rank, rows) = (quadratic.curvatures.len(), 2 * self.ring.capacity());
+    fn record_directions(&mut self, recorder: &mut Recorder, learned: &Polynomial, columns: &[usize]) -> Result<()> {
+        let (rank, rows) = (learned.curvatures.len(), 2 * self.ring.capacity());
         // By row instead of by age; the last column is the share of the reference, a row of zeros.
         let mut combination = Array2::zeros((rank, rows + 1));
         for (from, &to) in columns.iter().enumerate() {
-            combination.column_mut(to).assign(&quadratic.combination.column(from));
+            combination.column_mut(to).assign(&learned.combination.column(from));
         }
         let shared = &mut self.shared;
         recorder.ensure(&mut shared.combination, "combination", 8 * combination.len() as u64)?;
-        recorder.ensure(&mut shared.curvatures, "curvatures", 4 * rank as u64)?;
+        let mut numbers: Vec<f32> = learned.curvatures.iter().map(|l| *l as f32).collect();
+        if let Some(higher) = &learned.higher {
+            numbers.extend(higher.points.iter().chain(&higher.slopes).flatten().chain(&higher.values).map(|v| *v as f32));
+        }
+        recorder.ensure(&mut shared.learned, "learned", 4 * numbers.len() as u64)?;
         recorder.upload(&shared.combination, &to_pairs(combination.view()))?;
-        recorder.upload(&shared.curvatures, &quadratic.curvatures.iter().map(|l| *l as f32).collect::<Vec<_>>())?;
+        recorder.upload(&shared.learned, &numbers)?;
         for s in &self.segments {
             let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: rows as u32, rank: rank as u32, reference: rows as u32 };
             recorder.dispatch(params, &[&s.iterates, &self.shared.combination, &s.basis, &s.mean], [s.slabs as u32, rank.div_ceil(8).max(1) as u32, 1])?;
@@ -102,8 +108,9 @@ impl Run {
 
     /// Records the whole minimisation: no read-back, one submission unless it is a large one.
     pub(super) fn minimize_potential(&mut self, recorder: &mut Recorder, limits: TrustLimits) -> Result<()> {
-        let Some(quadratic) = &self.potential else { return Err(Error::Incompatible("minimize() comes after fit_potential()".into())) };
-        let (rank, outside) = (quadratic.curvatures.len(), quadratic.outside as f32);
+        let Some(learned) = &self.potential else { return Err(Error::Incompatible("minimize() comes after fit_potential()".into())) };
+        let (rank, outside) = (learned.curvatures.len(), learned.outside as f32);
+        let (order, samples) = learned.higher.as_ref().map_or((2, 0), |higher| (higher.order as u32, higher.points.len() as u32));
         recorder.ensure(&mut self.shared.potential, "potential", 4 * (1 + 2 * rank) as u64)?;
         recorder.upload(&self.shared.potential, &vec![0.0_f32; 1 + 2 * rank])?;
         recorder.upload_at(&self.shared.phase, core::mem::offset_of!(PhaseState, rate) as u64, &[1.0 / outside])?;
@@ -143,8 +150,8 @@ impl Run {
                 }
                 self.record_reduction(recorder, rank + 1, &shared.totals, PROJECTIONS)?;
             }
-            let params = PotentialStep { rank: rank as u32, outside };
-            recorder.dispatch(params, &[&shared.phase, &shared.totals, &shared.curvatures, &shared.potential], [1, 1, 1])?;
+            let params = PotentialStep { rank: rank as u32, outside, order, samples };
+            recorder.dispatch(params, &[&shared.phase, &shared.totals, &shared.learned, &shared.potential], [1, 1, 1])?;
             for s in &self.segments {
                 let params = PotentialLift { len: s.len as u32, slab, rank: rank as u32, radius, lower, upper, outside };
                 let buffers = [&shared.phase, &s.iterate, &s.slope, &s.direction, &s.trusted[0], &s.trusted[1], &s.basis, &shared.potential];

@@ -13,7 +13,7 @@ use crate::flow::Flow;
 use crate::objective::Domain;
 use crate::surrogate::SurrogateConfig;
 use crate::surrogate::integrator::Tableau;
-use crate::surrogate::potential::Quadratic;
+use crate::surrogate::potential::Polynomial;
 
 /// Stands for "no row" in kernels.
 pub(super) const NO_ROW: u32 = u32::MAX;
@@ -158,8 +158,8 @@ pub(super) struct Shared {
     /// Θ(z) and w of the current step.
     pub(super) monomials: Buffer,
     pub(super) weights: Buffer,
-    /// A learned potential: λ, and what `potential_step.wgsl` keeps.
-    pub(super) curvatures: Buffer,
+    /// A learned potential: λ and ψ, and what `potential_step.wgsl` keeps.
+    pub(super) learned: Buffer,
     pub(super) potential: Buffer,
     pub(super) staging: Buffer,
 }
@@ -191,7 +191,7 @@ pub(super) struct Run {
     pub(super) segments: Vec<Segment>,
     pub(super) shared: Shared,
     pub(super) model: Option<Model>,
-    pub(super) potential: Option<Quadratic>,
+    pub(super) potential: Option<Polynomial>,
     /// Steps taken, as far as the host knows, and the trusted state's.
     pub(super) steps: u64,
     pub(super) trusted_steps: u64,
@@ -298,7 +298,7 @@ impl Run {
             reduced: small("reduced")?,
             monomials: small("monomials")?,
             weights: small("weights")?,
-            curvatures: small("curvatures")?,
+            learned: small("learned")?,
             potential: small("potential")?,
             staging: recorder.staging(0)?,
             regression: RegressionBuffers::new(recorder)?,

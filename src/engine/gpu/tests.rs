@@ -12,7 +12,8 @@ use crate::engine::{CpuEngine, TrustLimits};
 use crate::flow::{Adam, GradientDescent, Momentum};
 use crate::flow::{Flow, Newton, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
-use crate::surrogate::potential::Outside;
+use crate::surrogate::higher_order::PairNote;
+use crate::surrogate::potential::{Outside, PotentialConfig};
 use crate::surrogate::{Differences, Library, Rank, Regression, Ridge, WeakForm, regression};
 use crate::surrogate::{TargetTransform, Targets};
 
@@ -626,9 +627,9 @@ fn segments_do_not_change_a_bit() {
 #[test]
 fn segments_do_not_change_a_bit_of_a_potential() {
     let d = 5000;
-    let whole = potential_cycles(&mut engine(GpuOptions::default()), &box_volume(d), d, 3, 4);
+    let whole = potential_cycles(&mut engine(GpuOptions::default()), &box_volume(d), d, 3, 4, 2);
     let mut split = engine(GpuOptions { max_binding: Some(4 * 1024 * 7) });
-    let parts = potential_cycles(&mut split, &box_volume(d), d, 3, 4);
+    let parts = potential_cycles(&mut split, &box_volume(d), d, 3, 4, 2);
     assert!(split.run.as_ref().unwrap().segments.len() > 2);
     assert_eq!(whole, parts);
 }
@@ -698,27 +699,50 @@ fn many_slabs_match_the_twin() {
     }
 }
 
-/// Cycles of a learned potential on ½ Σ λ (x − a)²: the iterates after each, and the predicted changes.
-fn potential_cycles(engine: &mut dyn Engine, domain: &Domain, d: usize, memory: usize, cycles: usize) -> Vec<(Vec<f64>, Landing)> {
+fn largest_difference(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
+}
+
+/// Cycles of a learned potential of an order on Σ ½ λ e² with e = x − a, above order 2 + e³/5 + e⁴/4 and with every third landing undone: the iterates after
+/// each, and the predicted changes.
+fn potential_cycles(engine: &mut dyn Engine, domain: &Domain, d: usize, memory: usize, cycles: usize, order: usize) -> Vec<(Vec<f64>, Landing)> {
     let center = vector(d, 5, |v| 0.5 + 0.7 * v);
     let spectrum = vector(d, 6, |v| 3.0 + 2.0 * v);
     let start = match domain {
         Domain::BoxVolume { weights, volume, .. } => vec![volume / weights.iter().sum::<f64>(); d],
         _ => vec![0.25; d],
     };
+    let bent = if order > 2 { 1.0 } else { 0.0 };
+    let evaluate = |x: &[f64]| -> (f64, Vec<f64>) {
+        let parts = x.iter().zip(&center).zip(&spectrum).map(|((x, a), l)| {
+            let e = x - a;
+            (0.5 * l * e * e + bent * e.powi(3) * (0.2 + 0.25 * e), l * e + bent * e * e * (0.6 + e))
+        });
+        let (values, slopes): (Vec<f64>, Vec<f64>) = parts.unzip();
+        (values.iter().sum(), slopes)
+    };
     let flow = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
     engine.start(Setup { flow, domain, start: &start, capacity: memory, samples: Samples::Pairs }).unwrap();
     let mut x = vec![0.0; d];
     engine.read(&mut x).unwrap();
+    let mut trusted = (x.clone(), evaluate(&x));
     let mut out = Vec::new();
     for cycle in 0..cycles {
-        let gradient: Vec<f64> = (0..d).map(|i| spectrum[i] * (x[i] - center[i])).collect();
-        engine.set_gradient(&gradient).unwrap();
+        let there = evaluate(&x);
+        engine.set_gradient(&there.1).unwrap();
+        let kept = order == 2 || cycle % 3 != 2;
         if cycle > 0 {
-            engine.record_pair().unwrap();
+            let (from, (value, slope)) = &trusted;
+            let predicted: f64 = slope.iter().zip(x.iter().zip(from)).map(|(g, (x, t))| g * (x - t)).sum();
+            engine.record_pair(PairNote { remainder: there.0 - value - predicted, kept }).unwrap();
         }
-        engine.trust().unwrap();
-        engine.fit_potential(8.0, Outside::Mean).unwrap();
+        if kept {
+            engine.trust().unwrap();
+            trusted = (x.clone(), there);
+        } else {
+            engine.restore().unwrap();
+        }
+        engine.fit_potential(8.0, PotentialConfig { order, outside: Outside::Mean }).unwrap();
         engine.minimize(TrustLimits { steps: 6, radius: 0.2 }).unwrap();
         let landing = engine.read(&mut x).unwrap();
         out.push((x.clone(), landing));
@@ -731,16 +755,22 @@ fn potential_cycles(engine: &mut dyn Engine, domain: &Domain, d: usize, memory: 
 #[test]
 fn learned_potentials_match_the_twin() {
     for d in SIZES {
-        for domain in [Domain::Unbounded, Domain::Box { lower: 0.0, upper: 1.0 }, box_volume(d)] {
+        let domains = [Domain::Unbounded, Domain::Box { lower: 0.0, upper: 1.0 }, box_volume(d)];
+        for (domain, order) in domains.iter().flat_map(|domain| [2, 3, 4].map(|order| (domain, order))) {
             let mut gpu = engine(GpuOptions::default());
-            let found = potential_cycles(&mut gpu, &domain, d, 3, 5);
-            let expected = potential_cycles(&mut CpuEngine::new(), &domain, d, 3, 5);
+            let found = potential_cycles(&mut gpu, domain, d, 3, 5, order);
+            let expected = potential_cycles(&mut CpuEngine::new(), domain, d, 3, 5, order);
+            if order == 4 && d > 1 {
+                let of_order_3 = potential_cycles(&mut CpuEngine::new(), domain, d, 3, 5, 3);
+                let apart = expected.iter().zip(&of_order_3).map(|(a, b)| largest_difference(&a.0, &b.0)).fold(0.0, f64::max);
+                assert!(apart > 1e3 * EPS, "{domain:?}, d {d}: the orders differ by no more than the twins may, {apart:e}");
+            }
             for (cycle, ((x, a), (y, b))) in found.iter().zip(&expected).enumerate() {
-                let error = x.iter().zip(y).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
-                assert!(error < 1e3 * EPS, "{domain:?}, d {d}, cycle {cycle}: off by {error:e}");
+                let error = largest_difference(x, y);
+                assert!(error < 1e3 * EPS, "{domain:?}, d {d}, order {order}, cycle {cycle}: off by {error:e}");
                 let change = (a.predicted_change - b.predicted_change).abs();
                 let size = expected[0].1.predicted_change.abs();
-                assert!(change <= 1e2 * EPS * size, "{domain:?}, d {d}, cycle {cycle}: {a:?} against {b:?}");
+                assert!(change <= 1e2 * EPS * size, "{domain:?}, d {d}, order {order}, cycle {cycle}: {a:?} against {b:?}");
             }
         }
     }
@@ -751,10 +781,10 @@ fn learned_potentials_match_the_twin() {
 fn a_potentials_phase_takes_the_dispatches_it_needs() {
     let d = 1757;
     let mut gpu = engine(GpuOptions::default());
-    potential_cycles(&mut gpu, &box_volume(d), d, 3, 3);
+    potential_cycles(&mut gpu, &box_volume(d), d, 3, 3, 4);
     let before = gpu.traffic();
     let steps = 4;
-    gpu.fit_potential(8.0, Outside::Mean).unwrap();
+    gpu.fit_potential(8.0, PotentialConfig { order: 4, outside: Outside::Mean }).unwrap();
     gpu.minimize(TrustLimits { steps, radius: 0.2 }).unwrap();
     gpu.read(&mut vec![0.0; d]).unwrap();
     let after = gpu.traffic();
@@ -768,7 +798,7 @@ fn a_potentials_phase_takes_the_dispatches_it_needs() {
 #[test]
 fn a_learned_quadratic_is_minimised_where_it_should_be() {
     for engine in [&mut engine(GpuOptions::default()) as &mut dyn Engine, &mut CpuEngine::new()] {
-        let cycles = potential_cycles(engine, &Domain::Unbounded, 3, 3, 12);
+        let cycles = potential_cycles(engine, &Domain::Unbounded, 3, 3, 12, 2);
         let (x, last) = cycles.last().unwrap();
         let center = vector(3, 5, |v| 0.5 + 0.7 * v);
         let error = x.iter().zip(&center).map(|(x, a)| (x - a).abs()).fold(0.0, f64::max);
@@ -830,8 +860,8 @@ fn a_cycle_of_thirty_million_unknowns_matches_the_twin() {
     // Two ADAM steps of 0.01 from x of size 1: rounding of x, and of m/√v where v is small.
     assert_eq!((a.steps, a.end, b.steps), (2, PhaseEnd::Horizon, 2));
     assert!(largest(&x, &y) < 1e2 * EPS, "{:e}", largest(&x, &y));
-    let found = potential_cycles(&mut gpu, &Domain::Unbounded, d, 2, 3);
-    let expected = potential_cycles(&mut CpuEngine::new(), &Domain::Unbounded, d, 2, 3);
+    let found = potential_cycles(&mut gpu, &Domain::Unbounded, d, 2, 3, 2);
+    let expected = potential_cycles(&mut CpuEngine::new(), &Domain::Unbounded, d, 2, 3, 2);
     for ((x, _), (y, _)) in found.iter().zip(&expected) {
         assert!(largest(x, y) < 1e3 * EPS, "{:e}", largest(x, y));
     }
