@@ -200,6 +200,12 @@ impl Recorder {
         })
     }
 
+    /// Buffers allocated so far.
+    #[cfg(test)]
+    pub(crate) fn buffers(&self) -> u64 {
+        self.next_id
+    }
+
     /// Records a copy.
     pub(crate) fn copy(&mut self, from: &Buffer, from_offset: u64, to: &Buffer, to_offset: u64, bytes: u64) {
         self.operations.push(Operation::Copy { from: from.raw.clone(), from_offset, to: to.raw.clone(), to_offset, bytes });

@@ -776,6 +776,46 @@ fn learned_potentials_match_the_twin() {
     }
 }
 
+/// What the phases of a learned field cost, beyond what is read from and written to: a regression of these numbers is one of speed. Once the first cycle is
+/// through, nothing is allocated either.
+#[test]
+fn a_fields_phase_takes_the_dispatches_it_needs() {
+    let (d, steps) = (1757, 5);
+    // Per step: the projection and its sums, the weights, the lift; then the flow's own passes and the account. OC: the growth, 6 brackets of two passes,
+    // the update. Projected gradient: 7 brackets of two passes, the update. A state that is the reduced coordinate alone: projection, sums, all steps, lift.
+    let prediction = 4;
+    let cases = [
+        (DESCENT, Domain::Unbounded, SurrogateConfig::paper(SpaceConfig::Reduced { rank: Rank::Count(3), centered: false }), 4),
+        (
+            Flow::Adam(Adam::new(0.01)),
+            Domain::Unbounded,
+            SurrogateConfig::paper(SpaceConfig::Reduced { rank: Rank::Count(3), centered: false }),
+            steps as u64 * (prediction + 2),
+        ),
+        (Flow::Adam(Adam::new(0.01)), Domain::Unbounded, SurrogateConfig::snapshots(), steps as u64 * (prediction + 2)),
+        (Flow::OptimalityCriteria(OptimalityCriteria::default()), box_volume(d), SurrogateConfig::topology(), steps as u64 * (prediction + 1 + 6 * 2 + 2)),
+        (Flow::ProjectedGradient(ProjectedGradient { rate: 0.1 }), box_volume(d), SurrogateConfig::snapshots(), steps as u64 * (prediction + 7 * 2 + 2)),
+    ];
+    for (flow, domain, config, expected) in cases {
+        let mut gpu = engine(GpuOptions::default());
+        warmed(&mut gpu, flow, &domain, d, 4, 4);
+        let (mut x, mut buffers) = (vec![0.0; d], 0);
+        for cycle in 0..3 {
+            gpu.fit(&config).unwrap();
+            let before = gpu.traffic();
+            gpu.integrate(PhaseLimits { steps, radius: f64::INFINITY, integrator: Integrator::FlowStep }).unwrap();
+            let after = gpu.traffic();
+            assert_eq!(after.dispatches - before.dispatches, expected, "{} with {config:?}", flow.name());
+            assert_eq!(gpu.read(&mut x).unwrap().steps, steps, "{}", flow.name());
+            let read = gpu.traffic();
+            assert_eq!(read.readbacks - before.readbacks, 1, "{}", flow.name());
+            assert!(read.submits - before.submits <= 3, "{}: {} submissions", flow.name(), read.submits - before.submits);
+            assert!(cycle == 0 || gpu.recorder.buffers() == buffers, "{}: buffers were allocated in cycle {cycle}", flow.name());
+            buffers = gpu.recorder.buffers();
+        }
+    }
+}
+
 /// What a phase costs: a regression of these numbers is one of speed.
 #[test]
 fn a_potentials_phase_takes_the_dispatches_it_needs() {
