@@ -54,14 +54,14 @@ pub enum Error {
         reason: String,
     },
     /// More memory is needed than the device offers.
-    #[error("{what} needs {needed} bytes, the device offers {available}; use fewer snapshots (history) or the CPU engine")]
+    #[error("{}; use fewer snapshots (--history) or the CPU engine", shortage(what, *needed, *available))]
     Memory {
         /// What was to be allocated.
         what: String,
-        /// Bytes needed.
+        /// Bytes needed; 0: unknown.
         needed: u64,
-        /// Bytes available.
-        available: u64,
+        /// Bytes available: a limit of the device, or what the driver had granted a run before it refused more; none: unknown.
+        available: Option<u64>,
     },
     /// The device disappeared (driver reset, unplugged, destroyed).
     #[error("the GPU device was lost: {0}")]
@@ -80,6 +80,14 @@ pub enum Error {
         /// The system's words.
         source: std::io::Error,
     },
+}
+
+fn shortage(what: &str, needed: u64, available: Option<u64>) -> String {
+    match (needed, available) {
+        (needed, Some(available)) => format!("{what} needs {needed} bytes, the device offers {available}"),
+        (0, None) => format!("the GPU driver has no memory left for {what}"),
+        (needed, None) => format!("{what} needs {needed} bytes, which the GPU driver does not have left"),
+    }
 }
 
 impl Error {

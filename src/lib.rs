@@ -44,7 +44,8 @@
 //! | choose when the truth is called | [`schedule`] |
 //! | know what a setting costs when it is wrong | [`knobs`] |
 //! | run it, watch it, read the result | [`optimizer`], [`observe`], [`report`] |
-//! | choose where it runs, or share your own wgpu device | [`engine`], [`engine::gpu::GpuEngine::from_device`] |
+//! | run it piece by piece in a frame loop, or go on from a report | [`Session`], [`Lgf::resume`] |
+//! | choose where it runs, or share your own wgpu device | [`engine`], [`GpuEngine::from_device`](engine::GpuEngine::from_device) |
 //! | optimize a structure | [`topology`] |
 //! | find the equations behind a recorded trajectory | [`discover`] |
 //!
@@ -82,7 +83,7 @@ pub mod surrogate;
 pub mod topology;
 
 pub use error::{Error, Result};
-pub use optimizer::{Lgf, LgfConfig, RunError, Settled, Stopping};
+pub use optimizer::{Lgf, LgfConfig, Origin, RunError, Session, Settled, Stopping};
 pub use wgpu;
 
 /// The README's example, compiled and run.

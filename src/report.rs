@@ -143,6 +143,8 @@ pub struct Report {
     /// [`kkt_residual`](crate::objective::kkt_residual) at x, relative to the largest entry of the gradient at the start (of the newest
     /// revision); none for the Newton flow, which knows no gradient, and where that is zero.
     pub kkt_residual: Option<f64>,
+    /// That largest entry, of the Newton direction for the Newton flow.
+    pub first_slope: f64,
     /// True evaluations, all of them: training iterates, landing checks and rejected landings.
     pub true_evaluations: usize,
     /// The first trusted evaluations of all further [revisions](crate::objective::Objective::revision) of the objective, counted from 1: values

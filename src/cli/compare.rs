@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use super::opened::Opened;
 use super::paper::{Problem, Scale};
 use super::run::{Outcome, Overrides, Plan, ScheduleFlag, matching, solve};
 use super::{Ending, EngineFlag, interrupt_flag, print};
-use crate::engine::EngineChoice;
 use crate::error::Result;
 use crate::io;
 use crate::report::Report;
@@ -66,9 +66,9 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let mut ended = Ending::Done;
     'all: for &problem in &args.problems {
         for &flag in &args.engines {
-            let (mut engine, reason) = EngineChoice::from(flag).open()?;
-            let info = engine.info();
-            let adapter = format!("{}: {}{}; {reason}", info.engine, info.adapter, if info.software { " (software adapter)" } else { "" });
+            let mut opened = Opened::new(flag)?;
+            let info = opened.engine.info();
+            let adapter = format!("{}: {}{}; {}", info.engine, info.adapter, if info.software { " (software adapter)" } else { "" }, opened.reason);
             if !adapters.contains(&adapter) {
                 adapters.push(adapter);
             }
@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             }
             let mut outcomes: Vec<Outcome> = Vec::new();
             for (name, lgf) in &methods {
-                let outcome = solve(&mut *case, lgf, &mut *engine, name, outcomes.first(), args.quiet, &interrupted)?;
+                let outcome = solve(&mut *case, lgf, &mut opened, name, outcomes.first(), args.quiet, &interrupted)?;
                 rows.push(row(problem, &outcome, outcomes.first().unwrap_or(&outcome)));
                 let stopped = outcome.stopped_early();
                 if stopped {

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use super::opened::Opened;
 use super::results::{Run, engine_line};
 use super::topology::{self, ContinuationFlag, FilterFlag, FlowFlag, PresetFlag, ScheduleFlag};
 use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
-use crate::engine::EngineChoice;
 use crate::error::Result;
 use crate::io;
 use crate::report::StopReason;
@@ -33,7 +33,7 @@ const FOLDERS: [&str; 3] = ["plain", "lgf-oc", "lgf"];
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
-    let (mut engine, reason) = EngineChoice::from(args.engine).open()?;
+    let mut opened = Opened::new(args.engine)?;
     io::prepare(&args.out)?;
     // Results of an earlier job must not pass for this one's.
     for folder in FOLDERS {
@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         };
         let fresh = settings.compliance()?;
         let problem: &mut Compliance = problem.insert(fresh);
-        let run = topology::solve(problem, &settings.lgf()?, (&mut *engine, &reason), name, &settings, interrupted.clone())?;
+        let run = topology::solve(problem, &settings.lgf()?, &mut opened, name, &settings, interrupted.clone())?;
         run.write(&settings.out, problem, false)?;
         let stopped = matches!(run.report.stop, StopReason::Interrupted) || run.report.stop.is_fault();
         runs.push((name, run));
@@ -134,7 +134,7 @@ fn table(args: &Args, runs: &[(&str, Run)]) -> String {
     for (name, run) in runs {
         line!(out, "{name}: {}", run.report.stop);
     }
-    if let Some((_, run)) = runs.first() {
+    if let Some((_, run)) = runs.last() {
         line!(out, "{}", engine_line(&run.report.engine, &run.engine_reason));
     }
     let folders: Vec<_> = FOLDERS.iter().map(|f| format!("{f}/")).take(runs.len()).collect();

@@ -11,6 +11,7 @@ mod discover;
 mod info;
 mod main_job;
 mod multilevel;
+mod opened;
 mod paper;
 mod progress;
 mod results;

@@ -9,17 +9,17 @@ use std::sync::atomic::AtomicBool;
 
 use clap::ValueEnum;
 
+use super::opened::Opened;
 use super::paper::{Case, Problem, Scale, Settings, Solved};
 use super::progress::Progress;
 use super::results::{FullRecord, Record, engine_line, json};
 use super::topology::ending;
 use super::{Ending, EngineFlag, interrupt_flag, print};
-use crate::engine::{Engine, EngineChoice};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, Newton};
 use crate::io;
 use crate::observe::{Event, Observer};
-use crate::optimizer::{Lgf, LgfConfig, RunError, Stopping};
+use crate::optimizer::{Lgf, LgfConfig, Origin, Stopping};
 use crate::report::{Report, StopReason};
 use crate::schedule::{Cosine, Fixed, Schedule};
 use crate::surrogate::{Integrator, Regression, Ridge, SurrogateConfig};
@@ -273,11 +273,11 @@ impl Observer for Watch {
     }
 }
 
-/// Runs one method on a problem; a fault of the engine still gives what was reached. `plain` is where the plain flow ended, for the measures.
+/// Runs one method on a problem, if need be to the end on another engine; see [`Opened::minimize`]. `plain` is where the plain flow ended, for the measures.
 pub(super) fn solve(
     case: &mut dyn Case,
     lgf: &Lgf,
-    engine: &mut dyn Engine,
+    opened: &mut Opened,
     name: &str,
     plain: Option<&Outcome>,
     quiet: bool,
@@ -285,11 +285,7 @@ pub(super) fn solve(
 ) -> Result<Outcome> {
     let mut watch = Watch { progress: Progress::new(name, quiet, interrupted.clone()), path: Vec::new() };
     let start = case.start();
-    let report = match lgf.minimize(case.objective(), &start, engine, &mut watch) {
-        Ok(report) => report,
-        Err(RunError::CutShort { report, .. }) => *report,
-        Err(RunError::NotStarted(error)) => return Err(error),
-    };
+    let report = opened.minimize(lgf, Origin::at(&start), case.objective(), &mut watch)?;
     let mut gradient = vec![0.0; report.x.len()];
     let objective = case.objective().evaluate(&report.x, &mut gradient).unwrap_or(f64::NAN);
     let measures = case.measures(&report.x, plain.map_or(&report.x, |plain| &plain.report.x))?;
@@ -311,20 +307,20 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let mut case = args.problem.open(args.scale)?;
     let plan = Plan::new(case.settings(), args.overrides)?;
     let methods = [plan.plain()?, plan.lgf(args.schedule)?];
-    let (mut engine, reason) = EngineChoice::from(args.engine).open()?;
+    let mut opened = Opened::new(args.engine)?;
     io::prepare(&args.out)?;
     let mut outcomes: Vec<Outcome> = Vec::new();
     for (lgf, name) in methods.iter().zip(["plain", "lgf"]) {
         let label = if name == "plain" { format!("plain {}", lgf.config().flow.name()) } else { format!("LGF, {}", args.schedule.name()) };
-        let outcome = solve(&mut *case, lgf, &mut *engine, &label, outcomes.first(), args.quiet, &interrupted)?;
-        outcome.write(&args.out.join(name), args.problem, &reason)?;
+        let outcome = solve(&mut *case, lgf, &mut opened, &label, outcomes.first(), args.quiet, &interrupted)?;
+        outcome.write(&args.out.join(name), args.problem, &opened.reason)?;
         let stopped = outcome.stopped_early();
         outcomes.push(outcome);
         if stopped {
             break;
         }
     }
-    let table = table(&*case, &outcomes, &reason);
+    let table = table(&*case, &outcomes, &opened.reason);
     let written = write(args, &mut *case, &outcomes, &table);
     if args.json {
         let records: BTreeMap<&str, Record<'_>> = ["plain", "lgf"].into_iter().zip(outcomes.iter().map(|o| o.record(args.problem))).collect();

@@ -9,15 +9,15 @@ use std::time::Instant;
 use clap::ValueEnum;
 
 use super::multilevel::{self, Start};
+use super::opened::Opened;
 use super::progress::Progress;
 use super::results::{Level, Run, json};
 use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
-use crate::engine::{Engine, EngineChoice};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
 use crate::io;
 use crate::objective::Objective;
-use crate::optimizer::{Lgf, LgfConfig, RunError, Settled, Stopping};
+use crate::optimizer::{Lgf, LgfConfig, Origin, Settled, Stopping};
 use crate::report::{Report, StopReason};
 use crate::schedule::{Adaptive, Cosine, Fixed, Potential, Schedule};
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
@@ -378,9 +378,9 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         // Finds out whether there is an interior design, before anything is written.
         SigmoidDesign::new(&mut problem)?;
     }
-    let (mut engine, reason) = EngineChoice::from(args.engine).open()?;
+    let mut opened = Opened::new(args.engine)?;
     io::prepare(&args.out)?;
-    let run = solve(&mut problem, &lgf, (&mut *engine, &reason), "lgf", args, interrupted)?;
+    let run = solve(&mut problem, &lgf, &mut opened, "lgf", args, interrupted)?;
     // What was reached is told even if the disk is full.
     let written = run.write(&args.out, &problem, true);
     if args.json {
@@ -392,22 +392,10 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     Ok(ending(&run.report))
 }
 
-/// Runs `lgf` on `problem`; a fault of the engine still gives the best design.
-pub(super) fn solve(
-    problem: &mut Compliance,
-    lgf: &Lgf,
-    (engine, engine_reason): (&mut dyn Engine, &str),
-    name: &str,
-    args: &Args,
-    interrupted: Arc<AtomicBool>,
-) -> Result<Run> {
+/// Runs `lgf` on `problem`, if need be to the end on another engine; see [`Opened::minimize`].
+pub(super) fn solve(problem: &mut Compliance, lgf: &Lgf, opened: &mut Opened, name: &str, args: &Args, interrupted: Arc<AtomicBool>) -> Result<Run> {
     let config = lgf.config();
     let mut progress = Progress::new(name, args.quiet, interrupted.clone());
-    let keep = |outcome| match outcome {
-        Ok(report) => Ok(report),
-        Err(RunError::CutShort { report, .. }) => Ok(*report),
-        Err(RunError::NotStarted(error)) => Err(error),
-    };
     let began = Instant::now();
     // One budget of time for all grids; each is left at least the moment its start takes.
     let left = || config.stopping.max_seconds.map(|seconds| (seconds - began.elapsed().as_secs_f64()).max(1e-3));
@@ -421,7 +409,7 @@ pub(super) fn solve(
             let mut progress = Progress::new(&format!("{name} {size}"), args.quiet, interrupted.clone());
             let stopping = Stopping { max_evaluations: budget, target: None, max_seconds: left(), ..config.stopping };
             let lgf = Lgf::new(LgfConfig { stopping, ..*config })?;
-            let report = keep(lgf.minimize_knowing(&start.pairs, coarse, &start.design, engine, &mut progress))?;
+            let report = opened.minimize(&lgf, Origin::at(&start.design).knowing(&start.pairs), coarse, &mut progress)?;
             let share = coarse.grid().elements() as f64 / problem.grid().elements() as f64;
             let before = match levels.pop() {
                 // The same grid, straight on or with a smaller penalty.
@@ -448,11 +436,11 @@ pub(super) fn solve(
                 stop: report.stop.to_string(),
             });
             // A broken engine is the fine run's to report.
-            Ok(Some(Start { value: report.objective, design: report.x, pairs: engine.pairs().unwrap_or_default() }))
+            Ok(Some(Start { value: report.objective, design: report.x, pairs: opened.engine.pairs().unwrap_or_default() }))
         })?
         .unwrap_or_else(|| Start::at(problem.uniform_start()));
         let lgf = Lgf::new(LgfConfig { stopping: Stopping { max_seconds: left(), ..config.stopping }, ..*config })?;
-        let mut report = keep(lgf.minimize_knowing(&start.pairs, problem, &start.design, engine, &mut progress))?;
+        let mut report = opened.minimize(&lgf, Origin::at(&start.design).knowing(&start.pairs), problem, &mut progress)?;
         if let (StopReason::TimeSpent { seconds }, Some(all)) = (&mut report.stop, config.stopping.max_seconds) {
             *seconds = all;
         }
@@ -461,7 +449,7 @@ pub(super) fn solve(
     } else {
         let mut latent = SigmoidDesign::new(&mut *problem)?;
         let start = vec![0.0; latent.dimension()];
-        let report = keep(lgf.minimize(&mut latent, &start, engine, &mut progress))?;
+        let report = opened.minimize(lgf, Origin::at(&start), &mut latent, &mut progress)?;
         let design = latent.design(&report.x);
         (report, design)
     };
@@ -477,7 +465,7 @@ pub(super) fn solve(
         report,
         design,
         objective,
-        engine_reason: engine_reason.to_string(),
+        engine_reason: opened.reason.clone(),
         levels,
     })
 }

@@ -2,17 +2,20 @@
 
 mod cosine;
 mod potential;
+mod session;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, DerefMut};
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup};
+pub use session::{Origin, Session};
+
+use crate::engine::{Engine, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, Traffic};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::flow::{Flow, ProjectedGradient};
 use crate::objective::{Domain, Objective, kkt_residual};
 use crate::observe::{Event, Observer};
 use crate::report::{HistoryEntry, PhaseEntry, Report, StopReason};
-use crate::schedule::{Control, Outcome, Potential, Schedule};
+use crate::schedule::{Control, Cosine, Outcome, Potential, Schedule};
 use crate::surrogate::selection::Verdict;
 use crate::surrogate::{Integrator, ModelSelection, SurrogateConfig};
 
@@ -53,7 +56,7 @@ pub enum RunError {
     /// The run did not begin: the settings do not fit the objective, the engine cannot be started, or the first evaluation failed.
     #[error(transparent)]
     NotStarted(#[from] Error),
-    /// The engine failed on the way (a lost device, say); what had been reached is in the report.
+    /// The engine failed on the way (a lost device, say); what had been reached is in the report, and [`Lgf::resume`] goes on from there.
     #[error("the run was cut short: {source}")]
     CutShort {
         /// The fault.
@@ -202,83 +205,35 @@ impl Lgf {
         engine: &mut dyn Engine,
         observer: &mut dyn Observer,
     ) -> Result<Report, RunError> {
-        let began = Instant::now();
-        let (dimension, domain) = (objective.dimension(), objective.domain());
-        if dimension == 0 {
-            return Err(Error::invalid("the dimension", 0, "at least 1").into());
-        }
-        if start.len() != dimension {
-            return Err(Error::Length { name: "the starting point", found: start.len(), expected: dimension }.into());
-        }
-        if let Some(value) = start.iter().find(|v| !v.is_finite()) {
-            return Err(Error::invalid("an entry of the starting point", value, "finite").into());
-        }
-        domain.validate(dimension)?;
-        domain.check_start(start)?;
-        self.config.flow.validate(&domain)?;
-        let samples = if let Schedule::Potential(_) = self.config.schedule { Samples::Pairs } else { Samples::Points };
-        engine.start(Setup { flow: self.config.flow, domain: &domain, start, capacity: self.config.schedule.capacity(), samples })?;
+        self.begin(Origin::at(start).knowing(pairs), objective, engine, |event: Event<'_>| observer.event(event))?.finish()
+    }
 
-        if samples == Samples::Pairs {
-            pairs.iter().try_for_each(|pair| engine.put_pair(pair))?;
-        }
-        let mut run = Run {
-            config: &self.config,
-            objective,
-            engine,
-            observer,
-            control: Control::new(self.config.schedule, &self.config.surrogate),
-            x: vec![0.0; dimension],
-            previous: vec![0.0; dimension],
-            gradient: vec![0.0; dimension],
-            trusted: Trusted { x: Vec::new(), gradient: Vec::new(), value: f64::INFINITY, iteration: 0, revision: 0 },
-            seen: 0,
-            domain,
-            began,
-            best: Vec::new(),
-            best_gradient: Vec::new(),
-            first_slope: 0.0,
-            changes: Vec::new(),
-            revision_began: 0,
-            best_value: f64::INFINITY,
-            best_evaluation: 0,
-            iteration: 0,
-            evaluations: 0,
-            history: Vec::new(),
-            phases: Vec::new(),
-            rejected: 0,
-            surrogate_steps: 0,
-            objective_time: Duration::ZERO,
-        };
-        // The engine's own number format decides what x0 is (f32 on a GPU): evaluate there.
-        run.engine.read(&mut run.x)?;
-        let (stop, fault) = match run.drive() {
-            Ok(stop) => (stop, None),
-            Err(error) if run.history.is_empty() => return Err(error.into()),
-            Err(error) => (StopReason::EngineFailed { message: error.to_string() }, Some(error)),
-        };
-        let report = Report {
-            kkt_residual: run.kkt_residual(),
-            x: run.best,
-            objective: run.best_value,
-            best_evaluation: run.best_evaluation,
-            true_evaluations: run.evaluations,
-            changes: run.changes,
-            rejected: run.rejected,
-            surrogate_steps: run.surrogate_steps,
-            stop,
-            history: run.history,
-            phases: run.phases,
-            traffic: run.engine.traffic(),
-            engine: run.engine.info(),
-            wall_seconds: began.elapsed().as_secs_f64(),
-            objective_seconds: run.objective_time.as_secs_f64(),
-        };
-        let _ = run.observer.event(Event::Finished { report: &report });
-        match fault {
-            Some(source) => Err(RunError::CutShort { source, report: Box::new(report) }),
-            None => Ok(report),
-        }
+    /// Goes on from where an earlier run has ended, on whatever engine: one that was cut short, interrupted, or had too small a budget. Its best iterate is
+    /// evaluated once more, for the gradient; counts, history, budgets and the reported seconds go on. What only the earlier engine knew is learned anew:
+    /// the flow's momenta, the samples, the trust region.
+    ///
+    /// `objective` must be the one the earlier run ended with.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn resume(&self, earlier: &Report, objective: &mut dyn Objective, engine: &mut dyn Engine, observer: &mut dyn Observer) -> Result<Report, RunError> {
+        self.begin(Origin::after(earlier), objective, engine, |event: Event<'_>| observer.event(event))?.finish()
+    }
+
+    /// A run that goes on piece by piece, whenever its [`Session`] is told to: for applications with an event loop of their own. The settings are checked,
+    /// the engine is started; nothing is evaluated yet. Objective, engine and observer are given away or borrowed (`&mut`; an engine of one's own goes into
+    /// a `Box`).
+    ///
+    /// # Errors
+    /// [`RunError::NotStarted`].
+    pub fn begin<O: Objective, E: DerefMut<Target: Engine>, W: Observer>(
+        &self,
+        origin: Origin<'_>,
+        objective: O,
+        engine: E,
+        observer: W,
+    ) -> Result<Session<O, E, W>, RunError> {
+        Ok(Session::new(Run::new(self.config, origin, objective, engine, observer)?))
     }
 }
 
@@ -310,12 +265,32 @@ impl Trusted {
     }
 }
 
-/// A run's state.
-struct Run<'a> {
-    config: &'a LgfConfig,
-    objective: &'a mut dyn Objective,
-    engine: &'a mut dyn Engine,
-    observer: &'a mut dyn Observer,
+/// What the schedule goes by between two pieces of a run.
+#[derive(Clone, Copy)]
+enum Course {
+    /// Nothing has been evaluated yet.
+    Start,
+    /// The plain flow, and the schedules that [`Control`] decides for.
+    Field,
+    Cosine(Cosine, cosine::Progress),
+    Potential(Potential, potential::Radii),
+}
+
+/// What an earlier run has used up.
+#[derive(Default)]
+struct Earlier {
+    seconds: f64,
+    traffic: Traffic,
+    kkt_residual: Option<f64>,
+}
+
+/// A run's state. It goes on by [`advance`](Self::advance), and only between two calls is it whole.
+struct Run<O, E, W> {
+    config: LgfConfig,
+    objective: O,
+    engine: E,
+    observer: W,
+    course: Course,
     control: Control,
     x: Vec<f64>,
     previous: Vec<f64>,
@@ -325,7 +300,9 @@ struct Run<'a> {
     seen: u64,
     domain: Domain,
     began: Instant,
+    earlier: Earlier,
     best: Vec<f64>,
+    /// Empty while the best iterate is an earlier run's.
     best_gradient: Vec<f64>,
     /// The largest entry of the gradient where the newest revision began.
     first_slope: f64,
@@ -355,47 +332,172 @@ impl From<Error> for Ended {
     }
 }
 
-impl Run<'_> {
+impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
+    /// Checks what is given and starts the engine.
+    fn new(config: LgfConfig, origin: Origin<'_>, objective: O, mut engine: E, observer: W) -> Result<Self> {
+        let began = Instant::now();
+        let (dimension, domain) = (objective.dimension(), objective.domain());
+        if dimension == 0 {
+            return Err(Error::invalid("the dimension", 0, "at least 1"));
+        }
+        let start = origin.x(&domain);
+        if start.len() != dimension {
+            return Err(Error::Length { name: "the starting point", found: start.len(), expected: dimension });
+        }
+        if let Some(value) = start.iter().find(|v| !v.is_finite()) {
+            return Err(Error::invalid("an entry of the starting point", value, "finite"));
+        }
+        domain.validate(dimension)?;
+        domain.check_start(&start)?;
+        config.flow.validate(&domain)?;
+        let samples = if let Schedule::Potential(_) = config.schedule { Samples::Pairs } else { Samples::Points };
+        engine.start(Setup { flow: config.flow, domain: &domain, start: &start, capacity: config.schedule.capacity(), samples })?;
+        if samples == Samples::Pairs {
+            origin.pairs.iter().try_for_each(|pair| engine.put_pair(pair))?;
+        }
+        // The engine's own number format decides what x0 is (f32 on a GPU): evaluate there.
+        let mut x = start.into_owned();
+        engine.read(&mut x)?;
+        let mut run = Self {
+            config,
+            objective,
+            engine,
+            observer,
+            course: Course::Start,
+            control: Control::new(config.schedule, &config.surrogate),
+            previous: vec![0.0; dimension],
+            gradient: vec![0.0; dimension],
+            trusted: Trusted { x: x.clone(), gradient: Vec::new(), value: f64::INFINITY, iteration: 0, revision: 0 },
+            x,
+            seen: 0,
+            domain,
+            began,
+            earlier: Earlier::default(),
+            best: Vec::new(),
+            best_gradient: Vec::new(),
+            first_slope: 0.0,
+            changes: Vec::new(),
+            revision_began: 0,
+            best_value: f64::INFINITY,
+            best_evaluation: 0,
+            iteration: 0,
+            evaluations: 0,
+            history: Vec::new(),
+            phases: Vec::new(),
+            rejected: 0,
+            surrogate_steps: 0,
+            objective_time: Duration::ZERO,
+        };
+        if let Some(report) = origin.earlier {
+            run.go_on_from(report);
+        }
+        Ok(run)
+    }
+
+    /// Takes over what an earlier run has counted and found.
+    fn go_on_from(&mut self, report: &Report) {
+        self.earlier = Earlier { seconds: report.wall_seconds, traffic: report.traffic, kkt_residual: report.kkt_residual };
+        self.best.clone_from(&report.x);
+        self.best_value = report.objective;
+        self.best_evaluation = report.best_evaluation;
+        self.first_slope = report.first_slope;
+        self.changes.clone_from(&report.changes);
+        let newest = report.changes.last().copied().unwrap_or(0);
+        self.revision_began = report.history.partition_point(|e| e.evaluation < newest);
+        self.iteration = report.history.iter().find(|e| e.evaluation == report.best_evaluation).map_or(0, |e| e.iteration);
+        self.evaluations = report.true_evaluations;
+        self.history.clone_from(&report.history);
+        self.phases.clone_from(&report.phases);
+        self.rejected = report.rejected;
+        self.surrogate_steps = report.surrogate_steps;
+        self.objective_time = Duration::try_from_secs_f64(report.objective_seconds).unwrap_or_default();
+    }
+
+    /// What has been reached; the lists and the best iterate are handed over.
+    fn report(&mut self, stop: StopReason) -> Report {
+        let (before, now) = (self.earlier.traffic, self.engine.traffic());
+        let traffic =
+            Traffic { readbacks: before.readbacks + now.readbacks, submits: before.submits + now.submits, dispatches: before.dispatches + now.dispatches };
+        Report {
+            kkt_residual: self.kkt_residual(),
+            first_slope: self.first_slope,
+            x: std::mem::take(&mut self.best),
+            objective: self.best_value,
+            best_evaluation: self.best_evaluation,
+            true_evaluations: self.evaluations,
+            changes: std::mem::take(&mut self.changes),
+            rejected: self.rejected,
+            surrogate_steps: self.surrogate_steps,
+            stop,
+            history: std::mem::take(&mut self.history),
+            phases: std::mem::take(&mut self.phases),
+            traffic,
+            engine: self.engine.info(),
+            wall_seconds: self.seconds(),
+            objective_seconds: self.objective_time.as_secs_f64(),
+        }
+    }
+
+    /// Since the start, an earlier run's included.
+    fn seconds(&self) -> f64 {
+        self.earlier.seconds + self.began.elapsed().as_secs_f64()
+    }
+
     fn kkt_residual(&self) -> Option<f64> {
+        if self.best_gradient.is_empty() {
+            return self.earlier.kkt_residual;
+        }
         let knows_gradient = !self.config.flow.needs_newton_direction() && self.first_slope > 0.0;
         knows_gradient.then(|| kkt_residual(&self.domain, &self.best, &self.best_gradient) / self.first_slope)
     }
 
-    fn drive(&mut self) -> Result<StopReason> {
-        match self.cycle() {
-            Ok(never) => match never {},
-            Err(Ended::Stop(reason)) => Ok(reason),
-            Err(Ended::Fault(error)) => Err(error),
+    /// One piece of the run: the evaluated start, a true step with its evaluation, or a surrogate phase with its landing's.
+    fn advance(&mut self) -> Result<(), Ended> {
+        match self.course {
+            Course::Start => self.evaluate_start(),
+            Course::Field => self.advance_field(),
+            Course::Cosine(rule, progress) => {
+                self.course = Course::Cosine(rule, self.test_by_cosine(rule, progress)?);
+                Ok(())
+            }
+            Course::Potential(rule, radii) => {
+                self.course = Course::Potential(rule, self.minimize_potential(rule, radii)?);
+                Ok(())
+            }
         }
     }
 
-    fn cycle(&mut self) -> Result<std::convert::Infallible, Ended> {
+    fn evaluate_start(&mut self) -> Result<(), Ended> {
         let info = self.engine.info();
         let limit = self.config.stopping.max_evaluations;
         // Whoever ends the run at once still gets the start, evaluated.
         let told = self.tell(Event::Started { engine: &info, dimension: self.x.len(), max_evaluations: limit });
+        if !self.history.is_empty() {
+            self.check_budget()?;
+        }
         let value = self.evaluate()?;
         self.trusted.revision = self.seen;
         self.record_true_step(value, 0.0)?;
         told?;
-        if let Schedule::Potential(rule) = self.config.schedule {
-            return self.minimize_potentials(rule);
+        self.course = match self.config.schedule {
+            Schedule::Cosine(rule) => Course::Cosine(rule, cosine::Progress::new(rule.first_reach(self.config.flow.rate())?)),
+            Schedule::Potential(rule) => Course::Potential(rule, self.first_radii(rule)),
+            Schedule::None | Schedule::Fixed(_) | Schedule::Adaptive(_) => Course::Field,
+        };
+        Ok(())
+    }
+
+    fn advance_field(&mut self) -> Result<(), Ended> {
+        self.check_budget()?;
+        self.stop_where_nothing_changes()?;
+        self.engine.step()?;
+        self.iteration += 1;
+        if self.control.records_after_step() {
+            self.engine.record()?;
         }
-        if let Schedule::Cosine(rule) = self.config.schedule {
-            return self.test_by_cosine(rule);
-        }
-        loop {
-            self.check_budget()?;
-            self.stop_where_nothing_changes()?;
-            self.engine.step()?;
-            self.iteration += 1;
-            if self.control.records_after_step() {
-                self.engine.record()?;
-            }
-            match self.control.phase(self.engine.samples(), self.config.integrator) {
-                Some(limits) => self.surrogate_phase(limits)?,
-                None => self.true_step()?,
-            }
+        match self.control.phase(self.engine.samples(), self.config.integrator) {
+            Some(limits) => self.surrogate_phase(limits),
+            None => self.true_step(),
         }
     }
 
@@ -432,11 +534,11 @@ impl Run<'_> {
 
     fn check_budget(&self) -> Result<(), Ended> {
         let limit = self.config.stopping.max_evaluations;
-        if self.evaluations == limit {
+        if self.evaluations >= limit {
             return Err(Ended::Stop(StopReason::MaxEvaluations { limit }));
         }
         match self.config.stopping.max_seconds {
-            Some(seconds) if self.began.elapsed().as_secs_f64() >= seconds => Err(Ended::Stop(StopReason::TimeSpent { seconds })),
+            Some(seconds) if self.seconds() >= seconds => Err(Ended::Stop(StopReason::TimeSpent { seconds })),
             _ => Ok(()),
         }
     }

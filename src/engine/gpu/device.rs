@@ -120,8 +120,31 @@ impl Gpu {
         self.alive()?;
         match reports.into_iter().flatten().next() {
             None => Ok(value),
-            Some(error) => Err(Error::Device { what: what.to_string(), reason: error.to_string() }),
+            Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::Memory { what: what.to_string(), needed: 0, available: None }),
+            Some(error) => {
+                self.probe()?;
+                Err(Error::Device { what: what.to_string(), reason: error.to_string() })
+            }
         }
+    }
+
+    /// An error if the device turns out to be lost. A host's device tells its own handler only, and complains about anything but that; but no submission to a
+    /// lost device can be waited for.
+    fn probe(&self) -> Result<()> {
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let submission = self.queue.submit([]);
+        let _ = pollster::block_on(scope.pop());
+        let poll = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(Duration::ZERO) };
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))) {
+            Ok(Ok(_) | Err(wgpu::PollError::Timeout)) => self.alive(),
+            Ok(Err(error)) => Err(self.loses(format!("waiting failed: {error}"))),
+            Err(_) => Err(self.loses("the driver reported a loss while waiting".into())),
+        }
+    }
+
+    /// The loss of the device, by the words that are already known or else these; remembered.
+    fn loses(&self, reason: String) -> Error {
+        Error::DeviceLost(self.lost.get_or_init(|| reason).clone())
     }
 
     /// Waits for a submission.
@@ -134,25 +157,28 @@ impl Gpu {
                 Ok(Ok(_)) => return self.alive(),
                 // A slow device is not a lost one.
                 Ok(Err(wgpu::PollError::Timeout)) => log::warn!("still waiting for {} after {PATIENCE:?}", self.info.name),
-                Ok(Err(error)) => {
-                    self.alive()?;
-                    return Err(Error::DeviceLost(format!("waiting failed: {error}")));
-                }
-                Err(_) => return Err(Error::DeviceLost("the driver reported a loss while waiting".into())),
+                Ok(Err(error)) => return Err(self.loses(format!("waiting failed: {error}"))),
+                Err(_) => return Err(self.loses("the driver reported a loss while waiting".into())),
             }
         }
     }
 
-    /// Waits for `submission`, then copies what it left in the mappable `staging` buffer.
-    pub(crate) fn download(&self, staging: &wgpu::Buffer, bytes: u64, submission: wgpu::SubmissionIndex) -> Result<Vec<u8>> {
+    /// Copies what `submission` leaves in the mappable `staging` buffer, once that is done: after waiting for it, or, if `host_polls`, whenever somebody has
+    /// polled the device.
+    pub(crate) async fn download(&self, staging: &wgpu::Buffer, bytes: u64, submission: wgpu::SubmissionIndex, host_polls: bool) -> Result<Vec<u8>> {
         let (sender, mut receiver) = oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
             let _ = sender.send(outcome);
         });
-        self.wait(submission)?;
-        match receiver.try_recv() {
-            Ok(Some(Ok(()))) => {}
-            _ => return Err(Error::DeviceLost("a read-back could not be mapped".into())),
+        let outcome = if host_polls {
+            receiver.await.ok()
+        } else {
+            self.wait(submission)?;
+            receiver.try_recv().ok().flatten()
+        };
+        match outcome {
+            Some(Ok(())) => {}
+            _ => return Err(self.loses("a read-back could not be mapped".into())),
         }
         let view = staging.get_mapped_range(0..bytes).map_err(|e| Error::Device { what: "a read-back".into(), reason: e.to_string() })?;
         let data = view.to_vec();

@@ -32,17 +32,17 @@ impl Run {
     }
 
     /// Transforms the targets and reads the inner products of all samples, in the order of their rows.
-    pub(super) fn read_grams(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft, newest: usize) -> Result<Grams> {
+    pub(super) async fn read_grams(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft, newest: usize) -> Result<Grams> {
         let rows = self.ring.len();
         let reference = if config.space.is_centered() { newest as u32 } else { NO_ROW };
-        let gram = self.read_stacked_gram(recorder, config, eft, rows, reference)?;
+        let gram = self.read_stacked_gram(recorder, config, eft, rows, reference).await?;
         let part = |i: usize, j: usize| gram.slice(ndarray::s![i * rows..(i + 1) * rows, j * rows..(j + 1) * rows]).to_owned();
         let resolution = if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION };
         Ok(Grams { xx: part(0, 0), xy: part(0, 1), yy: part(1, 1), resolution })
     }
 
     /// Transforms the targets and reads the Gram matrix of the first `iterates` rows of X, about row `reference`, stacked on all rows of Y.
-    pub(super) fn read_stacked_gram(
+    pub(super) async fn read_stacked_gram(
         &mut self,
         recorder: &mut Recorder,
         config: &SurrogateConfig,
@@ -53,10 +53,11 @@ impl Run {
         self.record_encoding(recorder, config)?;
         let stacked = iterates + self.ring.len();
         self.read_gram(recorder, eft, [iterates, stacked], reference, |s| if config.transform == TargetTransform::Identity { &s.gradients } else { &s.encoded })
+            .await
     }
 
     /// Reads the Gram matrix of `stacked` rows: the first `iterates` of them of X, about row `reference`, the others of `targets`.
-    pub(super) fn read_gram(
+    pub(super) async fn read_gram(
         &mut self,
         recorder: &mut Recorder,
         eft: Eft,
@@ -88,7 +89,7 @@ impl Run {
             self.record_reduction(recorder, values, &self.shared.totals, 0)?;
             recorder.copy(&self.shared.totals, 0, &self.shared.staging, 0, bytes);
         }
-        let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&recorder.read(&self.shared.staging, bytes)?);
+        let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&recorder.read_async(&self.shared.staging, bytes).await?);
         let value = |at: usize| -> f64 { data[at..].iter().step_by(values).map(|[hi, lo]| f64::from(*hi) + f64::from(*lo)).sum() };
         let mut gram = Array2::zeros((stacked, stacked));
         let mut at = 0;
@@ -107,16 +108,16 @@ impl Run {
     }
 
     /// The inner products of all samples, oldest first.
-    pub(super) fn read_grams_by_age(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft) -> Result<Grams> {
+    pub(super) async fn read_grams_by_age(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft) -> Result<Grams> {
         let rows = self.ring.rows();
         let Some(&newest) = rows.last() else { return Err(Error::invalid("the number of recorded samples", 0, "at least 1")) };
-        let by_row = self.read_grams(recorder, config, eft, newest)?;
+        let by_row = self.read_grams(recorder, config, eft, newest).await?;
         let by_age = |gram: Array2<f64>| gram.select(ndarray::Axis(0), &rows).select(ndarray::Axis(1), &rows);
         Ok(Grams { xx: by_age(by_row.xx), xy: by_age(by_row.xy), yy: by_age(by_row.yy), resolution: by_row.resolution })
     }
 
     /// Reads the recorded samples and gradients (K×d each), oldest first: for fits in the full space, whose d is small.
-    pub(super) fn read_samples(&mut self, recorder: &mut Recorder, rows: &[usize]) -> Result<(Array2<f64>, Array2<f64>)> {
+    pub(super) async fn read_samples(&mut self, recorder: &mut Recorder, rows: &[usize]) -> Result<(Array2<f64>, Array2<f64>)> {
         let (k, d) = (rows.len(), self.dimension);
         let capacity = self.segments.iter().map(|s| s.iterates.bytes).sum::<u64>();
         recorder.ensure_staging(&mut self.shared.staging, 2 * capacity)?;
@@ -130,7 +131,7 @@ impl Run {
                 at += bytes;
             }
         }
-        let data = recorder.read(&self.shared.staging, at)?;
+        let data = recorder.read_async(&self.shared.staging, at).await?;
         let mut tables = [Array2::zeros((k, d)), Array2::zeros((k, d))];
         for (table, start, len, at) in places {
             for (age, row) in rows.iter().enumerate() {

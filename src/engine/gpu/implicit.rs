@@ -12,11 +12,11 @@ use crate::surrogate::SurrogateConfig;
 
 impl Run {
     /// Fits w(x) = M k(x, X): two read-backs, of the power sums of all pairs of samples and of Y Yᵀ.
-    pub(super) fn fit_implicit(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft) -> Result<Fit> {
+    pub(super) async fn fit_implicit(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft) -> Result<Fit> {
         // Everything is numbered by row: no order of age is needed.
         let k = self.ring.len();
         let newest = self.ring.rows().last().copied().unwrap_or(0) as u32;
-        let yy = self.read_stacked_gram(recorder, config, eft, 0, NO_ROW)?;
+        let yy = self.read_stacked_gram(recorder, config, eft, 0, NO_ROW).await?;
         let per_row = 3 * k + 1;
         let bytes = 8 * (k * per_row) as u64;
         recorder.ensure(&mut self.shared.totals, "totals", bytes)?;
@@ -30,7 +30,7 @@ impl Run {
             self.record_power_sums(recorder, Query::Sample(row), row + 1, row * per_row)?;
         }
         recorder.copy(&self.shared.totals, 0, &self.shared.staging, 0, bytes);
-        let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&recorder.read(&self.shared.staging, bytes)?);
+        let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&recorder.read_async(&self.shared.staging, bytes).await?);
         let value = |at: usize| f64::from(data[at][0]) + f64::from(data[at][1]);
         let sums = [0, 1, 2].map(|power| Array2::from_shape_fn((k, k), |(i, j)| value(i.max(j) * per_row + 3 * i.min(j) + power)));
         let radius = (0..k).map(|row| value(row * per_row + 3 * (row + 1))).fold(0.0, f64::max).sqrt();

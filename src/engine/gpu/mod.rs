@@ -52,6 +52,17 @@ pub struct GpuOptions {
     pub max_binding: Option<u64>,
 }
 
+/// Consecutive unknowns of the iterate on the device; see [`GpuEngine::design`].
+#[derive(Debug, Clone, Copy)]
+pub struct DesignSegment<'a> {
+    /// Their f32 values, tightly packed from the beginning.
+    pub buffer: &'a wgpu::Buffer,
+    /// The first unknown.
+    pub start: usize,
+    /// How many.
+    pub len: usize,
+}
+
 /// The engine on a GPU; see the [module](self).
 #[derive(Debug)]
 pub struct GpuEngine {
@@ -80,15 +91,59 @@ impl GpuEngine {
         Self::new(Gpu::open(choice)?, options)
     }
 
-    /// Shares a host application's device. No handlers are installed on it; needs [`required_limits`](Self::required_limits) and no features.
+    /// Shares a host application's device (both are handles, cheap to clone), so that the host can draw the [`design`](Self::design) where it is.
+    ///
+    /// Open the device with [`required_limits`](Self::required_limits) and [`required_features`](Self::required_features) besides what the host itself needs,
+    /// with this crate's [`wgpu`]. No handlers are installed on it, nothing is destroyed, and host and engine may submit to the queue in turns; errors of the
+    /// engine's own calls are caught in error scopes and returned. Should the device be lost, the next call that waits for it returns [`Error::DeviceLost`].
     ///
     /// # Errors
-    /// [`Error::Device`] when the limits are too low.
+    /// [`Error::Device`] when the limits are too low, with the ones that are; device errors.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue, options: GpuOptions) -> Result<Self> {
-        if !wgpu::Limits::default().check_limits(&device.limits()) {
-            return Err(Error::Device { what: "the shared device".into(), reason: "its limits are below wgpu's defaults".into() });
+        let mut missing = Vec::new();
+        wgpu::Limits::default()
+            .check_limits_with_fail_fn(&device.limits(), false, |name, needed, found| missing.push(format!("{name} is {found} of {needed}")));
+        if !missing.is_empty() {
+            return Err(Error::Device { what: "the shared device".into(), reason: format!("its limits are too low: {}", missing.join(", ")) });
         }
         Self::new(Gpu::from_device(device, queue), options)
+    }
+
+    /// The device: of this engine's own opening, or the one that is shared.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.recorder.gpu.device
+    }
+
+    /// Its queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.recorder.gpu.queue
+    }
+
+    /// The iterate where it is, in order and without gaps: x as f32, tightly packed, unknown `start + i` at byte 4 i of its segment's buffer. Nothing before a
+    /// run.
+    ///
+    /// The buffers can be bound as storage and copied from (`STORAGE | COPY_SRC | COPY_DST`); they may be longer than their segment, by less than 16 bytes. A
+    /// run keeps them until the next [`start`](Engine::start), a clone of a handle keeps them beyond. There are several where one binding cannot hold the
+    /// *history* of all unknowns: [`GpuOptions::max_binding`] over 4 K (potential: 8 K + 4) bytes is a segment's length.
+    ///
+    /// The contents are the iterate as of the latest [`flush`](Self::flush) or read, for whatever is submitted to the [`queue`](Self::queue) afterwards.
+    /// Between two pieces of a [`Session`](crate::Session) that is the trusted iterate. The host must not write to them.
+    pub fn design(&self) -> impl Iterator<Item = DesignSegment<'_>> {
+        let segments = self.run.as_ref().map_or(&[][..], |run| &run.segments);
+        segments.iter().map(|s| DesignSegment { buffer: &s.iterate.raw, start: s.start, len: s.len })
+    }
+
+    /// Submits what has been asked for and not been submitted yet; waits for nothing. One submission, or none if there is nothing.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn flush(&mut self) -> Result<()> {
+        self.recorder.submit().map(|_| ())
+    }
+
+    /// The features a host application should open its device with, given its adapter's. None is needed: those the engine makes use of where there are any.
+    pub fn required_features(adapter: wgpu::Features) -> wgpu::Features {
+        adapter & wgpu::Features::TIMESTAMP_QUERY
     }
 
     /// The limits a host application should open its device with, given its adapter's.
@@ -98,6 +153,10 @@ impl GpuEngine {
 
     /// Bytes of device memory that a run takes, but for the inner products' partial sums (at most 64 MiB or so) and what is of the samples' number alone: f32,
     /// and once x for reading it.
+    ///
+    /// wgpu cannot tell how much memory a device has free, and no single buffer is larger than the device allows, so nothing can be refused beforehand: a run
+    /// that does not fit ends its [`start`](Engine::start) with [`Error::Memory`], before the first true evaluation, with this number and what the driver had
+    /// granted.
     pub fn memory(setup: &Setup<'_>) -> u64 {
         let (vectors, rows) = setup.resident();
         4 * (vectors + rows + 1) as u64 * setup.start.len() as u64
@@ -117,6 +176,135 @@ impl GpuEngine {
     }
 }
 
+/// What waits for the device, as futures for a host that waits for nothing. They are ready once what was asked for is done *and* somebody has polled the
+/// [`device`](GpuEngine::device): on native, `device.poll(wgpu::PollType::Poll)` in the host's event loop. (A surrogate phase needs no future of its own: it is
+/// only asked for, then [`flush`](GpuEngine::flush)ed, and [`read_async`](GpuEngine::read_async) waits for it; Dormand–Prince on a state of size d, and a
+/// selection, block.)
+///
+/// A future that is dropped before it is ready does no harm but to itself: a fit has not been made, and what a read would have told of the steps is lost.
+impl GpuEngine {
+    /// [`Engine::fit`] as a future.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn fit_async(&mut self, config: &SurrogateConfig) -> Result<Fit> {
+        self.recorder.host_polls = true;
+        self.fit_in_turn(config).await
+    }
+
+    /// [`Engine::fit_potential`] as a future.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn fit_potential_async(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
+        self.recorder.host_polls = true;
+        self.fit_potential_in_turn(flat, config).await
+    }
+
+    /// [`Engine::read`] as a future.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_async(&mut self, x: &mut [f64]) -> Result<Landing> {
+        self.recorder.host_polls = true;
+        self.read_in_turn(x).await
+    }
+
+    async fn fit_in_turn(&mut self, config: &SurrogateConfig) -> Result<Fit> {
+        let run = self.run.as_mut().ok_or_else(not_started)?;
+        let rows = run.ring.rows();
+        if rows.is_empty() {
+            return Err(Error::invalid("the number of recorded samples", 0, "at least 1"));
+        }
+        let empty = || Array2::zeros((0, 0));
+        let steps = run.flow.rate().and_then(|h| run.ring.displacements(h));
+        let (plan, yy, radius) = match config.space {
+            SpaceConfig::Full => {
+                let (x, g) = run.read_samples(&mut self.recorder, &rows).await?;
+                let targets = ndarray::Zip::from(&g).and(&x).map_collect(|g, x| config.transform.encode(*g, *x));
+                if config.lift == Lift::Snapshots {
+                    run.record_encoding(&mut self.recorder, config)?;
+                }
+                let plan = FitPlan::full(config, &run.flow, x.view(), targets.view(), steps.as_ref().map(|c| c.view()))?;
+                let mean = x.mean_axis(ndarray::Axis(0)).unwrap_or_default();
+                let radius = x.rows().into_iter().map(|row| (&row - &mean).mapv(|v| v * v).sum().sqrt()).fold(0.0, f64::max);
+                self.recorder.ensure(&mut run.shared.totals, "totals", 8 * (run.dimension as u64 + 1))?;
+                (plan, if config.lift == Lift::Snapshots { targets.dot(&targets.t()) } else { empty() }, radius)
+            }
+            SpaceConfig::Reduced { .. } => {
+                let grams = run.read_grams_by_age(&mut self.recorder, config, self.eft).await?;
+                let plan = FitPlan::reduced(config, &run.flow, &grams, steps.as_ref().map(|c| c.view()))?;
+                let radius = plan.space.as_ref().map_or(0.0, |s| s.radius);
+                (plan, grams.yy, radius)
+            }
+            SpaceConfig::Implicit => return run.fit_implicit(&mut self.recorder, config, self.eft).await,
+        };
+        let ridge = run.record_fit(&mut self.recorder, config, &plan, &rows)?;
+        let fit = Fit {
+            samples: rows.len(),
+            rank: plan.coordinates.ncols(),
+            energy: plan.space.as_ref().map_or(1.0, |s| s.energy),
+            features: plan.library.len(),
+            ridge,
+        };
+        run.model = Some(Model { config: *config, plan: Some(plan), samples: rows.len(), yy, radius, reported: false });
+        Ok(fit)
+    }
+
+    async fn fit_potential_in_turn(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
+        self.run.as_mut().ok_or_else(not_started)?.fit_potential(&mut self.recorder, self.eft, flat, config).await
+    }
+
+    async fn read_in_turn(&mut self, x: &mut [f64]) -> Result<Landing> {
+        let run = self.run.as_mut().ok_or_else(not_started)?;
+        if x.len() != run.dimension {
+            return Err(Error::Length { name: "the iterate", found: x.len(), expected: run.dimension });
+        }
+        let recorder = &mut self.recorder;
+        let unreported = run.model.as_mut().filter(|m| !m.reported);
+        let head = size_of::<PhaseState>();
+        let predicted = unreported.as_ref().and_then(|m| m.plan.as_ref()).map_or(0, |plan| plan.targets.len());
+        let total = (head + 4 * predicted + 4 * run.dimension) as u64;
+        recorder.ensure_staging(&mut run.shared.staging, total)?;
+        let staging = &run.shared.staging;
+        recorder.copy(&run.shared.phase, 0, staging, 0, head as u64);
+        if predicted > 0 {
+            recorder.copy(&run.shared.regression.predictions, 0, staging, head as u64, 4 * predicted as u64);
+        }
+        for s in &run.segments {
+            recorder.copy(&s.iterate, 0, staging, (head + 4 * predicted + 4 * s.start) as u64, s.bytes());
+        }
+        recorder.clear(&run.shared.phase);
+        let data = recorder.read_async(staging, total).await?;
+        let phase: PhaseState = bytemuck::pod_read_unaligned(&data[..head]);
+        let (predictions, iterate) = data[head..].split_at(4 * predicted);
+        if let Some(model) = unreported
+            && let Some(plan) = &model.plan
+        {
+            model.reported = true;
+            let values: Vec<f32> = bytemuck::pod_collect_to_vec(predictions);
+            let (samples, outputs) = plan.targets.dim();
+            // Columns of a snapshot lift are numbered by row on the device and by age in the plan.
+            let rows = if model.config.lift == Lift::Snapshots { run.ring.rows() } else { (0..outputs).collect() };
+            let predictions = Array2::from_shape_fn((samples, outputs), |(i, j)| f64::from(values[i * outputs + rows[j]]));
+            run.fit_residual = Some(plan.residual(predictions.view(), &model.config, model.yy.view()));
+        }
+        for (value, bytes) in x.iter_mut().zip(iterate.chunks_exact(4)) {
+            *value = f64::from(f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+        }
+        run.steps += u64::from(phase.steps);
+        let predicted_change = f64::from(phase.predicted[0]) + f64::from(phase.predicted[1]);
+        let end = match phase.ended {
+            _ if !predicted_change.is_finite() => PhaseEnd::NonFinite,
+            0 => PhaseEnd::Horizon,
+            1 => PhaseEnd::Radius,
+            3 => PhaseEnd::Minimum,
+            _ => PhaseEnd::NonFinite,
+        };
+        Ok(Landing { steps: phase.steps as usize, end, predicted_change, fit_residual: run.fit_residual })
+    }
+}
+
 impl Engine for GpuEngine {
     fn info(&self) -> EngineInfo {
         EngineInfo { engine: "gpu", adapter: self.recorder.gpu.name(), precision: self.eft.describe().into(), software: self.recorder.gpu.is_software() }
@@ -125,7 +313,16 @@ impl Engine for GpuEngine {
     fn start(&mut self, setup: Setup<'_>) -> Result<()> {
         self.run = None;
         self.recorder.reset();
-        self.run = Some(Run::new(&mut self.recorder, setup, self.max_binding)?);
+        let run = Run::new(&mut self.recorder, setup, self.max_binding).map_err(|error| match error {
+            // Which buffer the driver refused says nothing; what would fit does.
+            Error::Memory { available: None, .. } => Error::Memory {
+                what: format!("a run of {} unknowns with a history of {}", setup.start.len(), setup.capacity),
+                needed: Self::memory(&setup),
+                available: Some(self.recorder.granted),
+            },
+            other => other,
+        })?;
+        self.run = Some(run);
         Ok(())
     }
 
@@ -164,49 +361,14 @@ impl Engine for GpuEngine {
     fn select(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection> {
         let Some(config) = candidates.first() else { return Err(Error::invalid("the number of candidates", 0, "at least 1")) };
         let run = self.run.as_mut().ok_or_else(not_started)?;
-        let grams = run.read_grams_by_age(&mut self.recorder, config, self.eft)?;
+        self.recorder.host_polls = false;
+        let grams = pollster::block_on(run.read_grams_by_age(&mut self.recorder, config, self.eft))?;
         holdout::select(candidates, folds, &run.flow, &grams, |batch| regression::solve_batch(&mut self.recorder, &mut self.batch, batch))
     }
 
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
-        let run = self.run.as_mut().ok_or_else(not_started)?;
-        let rows = run.ring.rows();
-        if rows.is_empty() {
-            return Err(Error::invalid("the number of recorded samples", 0, "at least 1"));
-        }
-        let empty = || Array2::zeros((0, 0));
-        let steps = run.flow.rate().and_then(|h| run.ring.displacements(h));
-        let (plan, yy, radius) = match config.space {
-            SpaceConfig::Full => {
-                let (x, g) = run.read_samples(&mut self.recorder, &rows)?;
-                let targets = ndarray::Zip::from(&g).and(&x).map_collect(|g, x| config.transform.encode(*g, *x));
-                if config.lift == Lift::Snapshots {
-                    run.record_encoding(&mut self.recorder, config)?;
-                }
-                let plan = FitPlan::full(config, &run.flow, x.view(), targets.view(), steps.as_ref().map(|c| c.view()))?;
-                let mean = x.mean_axis(ndarray::Axis(0)).unwrap_or_default();
-                let radius = x.rows().into_iter().map(|row| (&row - &mean).mapv(|v| v * v).sum().sqrt()).fold(0.0, f64::max);
-                self.recorder.ensure(&mut run.shared.totals, "totals", 8 * (run.dimension as u64 + 1))?;
-                (plan, if config.lift == Lift::Snapshots { targets.dot(&targets.t()) } else { empty() }, radius)
-            }
-            SpaceConfig::Reduced { .. } => {
-                let grams = run.read_grams_by_age(&mut self.recorder, config, self.eft)?;
-                let plan = FitPlan::reduced(config, &run.flow, &grams, steps.as_ref().map(|c| c.view()))?;
-                let radius = plan.space.as_ref().map_or(0.0, |s| s.radius);
-                (plan, grams.yy, radius)
-            }
-            SpaceConfig::Implicit => return run.fit_implicit(&mut self.recorder, config, self.eft),
-        };
-        let ridge = run.record_fit(&mut self.recorder, config, &plan, &rows)?;
-        let fit = Fit {
-            samples: rows.len(),
-            rank: plan.coordinates.ncols(),
-            energy: plan.space.as_ref().map_or(1.0, |s| s.energy),
-            features: plan.library.len(),
-            ridge,
-        };
-        run.model = Some(Model { config: *config, plan: Some(plan), samples: rows.len(), yy, radius, reported: false });
-        Ok(fit)
+        self.recorder.host_polls = false;
+        pollster::block_on(self.fit_in_turn(config))
     }
 
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()> {
@@ -242,7 +404,8 @@ impl Engine for GpuEngine {
     }
 
     fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
-        self.run.as_mut().ok_or_else(not_started)?.fit_potential(&mut self.recorder, self.eft, flat, config)
+        self.recorder.host_polls = false;
+        pollster::block_on(self.fit_potential_in_turn(flat, config))
     }
 
     fn minimize(&mut self, limits: TrustLimits) -> Result<()> {
@@ -250,52 +413,8 @@ impl Engine for GpuEngine {
     }
 
     fn read(&mut self, x: &mut [f64]) -> Result<Landing> {
-        let run = self.run.as_mut().ok_or_else(not_started)?;
-        if x.len() != run.dimension {
-            return Err(Error::Length { name: "the iterate", found: x.len(), expected: run.dimension });
-        }
-        let recorder = &mut self.recorder;
-        let unreported = run.model.as_mut().filter(|m| !m.reported);
-        let head = size_of::<PhaseState>();
-        let predicted = unreported.as_ref().and_then(|m| m.plan.as_ref()).map_or(0, |plan| plan.targets.len());
-        let total = (head + 4 * predicted + 4 * run.dimension) as u64;
-        recorder.ensure_staging(&mut run.shared.staging, total)?;
-        let staging = &run.shared.staging;
-        recorder.copy(&run.shared.phase, 0, staging, 0, head as u64);
-        if predicted > 0 {
-            recorder.copy(&run.shared.regression.predictions, 0, staging, head as u64, 4 * predicted as u64);
-        }
-        for s in &run.segments {
-            recorder.copy(&s.iterate, 0, staging, (head + 4 * predicted + 4 * s.start) as u64, s.bytes());
-        }
-        recorder.clear(&run.shared.phase);
-        let data = recorder.read(staging, total)?;
-        let phase: PhaseState = bytemuck::pod_read_unaligned(&data[..head]);
-        let (predictions, iterate) = data[head..].split_at(4 * predicted);
-        if let Some(model) = unreported
-            && let Some(plan) = &model.plan
-        {
-            model.reported = true;
-            let values: Vec<f32> = bytemuck::pod_collect_to_vec(predictions);
-            let (samples, outputs) = plan.targets.dim();
-            // Columns of a snapshot lift are numbered by row on the device and by age in the plan.
-            let rows = if model.config.lift == Lift::Snapshots { run.ring.rows() } else { (0..outputs).collect() };
-            let predictions = Array2::from_shape_fn((samples, outputs), |(i, j)| f64::from(values[i * outputs + rows[j]]));
-            run.fit_residual = Some(plan.residual(predictions.view(), &model.config, model.yy.view()));
-        }
-        for (value, bytes) in x.iter_mut().zip(iterate.chunks_exact(4)) {
-            *value = f64::from(f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-        }
-        run.steps += u64::from(phase.steps);
-        let predicted_change = f64::from(phase.predicted[0]) + f64::from(phase.predicted[1]);
-        let end = match phase.ended {
-            _ if !predicted_change.is_finite() => PhaseEnd::NonFinite,
-            0 => PhaseEnd::Horizon,
-            1 => PhaseEnd::Radius,
-            3 => PhaseEnd::Minimum,
-            _ => PhaseEnd::NonFinite,
-        };
-        Ok(Landing { steps: phase.steps as usize, end, predicted_change, fit_residual: run.fit_residual })
+        self.recorder.host_polls = false;
+        pollster::block_on(self.read_in_turn(x))
     }
 
     fn trust(&mut self) -> Result<()> {

@@ -62,13 +62,13 @@ impl Run {
     }
 
     /// Fits the quadratic on the host and makes its directions on the device: one read-back, or none without a pair.
-    pub(super) fn fit_potential(&mut self, recorder: &mut Recorder, eft: Eft, flat: f64, config: PotentialConfig) -> Result<Fit> {
+    pub(super) async fn fit_potential(&mut self, recorder: &mut Recorder, eft: Eft, flat: f64, config: PotentialConfig) -> Result<Fit> {
         let (rows, capacity) = (self.ring.rows(), self.ring.capacity());
         let learned = if rows.is_empty() {
             None
         } else {
             let both = self.ring.pair_rows();
-            let gram = self.read_gram(recorder, eft, [2 * capacity; 2], NO_ROW, |s| &s.gradients)?;
+            let gram = self.read_gram(recorder, eft, [2 * capacity; 2], NO_ROW, |s| &s.gradients).await?;
             let gram = gram.select(Axis(0), &both).select(Axis(1), &both);
             let found = Polynomial::from_gram(gram.view(), &self.ring.notes(), config, if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION })?;
             if let Some(learned) = &found {

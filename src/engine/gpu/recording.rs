@@ -45,6 +45,12 @@ pub(crate) struct Recorder {
     touched: u64,
     groups: HashMap<(usize, Vec<u64>), wgpu::BindGroup>,
     next_id: u64,
+    /// Whether somebody else polls the device while a read-back is waited for.
+    pub host_polls: bool,
+    /// What such a read-back maps: still there if it has been given up.
+    mapping: Option<wgpu::Buffer>,
+    /// Bytes allocated since the last reset.
+    pub granted: u64,
     pub traffic: Traffic,
 }
 
@@ -90,6 +96,9 @@ impl Recorder {
             touched: 0,
             groups: HashMap::new(),
             next_id: 0,
+            host_polls: false,
+            mapping: None,
+            granted: 0,
             traffic: Traffic::default(),
         })
     }
@@ -111,14 +120,20 @@ impl Recorder {
             available = available.min(self.gpu.limits.max_storage_buffer_binding_size);
         }
         if bytes > available {
-            return Err(Error::Memory { what: format!("buffer `{name}`"), needed: bytes, available });
+            return Err(Error::Memory { what: format!("buffer `{name}`"), needed: bytes, available: Some(available) });
         }
         let label = format!("lgf.{name}");
         let gpu = &self.gpu;
-        let raw = gpu.checked(&format!("buffer `{name}` of {bytes} bytes"), || {
-            gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(&label), size: bytes, usage, mapped_at_creation: false })
-        })?;
+        let raw = gpu
+            .checked(&format!("buffer `{name}`"), || {
+                gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(&label), size: bytes, usage, mapped_at_creation: false })
+            })
+            .map_err(|error| match error {
+                Error::Memory { what, available, .. } => Error::Memory { what, needed: bytes, available },
+                other => other,
+            })?;
         self.next_id += 1;
+        self.granted += bytes;
         Ok(Buffer { id: self.next_id, raw, bytes })
     }
 
@@ -221,6 +236,7 @@ impl Recorder {
         self.groups.clear();
         self.operations.clear();
         self.blocks.clear();
+        self.granted = 0;
         self.traffic = Traffic::default();
     }
 
@@ -228,6 +244,9 @@ impl Recorder {
     pub(crate) fn submit(&mut self) -> Result<Option<wgpu::SubmissionIndex>> {
         if self.operations.is_empty() {
             return Ok(None);
+        }
+        if let Some(given_up) = self.mapping.take() {
+            given_up.unmap();
         }
         self.touched = 0;
         let operations = std::mem::take(&mut self.operations);
@@ -268,9 +287,20 @@ impl Recorder {
 
     /// Submits, waits and returns the first `bytes` of `staging`, into which copies have been recorded: one read-back.
     pub(crate) fn read(&mut self, staging: &Buffer, bytes: u64) -> Result<Vec<u8>> {
+        self.host_polls = false;
+        pollster::block_on(self.read_async(staging, bytes))
+    }
+
+    /// The same, as a future that is ready at once unless [`host_polls`](Self::host_polls).
+    pub(crate) async fn read_async(&mut self, staging: &Buffer, bytes: u64) -> Result<Vec<u8>> {
         let Some(submission) = self.submit()? else { return Err(Error::Incompatible("nothing was recorded to read".into())) };
         self.traffic.readbacks += 1;
-        self.gpu.download(&staging.raw, bytes, submission)
+        if self.host_polls {
+            self.mapping = Some(staging.raw.clone());
+        }
+        let data = self.gpu.download(&staging.raw, bytes, submission, self.host_polls).await;
+        self.mapping = None;
+        data
     }
 }
 

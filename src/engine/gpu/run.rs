@@ -230,7 +230,11 @@ impl Run {
         let mut slab = slab_length(dimension, capacity);
         let longest = (max_binding / 4 / table_rows.max(1) as u64) as usize;
         if longest < 256 {
-            return Err(Error::Memory { what: format!("256 unknowns of {table_rows} snapshots"), needed: 1024 * table_rows as u64, available: max_binding });
+            return Err(Error::Memory {
+                what: format!("256 unknowns of {table_rows} snapshots"),
+                needed: 1024 * table_rows as u64,
+                available: Some(max_binding),
+            });
         }
         // Bindings too small for one slab: shorter slabs, down to the width of a workgroup.
         while slab > longest {

@@ -110,7 +110,7 @@ fn gram_matrices_have_double_word_accuracy() {
                 let config = SurrogateConfig { space: SpaceConfig::Reduced { rank: Rank::Full, centered }, ..SurrogateConfig::snapshots() };
                 let (run, eft) = (gpu.run.as_mut().unwrap(), gpu.eft);
                 let newest = samples - 1;
-                let grams = run.read_grams(&mut gpu.recorder, &config, eft, newest).unwrap();
+                let grams = pollster::block_on(run.read_grams(&mut gpu.recorder, &config, eft, newest)).unwrap();
                 let x = download(&mut gpu, samples, |s| &s.iterates);
                 let y = download(&mut gpu, samples, |s| &s.gradients);
                 // The kernel subtracts the reference in f32.
@@ -137,14 +137,8 @@ fn a_device_without_error_terms_gets_host_sums() {
     warmed(&mut gpu, DESCENT, &Domain::Unbounded, d, 4, 4);
     let run = gpu.run.as_mut().unwrap();
     assert!(run.slabs > 1);
-    let grams = run
-        .read_grams(
-            &mut gpu.recorder,
-            &SurrogateConfig { space: SpaceConfig::Reduced { rank: Rank::Full, centered: false }, ..SurrogateConfig::snapshots() },
-            Eft::Plain,
-            3,
-        )
-        .unwrap();
+    let config = SurrogateConfig { space: SpaceConfig::Reduced { rank: Rank::Full, centered: false }, ..SurrogateConfig::snapshots() };
+    let grams = pollster::block_on(run.read_grams(&mut gpu.recorder, &config, Eft::Plain, 3)).unwrap();
     let x = download(&mut gpu, 4, |s| &s.iterates);
     // 1024 unknowns per slab, 16 per thread, a tree of 6 levels above.
     for (g, e) in grams.xx.iter().zip(&x.dot(&x.t())) {
@@ -160,7 +154,7 @@ fn transformed_targets_match_the_twin() {
         let transform = TargetTransform::LogDamped { damping: 0.75 };
         let config = SurrogateConfig { transform, ..SurrogateConfig::snapshots() };
         let eft = gpu.eft;
-        gpu.run.as_mut().unwrap().read_grams(&mut gpu.recorder, &config, eft, 2).unwrap();
+        pollster::block_on(gpu.run.as_mut().unwrap().read_grams(&mut gpu.recorder, &config, eft, 2)).unwrap();
         let [x, g, y] = [download(&mut gpu, 3, |s| &s.iterates), download(&mut gpu, 3, |s| &s.gradients), download(&mut gpu, 3, |s| &s.encoded)];
         for ((x, g), y) in x.iter().zip(&g).zip(&y) {
             let exact = transform.encode(*g, *x);

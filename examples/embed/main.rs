@@ -1,0 +1,77 @@
+//! One device for two: an application draws a structure while it is optimized, straight from the optimizer's memory.
+//!
+//! `cargo run --release --example embed --features window` opens a window,
+//! `cargo run --release --example embed -- --headless frames` writes a picture of each piece of the run.
+
+mod view;
+#[cfg(feature = "window")]
+mod window;
+
+use std::path::Path;
+use std::time::Duration;
+
+use lgf::engine::GpuEngine;
+use lgf::engine::gpu::GpuOptions;
+use lgf::schedule::Potential;
+use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
+use lgf::{Lgf, LgfConfig, Origin, Session, Settled, Stopping, wgpu};
+
+type Run = Session<Compliance, Box<GpuEngine>, ()>;
+
+/// The host's device, opened with what the engine needs.
+fn open(instance: &wgpu::Instance, surface: Option<&wgpu::Surface<'_>>) -> Result<(wgpu::Adapter, wgpu::Device, wgpu::Queue), Box<dyn std::error::Error>> {
+    let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        compatible_surface: surface,
+        ..Default::default()
+    }))?;
+    let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+        label: Some("host"),
+        required_features: GpuEngine::required_features(adapter.features()),
+        required_limits: GpuEngine::required_limits(&adapter.limits()),
+        ..Default::default()
+    }))?;
+    Ok((adapter, device, queue))
+}
+
+/// A beam on an engine that shares the host's device.
+fn begin(device: &wgpu::Device, queue: &wgpu::Queue, size: (u32, u32)) -> Result<Run, Box<dyn std::error::Error>> {
+    let problem = Compliance::new(ComplianceConfig { radius: 2.4, ..ComplianceConfig::mbb(size.0, size.1, FilterKind::Density) })?;
+    let stopping = Stopping { max_evaluations: 200, settled: Some(Settled { evaluations: 10, change: 2e-4 }), ..Stopping::default() };
+    let lgf = Lgf::new(LgfConfig { stopping, ..LgfConfig::potential(Potential::default()) })?;
+    let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions::default())?;
+    Ok(lgf.begin(Origin::at(&problem.uniform_start()), problem, Box::new(engine), ())?)
+}
+
+/// A picture of each piece.
+fn headless(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    std::fs::create_dir_all(folder)?;
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let (_, device, queue) = open(&instance, None)?;
+    let mut run = begin(&device, &queue, (60, 20))?;
+    let mut view = view::View::new(device, queue, wgpu::TextureFormat::Rgba8Unorm, run.objective());
+    for frame in 0.. {
+        let report = run.step_for(Duration::ZERO)?;
+        let (width, grey) = view.picture(run.engine_mut(), 10)?;
+        image::GrayImage::from_raw(width, grey.len() as u32 / width, grey)
+            .ok_or("a picture of the wrong size")?
+            .save(folder.join(format!("frame-{frame:03}.png")))?;
+        if let Some(report) = report {
+            println!("{} frames; compliance {:.4} after {} true evaluations: {}", frame + 1, report.objective, report.true_evaluations, report.stop);
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--headless", folder] => headless(Path::new(folder)),
+        #[cfg(feature = "window")]
+        [] => window::show(),
+        #[cfg(not(feature = "window"))]
+        [] => Err("without a window: --headless DIR; the window takes --features window".into()),
+        _ => Err("expected nothing or --headless DIR".into()),
+    }
+}

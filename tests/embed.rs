@@ -1,0 +1,441 @@
+//! What an application that embeds the engine relies on: a shared device, the design on it, runs in pieces, and a way on when the device goes.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use lgf::engine::gpu::{AdapterChoice, GpuOptions};
+use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup, TrustLimits};
+use lgf::flow::{Adam, Flow, OptimalityCriteria, ProjectedGradient};
+use lgf::objective::{Domain, Objective};
+use lgf::observe::Event;
+use lgf::problems::{Quadratic, Rosenbrock};
+use lgf::report::{HistoryEntry, Report, StopReason};
+use lgf::schedule::{Adaptive, Cosine, Fixed, Potential, Schedule};
+use lgf::surrogate::higher_order::PairNote;
+use lgf::surrogate::potential::{Outside, PotentialConfig};
+use lgf::surrogate::{Integrator, SurrogateConfig};
+use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
+use lgf::{Error, Lgf, LgfConfig, Origin, RunError, Stopping, wgpu};
+
+/// A host application's own device, as it would open it.
+fn host_device(limits: impl Fn(wgpu::Limits) -> wgpu::Limits) -> (wgpu::Device, wgpu::Queue) {
+    host_device_of(wgpu::InstanceDescriptor::new_without_display_handle_from_env(), limits)
+}
+
+fn host_device_of(mut descriptor: wgpu::InstanceDescriptor, limits: impl Fn(wgpu::Limits) -> wgpu::Limits) -> (wgpu::Device, wgpu::Queue) {
+    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let adapter = pollster::block_on(
+        wgpu::Instance::new(descriptor)
+            .request_adapter(&wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() }),
+    )
+    .expect("GPU tests need an adapter, software will do");
+    pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+        required_features: GpuEngine::required_features(adapter.features()),
+        required_limits: limits(GpuEngine::required_limits(&adapter.limits())),
+        ..Default::default()
+    }))
+    .unwrap()
+}
+
+fn shared() -> GpuEngine {
+    let (device, queue) = host_device(|limits| limits);
+    GpuEngine::from_device(device, queue, GpuOptions::default()).unwrap()
+}
+
+fn own() -> GpuEngine {
+    GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do")
+}
+
+fn stopping(max_evaluations: usize) -> Stopping {
+    Stopping { max_evaluations, tolerance: 0.0, ..Stopping::default() }
+}
+
+/// One of each schedule.
+fn runs() -> Vec<LgfConfig> {
+    let adam = |schedule| LgfConfig::new(Flow::Adam(Adam::new(0.05)), schedule, SurrogateConfig::snapshots());
+    [
+        adam(Schedule::None),
+        adam(Schedule::Fixed(Fixed::new(5, 12))),
+        adam(Schedule::Adaptive(Adaptive::default())),
+        adam(Schedule::Cosine(Cosine::default())),
+        LgfConfig::potential(Potential::default()),
+    ]
+    .into_iter()
+    .map(|config| LgfConfig { stopping: stopping(30), ..config })
+    .collect()
+}
+
+/// All of a report but its seconds.
+fn same(a: &Report, b: &Report) {
+    assert_eq!((&a.x, &a.history, &a.phases, &a.stop, a.kkt_residual, a.traffic), (&b.x, &b.history, &b.phases, &b.stop, b.kkt_residual, b.traffic));
+}
+
+#[test]
+fn a_session_is_the_same_run_in_pieces() {
+    for config in runs() {
+        let lgf = Lgf::new(config).unwrap();
+        let whole = lgf.minimize(&mut Rosenbrock { dimension: 6 }, &[-0.5; 6], &mut CpuEngine::new(), &mut ()).unwrap();
+        let mut events = 0;
+        let observer = |_: Event<'_>| {
+            events += 1;
+            ControlFlow::Continue(())
+        };
+        let mut session = lgf.begin(Origin::at(&[-0.5; 6]), Rosenbrock { dimension: 6 }, Box::new(CpuEngine::new()), observer).unwrap();
+        assert_eq!((session.design(), session.true_evaluations()), (&[-0.5; 6][..], 0));
+        let mut pieces = 0;
+        let report = loop {
+            let before = session.true_evaluations();
+            // No time at all is enough for one piece.
+            let outcome = session.step_for(Duration::ZERO).unwrap();
+            pieces += 1;
+            assert!(session.true_evaluations() <= before + 1, "{}: one piece, one evaluation", config.schedule.name());
+            if let Some(report) = outcome {
+                break report;
+            }
+            // Between two pieces the engine is where the session says.
+            let mut x = [0.0; 6];
+            session.engine_mut().read(&mut x).unwrap();
+            assert_eq!(x, session.design());
+            assert!(session.value().is_finite());
+        };
+        assert!(pieces > 20, "{pieces}");
+        same(&whole, &report);
+        assert!(matches!(session.step(), Err(RunError::NotStarted(Error::Incompatible(_)))));
+        drop(session);
+        assert!(events >= whole.history.len() + 2);
+    }
+}
+
+/// Ends a run by a wish after some evaluations, to be gone on with.
+fn interrupt(at: usize) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
+    move |event| match event {
+        Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. } if entry.evaluation >= at => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+#[test]
+fn a_resumed_run_goes_on_with_counts_budget_and_best() {
+    for config in runs() {
+        let lgf = Lgf::new(config).unwrap();
+        let earlier = lgf.minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut CpuEngine::new(), &mut interrupt(9)).unwrap();
+        assert_eq!((&earlier.stop, earlier.true_evaluations), (&StopReason::Interrupted, 9));
+        let report = lgf.resume(&earlier, &mut Quadratic::geometric(5, 10.0), &mut CpuEngine::new(), &mut ()).unwrap();
+        assert_eq!(report.history[..9], earlier.history[..]);
+        // Its first evaluation is of the best iterate.
+        assert_eq!((report.history[9].evaluation, report.history[9].objective), (10, earlier.objective));
+        assert!(report.true_evaluations <= 30 && report.phases[..earlier.phases.len()] == earlier.phases[..]);
+        assert!(report.objective < earlier.objective && report.first_slope == earlier.first_slope);
+        assert!(report.wall_seconds >= earlier.wall_seconds);
+        // What is spent is spent.
+        let again = lgf.resume(&report, &mut Quadratic::geometric(5, 10.0), &mut CpuEngine::new(), &mut ());
+        if let StopReason::MaxEvaluations { .. } = report.stop {
+            same(&Report { engine: report.engine.clone(), ..again.unwrap() }, &report);
+        }
+    }
+    let wrong = Lgf::new(runs()[0]).unwrap();
+    let earlier = wrong.minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut CpuEngine::new(), &mut interrupt(3)).unwrap();
+    let refused = wrong.resume(&earlier, &mut Quadratic::geometric(6, 10.0), &mut CpuEngine::new(), &mut ());
+    assert!(matches!(refused, Err(RunError::NotStarted(Error::Length { found: 5, expected: 6, .. }))));
+}
+
+/// The best of what a run had evaluated and trusted.
+fn best(history: &[HistoryEntry]) -> f64 {
+    history.iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min)
+}
+
+/// Every way to lose a device ends a run with its best design, and it goes on from there on a new device or on the CPU.
+#[test]
+fn a_run_whose_device_is_destroyed_keeps_its_best_design_and_goes_on() {
+    let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density)).unwrap();
+    let start = problem.uniform_start();
+    let oc = LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), Schedule::Adaptive(Adaptive::default()), SurrogateConfig::topology());
+    for (config, tolerance) in [(oc, 0.01), (LgfConfig::potential(Potential::default()), 1e-4)] {
+        let lgf = Lgf::new(LgfConfig { stopping: Stopping { tolerance, ..stopping(40) }, ..config }).unwrap();
+        for (name, mut engine) in [("shared", shared()), ("own", own())] {
+            let device = engine.device().clone();
+            let destroy = |event: Event<'_>| {
+                if let Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. } = event
+                    && entry.evaluation == 9
+                {
+                    device.destroy();
+                }
+                ControlFlow::Continue(())
+            };
+            let (source, report) = match lgf.begin(Origin::at(&start), &mut problem, &mut engine, destroy).unwrap().finish() {
+                Err(RunError::CutShort { source, report }) => (source, *report),
+                other => panic!("{name}: {other:?}"),
+            };
+            assert!(matches!(source, Error::DeviceLost(_)), "{name}: {source:?}");
+            assert!(matches!(&report.stop, StopReason::EngineFailed { message } if message.contains("lost")), "{name}: {}", report.stop);
+            assert!((9..=10).contains(&report.history.len()), "{name}: {}", report.history.len());
+            assert_eq!(report.objective, best(&report.history));
+            assert_eq!(problem.compliance(&report.x).unwrap(), report.objective);
+            // The lost engine says so from the beginning.
+            let refused = lgf.minimize(&mut problem, &start, &mut engine, &mut ());
+            assert!(matches!(refused, Err(RunError::NotStarted(Error::DeviceLost(_)))), "{name}: {refused:?}");
+            for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut own()] {
+                let resumed = lgf.resume(&report, &mut problem, engine, &mut ()).unwrap();
+                assert_eq!(resumed.engine, engine.info());
+                assert_eq!(resumed.history[..report.history.len()], report.history[..]);
+                assert!(resumed.objective < 0.99 * report.objective, "{name}: {} after {}", resumed.objective, report.objective);
+                assert_eq!(problem.compliance(&resumed.x).unwrap(), resumed.objective);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_design_on_the_device_is_the_trusted_iterate() {
+    let (device, queue) = host_device(|limits| limits);
+    let d = 3000;
+    // 2·6 + 1 rows of a potential's history: segments of 1024.
+    for (max_binding, segments) in [(None, 1), (Some(4 * 13 * 1024), 3)] {
+        let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions { max_binding }).unwrap();
+        assert_eq!(engine.design().count(), 0);
+        let lgf = Lgf::new(LgfConfig { stopping: stopping(12), ..LgfConfig::potential(Potential::default()) }).unwrap();
+        let mut session = lgf.begin(Origin::at(&vec![0.0; d]), Quadratic::geometric(d, 100.0), Box::new(engine), ()).unwrap();
+        loop {
+            let ended = session.step_for(Duration::ZERO).unwrap().is_some();
+            if ended {
+                break;
+            }
+            session.engine_mut().flush().unwrap();
+            let design: Vec<_> = session.engine().design().collect();
+            assert_eq!(design.len(), segments);
+            // The host's own submission, after whatever the engine has been asked for.
+            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            let host = device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: 4 * d as u64,
+                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+                mapped_at_creation: false,
+            });
+            let mut next = 0;
+            for s in design {
+                assert_eq!(s.start, next);
+                assert!(s.buffer.usage().contains(wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC));
+                assert!((4 * s.len as u64..4 * s.len as u64 + 16).contains(&s.buffer.size()));
+                encoder.copy_buffer_to_buffer(s.buffer, 0, &host, 4 * s.start as u64, 4 * s.len as u64);
+                next += s.len;
+            }
+            assert_eq!(next, d);
+            queue.submit([encoder.finish()]);
+            host.map_async(wgpu::MapMode::Read, .., |outcome| outcome.unwrap());
+            device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+            let view = host.get_mapped_range(..).unwrap();
+            let x: Vec<f64> = view.chunks_exact(4).map(|b| f64::from(f32::from_ne_bytes([b[0], b[1], b[2], b[3]]))).collect();
+            assert_eq!(x, session.design());
+        }
+    }
+}
+
+#[test]
+fn a_device_with_too_low_limits_is_refused_with_the_limits() {
+    let (device, queue) = host_device(|limits| wgpu::Limits { max_compute_invocations_per_workgroup: 64, ..limits });
+    let refused = GpuEngine::from_device(device, queue, GpuOptions::default()).unwrap_err().to_string();
+    assert!(refused.contains("max_compute_invocations_per_workgroup is 64 of 256"), "{refused}");
+    assert_eq!(GpuEngine::required_features(wgpu::Features::empty()), wgpu::Features::empty());
+    assert_eq!(GpuEngine::required_features(wgpu::Features::all()), wgpu::Features::TIMESTAMP_QUERY);
+}
+
+/// Drives a future as a host's event loop would, and says how often it was not ready.
+fn drive<T>(device: &wgpu::Device, future: impl Future<Output = T>) -> (T, usize) {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    for turns in 0.. {
+        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return (value, turns);
+        }
+        device.poll(wgpu::PollType::Poll).unwrap();
+    }
+    unreachable!()
+}
+
+/// The same bits whether the engine waits or the host polls, for a learned field and a learned potential.
+#[test]
+fn what_waits_for_the_device_can_be_awaited() {
+    let d = 2000;
+    let mut objective = Quadratic::geometric(d, 10.0);
+    let adam = (Flow::Adam(Adam::new(0.05)), Samples::Points);
+    let potential = (Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 }), Samples::Pairs);
+    let quadratic = PotentialConfig { order: 2, outside: Outside::Mean };
+    for (flow, samples) in [adam, potential] {
+        let mut results = Vec::new();
+        for waits in [true, false] {
+            let mut engine = shared();
+            let device = engine.device().clone();
+            let (mut x, mut gradient) = (vec![0.0; d], vec![0.0; d]);
+            engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: 4, samples }).unwrap();
+            objective.evaluate(&x, &mut gradient).unwrap();
+            engine.set_gradient(&gradient).unwrap();
+            engine.trust().unwrap();
+            for _ in 0..3 {
+                match samples {
+                    Samples::Points => {
+                        engine.record().unwrap();
+                        engine.step().unwrap();
+                    }
+                    Samples::Pairs => {
+                        engine.fit_potential(10.0, quadratic).unwrap();
+                        engine.minimize(TrustLimits { steps: 3, radius: 0.1 }).unwrap();
+                    }
+                }
+                engine.read(&mut x).unwrap();
+                objective.evaluate(&x, &mut gradient).unwrap();
+                engine.set_gradient(&gradient).unwrap();
+                if samples == Samples::Pairs {
+                    engine.record_pair(PairNote { remainder: 0.5, kept: true }).unwrap();
+                    engine.trust().unwrap();
+                }
+            }
+            let config = SurrogateConfig::snapshots();
+            let fit = match (samples, waits) {
+                (Samples::Points, true) => engine.fit(&config).unwrap(),
+                (Samples::Pairs, true) => engine.fit_potential(10.0, quadratic).unwrap(),
+                (_, false) => {
+                    {
+                        // Given up on the way, asked for again.
+                        let mut given_up = std::pin::pin!(engine.read_async(&mut x));
+                        assert!(given_up.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
+                    }
+                    let (fit, turns) = match samples {
+                        Samples::Points => drive(&device, engine.fit_async(&config)),
+                        Samples::Pairs => drive(&device, engine.fit_potential_async(10.0, quadratic)),
+                    };
+                    assert!(turns > 0, "somebody else has waited");
+                    fit.unwrap()
+                }
+            };
+            match samples {
+                Samples::Points => engine.integrate(PhaseLimits { steps: 5, radius: f64::INFINITY, integrator: Integrator::FlowStep }).unwrap(),
+                Samples::Pairs => engine.minimize(TrustLimits { steps: 5, radius: 0.1 }).unwrap(),
+            }
+            engine.flush().unwrap();
+            let landing = if waits {
+                engine.read(&mut x).unwrap()
+            } else {
+                let (landing, turns) = drive(&device, engine.read_async(&mut x));
+                assert!(turns > 0, "somebody else has waited");
+                landing.unwrap()
+            };
+            assert!(landing.steps > 0, "{landing:?}");
+            results.push((x, fit, landing.steps));
+        }
+        assert_eq!(results[0], results[1]);
+    }
+}
+
+/// A host whose frames are shorter than an evaluation gives the session to a thread, and draws from handles.
+#[test]
+fn a_session_may_go_to_another_thread() {
+    let lgf = Lgf::new(LgfConfig { stopping: stopping(8), ..LgfConfig::potential(Potential::default()) }).unwrap();
+    let session = lgf.begin(Origin::at(&[0.0; 50]), Quadratic::geometric(50, 10.0), Box::new(shared()), ()).unwrap();
+    let handles: Vec<wgpu::Buffer> = session.engine().design().map(|s| s.buffer.clone()).collect();
+    let report = std::thread::spawn(move || session.finish().unwrap()).join().unwrap();
+    assert!(report.true_evaluations > 1 && handles[0].size() >= 200);
+}
+
+/// A device that is lost before the engine has asked anything of it is known as lost as well.
+#[test]
+fn a_device_that_is_lost_at_once_is_known_as_lost() {
+    let mut engine = shared();
+    engine.device().destroy();
+    let refused = Lgf::new(runs()[0]).unwrap().minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut engine, &mut ());
+    assert!(matches!(refused, Err(RunError::NotStarted(Error::DeviceLost(_)))), "{refused:?}");
+    let (device, queue) = (engine.device().clone(), engine.queue().clone());
+    let refused = GpuEngine::from_device(device, queue, GpuOptions::default());
+    assert!(matches!(refused, Err(Error::DeviceLost(_))), "{refused:?}");
+}
+
+/// Set for the child process of the test below.
+const CHILD: &str = "LGF_TEST_LITTLE_MEMORY";
+
+/// The driver's own refusal: a child process with little address space, in which a software adapter gets its memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_does_not_fit_says_what_it_needs_and_harms_nothing() {
+    if std::env::var(CHILD).is_ok() {
+        return with_little_memory();
+    }
+    if !lgf::engine::gpu::list_adapters().iter().any(|adapter| adapter.name.contains("llvmpipe")) {
+        println!("skipped: needs llvmpipe");
+        return;
+    }
+    let child = std::process::Command::new("sh")
+        .args(["-c", "ulimit -v 6291456 && exec \"$0\" --exact a_run_that_does_not_fit_says_what_it_needs_and_harms_nothing --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .envs([(CHILD, "1"), ("WGPU_ADAPTER_NAME", "llvmpipe")])
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}{}", String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+}
+
+fn with_little_memory() {
+    let mut engine = own();
+    let d = 30_000_000;
+    let start = vec![0.5; d];
+    let flow = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
+    let setup = Setup { flow, domain: &Domain::Unbounded, start: &start, capacity: 16, samples: Samples::Pairs };
+    let error = engine.start(setup).unwrap_err();
+    match &error {
+        Error::Memory { what, needed, available: Some(granted) } => {
+            assert_eq!((&**what, *needed), ("a run of 30000000 unknowns with a history of 16", GpuEngine::memory(&setup)));
+            assert!((1 << 28..6 << 30).contains(granted) && needed > granted, "{granted}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(error.to_string().contains("use fewer snapshots (--history)"), "{error}");
+    assert!(engine.read(&mut vec![0.0; d]).is_err(), "there is no run");
+    // What was granted has been given back.
+    let small = Setup { capacity: 4, ..setup };
+    engine.start(small).unwrap();
+    let mut x = vec![0.0; d];
+    engine.read(&mut x).unwrap();
+    assert_eq!(x, start);
+}
+
+#[cfg(feature = "cli")]
+#[path = "../examples/embed/view.rs"]
+mod view;
+
+/// What the example draws from the engine's buffers is what the library draws from the design on the host. The shader filters in f32: a density's error is a
+/// few 10⁻⁷, so a grey that differs at all is one of those next to a rounding boundary of 1/255, and off by one.
+#[cfg(feature = "cli")]
+#[test]
+fn pictures_from_the_device_are_those_from_the_host() {
+    let (device, queue) = host_device(|limits| limits);
+    for (size, radius, max_binding) in [((60, 20), 2.4, None), ((37, 41), 1.0, None), ((60, 40), 3.7, Some(4 * 13 * 1024))] {
+        let mut problem = Compliance::new(ComplianceConfig { radius, ..ComplianceConfig::mbb(size.0, size.1, FilterKind::Density) }).unwrap();
+        let start = problem.uniform_start();
+        let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions { max_binding }).unwrap();
+        let lgf = Lgf::new(LgfConfig { stopping: stopping(12), ..LgfConfig::potential(Potential::default()) }).unwrap();
+        let mut session = lgf.begin(Origin::at(&start), &mut problem, Box::new(engine), ()).unwrap();
+        let mut view = view::View::new(device.clone(), queue.clone(), wgpu::TextureFormat::Rgba8Unorm, session.objective());
+        let (mut wrong, mut greys, mut pixels) = (0, std::collections::BTreeSet::new(), 0);
+        loop {
+            let ended = session.step_for(Duration::ZERO).unwrap().is_some();
+            if !ended && session.true_evaluations() % 4 != 1 {
+                continue;
+            }
+            let density = session.objective().physical_density(session.design());
+            let png = lgf::io::density_png(session.objective().grid(), &density).unwrap();
+            let expected = image::load_from_memory(&png).unwrap().into_luma8();
+            let scale = expected.width() / size.0;
+            let (width, grey) = view.picture(session.engine_mut(), scale).unwrap();
+            assert_eq!((width, grey.len()), (expected.width(), expected.as_raw().len()));
+            for (found, expected) in grey.iter().zip(expected.as_raw()) {
+                assert!(found.abs_diff(*expected) <= 1, "{found} instead of {expected}");
+                wrong += usize::from(found != expected);
+                greys.insert(*found);
+            }
+            pixels += grey.len();
+            if ended {
+                break;
+            }
+        }
+        // A structure, not a uniform grey.
+        assert!(greys.len() > 50, "{greys:?}");
+        assert!(wrong * 1000 < pixels, "{wrong} of {pixels} pixels differ");
+    }
+}
