@@ -186,6 +186,125 @@ fn info_shows_adapters_self_test_and_the_choice() {
     assert!((gib - 4.0 * 76.0 * 1e7 / f64::from(1 << 30)).abs() < 0.2, "{line}");
 }
 
+/// No times are asserted: what is measured, what it is set beside, and that the numbers fit together.
+#[test]
+fn bench_measures_every_pass_on_both_engines() {
+    let calls = ["push", "refit", "step adam", "step gradient-descent", "step oc", "projected gradient", "reduced", "potential refit", "potential step"];
+    let parts = ["gram", "basis", "regression", "targets", "pair record"];
+    for engine in ["gpu", "cpu"] {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().to_str().unwrap();
+        let bench = ["bench", "--dimensions", "1757", "--repeats", "2", "--engine", engine, "--out", out];
+        let output = output(&bench);
+        assert!(output.status.success(), "{:?}", complaints(&output));
+        assert_eq!(complaints(&output), [""; 0], "no progress bar in a pipe");
+        assert_eq!(files(dir.path()), ["bench.json", "bench.md"]);
+        let table = std::fs::read_to_string(dir.path().join("bench.md")).unwrap();
+        assert!(text(&output.stdout).starts_with(&table), "what is printed is what is written");
+        assert_eq!(table.contains("(software adapter)"), engine == "gpu" && text(&self::output(&["info"]).stdout).contains("`--engine auto` takes: cpu"));
+        let read = || -> Value { serde_json::from_slice(&std::fs::read(dir.path().join("bench.json")).unwrap()).unwrap() };
+        let report = read();
+        assert_eq!((report["engine"]["engine"].as_str(), report["history"].as_u64(), report["rank"].as_u64()), (Some(engine), Some(16), Some(8)));
+        assert!(report["skipped"].as_array().unwrap().is_empty(), "{}", report["skipped"]);
+        let copy = &report["copies"][0];
+        // 16 rows of 1757 numbers, read and written, to the vector of four.
+        let word = if engine == "gpu" { 4 } else { 8 };
+        assert_eq!(copy["bytes"].as_u64().unwrap(), 2 * 16 * 1757 * word);
+        let rows = report["rows"].as_array().unwrap();
+        let found: std::collections::BTreeSet<_> = rows.iter().map(|r| r["pass"].as_str().unwrap()).collect();
+        let expected: std::collections::BTreeSet<_> = calls.into_iter().chain(parts.into_iter().filter(|_| engine == "gpu")).collect();
+        assert_eq!(found, expected);
+        assert_eq!(found.len(), rows.len());
+        let row = |pass: &str| rows.iter().find(|r| r["pass"] == pass).unwrap();
+        for r in rows {
+            let (pass, seconds) = (r["pass"].as_str().unwrap(), r["seconds"].as_f64().unwrap());
+            assert!(table.contains(&format!("| {pass} |")), "{pass}");
+            assert!(seconds >= 0.0 && r["dimension"] == 1757, "{r}");
+            if let Some(bytes) = r["bytes"].as_f64() {
+                let rate = r["gigabytes_per_second"].as_f64().unwrap();
+                assert!((rate * seconds * 1e9 / bytes - 1.0).abs() < 1e-9, "{r}");
+                let share = r["share_of_copy"].as_f64().unwrap() * copy["gigabytes_per_second"].as_f64().unwrap();
+                assert!((share / rate - 1.0).abs() < 1e-9, "{r}");
+            }
+            assert_eq!(r["bytes"].is_null(), pass == "regression");
+            assert_eq!(r["cpu_seconds"].is_f64(), engine == "gpu" && calls.contains(&pass), "{r}");
+            assert_eq!(r["wall_seconds"].is_f64(), calls.contains(&pass), "{r}");
+            assert!(r["ratio"].is_null());
+        }
+        // Basis 8, snapshots 16, and ADAM's x, m, v read and written.
+        assert_eq!(row("step adam")["bytes"].as_u64().unwrap(), 30 * 1757 * word);
+        if engine == "gpu" {
+            assert_eq!((row("refit")["readbacks"].as_f64(), row("step adam")["readbacks"].as_f64()), (Some(1.0), Some(0.0)));
+            // Projection and its sums, weights, lift, the step and its account.
+            assert_eq!(row("step adam")["dispatches"].as_f64(), Some(6.0));
+            let kernels: Vec<_> = row("gram")["kernels"].as_array().unwrap().iter().map(|k| k["kernel"].as_str().unwrap()).collect();
+            assert_eq!(kernels, ["gram_accumulate", "partials_reduce"]);
+        }
+
+        // Compared with itself: a time from before and a ratio in every row.
+        let file = dir.path().join("bench.json");
+        let again = lgf(&[&bench[..], &["--without-cpu", "--compare", file.to_str().unwrap()]].concat()).output().unwrap();
+        assert!(again.status.success(), "{:?}", complaints(&again));
+        assert!(text(&again.stdout).contains("| new/old |"));
+        let compared = read();
+        for (new, old) in compared["rows"].as_array().unwrap().iter().zip(rows) {
+            assert_eq!((&new["pass"], &new["earlier_seconds"]), (&old["pass"], &old["seconds"]));
+            assert!(new["ratio"].is_f64() || old["seconds"] == 0.0, "{new}");
+            assert!(new["cpu_seconds"].is_null());
+        }
+        // Another shape is not comparable, and that is known before anything is measured.
+        let other = lgf(&[&bench[..], &["--history", "9", "--compare", file.to_str().unwrap()]].concat()).output().unwrap();
+        assert_eq!(other.status.code(), Some(2));
+        let sentence = &complaints(&other)[0];
+        assert!(sentence.contains("--history 16 --rank 8") && sentence.contains("--history 9 --rank 8"), "{sentence}");
+    }
+}
+
+#[test]
+fn bench_says_what_it_cannot_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, nothing) = (dir.path().join("out"), dir.path().join("nothing.json"));
+    let wrong = dir.path().join("wrong.json");
+    std::fs::write(&wrong, "{\"rows\": 3}").unwrap();
+    let (nothing, wrong) = (nothing.to_str().unwrap(), wrong.to_str().unwrap());
+    let cases: &[(&[&str], i32, &[&str])] = &[
+        (&["--dimensions", "0"], 2, &["0", "--dimensions", "between 1 and 1e9"]),
+        (&["--dimensions", "1e4,1.5"], 2, &["1.5", "--dimensions", "whole number"]),
+        (&["--dimensions", "1e12"], 2, &["1e12", "--dimensions", "between 1 and 1e9"]),
+        (&["--dimensions", ""], 2, &["--dimensions", "whole number"]),
+        (&["--history", "1"], 2, &["1", "--history", "2..=64"]),
+        (&["--rank", "0"], 2, &["rank is 0", "between 1 and 15"]),
+        (&["--rank", "16"], 2, &["rank is 16", "between 1 and 15"]),
+        (&["--repeats", "0"], 2, &["0", "--repeats", "1..=1000"]),
+        (&["--memory", "0"], 2, &["memory", "0", "positive"]),
+        (&["--memory", "nan"], 2, &["memory", "NaN", "positive"]),
+        (&["--engine", "cuda"], 2, &["cuda", "--engine", "auto, gpu, cpu"]),
+        (&["--compare", nothing], 1, &["nothing.json"]),
+        (&["--compare", wrong], 2, &["wrong.json is no bench.json"]),
+    ];
+    for &(arguments, code, expected) in cases {
+        // A flag given twice is an error of its own.
+        let engine: &[&str] = if arguments[0] == "--engine" { &[] } else { &["--engine", "cpu"] };
+        let output = output(&[&["bench", "--out", out.to_str().unwrap()], engine, arguments].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+        let lines = complaints(&output);
+        assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
+        for word in expected {
+            assert!(lines[0].contains(word), "{arguments:?}: no `{word}` in: {}", lines[0]);
+        }
+        assert!(!out.exists(), "{arguments:?}");
+    }
+    // A size that does not fit is skipped with the reason; nothing measured at all is a failure.
+    let args = ["bench", "--engine", "cpu", "--repeats", "1", "--memory", "0.001", "--out", out.to_str().unwrap()];
+    let some = output(&[&args[..], &["--dimensions", "100,1e6"]].concat());
+    assert!(some.status.success(), "{:?}", complaints(&some));
+    assert!(text(&some.stdout).contains("Skipped on the cpu engine, 1e6 unknowns: it takes"), "{}", text(&some.stdout));
+    let none = output(&[&args[..], &["--dimensions", "1e6"]].concat());
+    assert_eq!(none.status.code(), Some(1));
+    assert!(complaints(&none)[0].contains("no size could be measured") && complaints(&none)[0].contains("--memory allows 0.001"), "{:?}", complaints(&none));
+}
+
 /// One sentence on the standard error, the culprit in it, exit code 2, nothing written.
 #[test]
 fn bad_usage_is_one_sentence() {

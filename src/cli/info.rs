@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Ending, print};
+use super::{Ending, parse_count, print};
 use crate::engine::{EngineChoice, GpuEngine, Samples, Setup, gpu};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
@@ -11,18 +11,11 @@ use crate::objective::Domain;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Tell the memory that runs of this many unknowns take, e.g. 10000000 or 1e7, at least 1
-    #[arg(long, value_name = "D", value_parser = parse_count)]
+    #[arg(long, value_name = "D", value_parser = |text: &str| parse_count(text, 1e12))]
     dimension: Option<u64>,
     /// ... with this many samples (or pairs) in the history, 1 to 256
     #[arg(long, value_name = "K", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=256))]
     history: u64,
-}
-
-fn parse_count(text: &str) -> std::result::Result<u64, String> {
-    match text.parse::<f64>() {
-        Ok(count) if (1.0..=1e12).contains(&count) && count.fract() == 0.0 => Ok(count as u64),
-        _ => Err("expected a whole number between 1 and 1e12".into()),
-    }
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {

@@ -5,6 +5,7 @@ macro_rules! line {
     ($out:expr, $($format:tt)*) => {{ let _ = writeln!($out, $($format)*); }};
 }
 
+mod bench;
 mod benchmark;
 mod compare;
 mod discover;
@@ -60,6 +61,8 @@ enum Command {
     Benchmark(Box<benchmark::Args>),
     /// Equation discovery: find the differential equations behind a recorded trajectory
     Discover(Box<discover::Args>),
+    /// What each pass of a cycle costs on this machine: device times, bandwidth, both engines, against an earlier measurement
+    Bench(bench::Args),
     /// Show the GPU adapters, their limits and self-tests, and which engine `auto` takes
     Info(info::Args),
 }
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Benchmark(args)) => benchmark::run(&args),
         Some(Command::Discover(args)) => discover::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Info(args)) => info::run(&args),
     };
     match outcome {
@@ -151,6 +155,14 @@ fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
     match parts[..] {
         [Ok(nelx), Ok(nely)] if nelx > 0 && nely > 0 => Ok((nelx, nely)),
         _ => Err("expected COLUMNSxROWS, both at least 1, e.g. 150x50".into()),
+    }
+}
+
+/// `1e7` or `10000000` → 10000000, up to `most`.
+fn parse_count(text: &str, most: f64) -> std::result::Result<u64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(count) if (1.0..=most).contains(&count) && count.fract() == 0.0 => Ok(count as u64),
+        _ => Err(format!("expected a whole number between 1 and {most:e}")),
     }
 }
 

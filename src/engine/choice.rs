@@ -23,19 +23,25 @@ impl EngineChoice {
     /// # Errors
     /// [`crate::Error::NoAdapter`] and device errors for [`EngineChoice::Gpu`]; the others fall back on the CPU.
     pub fn open(self) -> Result<(Box<dyn Engine>, String)> {
+        let (gpu, reason) = self.open_gpu()?;
+        Ok((gpu.map_or_else(|| Box::new(CpuEngine::new()) as Box<dyn Engine>, |gpu| Box::new(gpu)), reason))
+    }
+
+    /// The GPU engine, or none where this choice comes to the CPU engine, and why.
+    pub(crate) fn open_gpu(self) -> Result<(Option<GpuEngine>, String)> {
         match self {
-            Self::Cpu => Ok((Box::new(CpuEngine::new()), "the CPU engine was asked for".into())),
-            Self::Gpu => Ok((Box::new(GpuEngine::open(AdapterChoice::Any)?), "the GPU engine was asked for".into())),
+            Self::Cpu => Ok((None, "the CPU engine was asked for".into())),
+            Self::Gpu => Ok((Some(GpuEngine::open(AdapterChoice::Any)?), "the GPU engine was asked for".into())),
             Self::Auto => match GpuEngine::open(AdapterChoice::Hardware) {
-                Ok(engine) if engine.has_double_word_sums() => Ok((Box::new(engine), "a hardware adapter was found".into())),
+                Ok(engine) if engine.has_double_word_sums() => Ok((Some(engine), "a hardware adapter was found".into())),
                 Ok(engine) => {
                     let name = engine.info().adapter;
                     log::warn!("taking the CPU engine: {name} failed the self-test");
-                    Ok((Box::new(CpuEngine::new()), format!("the hardware adapter {name} failed the self-test")))
+                    Ok((None, format!("the hardware adapter {name} failed the self-test")))
                 }
                 Err(reason) => {
                     log::info!("taking the CPU engine: {reason}");
-                    Ok((Box::new(CpuEngine::new()), "no usable hardware adapter was found".into()))
+                    Ok((None, "no usable hardware adapter was found".into()))
                 }
             },
         }

@@ -68,7 +68,8 @@ impl Gpu {
     fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("lgf.device"),
-            required_features: wgpu::Features::empty(),
+            // Nothing depends on it but how submissions are sized, and what a profile can tell.
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits: required_limits(&adapter.limits()),
             experimental_features: wgpu::ExperimentalFeatures::disabled(),
             memory_hints: wgpu::MemoryHints::Performance,
@@ -163,28 +164,38 @@ impl Gpu {
         }
     }
 
-    /// Copies what `submission` leaves in the mappable `staging` buffer, once that is done: after waiting for it, or, if `host_polls`, whenever somebody has
-    /// polled the device.
-    pub(crate) async fn download(&self, staging: &wgpu::Buffer, bytes: u64, submission: wgpu::SubmissionIndex, host_polls: bool) -> Result<Vec<u8>> {
-        let (sender, mut receiver) = oneshot::channel();
-        staging.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
-            let _ = sender.send(outcome);
+    /// Copies what `submission` leaves in the first bytes of each mappable buffer, once that is done: after waiting for it, or, if `host_polls`, whenever
+    /// somebody has polled the device.
+    pub(crate) async fn download<const N: usize>(
+        &self,
+        stagings: [(&wgpu::Buffer, u64); N],
+        submission: wgpu::SubmissionIndex,
+        host_polls: bool,
+    ) -> Result<[Vec<u8>; N]> {
+        let receivers = stagings.map(|(staging, bytes)| {
+            let (sender, receiver) = oneshot::channel();
+            staging.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
+                let _ = sender.send(outcome);
+            });
+            receiver
         });
-        let outcome = if host_polls {
-            receiver.await.ok()
-        } else {
+        if !host_polls {
             self.wait(submission)?;
-            receiver.try_recv().ok().flatten()
-        };
-        match outcome {
-            Some(Ok(())) => {}
-            _ => return Err(self.loses("a read-back could not be mapped".into())),
         }
-        let view = staging.get_mapped_range(0..bytes).map_err(|e| Error::Device { what: "a read-back".into(), reason: e.to_string() })?;
-        let data = view.to_vec();
-        drop(view);
-        staging.unmap();
-        Ok(data)
+        for mut receiver in receivers {
+            let outcome = if host_polls { receiver.await.ok() } else { receiver.try_recv().ok().flatten() };
+            if !matches!(outcome, Some(Ok(()))) {
+                return Err(self.loses("a read-back could not be mapped".into()));
+            }
+        }
+        let mut out = [const { Vec::new() }; N];
+        for (out, (staging, bytes)) in out.iter_mut().zip(stagings) {
+            let view = staging.get_mapped_range(0..bytes).map_err(|e| Error::Device { what: "a read-back".into(), reason: e.to_string() })?;
+            *out = view.to_vec();
+            drop(view);
+            staging.unmap();
+        }
+        Ok(out)
     }
 }
 
@@ -202,7 +213,7 @@ fn is_software(info: &wgpu::AdapterInfo) -> bool {
 }
 
 /// All adapters, best first.
-fn adapters() -> Vec<wgpu::Adapter> {
+pub(super) fn adapters() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     descriptor.backends &= wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     let backends = descriptor.backends;

@@ -10,7 +10,31 @@ use crate::engine::fit::{FitPlan, Grams};
 use crate::error::{Error, Result};
 use crate::surrogate::{Lift, SurrogateConfig, TargetTransform};
 
+/// How long the inner products' dispatch may take, s: half the 50 ms of any, since the directions of a potential cost up to twice as much per unknown.
+const GRAM_SECONDS: f64 = 0.025;
+/// The scratch tables they are timed on, bytes.
+const SCRATCH_BYTES: u64 = 8 << 20;
+
 impl Run {
+    /// How many unknowns the costliest kernel, the inner products of `capacity` samples and as many gradients, gets through in one dispatch of
+    /// [`GRAM_SECONDS`]; none if that cannot be measured.
+    pub(super) fn unknowns_per_dispatch(recorder: &mut Recorder, capacity: usize) -> Result<Option<usize>> {
+        let slab = 1024;
+        let slabs = (SCRATCH_BYTES as usize / 4 / capacity.max(1) / slab).clamp(1, 1024);
+        let (len, blocks) = (slab * slabs, block_pairs(2 * capacity));
+        let table = recorder.buffer("scratch", 4 * (len * capacity) as u64)?;
+        let partials = recorder.buffer("scratch_partials", 128 * (blocks * slabs) as u64)?;
+        let [rows, stacked] = [capacity, 2 * capacity].map(|n| n as u32);
+        let params = GramAccumulate { len: len as u32, slab: slab as u32, first_slab: 0, rows, stacked, reference: 0, blocks: blocks as u32 };
+        let mut once = || recorder.timed(|r| r.dispatch(params, &[&table, &table, &partials], [blocks as u32, slabs as u32, 1]));
+        // The first builds the pipeline and wakes the device.
+        let seconds = once().and_then(|_| once());
+        recorder.release(&table);
+        recorder.release(&partials);
+        let seconds = seconds?;
+        Ok((seconds > 0.0).then(|| (len as f64 / seconds * GRAM_SECONDS) as usize))
+    }
+
     /// Transforms the targets of all samples, if they are to be.
     pub(super) fn record_encoding(&mut self, recorder: &mut Recorder, config: &SurrogateConfig) -> Result<()> {
         let (rows, slab) = (self.ring.len(), self.slab as u32);

@@ -222,6 +222,7 @@ macro_rules! kernels {
 
 kernels! {
     EftProbe = "eft_probe", [Eft, DoubleWord], [Read, Write, Write], { count: u32, terms: u32 };
+    WordsCopy = "words_copy", [], [Read, Write], { len: u32, slab: u32 };
     GramAccumulate = "gram_accumulate", [Eft, DoubleWord, TreeSums], [Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, rows: u32, stacked: u32, reference: u32, blocks: u32 };
     PartialsReduce = "partials_reduce", [Eft, DoubleWord, TreeSums], [Read, Write], { slabs: u32, values: u32, first: u32 };

@@ -5,6 +5,11 @@
 //! per slab, added up in a fixed tree. Slabs depend on d and K, so the result does not depend on how the unknowns are segmented, unless segments are
 //! shorter than a slab.
 //!
+//! Watchdogs: where the device has timestamps, the inner products of a large run are timed on a scratch table when it starts, and segments are short enough for
+//! dispatches of 50 ms (never shorter than 64 slabs, below which a dispatch does not get faster); what the submissions between two read-backs took decides how
+//! much goes into the next ones, so that they stay below 200 ms. Without timestamps segments are as long as bindings allow ([`GpuOptions::max_binding`]) and a
+//! submission touches at most 4 GiB. Software adapters have no watchdog, and their segments are not shortened. None of this changes a result.
+//!
 //! Per cycle the host sends g and numbers of size K², and reads x (once per true evaluation) and the Gram matrices (once per fit; see [`crate::engine`]
 //! for the two exceptions).
 
@@ -22,13 +27,15 @@ mod self_test;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod timing;
 
 pub use device::{AdapterChoice, AdapterSummary, list_adapters};
+pub use timing::{Clock, KernelTime};
 
 use ndarray::Array2;
 
 use self::device::Gpu;
-use self::kernels::{Eft, PhaseState};
+use self::kernels::{Eft, PhaseState, WordsCopy};
 use self::recording::Recorder;
 use self::regression::RegressionBuffers;
 use self::run::{Model, Place, Run, not_started};
@@ -44,6 +51,8 @@ use crate::surrogate::{Integrator, Lift, RegressionProblem, SpaceConfig, Surroga
 
 /// Kernels count words in u32, and some back ends cap bindings there.
 const MAX_BINDING: u64 = (1 << 31) - 256;
+/// Tables below this, bytes, are passed over in far less than 50 ms by any hardware.
+const LARGE_TABLE: u64 = 64 << 20;
 /// How a GPU engine is opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GpuOptions {
@@ -69,6 +78,8 @@ pub struct GpuEngine {
     recorder: Recorder,
     eft: Eft,
     max_binding: u64,
+    /// For a history of this size, so many unknowns per dispatch: see [`Run::unknowns_per_dispatch`].
+    per_dispatch: Option<(usize, usize)>,
     /// For regressions that belong to no fit: kept, so that a selection at every refit allocates nothing.
     batch: RegressionBuffers,
     run: Option<Run>,
@@ -96,6 +107,7 @@ impl GpuEngine {
     /// Open the device with [`required_limits`](Self::required_limits) and [`required_features`](Self::required_features) besides what the host itself needs,
     /// with this crate's [`wgpu`]. No handlers are installed on it, nothing is destroyed, and host and engine may submit to the queue in turns; errors of the
     /// engine's own calls are caught in error scopes and returned. Should the device be lost, the next call that waits for it returns [`Error::DeviceLost`].
+    /// With `TIMESTAMP_QUERY` the size of submissions adapts to the device's speed, and a [`profile`](Self::profile) has the device's own times.
     ///
     /// # Errors
     /// [`Error::Device`] when the limits are too low, with the ones that are; device errors.
@@ -162,9 +174,74 @@ impl GpuEngine {
         4 * (vectors + rows + 1) as u64 * setup.start.len() as u64
     }
 
+    /// Where the times of a profile come from.
+    pub fn clock(&self) -> Clock {
+        if self.recorder.has_timestamps() { Clock::Timestamps } else { Clock::Wall }
+    }
+
+    /// Begins or ends measuring how long every kernel takes. The results are the same to the bit; the run is slower, because every dispatch gets a pass
+    /// of its own and every submission is waited for.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn profile(&mut self, on: bool) -> Result<()> {
+        self.recorder.profile(on)
+    }
+
+    /// What was measured since the last call, kernel by kernel in the order of their first launch; nothing without [`profile`](Self::profile). Copies between
+    /// buffers are not kernels and are left out.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn take_profile(&mut self) -> Result<Vec<KernelTime>> {
+        self.recorder.take_profile()
+    }
+
+    /// Waits until the device has done everything asked for: for measuring by the host's clock. Reads nothing back.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn finish(&mut self) -> Result<()> {
+        self.recorder.finish()
+    }
+
+    /// The bandwidth that others are measured by: a kernel that copies `bytes` (at most the largest binding) from one buffer to another, `repeats` times after
+    /// one for warming up. Gives the bytes copied, so that twice as many were moved, and the seconds of each.
+    ///
+    /// # Errors
+    /// Device and memory errors.
+    pub fn copy_times(&mut self, bytes: u64, repeats: usize) -> Result<(u64, Vec<f64>)> {
+        let vectors = (bytes.min(self.max_binding) / 16).max(1);
+        let (from, to) = (self.recorder.buffer("copy_source", 16 * vectors)?, self.recorder.buffer("copy_target", 16 * vectors)?);
+        // As in a run: as many slabs, each a workgroup.
+        let slab = run::slab_length(vectors as usize, 0) as u32;
+        let params = WordsCopy { len: vectors as u32, slab };
+        let groups = [vectors.div_ceil(u64::from(slab)) as u32, 1, 1];
+        let seconds = (0..=repeats).map(|_| self.recorder.timed(|r| r.dispatch(params, &[&from, &to], groups))).collect::<Result<Vec<f64>>>();
+        self.recorder.release(&from);
+        self.recorder.release(&to);
+        Ok((16 * vectors, seconds?.split_off(1)))
+    }
+
     /// Whether sums over d keep their error terms on this device.
     pub fn has_double_word_sums(&self) -> bool {
         self.eft != Eft::Plain
+    }
+
+    /// How many unknowns a segment may have if dispatches are to stay below the watchdogs, measured where it can matter: large runs on hardware with timestamps.
+    fn longest_segment(&mut self, setup: &Setup<'_>) -> Result<Option<usize>> {
+        let table = 4 * (setup.start.len() * setup.capacity) as u64;
+        if table < LARGE_TABLE || !self.recorder.has_timestamps() || self.recorder.gpu.is_software() {
+            return Ok(None);
+        }
+        if let Some((capacity, unknowns)) = self.per_dispatch
+            && capacity == setup.capacity
+        {
+            return Ok(Some(unknowns));
+        }
+        let unknowns = Run::unknowns_per_dispatch(&mut self.recorder, setup.capacity)?;
+        self.per_dispatch = unknowns.map(|unknowns| (setup.capacity, unknowns));
+        Ok(unknowns)
     }
 
     fn new(gpu: Gpu, options: GpuOptions) -> Result<Self> {
@@ -172,7 +249,7 @@ impl GpuEngine {
         let batch = RegressionBuffers::new(&mut recorder)?;
         let limit = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size).min(MAX_BINDING);
         let max_binding = options.max_binding.map_or(limit, |b| b.min(limit));
-        Ok(Self { recorder, eft, max_binding, batch, run: None })
+        Ok(Self { recorder, eft, max_binding, per_dispatch: None, batch, run: None })
     }
 }
 
@@ -312,8 +389,9 @@ impl Engine for GpuEngine {
 
     fn start(&mut self, setup: Setup<'_>) -> Result<()> {
         self.run = None;
+        let longest = self.longest_segment(&setup)?;
         self.recorder.reset();
-        let run = Run::new(&mut self.recorder, setup, self.max_binding).map_err(|error| match error {
+        let run = Run::new(&mut self.recorder, setup, self.max_binding, longest).map_err(|error| match error {
             // Which buffer the driver refused says nothing; what would fit does.
             Error::Memory { available: None, .. } => Error::Memory {
                 what: format!("a run of {} unknowns with a history of {}", setup.start.len(), setup.capacity),

@@ -1,9 +1,11 @@
 //! Buffers, pipelines, and a recorder that gathers dispatches and copies until they are submitted together.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use super::device::Gpu;
 use super::kernels::{Access, Eft, KERNELS, KernelSpec, Params};
+use super::timing::{KernelTime, Pace, Profiler};
 use crate::engine::interface::Traffic;
 use crate::error::{Error, Result};
 
@@ -15,17 +17,31 @@ pub(crate) struct Buffer {
     pub bytes: u64,
 }
 
-enum Operation {
-    Dispatch { pipeline: wgpu::ComputePipeline, needs_zero: bool, group: wgpu::BindGroup, offset: u32, groups: [u32; 3] },
-    Copy { from: wgpu::Buffer, from_offset: u64, to: wgpu::Buffer, to_offset: u64, bytes: u64 },
-    Clear { buffer: wgpu::Buffer },
+pub(super) enum Operation {
+    Dispatch {
+        kernel: &'static str,
+        /// Bytes of the buffers it binds.
+        touched: u64,
+        pipeline: wgpu::ComputePipeline,
+        needs_zero: bool,
+        group: wgpu::BindGroup,
+        offset: u32,
+        groups: [u32; 3],
+    },
+    Copy {
+        from: wgpu::Buffer,
+        from_offset: u64,
+        to: wgpu::Buffer,
+        to_offset: u64,
+        bytes: u64,
+    },
+    Clear {
+        buffer: wgpu::Buffer,
+    },
 }
 
 /// Room for parameter blocks in one submission.
 const PARAMS_BYTES: u64 = 64 << 10;
-
-/// Memory that the dispatches of one submission may touch, at most: keeps submissions far below the desktops' watchdogs.
-const SUBMIT_BYTES: u64 = 4 << 30;
 
 /// Gathers work and submits it.
 pub(crate) struct Recorder {
@@ -43,14 +59,18 @@ pub(crate) struct Recorder {
     operations: Vec<Operation>,
     /// Bytes of the buffers that the recorded dispatches bind.
     touched: u64,
+    /// Dispatches recorded.
+    dispatches: usize,
     groups: HashMap<(usize, Vec<u64>), wgpu::BindGroup>,
     next_id: u64,
     /// Whether somebody else polls the device while a read-back is waited for.
     pub host_polls: bool,
     /// What such a read-back maps: still there if it has been given up.
-    mapping: Option<wgpu::Buffer>,
+    mapping: Vec<wgpu::Buffer>,
     /// Bytes allocated since the last reset.
     pub granted: u64,
+    pace: Pace,
+    profiler: Option<Profiler>,
     pub traffic: Traffic,
 }
 
@@ -84,6 +104,7 @@ impl Recorder {
             })
         })?;
         Ok(Self {
+            pace: Pace::new(&gpu)?,
             gpu,
             eft,
             pipelines,
@@ -94,11 +115,13 @@ impl Recorder {
             blocks: Vec::new(),
             operations: Vec::new(),
             touched: 0,
+            dispatches: 0,
             groups: HashMap::new(),
             next_id: 0,
             host_polls: false,
-            mapping: None,
+            mapping: Vec::new(),
             granted: 0,
+            profiler: None,
             traffic: Traffic::default(),
         })
     }
@@ -149,11 +172,15 @@ impl Recorder {
     pub(crate) fn ensure(&mut self, buffer: &mut Buffer, name: &str, bytes: u64) -> Result<()> {
         if buffer.bytes < bytes {
             let grown = self.buffer(name, bytes)?;
-            // Bind groups would keep the old one alive.
-            self.groups.retain(|(_, ids), _| !ids.contains(&buffer.id));
+            self.release(buffer);
             *buffer = grown;
         }
         Ok(())
+    }
+
+    /// Forgets the bind groups of a buffer that goes: they would keep it alive.
+    pub(crate) fn release(&mut self, buffer: &Buffer) {
+        self.groups.retain(|(_, ids), _| !ids.contains(&buffer.id));
     }
 
     /// Writes `data` to the start of `buffer`, before everything recorded from now on and after everything recorded before.
@@ -175,10 +202,17 @@ impl Recorder {
             return Ok(());
         }
         let touched: u64 = buffers.iter().map(|b| b.bytes).sum();
-        if self.blocks.len() + self.step > PARAMS_BYTES as usize || self.touched + touched > SUBMIT_BYTES {
+        let is_full = self.profiler.as_ref().is_some_and(|p| self.dispatches >= p.room());
+        if self.blocks.len() + self.step > PARAMS_BYTES as usize || self.touched + touched > self.pace.budget() || is_full {
             self.submit()?;
         }
+        let is_waited_for = self.profiler.as_ref().is_some_and(|p| p.timestamps().is_none());
+        if is_waited_for {
+            // What came before is not this dispatch's time.
+            self.finish()?;
+        }
         self.touched += touched;
+        self.dispatches += 1;
         let pipeline = match &mut self.pipelines[P::KERNEL] {
             Some(built) => built,
             slot => slot.insert(build(&self.gpu, spec, self.eft, &self.zero_layout)?),
@@ -196,8 +230,12 @@ impl Recorder {
         let offset = self.blocks.len();
         self.blocks.extend_from_slice(bytemuck::bytes_of(&params));
         self.blocks.resize(offset + self.step, 0);
-        self.operations.push(Operation::Dispatch { pipeline, needs_zero: spec.needs_zero(), group, offset: offset as u32, groups });
+        let (kernel, needs_zero, offset) = (spec.name, spec.needs_zero(), offset as u32);
+        self.operations.push(Operation::Dispatch { kernel, touched, pipeline, needs_zero, group, offset, groups });
         self.traffic.dispatches += 1;
+        if is_waited_for {
+            self.submit()?;
+        }
         Ok(())
     }
 
@@ -237,24 +275,38 @@ impl Recorder {
         self.operations.clear();
         self.blocks.clear();
         self.granted = 0;
+        (self.touched, self.dispatches) = (0, 0);
+        self.pace.reset();
         self.traffic = Traffic::default();
     }
 
     /// Submits what is recorded: consecutive dispatches in one pass.
     pub(crate) fn submit(&mut self) -> Result<Option<wgpu::SubmissionIndex>> {
+        self.submit_and(false)
+    }
+
+    /// Submits what is recorded; `report`: and makes the pending submissions' times readable.
+    fn submit_and(&mut self, report: bool) -> Result<Option<wgpu::SubmissionIndex>> {
         if self.operations.is_empty() {
             return Ok(None);
         }
-        if let Some(given_up) = self.mapping.take() {
+        for given_up in self.mapping.drain(..) {
             given_up.unmap();
         }
-        self.touched = 0;
         let operations = std::mem::take(&mut self.operations);
         let blocks = std::mem::take(&mut self.blocks);
+        let (touched, dispatches) = (std::mem::take(&mut self.touched), std::mem::take(&mut self.dispatches));
+        let profiled = self.profiler.as_ref().and_then(Profiler::timestamps).filter(|_| dispatches > 0);
+        // Passes that a profile takes apart tell nothing about the pace of others.
+        let pair = if dispatches > 0 && self.profiler.is_none() { self.pace.enter(touched) } else { None };
+        let first = operations.iter().position(|o| matches!(o, Operation::Dispatch { .. }));
+        let last = operations.iter().rposition(|o| matches!(o, Operation::Dispatch { .. }));
+        let begun = Instant::now();
         let submission = self.gpu.checked("a submission", || {
             self.gpu.queue.write_buffer(&self.params, 0, &blocks);
             let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("lgf.encoder") });
             let mut at = 0;
+            let mut number = 0;
             while at < operations.len() {
                 match &operations[at] {
                     Operation::Copy { from, from_offset, to, to_offset, bytes } => {
@@ -266,22 +318,49 @@ impl Recorder {
                         at += 1;
                     }
                     Operation::Dispatch { .. } => {
-                        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("lgf.pass"), timestamp_writes: None });
-                        while let Some(Operation::Dispatch { pipeline, needs_zero, group, offset, groups: [x, y, z] }) = operations.get(at) {
+                        let length = operations[at..].iter().take_while(|o| matches!(o, Operation::Dispatch { .. })).count();
+                        let end = if profiled.is_some() { at + 1 } else { at + length };
+                        let timestamp_writes = match (profiled, &self.pace.timestamps, pair) {
+                            (Some(timestamps), ..) => timestamps.about(number, true, true),
+                            (None, Some(timestamps), Some(pair)) => timestamps.about(pair, Some(at) == first, last < Some(end)),
+                            _ => None,
+                        };
+                        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("lgf.pass"), timestamp_writes });
+                        for operation in &operations[at..end] {
+                            let Operation::Dispatch { pipeline, needs_zero, group, offset, groups: [x, y, z], .. } = operation else { continue };
                             pass.set_pipeline(pipeline);
                             pass.set_bind_group(0, group, &[*offset]);
                             if *needs_zero {
                                 pass.set_bind_group(1, &self.zero_group, &[]);
                             }
                             pass.dispatch_workgroups(*x, *y, *z);
-                            at += 1;
+                            number += 1;
                         }
+                        at = end;
                     }
                 }
+            }
+            match (profiled, &self.pace.timestamps) {
+                (Some(timestamps), _) => timestamps.resolve(&mut encoder, dispatches),
+                (None, Some(timestamps)) if report && self.pace.pending() > 0 => timestamps.resolve(&mut encoder, self.pace.pending()),
+                _ => {}
             }
             self.gpu.queue.submit([encoder.finish()])
         })?;
         self.traffic.submits += 1;
+        if let Some(profiler) = self.profiler.as_mut().filter(|_| dispatches > 0) {
+            let seconds = match profiler.timestamps() {
+                Some(timestamps) => {
+                    let [ticks] = pollster::block_on(self.gpu.download([timestamps.staging(dispatches)], submission.clone(), false))?;
+                    timestamps.seconds(&ticks)
+                }
+                None => {
+                    self.gpu.wait(submission.clone())?;
+                    vec![begun.elapsed().as_secs_f64()]
+                }
+            };
+            profiler.learn(&operations, &seconds);
+        }
         Ok(Some(submission))
     }
 
@@ -293,14 +372,60 @@ impl Recorder {
 
     /// The same, as a future that is ready at once unless [`host_polls`](Self::host_polls).
     pub(crate) async fn read_async(&mut self, staging: &Buffer, bytes: u64) -> Result<Vec<u8>> {
-        let Some(submission) = self.submit()? else { return Err(Error::Incompatible("nothing was recorded to read".into())) };
+        // A profile's submissions do not resolve the pace's timestamps.
+        let report = self.profiler.is_none();
+        let Some(submission) = self.submit_and(report)? else { return Err(Error::Incompatible("nothing was recorded to read".into())) };
         self.traffic.readbacks += 1;
+        let ticks = self.pace.timestamps.as_ref().filter(|_| report && self.pace.pending() > 0).map(|t| t.staging(self.pace.pending()));
         if self.host_polls {
-            self.mapping = Some(staging.raw.clone());
+            self.mapping = [Some(&staging.raw), ticks.map(|(buffer, _)| buffer)].into_iter().flatten().cloned().collect();
         }
-        let data = self.gpu.download(&staging.raw, bytes, submission, self.host_polls).await;
-        self.mapping = None;
-        data
+        let outcome = match ticks {
+            // The times come with the data: no wait of their own.
+            Some(ticks) => self.gpu.download([(&staging.raw, bytes), ticks], submission, self.host_polls).await,
+            None => self.gpu.download([(&staging.raw, bytes)], submission, self.host_polls).await.map(|[data]| [data, Vec::new()]),
+        };
+        self.mapping.clear();
+        let [data, ticks] = outcome?;
+        if let Some(timestamps) = &self.pace.timestamps {
+            let seconds = timestamps.seconds(&ticks);
+            self.pace.learn(&seconds);
+        }
+        Ok(data)
+    }
+
+    /// Submits what is recorded and waits for everything submitted, uploads included.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.submit()?;
+        let submission = self.gpu.checked("a submission", || self.gpu.queue.submit([]))?;
+        self.gpu.wait(submission)
+    }
+
+    /// Begins or ends timing every dispatch.
+    pub(crate) fn profile(&mut self, on: bool) -> Result<()> {
+        self.submit()?;
+        self.profiler = if on { Some(Profiler::new(&self.gpu)?) } else { None };
+        Ok(())
+    }
+
+    /// Kernels' times since the last call, or since profiling began.
+    pub(crate) fn take_profile(&mut self) -> Result<Vec<KernelTime>> {
+        self.submit()?;
+        Ok(self.profiler.as_mut().map_or_else(Vec::new, Profiler::take))
+    }
+
+    /// Seconds that the dispatches recorded by `record` take, each alone.
+    pub(crate) fn timed(&mut self, record: impl FnOnce(&mut Self) -> Result<()>) -> Result<f64> {
+        self.submit()?;
+        let profiler = Profiler::new(&self.gpu)?;
+        let outer = self.profiler.replace(profiler);
+        let outcome = record(self).and_then(|()| self.take_profile());
+        self.profiler = outer;
+        Ok(outcome?.iter().map(|kernel| kernel.seconds).sum())
+    }
+
+    pub(crate) fn has_timestamps(&self) -> bool {
+        self.pace.timestamps.is_some()
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) const RESOLUTION_PLAIN: f64 = 1.0 / 256.0;
 /// The most bytes that the Gram matrix's partial sums may take.
 pub(super) const GRAM_PARTIALS_BYTES: u64 = 64 << 20;
 
+/// Segments are not made shorter than this for the sake of time: a dispatch of fewer workgroups leaves most of a device idle and takes no less.
+pub(super) const LEAST_SLABS: usize = 64;
+
 /// One stretch of consecutive unknowns.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -223,13 +226,14 @@ pub(super) fn slab_length(dimension: usize, capacity: usize) -> usize {
 }
 
 impl Run {
-    pub(super) fn new(recorder: &mut Recorder, setup: Setup<'_>, max_binding: u64) -> Result<Self> {
+    /// `longest`: unknowns that a segment may have, beyond what its bindings allow.
+    pub(super) fn new(recorder: &mut Recorder, setup: Setup<'_>, max_binding: u64, longest: Option<usize>) -> Result<Self> {
         let (dimension, capacity) = (setup.start.len(), setup.capacity);
         let is_pairs = setup.samples == Samples::Pairs;
         let table_rows = if is_pairs { 2 * capacity + 1 } else { capacity };
         let mut slab = slab_length(dimension, capacity);
-        let longest = (max_binding / 4 / table_rows.max(1) as u64) as usize;
-        if longest < 256 {
+        let bindable = (max_binding / 4 / table_rows.max(1) as u64) as usize;
+        if bindable < 256 {
             return Err(Error::Memory {
                 what: format!("256 unknowns of {table_rows} snapshots"),
                 needed: 1024 * table_rows as u64,
@@ -237,10 +241,10 @@ impl Run {
             });
         }
         // Bindings too small for one slab: shorter slabs, down to the width of a workgroup.
-        while slab > longest {
+        while slab > bindable {
             slab /= 2;
         }
-        let segment_length = longest / slab * slab;
+        let segment_length = longest.map_or(bindable, |longest| bindable.min(longest.max(LEAST_SLABS * slab))) / slab * slab;
         let slabs = dimension.div_ceil(slab);
         let weights = match setup.domain {
             Domain::BoxVolume { weights, .. } => Some(weights),

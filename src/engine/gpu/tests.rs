@@ -617,6 +617,78 @@ fn segments_do_not_change_a_bit() {
     }
 }
 
+/// A whole cycle of every kind, with and without a profile, on a device with timestamps and on a host application's without: the same to the bit, every
+/// dispatch accounted for.
+#[test]
+fn a_profile_does_not_change_a_bit() {
+    let d = 4099;
+    let adapter = device::adapters().into_iter().next().expect("GPU tests need an adapter, software will do");
+    let descriptor = wgpu::DeviceDescriptor { required_limits: GpuEngine::required_limits(&adapter.limits()), ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    let shared = GpuEngine::from_device(device, queue, GpuOptions::default()).unwrap();
+    assert_eq!(shared.clock(), Clock::Wall, "no feature was asked for");
+    for mut gpu in [engine(GpuOptions::default()), shared] {
+        let cycle = |gpu: &mut GpuEngine| {
+            let mut out = potential_cycles(gpu, &box_volume(d), d, 3, 3, 4);
+            for (flow, domain) in flows(d) {
+                warmed(gpu, flow, &domain, d, 6, 7);
+                gpu.fit(&SurrogateConfig::snapshots()).unwrap();
+                gpu.integrate(PhaseLimits { steps: 4, radius: f64::INFINITY, integrator: Integrator::FlowStep }).unwrap();
+                let mut x = vec![0.0; d];
+                let landing = gpu.read(&mut x).unwrap();
+                out.push((x, landing));
+            }
+            (out, gpu.traffic().dispatches)
+        };
+        assert!(gpu.take_profile().unwrap().is_empty());
+        let plain = cycle(&mut gpu);
+        gpu.profile(true).unwrap();
+        let profiled = cycle(&mut gpu);
+        gpu.take_profile().unwrap();
+        warmed(&mut gpu, DESCENT, &Domain::Unbounded, d, 6, 7);
+        let kernels = gpu.take_profile().unwrap();
+        gpu.profile(false).unwrap();
+        let last = cycle(&mut gpu);
+        assert!(gpu.take_profile().unwrap().is_empty());
+        assert_eq!(plain.0, profiled.0);
+        assert_eq!(plain.0, last.0);
+        assert_eq!(plain.1, profiled.1, "dispatches");
+        let launched: Vec<_> = kernels.iter().map(|k| (k.kernel, k.dispatches)).collect();
+        assert_eq!(launched, [("gradient_descent", 7), ("phase_account", 7)]);
+        assert!(kernels.iter().all(|k| k.seconds >= 0.0 && k.bound_bytes > 0));
+    }
+}
+
+/// Segments that are shortened for dispatches of 50 ms; and what they are measured by.
+#[test]
+fn shorter_dispatches_do_not_change_a_bit() {
+    let d = 200_011;
+    let start = vector(d, 1, |v| 0.5 + 0.3 * v);
+    let setup = Setup { flow: DESCENT, domain: &Domain::Unbounded, start: &start, capacity: 3, samples: Samples::Points };
+    let results = [None, Some(1)].map(|longest| {
+        let mut gpu = engine(GpuOptions::default());
+        gpu.run = Some(Run::new(&mut gpu.recorder, setup, gpu.max_binding, longest).unwrap());
+        for k in 0..3 {
+            gpu.set_gradient(&vector(d, 100 + k, |v| -1.0 - 0.9 * v)).unwrap();
+            gpu.record().unwrap();
+            gpu.step().unwrap();
+        }
+        gpu.fit(&SurrogateConfig::snapshots()).unwrap();
+        gpu.integrate(PhaseLimits { steps: 2, radius: f64::INFINITY, integrator: Integrator::FlowStep }).unwrap();
+        let mut x = vec![0.0; d];
+        let landing = gpu.read(&mut x).unwrap();
+        assert_eq!(gpu.run.as_ref().unwrap().segments.len(), if longest.is_some() { 4 } else { 1 });
+        (x, landing)
+    });
+    assert_eq!(results[0], results[1]);
+    let mut gpu = engine(GpuOptions::default());
+    assert_eq!(gpu.longest_segment(&setup).unwrap(), None, "small, and perhaps software");
+    let before = gpu.recorder.traffic.dispatches;
+    let unknowns = Run::unknowns_per_dispatch(&mut gpu.recorder, 3).unwrap();
+    assert!(unknowns.is_none_or(|unknowns| unknowns > 0), "{unknowns:?}");
+    assert_eq!(gpu.recorder.traffic.dispatches, before + 2);
+}
+
 /// More unknowns than one slab has, and than one binding of the adapter's own limit would hold at full history.
 #[test]
 fn segments_do_not_change_a_bit_of_a_potential() {

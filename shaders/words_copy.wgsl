@@ -1,0 +1,18 @@
+// Copies a buffer: what the device's memory can do, by which `lgf bench` measures the other kernels. Twin: copy_from_slice().
+// Traffic: 16 bytes read and written per vector of four words.
+struct Params {
+    // Vectors, and vectors per slab: a workgroup copies a slab.
+    len: u32,
+    slab: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> source: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> target_words: array<vec4<u32>>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let end = min((group.x + 1u) * params.slab, params.len);
+    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+        target_words[i] = source[i];
+    }
+}
