@@ -1,4 +1,4 @@
-// Partial sums of U (x - c) and of |x - mean|^2 (the last value), eight values per workgroup and slab.
+// Partial sums of U (x - c), eight values per workgroup and slab, and of |x - mean|^2 (the last value) in the first workgroup.
 // Twin: engine/cpu/kernels.rs, state_project(). Traffic: U, x and the mean once. Precision: double-word.
 struct Params {
     len: u32,
@@ -19,7 +19,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> partials: array<vec2<f32>>;
 
 const THREADS: u32 = 64u;
-var<workgroup> sums: array<vec2<f32>, 512>;
+var<workgroup> sums: array<vec2<f32>, 576>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -31,6 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var t = 0u; t < 8u; t++) {
         sum[t] = vec2<f32>(0.0);
     }
+    var square = vec2<f32>(0.0);
     let end = min((group.x + 1u) * params.slab, params.len);
     for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         let x = iterate[params.row * params.len + i];
@@ -39,16 +40,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var t = 0u; t < 8u; t++) {
             if (first + t < params.rank) {
                 sum[t] = dw_fma(sum[t], basis[(first + t) * params.len + i], about);
-            } else if (first + t == params.rank) {
-                sum[t] = dw_fma(sum[t], off_mean, off_mean);
             }
+        }
+        if (first == 0u) {
+            square = dw_fma(square, off_mean, off_mean);
         }
     }
     for (var t = 0u; t < 8u; t++) {
         sums[t * THREADS + thread] = dw_normalize(sum[t]);
     }
-    tree_sums(thread, 8u);
-    if (thread < 8u && first + thread <= params.rank) {
-        partials[(params.first_slab + group.x) * (params.rank + 1u) + first + thread] = sums[thread * THREADS];
+    sums[8u * THREADS + thread] = dw_normalize(square);
+    tree_sums(thread, 9u);
+    let to = (params.first_slab + group.x) * (params.rank + 1u);
+    if (thread < 8u && first + thread < params.rank) {
+        partials[to + first + thread] = sums[thread * THREADS];
+    }
+    if (thread == 8u && first == 0u) {
+        partials[to + params.rank] = sums[8u * THREADS];
     }
 }

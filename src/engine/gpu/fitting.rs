@@ -5,7 +5,7 @@ use ndarray::Array2;
 use super::kernels::{ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, StateProject, TargetEncode, split, to_pairs};
 use super::recording::{Buffer, Recorder};
 use super::regression::{self, Scaling};
-use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, Segment, block_pairs};
+use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, Segment, block_pairs, projection_groups};
 use crate::engine::fit::{FitPlan, Grams};
 use crate::error::{Error, Result};
 use crate::surrogate::{Lift, SurrogateConfig, TargetTransform};
@@ -104,24 +104,16 @@ impl Run {
             recorder.dispatch(params, &[&s.iterates, targets(s), &self.shared.partials], [pairs as u32, s.slabs as u32, 1])?;
         }
         let values = 16 * pairs;
-        let on_host = eft == Eft::Plain;
-        let bytes = 8 * values as u64 * if on_host { self.slabs as u64 } else { 1 };
-        recorder.ensure_staging(&mut self.shared.staging, bytes)?;
-        if on_host {
-            recorder.copy(&self.shared.partials, 0, &self.shared.staging, 0, bytes);
-        } else {
-            self.record_reduction(recorder, values, &self.shared.totals, 0)?;
-            recorder.copy(&self.shared.totals, 0, &self.shared.staging, 0, bytes);
-        }
-        let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&recorder.read_async(&self.shared.staging, bytes).await?);
-        let value = |at: usize| -> f64 { data[at..].iter().step_by(values).map(|[hi, lo]| f64::from(*hi) + f64::from(*lo)).sum() };
+        self.prepare_sums(recorder, eft, values, 1)?;
+        self.record_sums(recorder, eft, values, 0)?;
+        let sums = self.read_sums(recorder, eft, values, 1).await?;
         let mut gram = Array2::zeros((stacked, stacked));
         let mut at = 0;
         for a in (0..stacked).step_by(4) {
             for b in (a..stacked).step_by(4) {
                 for (t, (i, j)) in (0..16).map(|t| (t, (a + t / 4, b + t % 4))) {
                     if i < stacked && j < stacked {
-                        gram[[i, j]] = value(at + t);
+                        gram[[i, j]] = sums[at + t];
                         gram[[j, i]] = gram[[i, j]];
                     }
                 }
@@ -129,6 +121,40 @@ impl Run {
             }
         }
         Ok(gram)
+    }
+
+    /// Makes room for the sums of `sets` passes with `values` values each.
+    pub(super) fn prepare_sums(&mut self, recorder: &mut Recorder, eft: Eft, values: usize, sets: usize) -> Result<()> {
+        let bytes = sets as u64 * self.sum_bytes(eft, values);
+        recorder.ensure_staging(&mut self.shared.staging, bytes)
+    }
+
+    /// What a set takes on its way: a device without double-word sums has the host add up the slabs.
+    fn sum_bytes(&self, eft: Eft, values: usize) -> u64 {
+        8 * values as u64 * if eft == Eft::Plain { self.slabs as u64 } else { 1 }
+    }
+
+    /// Puts what is in the partial sums aside as set `set`.
+    pub(super) fn record_sums(&self, recorder: &mut Recorder, eft: Eft, values: usize, set: usize) -> Result<()> {
+        let (bytes, staging) = (self.sum_bytes(eft, values), &self.shared.staging);
+        let from = if eft == Eft::Plain {
+            &self.shared.partials
+        } else {
+            self.record_reduction(recorder, values, &self.shared.totals, 0)?;
+            &self.shared.totals
+        };
+        recorder.copy(from, 0, staging, set as u64 * bytes, bytes);
+        Ok(())
+    }
+
+    /// Reads the sets that were put aside: one read-back.
+    pub(super) async fn read_sums(&self, recorder: &mut Recorder, eft: Eft, values: usize, sets: usize) -> Result<Vec<f64>> {
+        let bytes = self.sum_bytes(eft, values);
+        let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&recorder.read_async(&self.shared.staging, sets as u64 * bytes).await?);
+        let set = |data: &[[f32; 2]]| -> Vec<f64> {
+            (0..values).map(|at| data[at..].iter().step_by(values).map(|[hi, lo]| f64::from(*hi) + f64::from(*lo)).sum()).collect()
+        };
+        Ok(data.chunks_exact(bytes as usize / 8).flat_map(set).collect())
     }
 
     /// The inner products of all samples, oldest first.
@@ -250,8 +276,8 @@ impl Run {
                         centered: 0,
                         row: row as u32,
                     };
-                    let buffers = [&shared.phase, &s.basis, &s.mean, &s.iterates, &shared.partials];
-                    recorder.dispatch(params, &buffers, [s.slabs as u32, (rank + 1).div_ceil(8) as u32, 1])?;
+                    let buffers = [&shared.no_phase, &s.basis, &s.mean, &s.iterates, &shared.partials];
+                    recorder.dispatch(params, &buffers, projection_groups(s, rank))?;
                 }
                 self.record_reduction(recorder, rank + 1, &shared.coordinates, age * rank)?;
             }

@@ -524,7 +524,7 @@ impl Engine for GpuEngine {
 
     fn forget(&mut self) {
         if let Some(run) = &mut self.run {
-            run.ring.clear();
+            run.forget();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::kernels::{GradientLift, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject, WeightsEvaluate, finite_or_none};
 use super::recording::{Buffer, Recorder};
-use super::run::{Model, Place, Run, Segment, groups};
+use super::run::{Model, Place, Run, Segment, groups, projection_groups};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::PhaseLimits;
 use crate::error::{Error, Result};
@@ -38,7 +38,7 @@ impl Run {
                 row: 0,
             };
             let buffers = [&shared.phase, &s.basis, &s.mean, s.at(place).0, &shared.partials];
-            recorder.dispatch(params, &buffers, [s.slabs as u32, (directions + 1).div_ceil(8) as u32, 1])?;
+            recorder.dispatch(params, &buffers, projection_groups(s, directions))?;
             if directions == 0 {
                 let params = StateGather { len: s.len as u32, slab, first: s.start as u32 };
                 recorder.dispatch(params, &[&shared.phase, s.at(place).0, &shared.totals], groups(s))?;

@@ -6,7 +6,7 @@ use super::kernels::{
     BracketSelect, Eft, PairRecord, PhaseState, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection, TrustVolume, split, to_pairs,
 };
 use super::recording::Recorder;
-use super::run::{NO_ROW, PROJECTION_PASSES, RESOLUTION, RESOLUTION_PLAIN, Run, groups};
+use super::run::{NO_ROW, PROJECTION_PASSES, RESOLUTION, RESOLUTION_PLAIN, Run, block_pairs, groups, projection_groups};
 use crate::engine::interface::{Fit, Pair, TrustLimits};
 use crate::error::{Error, Result};
 use crate::surrogate::higher_order::PairNote;
@@ -19,6 +19,7 @@ impl Run {
     pub(super) fn record_pair(&mut self, recorder: &mut Recorder, note: PairNote) -> Result<()> {
         let capacity = self.ring.capacity();
         let Some(row) = self.ring.push_pair(note) else { return Ok(()) };
+        self.new_pairs.push(row);
         for s in &self.segments {
             let params = PairRecord { len: s.len as u32, slab: self.slab as u32, displacement_row: row as u32, change_row: (capacity + row) as u32 };
             recorder.dispatch(params, &[&s.iterate, &s.gradient, &s.trusted[0], &s.trusted[1], &s.iterates], groups(s))?;
@@ -30,6 +31,7 @@ impl Run {
         pair.check(self.dimension)?;
         let capacity = self.ring.capacity();
         let Some(row) = self.ring.push_pair(pair.note) else { return Ok(()) };
+        self.new_pairs.push(row);
         for s in &self.segments {
             for (vector, row) in [(&pair.displacement, row), (&pair.change, capacity + row)] {
                 let here: Vec<f32> = vector[s.start..s.start + s.len].iter().map(|v| *v as f32).collect();
@@ -63,13 +65,12 @@ impl Run {
 
     /// Fits the quadratic on the host and makes its directions on the device: one read-back, or none without a pair.
     pub(super) async fn fit_potential(&mut self, recorder: &mut Recorder, eft: Eft, flat: f64, config: PotentialConfig) -> Result<Fit> {
-        let (rows, capacity) = (self.ring.rows(), self.ring.capacity());
-        let learned = if rows.is_empty() {
+        let both = self.ring.pair_rows();
+        let learned = if both.is_empty() {
             None
         } else {
-            let both = self.ring.pair_rows();
-            let gram = self.read_gram(recorder, eft, [2 * capacity; 2], NO_ROW, |s| &s.gradients).await?;
-            let gram = gram.select(Axis(0), &both).select(Axis(1), &both);
+            self.learn_products(recorder, eft).await?;
+            let gram = self.pair_products.select(Axis(0), &both).select(Axis(1), &both);
             let found = Polynomial::from_gram(gram.view(), &self.ring.notes(), config, if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION })?;
             if let Some(learned) = &found {
                 self.record_directions(recorder, learned, &both)?;
@@ -80,6 +81,36 @@ impl Run {
         let fit = Fit::of_potential(&learned);
         self.potential = Some(learned);
         Ok(fit)
+    }
+
+    /// Inner products of the pairs that are new with all others: each new row reads the table once; where most pairs are new, the Gram matrix's kernel does.
+    async fn learn_products(&mut self, recorder: &mut Recorder, eft: Eft) -> Result<()> {
+        let capacity = self.ring.capacity();
+        let (rows, values) = (2 * capacity, 2 * capacity + 1);
+        let new: Vec<usize> = self.new_pairs.iter().flat_map(|&row| [row, capacity + row]).collect();
+        if new.len() * values > 16 * block_pairs(rows) {
+            self.pair_products = self.read_gram(recorder, eft, [rows; 2], NO_ROW, |s| &s.gradients).await?;
+        } else if !new.is_empty() {
+            self.prepare_sums(recorder, eft, values, new.len())?;
+            for (set, &row) in new.iter().enumerate() {
+                for s in &self.segments {
+                    let (len, first_slab) = (s.len as u32, s.first_slab as u32);
+                    let params = StateProject { len, slab: self.slab as u32, first_slab, rank: rows as u32, centered: 0, row: row as u32 };
+                    let buffers = [&self.shared.no_phase, &s.iterates, &s.mean, &s.iterates, &self.shared.partials];
+                    recorder.dispatch(params, &buffers, projection_groups(s, rows))?;
+                }
+                self.record_sums(recorder, eft, values, set)?;
+            }
+            let sums = self.read_sums(recorder, eft, values, new.len()).await?;
+            for (&row, products) in new.iter().zip(sums.chunks_exact(values)) {
+                for (other, product) in products[..rows].iter().enumerate() {
+                    self.pair_products[[row, other]] = *product;
+                    self.pair_products[[other, row]] = *product;
+                }
+            }
+        }
+        self.new_pairs.clear();
+        Ok(())
     }
 
     /// Q = C V.
@@ -146,7 +177,7 @@ impl Run {
                 for s in &self.segments {
                     let params = StateProject { len: s.len as u32, slab, first_slab: s.first_slab as u32, rank: rank as u32, centered: 0, row: 0 };
                     let buffers = [&shared.phase, &s.basis, &s.mean, &s.direction, &shared.partials];
-                    recorder.dispatch(params, &buffers, [s.slabs as u32, (rank + 1).div_ceil(8) as u32, 1])?;
+                    recorder.dispatch(params, &buffers, projection_groups(s, rank))?;
                 }
                 self.record_reduction(recorder, rank + 1, &shared.totals, PROJECTIONS)?;
             }

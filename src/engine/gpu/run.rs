@@ -138,6 +138,8 @@ impl Segment {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) phase: Buffer,
+    /// Zeros: for kernels of a phase outside one.
+    pub(super) no_phase: Buffer,
     /// The widest bracket of multipliers, copied into the phase where a search begins.
     pub(super) bracket: Buffer,
     /// Partial sums per slab, and their totals.
@@ -195,6 +197,9 @@ pub(super) struct Run {
     pub(super) shared: Shared,
     pub(super) model: Option<Model>,
     pub(super) potential: Option<Polynomial>,
+    /// Inner products of a history of pairs, displacements by row and changes of the gradient by row; and the rows of the pairs whose are not known yet.
+    pub(super) pair_products: Array2<f64>,
+    pub(super) new_pairs: Vec<usize>,
     /// Steps taken, as far as the host knows, and the trusted state's.
     pub(super) steps: u64,
     pub(super) trusted_steps: u64,
@@ -210,6 +215,11 @@ pub(super) fn not_started() -> Error {
 
 pub(super) fn groups(segment: &Segment) -> [u32; 3] {
     [segment.slabs as u32, 1, 1]
+}
+
+/// Workgroups of a projection on `directions` rows: eight to a workgroup, the first of which has what goes with a projection as well.
+pub(super) fn projection_groups(segment: &Segment, directions: usize) -> [u32; 3] {
+    [segment.slabs as u32, directions.div_ceil(8).max(1) as u32, 1]
 }
 
 /// Unordered pairs of 4-row blocks in a stack of `rows` rows.
@@ -290,9 +300,11 @@ impl Run {
         // Values per slab: Gram blocks, a projection with what goes with it, or candidates for a multiplier.
         let values = (16 * block_pairs(2 * capacity)).max(2 * capacity + 3).max(32) as u64;
         let phase = recorder.buffer("phase", size_of::<PhaseState>() as u64)?;
+        let no_phase = recorder.buffer("no_phase", size_of::<PhaseState>() as u64)?;
         let mut small = |name: &str| recorder.buffer(name, 0);
         let shared = Shared {
             phase,
+            no_phase,
             bracket: small("bracket")?,
             combination: small("combination")?,
             coordinates: small("coordinates")?,
@@ -325,6 +337,8 @@ impl Run {
             shared,
             model: None,
             potential: None,
+            pair_products: Array2::zeros(if is_pairs { (2 * capacity, 2 * capacity) } else { (0, 0) }),
+            new_pairs: Vec::new(),
             steps: 0,
             trusted_steps: 0,
             inner_step: 0.0,
@@ -339,6 +353,12 @@ impl Run {
             Domain::Box { lower, upper } => (*lower as f32, *upper as f32, None),
             Domain::BoxVolume { lower, upper, volume, .. } => (*lower as f32, *upper as f32, Some(*volume)),
         }
+    }
+
+    /// Drops the samples.
+    pub(super) fn forget(&mut self) {
+        self.ring.clear();
+        self.new_pairs.clear();
     }
 
     /// Adds up the slabs' partial sums of `values` values into `totals` from `first` on.

@@ -890,13 +890,14 @@ fn a_potentials_phase_takes_the_dispatches_it_needs() {
     potential_cycles(&mut gpu, &box_volume(d), d, 3, 3, 4);
     let before = gpu.traffic();
     let steps = 4;
+    gpu.record_pair(PairNote { remainder: 0.5, kept: true }).unwrap();
     gpu.fit_potential(8.0, PotentialConfig { order: 4, outside: Outside::Mean }).unwrap();
     gpu.minimize(TrustLimits { steps, radius: 0.2 }).unwrap();
     gpu.read(&mut vec![0.0; d]).unwrap();
     let after = gpu.traffic();
-    // A fit: inner products, their sums, the directions. A step: 7 brackets of two passes, the direction with its sums, the projection with its sums,
+    // A fit: the pair, its two rows' inner products with all rows and their sums, the directions. A step: 7 brackets of two passes, the direction with its sums, the projection with its sums,
     // the step's length, the lift.
-    assert_eq!(after.dispatches - before.dispatches, 3 + steps as u64 * (7 * 2 + 2 + 2 + 1 + 1));
+    assert_eq!(after.dispatches - before.dispatches, 1 + 2 * 2 + 1 + steps as u64 * (7 * 2 + 2 + 2 + 1 + 1));
     assert_eq!(after.readbacks - before.readbacks, 2);
 }
 
