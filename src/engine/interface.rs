@@ -187,7 +187,8 @@ pub trait Engine {
     /// Device errors.
     fn set_gradient(&mut self, gradient: &[f64]) -> Result<()>;
 
-    /// Records the state's (x, gradient) as the newest sample, if the history has room for any.
+    /// Records the state's (x, gradient) as the newest sample, if the history has room for any. A fit may predict from the history's own rows: once one of
+    /// them is overwritten, [`integrate`](Self::integrate) needs a new fit.
     ///
     /// # Errors
     /// Device errors.
@@ -212,7 +213,7 @@ pub trait Engine {
     /// Device errors, and [`crate::Error::InvalidParameter`] when there would be too many features.
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit>;
 
-    /// Steps of the base flow with the gradient predicted by the latest fit.
+    /// Steps of the base flow with the gradient predicted by the latest fit. The state's gradient is undefined afterwards, until it is set again.
     ///
     /// # Errors
     /// Device errors.

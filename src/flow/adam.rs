@@ -48,6 +48,7 @@ impl Adam {
     }
 
     /// One step of one unknown; updates the moments (and the maximum, for AMSGrad) and returns the new x.
+    #[inline]
     pub fn update(&self, x: f64, g: f64, m: &mut f64, v: &mut f64, maximum: Option<&mut f64>, corrections: (f64, f64)) -> f64 {
         *m = self.beta1 * *m + (1.0 - self.beta1) * g;
         *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
@@ -62,11 +63,11 @@ impl Adam {
     }
 
     /// The ADAM flow at time t = η·(step number): m' = (1−β₁)(g−m)/η, v' = (1−β₂)(g²−v)/η, x' = −m̂/(√v̂ + ε), the bias corrections with real exponents
-    /// t/η and floored at 10⁻¹⁶. AMSGrad's maximum is held during a step.
-    pub fn velocity(&self, t: f64, m: f64, v: f64, g: f64, maximum: f64) -> [f64; 3] {
-        let [correction1, correction2] = self.corrections_at(t);
-        let second = if self.amsgrad { maximum } else { v };
-        let x = -(m / correction1) / ((second / correction2).max(0.0).sqrt() + self.epsilon);
-        [x, (1.0 - self.beta1) * (g - m) / self.rate, (1.0 - self.beta2) * (g * g - v) / self.rate]
+    /// t/η and floored at 10⁻¹⁶: one over [`corrections_at`](Self::corrections_at) time t, which all unknowns share. `second` is what v̂ is made from: v,
+    /// or AMSGrad's maximum, which is held during a step.
+    #[inline]
+    pub fn velocity(&self, [inverse1, inverse2]: [f64; 2], m: f64, v: f64, second: f64, g: f64) -> [f64; 3] {
+        let x = -(m * inverse1) / ((second * inverse2).max(0.0).sqrt() + self.epsilon);
+        [x, (1.0 - self.beta1) / self.rate * (g - m), (1.0 - self.beta2) / self.rate * (g * g - v)]
     }
 }

@@ -6,7 +6,8 @@
 //! # Writing a new flow
 //! 1. Its own file here: a parameter struct with `validate` and `update` (one unknown, one step), and `velocity` if it is a differential equation.
 //! 2. A variant of [`Flow`] and one arm in each `match` of this file: name, rate, auxiliary vectors, domain.
-//! 3. An arm in the CPU engine's `advance` (`engine/cpu/mod.rs`) that maps `update` over the state.
+//! 3. An arm in the CPU engine's `advance` or `step` (`engine/cpu/kernels.rs`) that maps `update` over the state, and one in `take`
+//!    (`engine/cpu/equation.rs`) for `velocity`.
 //! 4. Its shader, `shaders/<name>.wgsl`, one line in the table of `engine/gpu/kernels.rs` and an arm in `record_step` (`engine/gpu/mod.rs`).
 //! 5. Nothing else: the tests that compare the two engines take their flows from one list (`flows` in `engine/gpu/tests.rs`); add it there.
 
@@ -96,17 +97,6 @@ impl Flow {
             Self::Momentum(_) => 2,
             Self::Adam(_) => 3,
             Self::OptimalityCriteria(_) | Self::ProjectedGradient(_) => 0,
-        }
-    }
-
-    /// The differential equation of one unknown at flow time `t`: writes the derivative of (x, auxiliary…) given the state, the gradient and, for
-    /// AMSGrad, the held maximum.
-    pub fn velocity(&self, t: f64, state: &[f64], g: f64, held: f64, derivative: &mut [f64]) {
-        match self {
-            Self::GradientDescent(_) | Self::Newton(_) => derivative[0] = -g,
-            Self::Momentum(flow) => derivative.copy_from_slice(&flow.velocity(state[1], g)),
-            Self::Adam(flow) => derivative.copy_from_slice(&flow.velocity(t, state[1], state[2], g, held)),
-            Self::OptimalityCriteria(_) | Self::ProjectedGradient(_) => derivative.fill(0.0),
         }
     }
 

@@ -26,11 +26,13 @@ impl Momentum {
     }
 
     /// μ = 1 − c h.
+    #[inline]
     pub fn decay(&self) -> f64 {
         1.0 - self.friction * self.rate
     }
 
     /// One step of one unknown; updates the momentum and returns the new x.
+    #[inline]
     pub fn update(&self, x: f64, g: f64, m: &mut f64) -> f64 {
         let (h, mu) = (self.rate, self.decay());
         *m = mu * *m - h * g;
@@ -38,6 +40,7 @@ impl Momentum {
     }
 
     /// (x', m').
+    #[inline]
     pub fn velocity(&self, m: f64, g: f64) -> [f64; 2] {
         [m, -self.friction * m - g]
     }

@@ -1,136 +1,314 @@
 //! The passes over d, in f64: the twin of every file in `shaders/`, under the same name.
 //!
-//! Sums are taken over fixed chunks, then over the chunks in order, so that they do not depend on the number of threads.
+//! One pass reads every table once: what several results need is taken from a chunk while it is in the cache. Sums are taken over fixed chunks, then over
+//! these in order, so that they do not depend on the number of threads. Bytes per pass, of vectors of length d: inner products 2K read; basis and mean K + 2
+//! read, r + 1 written; a surrogate step r (trajectory lift) or r + K (snapshots) and the state read, the state written.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use crate::flow::{Adam, GradientDescent, Momentum, OptimalityCriteria, ProjectedGradient, volume_scale};
+use super::lanes::{add_dots, add_tile, combine, difference, sum_of, vectorised};
+use crate::flow::{Flow, OptimalityCriteria, ProjectedGradient, volume_scale};
 use crate::objective::Domain;
 use crate::surrogate::TargetTransform;
 
-/// Unknowns per chunk of a parallel pass.
-const CHUNK: usize = 8192;
+/// Unknowns per chunk: small enough that the chunks of two histories stay in the second cache.
+pub(super) const CHUNK: usize = 1024;
+/// At most this many tasks per pass, so that their sums stay small; a number that does not depend on the machine.
+const SEGMENTS: usize = 256;
+/// A row of zeros fills up the last tile of a Gram matrix.
+static ZEROS: [f64; CHUNK] = [0.0; CHUNK];
 
-/// Σ f(i) over 0..d.
-fn sum(d: usize, f: impl Fn(usize) -> f64 + Sync) -> f64 {
-    let chunks: Vec<f64> = (0..d.div_ceil(CHUNK)).into_par_iter().map(|c| (c * CHUNK..((c + 1) * CHUNK).min(d)).map(&f).sum()).collect();
-    chunks.iter().sum()
+/// One parallel pass over 0..d: `body` gets a chunk's range, its parts of `vectors`, `values` sums to add to and `scratch` numbers of its own. Returns
+/// the sums.
+pub(super) fn sweep<F>(d: usize, vectors: Vec<&mut [f64]>, values: usize, scratch: usize, body: F) -> Vec<f64>
+where
+    F: Fn(Range<usize>, &mut [&mut [f64]], &mut [f64], &mut [f64]) + Sync,
+{
+    let segment = CHUNK * d.div_ceil(CHUNK).div_ceil(SEGMENTS).max(1);
+    let mut pieces: Vec<Vec<&mut [f64]>> = (0..d.div_ceil(segment)).map(|_| Vec::with_capacity(vectors.len())).collect();
+    for vector in vectors {
+        pieces.iter_mut().zip(vector.chunks_mut(segment)).for_each(|(piece, part)| piece.push(part));
+    }
+    let task = |scratch: &mut Vec<f64>, (number, mut vectors): (usize, Vec<&mut [f64]>)| {
+        let mut sums = vec![0.0; values];
+        let all = number * segment..((number + 1) * segment).min(d);
+        for begin in all.clone().step_by(CHUNK) {
+            let here = begin..(begin + CHUNK).min(all.end);
+            let mut parts: Vec<&mut [f64]> = vectors.iter_mut().map(|v| &mut v[here.start - all.start..here.end - all.start]).collect();
+            body(here, &mut parts, &mut sums, scratch);
+        }
+        sums
+    };
+    let make = || vec![0.0; scratch];
+    let sums: Vec<Vec<f64>> = if pieces.len() > 1 {
+        pieces.into_par_iter().enumerate().map_init(make, task).collect()
+    } else {
+        let mut scratch = make();
+        pieces.into_iter().enumerate().map(|piece| task(&mut scratch, piece)).collect()
+    };
+    let mut total = vec![0.0; values];
+    for part in sums {
+        total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
+    }
+    total
 }
 
-/// `gram_accumulate`: the inner products of the rows of `a` about `reference` with each other.
-pub(crate) fn gram(a: ArrayView2<f64>, reference: Option<ArrayView1<f64>>) -> Array2<f64> {
-    cross(a, a, reference, reference)
+/// The chunks `here` of `rows`.
+pub(super) fn chunks<'a>(rows: &[&'a [f64]], here: &Range<usize>) -> Vec<&'a [f64]> {
+    rows.iter().map(|row| &row[here.clone()]).collect()
 }
 
-/// `gram_accumulate`: the inner products of the rows of `a` with those of `b`, each about its reference.
-pub(crate) fn cross(a: ArrayView2<f64>, b: ArrayView2<f64>, a_reference: Option<ArrayView1<f64>>, b_reference: Option<ArrayView1<f64>>) -> Array2<f64> {
-    let about = |row: ArrayView1<f64>, reference: Option<ArrayView1<f64>>, i: usize| row[i] - reference.map_or(0.0, |r| r[i]);
-    Array2::from_shape_fn((a.nrows(), b.nrows()), |(j, k)| sum(a.ncols(), |i| about(a.row(j), a_reference, i) * about(b.row(k), b_reference, i)))
+/// to ← from.
+pub(super) fn copy(from: &[f64], to: &mut [f64]) {
+    sweep(from.len(), vec![to], 0, 0, |here, to, _, _| to[0].copy_from_slice(&from[here]));
 }
 
-/// `rows_combine`: C (A − reference), the tables of basis directions, (r×K)(K×d).
-pub(crate) fn rows_combine(coefficients: ArrayView2<f64>, a: ArrayView2<f64>, reference: Option<ArrayView1<f64>>) -> Array2<f64> {
-    let mut out = Array2::zeros((coefficients.nrows(), a.ncols()));
-    for (c, mut row) in coefficients.rows().into_iter().zip(out.rows_mut()) {
-        for (weight, sample) in c.iter().zip(a.rows()) {
-            match reference {
-                Some(reference) => ndarray::Zip::from(&mut row).and(&sample).and(&reference).for_each(|o, s, r| *o += weight * (s - r)),
-                None => row.scaled_add(*weight, &sample),
+/// Which Gram matrices are wanted besides XXᵀ.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub xy: bool,
+    pub yy: bool,
+}
+
+/// `gram_accumulate`: XXᵀ, XYᵀ and YYᵀ of the rows of X about `reference` and of Y, all from one read of both; NaN where not wanted.
+///
+/// Flops: 2d for each of (K/4 + 1)·K/8 tiles of 16 per symmetric matrix, (K/4)² for XYᵀ.
+pub(super) fn grams(x: &[&[f64]], reference: Option<&[f64]>, y: &[&[f64]], wanted: Wanted) -> [Array2<f64>; 3] {
+    let d = x.first().or(y.first()).map_or(0, |row| row.len());
+    // Rows of X, then of Y, each filled up to whole groups of four.
+    let (x_groups, y_groups) = (x.len().div_ceil(4), y.len().div_ceil(4));
+    let wants = |a: usize, b: usize| match (a < x_groups, b < x_groups) {
+        (true, true) => true,
+        (false, false) => wanted.yy,
+        _ => wanted.xy,
+    };
+    let groups = x_groups + y_groups;
+    let tiles: Vec<(usize, usize)> = (0..groups).flat_map(|a| (a..groups).map(move |b| (a, b))).filter(|(a, b)| wants(*a, *b)).collect();
+    let scratch = if reference.is_some() { x.len() * CHUNK } else { 0 };
+    let sums = sweep(d, Vec::new(), 16 * tiles.len(), scratch, |here, _, sums, scratch| {
+        let len = here.len();
+        let mut rows: Vec<&[f64]> = match reference {
+            Some(reference) => {
+                scratch.chunks_exact_mut(CHUNK).zip(x).for_each(|(out, row)| difference(&row[here.clone()], &reference[here.clone()], &mut out[..len]));
+                scratch.chunks_exact(CHUNK).map(|row| &row[..len]).collect()
+            }
+            None => chunks(x, &here),
+        };
+        rows.resize(4 * x_groups, &ZEROS[..len]);
+        rows.extend(y.iter().map(|row| &row[here.clone()]));
+        rows.resize(4 * groups, &ZEROS[..len]);
+        let (fours, _) = rows.as_chunks::<4>();
+        tiles.iter().zip(sums.as_chunks_mut::<16>().0).for_each(|((a, b), sums)| add_tile(fours[*a], fours[*b], sums));
+    });
+    let lengths = [x.len(), y.len()];
+    let mut out = [[0, 0], [0, 1], [1, 1]].map(|[a, b]: [usize; 2]| Array2::from_elem((lengths[a], lengths[b]), f64::NAN));
+    let place = |row: usize| if row < 4 * x_groups { (0, row) } else { (1, row - 4 * x_groups) };
+    for ((a, b), sums) in tiles.iter().zip(sums.as_chunks::<16>().0) {
+        for (t, sum) in sums.iter().enumerate() {
+            let ((p, i), (q, j)) = (place(4 * a + t / 4), place(4 * b + t % 4));
+            if i < lengths[p] && j < lengths[q] {
+                out[p + q][[i, j]] = *sum;
+                if p == q {
+                    out[p + q][[j, i]] = *sum;
+                }
             }
         }
     }
     out
 }
 
+/// `rows_combine`: C (A − reference), the tables of basis directions, (r×K)(K×d), and the mean of A's rows. `after` sees every chunk of the results (the mean
+/// last) and adds to as many sums as `values`, which are returned.
+pub(super) fn rows_combine<'o>(
+    coefficients: ArrayView2<f64>,
+    a: &[&[f64]],
+    reference: Option<&[f64]>,
+    mut out: Vec<&'o mut [f64]>,
+    mean: &'o mut [f64],
+    values: usize,
+    after: impl Fn(Range<usize>, &[&[f64]], &mut [f64]) + Sync,
+) -> Vec<f64> {
+    let d = mean.len();
+    out.push(mean);
+    let average = vec![1.0 / a.len().max(1) as f64; a.len()];
+    let mut weights: Vec<Vec<f64>> = coefficients.rows().into_iter().map(|row| row.to_vec()).collect();
+    weights.push(average);
+    let weights: Vec<&[f64]> = weights.iter().map(|w| &w[..]).collect();
+    let scratch = if reference.is_some() { a.len() * CHUNK } else { 0 };
+    sweep(d, out, values, scratch, |here, out, sums, scratch| {
+        let len = here.len();
+        match reference.map(|r| &r[here.clone()]) {
+            Some(reference) => {
+                scratch.chunks_exact_mut(CHUNK).zip(a).for_each(|(out, row)| difference(&row[here.clone()], reference, &mut out[..len]));
+                let rows: Vec<&[f64]> = scratch.chunks_exact(CHUNK).map(|row| &row[..len]).collect();
+                combine(&rows, &weights, out);
+                if let Some(mean) = out.last_mut() {
+                    mean.iter_mut().zip(reference).for_each(|(m, r)| *m += r);
+                }
+            }
+            None => combine(&chunks(a, &here), &weights, out),
+        }
+        let results: Vec<&[f64]> = out.iter().map(|row| &**row).collect();
+        after(here, &results, sums);
+    })
+}
+
 /// `target_encode`: the transformed targets of the samples.
-pub(crate) fn target_encode(transform: TargetTransform, gradients: ArrayView2<f64>, iterates: ArrayView2<f64>) -> Array2<f64> {
-    ndarray::Zip::from(&gradients).and(&iterates).map_collect(|g, x| transform.encode(*g, *x))
+pub(super) fn target_encode(transform: TargetTransform, gradients: &[&[f64]], iterates: &[&[f64]], out: Vec<&mut [f64]>) {
+    let d = iterates.first().map_or(0, |row| row.len());
+    sweep(d, out, 0, 0, |here, out, _, _| {
+        for ((out, g), x) in out.iter_mut().zip(chunks(gradients, &here)).zip(chunks(iterates, &here)) {
+            out.iter_mut().zip(g.iter().zip(x)).for_each(|(y, (g, x))| *y = transform.encode(*g, *x));
+        }
+    });
 }
 
-/// `state_project`: U (x − c).
-pub(crate) fn state_project(basis: ArrayView2<f64>, x: ArrayView1<f64>, center: Option<ArrayView1<f64>>) -> Vec<f64> {
-    basis.axis_iter(Axis(0)).map(|u| sum(x.len(), |i| u[i] * (x[i] - center.map_or(0.0, |c| c[i])))).collect()
-}
-
-/// `state_project`, its last value: ‖x − y‖².
-pub(crate) fn squared_distance(x: ArrayView1<f64>, y: ArrayView1<f64>) -> f64 {
-    sum(x.len(), |i| (x[i] - y[i]).powi(2))
-}
-
-/// `gradient_lift`: decode(Tᵀ w, x).
-pub(crate) fn gradient_lift(table: ArrayView2<f64>, weights: &[f64], transform: TargetTransform, x: ArrayView1<f64>) -> Array1<f64> {
-    let mut y = Array1::zeros(x.len());
-    for (weight, row) in weights.iter().zip(table.rows()) {
-        y.scaled_add(*weight, &row);
+/// `state_project` of one chunk: adds ‖x − mean‖² to the first sum and U (x − mean), or U x if not centred, to the others.
+pub(super) fn state_project(basis: &[&[f64]], x: &[f64], mean: &[f64], centered: bool, sums: &mut [f64]) {
+    let mut about = [0.0; CHUNK];
+    let about = &mut about[..x.len()];
+    difference(x, mean, about);
+    if let [square, coordinates @ ..] = sums {
+        *square += sum_of([about], |[a]| a * a);
+        add_dots(basis, if centered { about } else { x }, coordinates);
     }
-    y.zip_mut_with(&x, |y, x| *y = transform.decode(*y, *x));
-    y
 }
 
-/// `gradient_descent`: one step; returns Σ g·Δx.
-pub(crate) fn gradient_descent(flow: GradientDescent, x: &mut Array1<f64>, g: ArrayView1<f64>) -> f64 {
-    let change = sum(x.len(), |i| g[i] * (flow.update(x[i], g[i]) - x[i]));
-    x.zip_mut_with(&g, |x, g| *x = flow.update(*x, *g));
-    change
+/// `power_sums` of one chunk: adds Σᵢ (aᵢ bᵢ)ʲ, j = 1, 2, 3, to three sums per row a.
+pub(super) fn power_sums(rows: &[&[f64]], b: &[f64], sums: &mut [f64]) {
+    for (a, sums) in rows.iter().zip(sums.as_chunks_mut::<3>().0) {
+        sums[0] += sum_of([a, b], |[a, b]| a * b);
+        sums[1] += sum_of([a, b], |[a, b]| (a * b) * (a * b));
+        sums[2] += sum_of([a, b], |[a, b]| (a * b) * (a * b) * (a * b));
+    }
 }
 
-/// `momentum`: one step; returns Σ g·Δx.
-pub(crate) fn momentum(flow: Momentum, x: &mut Array1<f64>, g: ArrayView1<f64>, m: &mut Array1<f64>) -> f64 {
-    let old = x.clone();
-    ndarray::Zip::from(&mut *x).and(&g).and(m).for_each(|x, g, m| *x = flow.update(*x, *g, m));
-    sum(x.len(), |i| g[i] * (x[i] - old[i]))
+/// `power_sums` of all pairs of rows, one matrix per power.
+pub(super) fn power_sum_matrices(rows: &[&[f64]]) -> [Array2<f64>; 3] {
+    let (k, d) = (rows.len(), rows.first().map_or(0, |row| row.len()));
+    let sums = sweep(d, Vec::new(), 3 * k * k, 0, |here, _, sums, _| {
+        let rows = chunks(rows, &here);
+        for (i, b) in rows.iter().enumerate() {
+            power_sums(&rows[..=i], b, &mut sums[3 * i * k..]);
+        }
+    });
+    [0, 1, 2].map(|p| Array2::from_shape_fn((k, k), |(i, j)| sums[3 * (i.max(j) * k + i.min(j)) + p]))
 }
 
-/// `adam`: step number `k`; `moments` are m, v and, for AMSGrad, the maximum; returns Σ g·Δx.
-pub(crate) fn adam(flow: Adam, x: &mut Array1<f64>, g: ArrayView1<f64>, moments: &mut [Array1<f64>], k: u64) -> f64 {
-    let corrections = flow.corrections(k);
-    let old = x.clone();
-    match moments {
-        [m, v] => ndarray::Zip::from(&mut *x).and(&g).and(m).and(v).for_each(|x, g, m, v| *x = flow.update(*x, *g, m, v, None, corrections)),
-        [m, v, maximum] => {
-            ndarray::Zip::from(&mut *x).and(&g).and(m).and(v).and(maximum).for_each(|x, g, m, v, a| *x = flow.update(*x, *g, m, v, Some(a), corrections));
+/// The squared distances of all `rows` from `mean`.
+pub(super) fn squared_distances(rows: &[&[f64]], mean: &[f64]) -> Vec<f64> {
+    sweep(mean.len(), Vec::new(), rows.len(), 0, |here, _, sums, _| {
+        for (row, sum) in chunks(rows, &here).into_iter().zip(sums) {
+            *sum += sum_of([row, &mean[here.clone()]], |[a, b]| (a - b) * (a - b));
+        }
+    })
+}
+
+/// One step, number `k`, of any flow; returns Σ g·Δx.
+pub(super) fn step(flow: Flow, domain: &Domain, k: u64, vectors: Vec<&mut [f64]>, g: &[f64]) -> f64 {
+    match (flow, vectors) {
+        (Flow::OptimalityCriteria(flow), mut vectors) => vectors.first_mut().map_or(0.0, |x| optimality_criteria(flow, x, g, domain)),
+        (Flow::ProjectedGradient(flow), mut vectors) => vectors.first_mut().map_or(0.0, |x| projected_gradient(flow, x, g, domain)),
+        (_, vectors) => sweep(g.len(), vectors, 1, 0, |here, vectors, sums, _| sums[0] += advance(flow, k, vectors, &g[here]))[0],
+    }
+}
+
+/// `gradient_descent`, `momentum`, `adam` of one chunk: step number `k`; `vectors` are x and the flow's own. Returns Σ g·Δx; 0 for the flows whose unknowns
+/// depend on each other.
+pub(super) fn advance(flow: Flow, k: u64, vectors: &mut [&mut [f64]], g: &[f64]) -> f64 {
+    let mut old = [0.0; CHUNK];
+    let old = &mut old[..g.len()];
+    let [x, own @ ..] = vectors else { return 0.0 };
+    old.copy_from_slice(x);
+    let unknowns = x.iter_mut().zip(g);
+    match (flow, own) {
+        (Flow::GradientDescent(_) | Flow::Newton(_), _) => {
+            let rate = flow.rate().unwrap_or(0.0);
+            vectorised(
+                #[inline(always)]
+                move || unknowns.for_each(|(x, g)| *x -= rate * g),
+            );
+        }
+        (Flow::Momentum(flow), [m]) => vectorised(
+            #[inline(always)]
+            move || unknowns.zip(m.iter_mut()).for_each(|((x, g), m)| *x = flow.update(*x, *g, m)),
+        ),
+        (Flow::Adam(flow), [m, v]) => {
+            let corrections = flow.corrections(k);
+            vectorised(
+                #[inline(always)]
+                move || unknowns.zip(m.iter_mut().zip(v.iter_mut())).for_each(|((x, g), (m, v))| *x = flow.update(*x, *g, m, v, None, corrections)),
+            );
+        }
+        (Flow::Adam(flow), [m, v, maximum]) => {
+            let corrections = flow.corrections(k);
+            let moments = m.iter_mut().zip(v.iter_mut()).zip(maximum.iter_mut());
+            vectorised(
+                #[inline(always)]
+                move || unknowns.zip(moments).for_each(|((x, g), ((m, v), a))| *x = flow.update(*x, *g, m, v, Some(a), corrections)),
+            );
         }
         _ => {}
     }
-    sum(x.len(), |i| g[i] * (x[i] - old[i]))
+    sum_of([g, x, old], |[g, new, old]| g * (new - old))
 }
 
 /// `projected_gradient`, `projection_volume`, `bracket_select`: one step; returns Σ g·Δx.
-pub(crate) fn projected_gradient(flow: ProjectedGradient, x: &mut Array1<f64>, g: ArrayView1<f64>, domain: &Domain) -> f64 {
-    let new: Array1<f64> = match domain {
-        Domain::Unbounded => (0..x.len()).map(|i| x[i] - flow.rate * g[i]).collect(),
-        Domain::Box { lower, upper } => (0..x.len()).map(|i| flow.update(x[i], g[i], 0.0, 0.0, *lower, *upper)).collect(),
-        Domain::BoxVolume { lower, upper, weights, volume } => {
-            let at = |i: usize, mu: f64| flow.update(x[i], g[i], weights[i], mu, *lower, *upper);
-            let total = |mu: f64| sum(x.len(), |i| weights[i] * at(i, mu));
-            // The volume falls as μ grows: the least μ whose volume is allowed.
-            let mu = if total(0.0) <= *volume { 0.0 } else { volume_scale(|mu| -total(mu), -volume.next_up()).next_up() };
-            (0..x.len()).map(|i| at(i, mu)).collect()
-        }
+fn projected_gradient(flow: ProjectedGradient, x: &mut [f64], g: &[f64], domain: &Domain) -> f64 {
+    let ((lower, upper), weights) = match domain {
+        Domain::Unbounded => ((f64::NEG_INFINITY, f64::INFINITY), None),
+        Domain::Box { lower, upper } => ((*lower, *upper), None),
+        Domain::BoxVolume { lower, upper, weights, .. } => ((*lower, *upper), Some(&weights[..])),
     };
-    let change = sum(x.len(), |i| g[i] * (new[i] - x[i]));
-    *x = new;
-    change
-}
-
-/// `power_sums`: Σᵢ (aᵢ bᵢ)ʲ for j = 1, 2, 3.
-pub(crate) fn power_sums(a: ArrayView1<f64>, b: ArrayView1<f64>) -> [f64; 3] {
-    let chunks: Vec<[f64; 3]> = (0..a.len().div_ceil(CHUNK))
-        .into_par_iter()
-        .map(|c| (c * CHUNK..((c + 1) * CHUNK).min(a.len())).map(|i| a[i] * b[i]).fold([0.0; 3], |p, w| [p[0] + w, p[1] + w * w, p[2] + w * w * w]))
-        .collect();
-    chunks.iter().fold([0.0; 3], |p, q| [p[0] + q[0], p[1] + q[1], p[2] + q[2]])
+    let mu = match (domain, weights) {
+        (Domain::BoxVolume { volume, .. }, Some(weights)) => {
+            let x = &*x;
+            let total = |mu: f64| {
+                sweep(g.len(), Vec::new(), 1, 0, |here, _, sums, _| {
+                    let at = [&x[here.clone()], &g[here.clone()], &weights[here]];
+                    sums[0] += sum_of(at, |[x, g, w]| w * flow.update(x, g, w, mu, lower, upper));
+                })[0]
+            };
+            // The volume falls as μ grows: the least μ whose volume is allowed.
+            if total(0.0) <= *volume { 0.0 } else { volume_scale(|mu| -total(mu), -volume.next_up()).next_up() }
+        }
+        _ => 0.0,
+    };
+    let weight = |i: usize| weights.map_or(0.0, |w| w[i]);
+    replace(x, g, |i, x| flow.update(x, g[i], weight(i), mu, lower, upper))
 }
 
 /// `oc_growth`, `oc_volume`, `bracket_select`, `oc_update`: one step; returns Σ g·Δx.
-pub(crate) fn optimality_criteria(flow: OptimalityCriteria, x: &mut Array1<f64>, g: ArrayView1<f64>, domain: &Domain) -> f64 {
+fn optimality_criteria(flow: OptimalityCriteria, x: &mut [f64], g: &[f64], domain: &Domain) -> f64 {
     let Domain::BoxVolume { lower, upper, weights, volume } = domain else { return 0.0 };
-    let growth: Vec<f64> = (0..x.len()).map(|i| OptimalityCriteria::growth(x[i], g[i], weights[i])).collect();
-    let at = |i: usize, scale: f64| flow.clip(x[i], growth[i], scale, *lower, *upper);
-    let scale = volume_scale(|s| sum(x.len(), |i| weights[i] * at(i, s)), *volume);
-    let new: Array1<f64> = (0..x.len()).map(|i| at(i, scale)).collect();
-    let change = sum(x.len(), |i| g[i] * (new[i] - x[i]));
-    *x = new;
-    change
+    let mut growth = vec![0.0; x.len()];
+    let old = &*x;
+    sweep(x.len(), vec![&mut growth], 0, 0, |here, growth, _, _| {
+        let unknowns = old[here.clone()].iter().zip(&g[here.clone()]).zip(&weights[here]);
+        growth[0].iter_mut().zip(unknowns).for_each(|(out, ((x, g), w))| *out = OptimalityCriteria::growth(*x, *g, *w));
+    });
+    let total = |scale: f64| {
+        sweep(old.len(), Vec::new(), 1, 0, |here, _, sums, _| {
+            let at = [&old[here.clone()], &growth[here.clone()], &weights[here]];
+            sums[0] += sum_of(at, |[x, growth, w]| w * flow.clip(x, growth, scale, *lower, *upper));
+        })[0]
+    };
+    let scale = volume_scale(total, *volume);
+    replace(x, g, |i, x| flow.clip(x, growth[i], scale, *lower, *upper))
+}
+
+/// xᵢ ← f(i, xᵢ); returns Σ g·Δx.
+fn replace(x: &mut [f64], g: &[f64], f: impl Fn(usize, f64) -> f64 + Sync) -> f64 {
+    sweep(g.len(), vec![x], 1, 0, |here, vectors, sums, _| {
+        let mut change = 0.0;
+        for (i, x) in here.zip(vectors[0].iter_mut()) {
+            let new = f(i, *x);
+            change += g[i] * (new - *x);
+            *x = new;
+        }
+        sums[0] += change;
+    })[0]
 }

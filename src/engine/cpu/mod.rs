@@ -1,101 +1,49 @@
-//! The f64 reference engine: readable, parallel over d, and the default where there is no GPU.
+//! The f64 reference engine: parallel over d, and the default where there is no GPU.
+//!
+//! Same input, same results, bit by bit, however many threads there are and however wide the machine's vectors.
 
-pub(crate) mod kernels;
+mod equation;
+mod kernels;
+mod lanes;
+mod phase;
 mod potential;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
+use self::kernels::Wanted;
+use self::phase::{Coordinates, Field, LiftTable, Model, Phase, Predictor, Tables, grown, rows};
 use crate::engine::fit::{FitPlan, Grams, implicit_matrix, implicit_weights, residual_of_weights};
 use crate::engine::holdout;
 use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, Traffic, TrustLimits};
 use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
-use crate::flow::{Flow, GradientDescent};
+use crate::flow::Flow;
 use crate::objective::Domain;
 use crate::surrogate::higher_order::PairNote;
-use crate::surrogate::library::combine;
 use crate::surrogate::potential::{Polynomial, PotentialConfig};
 use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
-use crate::surrogate::space::implicit_kernel;
-use crate::surrogate::{Integrator, Library, Lift, RegressionProblem, SpaceConfig, SurrogateConfig, TargetTransform, regression};
+use crate::surrogate::{Lift, RegressionProblem, SpaceConfig, SurrogateConfig, TargetTransform, regression};
 
 /// What a step reads and writes.
 #[derive(Debug, Clone, Default)]
 struct State {
-    x: Array1<f64>,
-    gradient: Array1<f64>,
+    x: Vec<f64>,
+    gradient: Vec<f64>,
     /// The flow's own vectors (ADAM: m and v).
-    auxiliary: Vec<Array1<f64>>,
+    auxiliary: Vec<Vec<f64>>,
     /// Steps taken, true and surrogate.
     steps: u64,
 }
 
-/// A fitted surrogate.
-#[derive(Debug, Clone)]
-struct Model {
-    predictor: Predictor,
-    transform: TargetTransform,
-    lift: Lift,
-    /// T; none if the predictor's outputs are the gradient itself.
-    lift_table: Option<Array2<f64>>,
-    /// The samples' mean and their largest distance from it: the trust region.
-    mean: Array1<f64>,
-    radius: f64,
-    fit_residual: f64,
-}
-
-/// From x to the lift's weights.
-#[derive(Debug, Clone)]
-enum Predictor {
-    Explicit {
-        library: Library,
-        coefficients: Array2<f64>,
-        /// U and what z is divided by; none if z = x.
-        basis: Option<(Array2<f64>, f64)>,
-        centered: bool,
-    },
-    Implicit {
-        order: usize,
-        bias: bool,
-        samples: Array2<f64>,
-        weights: Array2<f64>,
-    },
-}
-
-impl Model {
-    /// ‖x − mean‖ in history radii.
-    fn distance(&self, x: ArrayView1<f64>) -> f64 {
-        kernels::squared_distance(x, self.mean.view()).sqrt() / if self.radius > 0.0 { self.radius } else { 1.0 }
-    }
-
-    fn weights(&self, x: ArrayView1<f64>) -> Vec<f64> {
-        match &self.predictor {
-            Predictor::Explicit { library, coefficients, basis, centered } => {
-                let z = match basis {
-                    None => x.to_vec(),
-                    Some((basis, scale)) => {
-                        let center = centered.then(|| self.mean.view());
-                        kernels::state_project(basis.view(), x, center).iter().map(|z| z / scale).collect()
-                    }
-                };
-                combine(coefficients.view(), &library.evaluate(&z))
-            }
-            Predictor::Implicit { order, bias, samples, weights } => {
-                let kernel: Array1<f64> = samples.rows().into_iter().map(|row| implicit_kernel(*order, *bias, kernels::power_sums(x, row))).collect();
-                weights.dot(&kernel).to_vec()
-            }
-        }
-    }
-
-    /// The predicted gradient; it may be not finite.
-    fn gradient(&self, x: ArrayView1<f64>) -> Array1<f64> {
-        let weights = self.weights(x);
-        match &self.lift_table {
-            Some(table) => kernels::gradient_lift(table.view(), &weights, self.transform, x),
-            None => Array1::from(weights),
-        }
+impl State {
+    /// Becomes a copy of `other`, which has as many vectors of the same length.
+    fn copy_from(&mut self, other: &Self) {
+        kernels::copy(&other.x, &mut self.x);
+        kernels::copy(&other.gradient, &mut self.gradient);
+        self.auxiliary.iter_mut().zip(&other.auxiliary).for_each(|(to, from)| kernels::copy(from, to));
+        self.steps = other.steps;
     }
 }
 
@@ -110,6 +58,11 @@ pub struct CpuEngine {
     state: State,
     trusted: State,
     model: Option<Model>,
+    tables: Tables,
+    /// The sums the model asks of x, if no step has been taken since they were.
+    observed: Option<Vec<f64>>,
+    fit_residual: Option<f64>,
+    equation: equation::Buffers,
     /// Inner products of a history of pairs: displacements by row, then changes of the gradient by row.
     pair_products: Array2<f64>,
     potential: Option<potential::Potential>,
@@ -142,6 +95,10 @@ impl CpuEngine {
             state: State::default(),
             trusted: State::default(),
             model: None,
+            tables: Tables::default(),
+            observed: None,
+            fit_residual: None,
+            equation: equation::Buffers::default(),
             pair_products: Array2::zeros((0, 0)),
             potential: None,
             landing: NOTHING,
@@ -154,85 +111,51 @@ impl CpuEngine {
         self.flow.ok_or_else(|| Error::Incompatible("the engine has not been started".into()))
     }
 
-    /// Surrogate iterations of a flow whose state is the reduced coordinate alone: y' = −Ξᵀ Θ(y/σ), y = σ z. The cost does not depend on d.
-    fn integrate_reduced(&mut self, limits: PhaseLimits, h: f64, model: &Model) {
-        let Predictor::Explicit { library, coefficients, basis, centered } = &model.predictor else { return };
-        let project = |x: ArrayView1<f64>| match basis {
-            None => x.to_vec(),
-            Some((basis, _)) => kernels::state_project(basis.view(), x, centered.then(|| model.mean.view())),
-        };
-        let scale = basis.as_ref().map_or(1.0, |(_, scale)| *scale);
-        let (start, mean) = (project(self.state.x.view()), project(model.mean.view()));
-        let square = |y: &[f64]| y.iter().zip(&mean).map(|(y, m)| (y - m).powi(2)).sum::<f64>();
-        // What x has outside the span stays as it is.
-        let outside = kernels::squared_distance(self.state.x.view(), model.mean.view()) - square(&start);
-        let mut rhs = |_: f64, y: &[f64], slope: &mut [f64]| {
-            let features = library.evaluate(&y.iter().map(|y| y / scale).collect::<Vec<_>>());
-            slope.iter_mut().zip(combine(coefficients.view(), &features)).for_each(|(s, g)| *s = -g);
-        };
-        let rule = if limits.integrator == Integrator::FlowStep { Integrator::Euler } else { limits.integrator };
-        let (mut y, mut inner) = (start.clone(), h);
-        let mut slope = vec![0.0; y.len()];
-        for _ in 0..limits.steps {
-            let distance = (square(&y) + outside).max(0.0).sqrt();
-            if distance > limits.radius * model.radius {
-                self.landing.end = PhaseEnd::Radius;
-                break;
-            }
-            rhs(0.0, &y, &mut slope);
-            let before = y.clone();
-            if !distance.is_finite() || !rule.advance(&mut rhs, 0.0, h, &mut y, &mut inner) {
-                y = before;
-                self.landing.end = PhaseEnd::NonFinite;
-                break;
-            }
-            self.landing.predicted_change -= slope.iter().zip(&y).zip(&before).map(|((s, y), b)| s * (y - b)).sum::<f64>();
-            self.landing.steps += 1;
-            self.state.steps += 1;
+    /// Inner products of the samples `which` (by the history's rows) and, where the transform asks for it, their transformed targets.
+    fn inner_products(&mut self, config: &SurrogateConfig, which: &[usize], wanted: Wanted) -> Grams {
+        let (x, gradients) = (rows(&self.iterates, which), rows(&self.gradients, which));
+        let is_encoded = config.transform != TargetTransform::Identity;
+        if is_encoded {
+            let d = self.state.x.len();
+            kernels::target_encode(config.transform, &gradients, &x, grown(&mut self.tables.encoded, which.len(), d));
         }
-        match basis {
-            None => self.state.x = Array1::from(y),
-            Some((basis, _)) => {
-                for ((u, y), start) in basis.rows().into_iter().zip(&y).zip(&start) {
-                    self.state.x.scaled_add(y - start, &u);
-                }
-            }
-        }
+        let encoded: Vec<&[f64]> = self.tables.encoded.iter().take(which.len()).map(|row| &row[..]).collect();
+        let targets = if is_encoded { &encoded } else { &gradients };
+        // Differences to a sample keep the digits that inner products of nearly equal iterates would lose.
+        let reference = if config.space.is_centered() { x.last().copied() } else { None };
+        let [xx, xy, yy] = kernels::grams(&x, reference, targets, wanted);
+        Grams { xx, xy, yy, resolution: RESOLUTION }
     }
 
-    /// One surrogate iteration along the flow's differential equation; false if it left the finite numbers.
-    fn advance_equation(&mut self, flow: Flow, integrator: Integrator, model: &Model) -> bool {
-        let (d, n, h) = (self.state.x.len(), flow.equation_vectors(), flow.rate().unwrap_or(0.0));
-        // x, then the auxiliary vectors that follow the equation; what is left over (AMSGrad's maximum) is held.
-        let mut flat: Vec<f64> = self.state.x.iter().chain(self.state.auxiliary[..n - 1].iter().flatten()).copied().collect();
-        let held = self.state.auxiliary.get(n - 1).cloned();
-        let mut rhs = |t: f64, state: &[f64], derivative: &mut [f64]| {
-            let g = model.gradient(ArrayView1::from(&state[..d]));
-            let (mut here, mut slope) = ([0.0; 3], [0.0; 3]);
-            for i in 0..d {
-                (0..n).for_each(|v| here[v] = state[v * d + i]);
-                flow.velocity(t, &here[..n], g[i], held.as_ref().map_or(0.0, |a| a[i]), &mut slope[..n]);
-                (0..n).for_each(|v| derivative[v * d + i] = slope[v]);
+    /// The samples `which` and their targets, in the order asked for: for fits in the full space, whose d is small.
+    fn samples_of(&self, config: &SurrogateConfig, which: &[usize]) -> (Array2<f64>, Array2<f64>) {
+        let x = self.iterates.select(Axis(0), which);
+        let targets = ndarray::Zip::from(&self.gradients.select(Axis(0), which)).and(&x).map_collect(|g, x| config.transform.encode(*g, *x));
+        (x, targets)
+    }
+
+    /// Makes the samples' mean; returns their largest distance from it.
+    fn average(&mut self, which: &[usize]) -> f64 {
+        let samples = rows(&self.iterates, which);
+        self.tables.mean.resize(self.state.x.len(), 0.0);
+        let mean = &mut self.tables.mean;
+        kernels::rows_combine(Array2::zeros((0, which.len())).view(), &samples, None, Vec::new(), mean, 0, |_, _, _| {});
+        kernels::squared_distances(&samples, mean).into_iter().fold(0.0, f64::max).sqrt()
+    }
+
+    /// Mean and basis of the samples, and the new model's sums at x on the way.
+    fn make_tables(&mut self, coefficients: &Array2<f64>, centered: bool, model: &Model) -> Vec<f64> {
+        let (d, x) = (self.state.x.len(), &self.state.x);
+        let samples = rows(&self.iterates, &model.rows);
+        let reference = if centered { samples.last().copied() } else { None };
+        let Tables { mean, basis, .. } = &mut self.tables;
+        mean.resize(d, 0.0);
+        let out = grown(basis, coefficients.nrows(), d);
+        kernels::rows_combine(coefficients.view(), &samples, reference, out, mean, 1 + coefficients.nrows(), |here, results, sums| {
+            if let [basis @ .., mean] = results {
+                kernels::state_project(basis, &x[here], mean, centered, sums);
             }
-        };
-        let finite = integrator.advance(&mut rhs, self.state.steps as f64 * h, h, &mut flat, &mut self.inner_step);
-        if !finite {
-            return false;
-        }
-        let gradient = model.gradient(self.state.x.view());
-        self.landing.predicted_change += (0..d).map(|i| gradient[i] * (flat[i] - self.state.x[i])).sum::<f64>();
-        self.state.gradient = gradient;
-        self.state.x = Array1::from(flat[..d].to_vec());
-        for (v, vector) in self.state.auxiliary[..n - 1].iter_mut().enumerate() {
-            vector.iter_mut().zip(&flat[(v + 1) * d..]).for_each(|(a, b)| *a = *b);
-        }
-        if let [.., v, maximum] = &mut self.state.auxiliary[..]
-            && held.is_some()
-        {
-            maximum.zip_mut_with(v, |a, v| *a = a.max(*v));
-        }
-        self.state.steps += 1;
-        true
+        })
     }
 
     /// A new row of the history of pairs, and its inner products with all others.
@@ -248,21 +171,6 @@ impl CpuEngine {
             self.pair_products.column_mut(place).assign(&products);
         }
     }
-
-    /// One step of the flow with the state's gradient.
-    fn advance(&mut self, flow: Flow) {
-        let State { x, gradient, auxiliary, steps } = &mut self.state;
-        *steps += 1;
-        let change = match flow {
-            Flow::GradientDescent(flow) => kernels::gradient_descent(flow, x, gradient.view()),
-            Flow::Newton(flow) => kernels::gradient_descent(GradientDescent { rate: flow.rate }, x, gradient.view()),
-            Flow::Momentum(flow) => kernels::momentum(flow, x, gradient.view(), &mut auxiliary[0]),
-            Flow::Adam(flow) => kernels::adam(flow, x, gradient.view(), auxiliary, *steps),
-            Flow::OptimalityCriteria(flow) => kernels::optimality_criteria(flow, x, gradient.view(), &self.domain),
-            Flow::ProjectedGradient(flow) => kernels::projected_gradient(flow, x, gradient.view(), &self.domain),
-        };
-        self.landing.predicted_change += change;
-    }
 }
 
 impl Engine for CpuEngine {
@@ -272,8 +180,8 @@ impl Engine for CpuEngine {
 
     fn start(&mut self, setup: Setup<'_>) -> Result<()> {
         let d = setup.start.len();
-        let auxiliary = vec![Array1::zeros(d); setup.flow.auxiliary_vectors()];
-        let state = State { x: Array1::from(setup.start.to_vec()), gradient: Array1::zeros(d), auxiliary, steps: 0 };
+        let auxiliary = vec![vec![0.0; d]; setup.flow.auxiliary_vectors()];
+        let state = State { x: setup.start.to_vec(), gradient: vec![0.0; d], auxiliary, steps: 0 };
         *self = Self {
             flow: Some(setup.flow),
             domain: setup.domain.clone(),
@@ -296,22 +204,31 @@ impl Engine for CpuEngine {
         if gradient.len() != self.state.x.len() {
             return Err(Error::Length { name: "the gradient", found: gradient.len(), expected: self.state.x.len() });
         }
-        self.state.gradient.assign(&ArrayView1::from(gradient));
+        kernels::copy(gradient, &mut self.state.gradient);
         self.ring.gradient_was_set();
         Ok(())
     }
 
     fn record(&mut self) -> Result<()> {
-        if let Some(row) = self.ring.push() {
-            self.iterates.row_mut(row).assign(&self.state.x);
-            self.gradients.row_mut(row).assign(&self.state.gradient);
+        let Some(row) = self.ring.push() else { return Ok(()) };
+        for (table, vector) in [(&mut self.iterates, &self.state.x), (&mut self.gradients, &self.state.gradient)] {
+            if let Some(place) = table.row_mut(row).into_slice() {
+                kernels::copy(vector, place);
+            }
+        }
+        if self.model.as_ref().is_some_and(|model| model.reads_history() && model.rows.contains(&row)) {
+            self.model = None;
         }
         Ok(())
     }
 
     fn step(&mut self) -> Result<()> {
         let flow = self.started()?;
-        self.advance(flow);
+        let State { x, gradient, auxiliary, steps } = &mut self.state;
+        *steps += 1;
+        let vectors = std::iter::once(x).chain(auxiliary).map(|v| &mut v[..]).collect();
+        self.landing.predicted_change += kernels::step(flow, &self.domain, *steps, vectors, gradient);
+        self.observed = None;
         self.ring.stepped();
         Ok(())
     }
@@ -319,57 +236,55 @@ impl Engine for CpuEngine {
     fn select(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection> {
         let flow = self.started()?;
         let Some(config) = candidates.first() else { return Err(Error::invalid("the number of candidates", 0, "at least 1")) };
-        let rows = self.ring.rows();
-        let x = self.iterates.select(ndarray::Axis(0), &rows);
-        let targets = kernels::target_encode(config.transform, self.gradients.select(ndarray::Axis(0), &rows).view(), x.view());
-        let grams = inner_products(config, x.view(), targets.view());
+        let grams = self.inner_products(config, &self.ring.rows(), Wanted { xy: true, yy: true });
         holdout::select(candidates, folds, &flow, &grams, |batch| self.regress(batch))
     }
 
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
         let flow = self.started()?;
-        let rows = self.ring.rows();
-        if rows.is_empty() {
+        let which = self.ring.rows();
+        if which.is_empty() {
             return Err(Error::invalid("the number of recorded samples", 0, "at least 1"));
         }
-        let x = self.iterates.select(ndarray::Axis(0), &rows);
-        let targets = kernels::target_encode(config.transform, self.gradients.select(ndarray::Axis(0), &rows).view(), x.view());
-        let average = Array2::from_elem((1, rows.len()), 1.0 / rows.len() as f64);
-        let mean = kernels::rows_combine(average.view(), x.view(), None).row(0).to_owned();
-        let yy = if config.lift == Lift::Snapshots { kernels::gram(targets.view(), None) } else { Array2::zeros((0, 0)) };
+        let k = which.len();
+        let (centered, snapshots) = (config.space.is_centered(), config.lift == Lift::Snapshots);
+        // The snapshot lift learns weights and needs no components; the trajectory's components are their own measure.
+        let grams = self.inner_products(config, &which, Wanted { xy: !snapshots, yy: snapshots });
+        let lift = match (config.lift, config.space, config.transform) {
+            (Lift::Trajectory, SpaceConfig::Reduced { .. }, _) => LiftTable::Basis,
+            (Lift::Trajectory, _, _) => LiftTable::Direct,
+            (Lift::Snapshots, _, TargetTransform::Identity) => LiftTable::Gradients,
+            (Lift::Snapshots, _, _) => LiftTable::Encoded,
+        };
+        // A direction is of length 1.
+        let bounds = if snapshots { grams.yy.diag().iter().map(|square| square.sqrt()).collect() } else { vec![1.0; k] };
+        let model = |predictor, radius| Model { predictor, transform: config.transform, lift, bounds, rows: which.clone(), radius };
+        self.observed = None;
 
         if config.space == SpaceConfig::Implicit {
-            let pairs = Array2::from_shape_fn((rows.len(), rows.len()), |(i, j)| kernels::power_sums(x.row(i), x.row(j)));
-            let kernel = implicit_matrix(config, &[0, 1, 2].map(|p| pairs.mapv(|sums| sums[p])));
+            let samples = rows(&self.iterates, &which);
+            let kernel = implicit_matrix(config, &kernels::power_sum_matrices(&samples));
             let ridge = config.regression.ridge.resolve_kernel(kernel.view());
             let weights = implicit_weights(kernel.view(), ridge)?;
-            let error = kernel.dot(&weights) - Array2::<f64>::eye(rows.len());
-            let fit_residual = residual_of_weights(error.view(), yy.view());
-            let predictor = Predictor::Implicit { order: config.order, bias: config.bias, samples: x.clone(), weights };
-            self.model = Some(Model {
-                predictor,
-                transform: config.transform,
-                lift: config.lift,
-                radius: radius_about(x.view(), mean.view()),
-                mean,
-                lift_table: Some(targets),
-                fit_residual,
-            });
-            return Ok(Fit { samples: rows.len(), rank: rows.len(), energy: 1.0, features: 0, ridge });
+            let error = kernel.dot(&weights) - Array2::<f64>::eye(k);
+            self.fit_residual = Some(residual_of_weights(error.view(), grams.yy.view()));
+            let model = model(Predictor::Implicit { order: config.order, bias: config.bias, weights }, self.average(&which));
+            self.model = Some(model);
+            return Ok(Fit { samples: k, rank: k, energy: 1.0, features: 0, ridge });
         }
 
-        let centered = config.space.is_centered();
         let steps = flow.rate().and_then(|h| self.ring.displacements(h));
         let plan = if config.space == SpaceConfig::Full {
+            let (x, targets) = self.samples_of(config, &which);
             FitPlan::full(config, &flow, x.view(), targets.view(), steps.as_ref().map(|c| c.view()))?
         } else {
-            FitPlan::reduced(config, &flow, &inner_products(config, x.view(), targets.view()), steps.as_ref().map(|c| c.view()))?
+            FitPlan::reduced(config, &flow, &grams, steps.as_ref().map(|c| c.view()))?
         };
         let features = plan.features();
         let solution = regression::solve(features.view(), plan.targets.view(), &config.regression)?;
-        let fit_residual = plan.residual(features.dot(&solution.coefficients).view(), config, yy.view());
+        self.fit_residual = Some(plan.residual(features.dot(&solution.coefficients).view(), config, grams.yy.view()));
         let fit = Fit {
-            samples: rows.len(),
+            samples: k,
             rank: plan.coordinates.ncols(),
             energy: plan.space.as_ref().map_or(1.0, |s| s.energy),
             features: plan.library.len(),
@@ -379,60 +294,46 @@ impl Engine for CpuEngine {
             Some(transform) => transform.dot(&solution.coefficients),
             None => solution.coefficients,
         };
-        let basis = plan.space.as_ref().map(|space| {
-            let reference = if centered { x.rows().into_iter().next_back() } else { None };
-            (kernels::rows_combine(space.basis.view(), x.view(), reference), space.scale)
+        let space = plan.space.as_ref().map(|space| {
+            let mean = |column: ArrayView1<f64>| if centered { 0.0 } else { column.sum() / k as f64 * space.scale };
+            Coordinates { scale: space.scale, centered, mean: plan.coordinates.columns().into_iter().map(mean).collect() }
         });
-        let lift_table = match config.lift {
-            Lift::Trajectory => basis.as_ref().map(|(basis, _)| basis.clone()),
-            Lift::Snapshots => Some(targets),
-        };
-        let radius = plan.space.as_ref().map_or_else(|| radius_about(x.view(), mean.view()), |s| s.radius);
-        let predictor = Predictor::Explicit { library: plan.library, coefficients, basis, centered };
-        self.model = Some(Model { predictor, transform: config.transform, lift: config.lift, lift_table, mean, radius, fit_residual });
+        let predictor = Predictor::Explicit { library: plan.library, coefficients, space };
+        match &plan.space {
+            Some(space) => {
+                let model = model(predictor, space.radius);
+                self.observed = Some(self.make_tables(&space.basis, centered, &model));
+                self.model = Some(model);
+            }
+            None => self.model = Some(model(predictor, self.average(&which))),
+        }
         Ok(fit)
     }
 
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()> {
         let flow = self.started()?;
-        let Some(model) = self.model.take() else { return Err(Error::Incompatible("integrate() comes after fit()".into())) };
+        let Some(model) = &self.model else {
+            return Err(Error::Incompatible("integrate() comes after fit(), and before record() overwrites the samples of that fit".into()));
+        };
         self.ring.moved();
-        if let (true, Some(h), Lift::Trajectory) = (flow.is_driven_by_velocity(), flow.rate(), model.lift) {
-            self.integrate_reduced(limits, h, &model);
-            self.model = Some(model);
-            return Ok(());
-        }
-        for _ in 0..limits.steps {
-            let distance = model.distance(self.state.x.view());
-            if !distance.is_finite() {
-                self.landing.end = PhaseEnd::NonFinite;
-                break;
-            }
-            if distance > limits.radius {
-                self.landing.end = PhaseEnd::Radius;
-                break;
-            }
-            if limits.integrator == Integrator::FlowStep {
-                let gradient = model.gradient(self.state.x.view());
-                if !gradient.iter().all(|g| g.is_finite()) {
-                    self.landing.end = PhaseEnd::NonFinite;
-                    break;
-                }
-                self.state.gradient = gradient;
-                self.advance(flow);
-            } else if !self.advance_equation(flow, limits.integrator, &model) {
-                self.landing.end = PhaseEnd::NonFinite;
-                break;
-            }
-            self.landing.steps += 1;
-        }
-        self.model = Some(model);
+        let mut phase = Phase {
+            field: Field::new(model, &self.tables, &self.iterates, &self.gradients),
+            flow,
+            domain: &self.domain,
+            state: &mut self.state,
+            landing: &mut self.landing,
+            observed: &mut self.observed,
+            equation: &mut self.equation,
+            inner_step: &mut self.inner_step,
+        };
+        phase.run(limits);
         Ok(())
     }
 
     fn record_pair(&mut self, note: PairNote) -> Result<()> {
         self.started()?;
-        let (displacement, change) = (&self.state.x - &self.trusted.x, &self.state.gradient - &self.trusted.gradient);
+        let less = |now: &[f64], trusted: &[f64]| now.iter().zip(trusted).map(|(a, b)| a - b).collect::<Array1<f64>>();
+        let (displacement, change) = (less(&self.state.x, &self.trusted.x), less(&self.state.gradient, &self.trusted.gradient));
         self.enter_pair(displacement.view(), change.view(), note);
         Ok(())
     }
@@ -465,14 +366,16 @@ impl Engine for CpuEngine {
         self.started()?;
         let Some(model) = &self.potential else { return Err(Error::Incompatible("minimize() comes after fit_potential()".into())) };
         self.ring.moved();
-        let at = potential::Neighbourhood { center: self.trusted.x.view(), gradient: self.trusted.gradient.view(), domain: &self.domain, limits };
+        let (center, gradient) = (ArrayView1::from(&self.trusted.x), ArrayView1::from(&self.trusted.gradient));
+        let at = potential::Neighbourhood { center, gradient, domain: &self.domain, limits };
         let minimum = model.minimize(&self.iterates, &self.gradients, &at);
         self.landing.steps += minimum.steps;
         self.landing.predicted_change += minimum.value;
         if minimum.settled {
             self.landing.end = PhaseEnd::Minimum;
         }
-        self.state.x = minimum.x;
+        self.state.x = minimum.x.to_vec();
+        self.observed = None;
         Ok(())
     }
 
@@ -481,19 +384,19 @@ impl Engine for CpuEngine {
         if x.len() != self.state.x.len() {
             return Err(Error::Length { name: "the iterate", found: x.len(), expected: self.state.x.len() });
         }
-        x.iter_mut().zip(&self.state.x).for_each(|(out, x)| *out = *x);
-        let fit_residual = self.model.as_ref().map(|m| m.fit_residual);
-        let landing = Landing { fit_residual, ..std::mem::replace(&mut self.landing, NOTHING) };
+        kernels::copy(&self.state.x, x);
+        let landing = Landing { fit_residual: self.fit_residual, ..std::mem::replace(&mut self.landing, NOTHING) };
         if landing.predicted_change.is_finite() { Ok(landing) } else { Ok(Landing { end: PhaseEnd::NonFinite, ..landing }) }
     }
 
     fn trust(&mut self) -> Result<()> {
-        self.trusted.clone_from(&self.state);
+        self.trusted.copy_from(&self.state);
         Ok(())
     }
 
     fn restore(&mut self) -> Result<()> {
-        self.state.clone_from(&self.trusted);
+        self.state.copy_from(&self.trusted);
+        self.observed = None;
         self.ring.moved();
         Ok(())
     }
@@ -515,14 +418,68 @@ impl Engine for CpuEngine {
     }
 }
 
-/// The largest distance of a row from `mean`.
-fn radius_about(x: ArrayView2<f64>, mean: ArrayView1<f64>) -> f64 {
-    x.rows().into_iter().map(|row| kernels::squared_distance(row, mean).sqrt()).fold(0.0, f64::max)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Adam, GradientDescent, Momentum};
+    use crate::surrogate::{Integrator, Rank};
 
-/// The inner products a fit in a reduced space needs.
-fn inner_products(config: &SurrogateConfig, x: ArrayView2<f64>, targets: ArrayView2<f64>) -> Grams {
-    // Differences to a sample keep the digits that inner products of nearly equal iterates would lose.
-    let reference = if config.space.is_centered() { x.rows().into_iter().next_back() } else { None };
-    Grams { xx: kernels::gram(x, reference), xy: kernels::cross(x, targets, reference, None), yy: kernels::gram(targets, None), resolution: RESOLUTION }
+    /// One cycle: the samples' length is no multiple of anything.
+    fn cycle(flow: Flow, config: &SurrogateConfig, integrator: Integrator) -> (Vec<u64>, u64, Fit) {
+        let (d, k) = (9001, 6);
+        let mut engine = CpuEngine::new();
+        let mut x: Vec<f64> = (0..d).map(|i| (0.37 * i as f64).sin()).collect();
+        engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: k, samples: Samples::Points }).unwrap();
+        for _ in 0..k + 2 {
+            let gradient: Vec<f64> = x.iter().enumerate().map(|(i, x)| (1.5 + (0.11 * i as f64).cos()) * x).collect();
+            engine.set_gradient(&gradient).unwrap();
+            engine.record().unwrap();
+            engine.step().unwrap();
+            engine.read(&mut x).unwrap();
+        }
+        let fit = engine.fit(config).unwrap();
+        engine.integrate(PhaseLimits { steps: 3, radius: f64::INFINITY, integrator }).unwrap();
+        let landing = engine.read(&mut x).unwrap();
+        assert_eq!((landing.steps, landing.end), (3, PhaseEnd::Horizon));
+        (x.into_iter().map(f64::to_bits).collect(), landing.predicted_change.to_bits(), fit)
+    }
+
+    #[test]
+    fn the_number_of_threads_does_not_change_a_bit() {
+        let snapshots = SurrogateConfig::snapshots();
+        let trajectory = SurrogateConfig { lift: Lift::Trajectory, space: SpaceConfig::Reduced { rank: Rank::Count(3), centered: true }, ..snapshots };
+        let implicit = SurrogateConfig { space: SpaceConfig::Implicit, order: 2, ..snapshots };
+        let flows = [
+            Flow::GradientDescent(GradientDescent { rate: 0.05 }),
+            Flow::Momentum(Momentum { rate: 0.05, friction: 2.0, nesterov: false }),
+            Flow::Adam(Adam { amsgrad: true, ..Adam::new(0.01) }),
+        ];
+        for flow in flows {
+            for config in [snapshots, trajectory, implicit] {
+                for integrator in [Integrator::FlowStep, Integrator::Rk4, Integrator::DormandPrince { rtol: 1e-6, atol: 1e-9 }] {
+                    let by = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| cycle(flow, &config, integrator));
+                    assert_eq!(by(1), by(5), "{}, {:?}, {integrator:?}", flow.name(), config.space);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_fit_ends_with_the_samples_it_predicts_from() {
+        let mut engine = CpuEngine::new();
+        let flow = Flow::GradientDescent(GradientDescent { rate: 0.5 });
+        engine.start(Setup { flow, domain: &Domain::Unbounded, start: &[1.0, 2.0], capacity: 2, samples: Samples::Points }).unwrap();
+        let limits = PhaseLimits { steps: 1, radius: f64::INFINITY, integrator: Integrator::FlowStep };
+        for step in 0..3 {
+            engine.set_gradient(&[1.0, step as f64]).unwrap();
+            engine.record().unwrap();
+            if step > 0 {
+                assert_eq!(engine.integrate(limits).is_ok(), step == 1, "the third sample takes the place of the first");
+            }
+            if step == 0 {
+                engine.fit(&SurrogateConfig::snapshots()).unwrap();
+            }
+            engine.step().unwrap();
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;
 
+use super::lanes::{LANES, add_multiple, dot, vectorised};
 use crate::engine::interface::TrustLimits;
 use crate::objective::Domain;
 use crate::surrogate::higher_order::minimum_along;
@@ -10,8 +11,6 @@ use crate::surrogate::potential::Polynomial;
 
 /// Unknowns per chunk of a parallel pass: small enough that a chunk of the direction stays in the fastest cache while the table's rows go by.
 const CHUNK: usize = 2048;
-/// Lanes of a sum: a fixed number, so that the result does not depend on how wide the machine's vectors are.
-const LANES: usize = 16;
 /// Newton steps on the multiplier; each is safeguarded by bisection.
 const MULTIPLIER_STEPS: usize = 100;
 
@@ -300,39 +299,6 @@ impl<'a> Reach<'a> {
         }
         if high.is_finite() { high } else { low }
     }
-}
-
-/// Runs `pass`, a loop that must be inlined, with the widest vectors the machine has.
-#[inline(always)]
-fn vectorised<R>(pass: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(pass)
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f64 = a_lanes.remainder().iter().zip(b_lanes.remainder()).map(|(a, b)| a * b).sum();
-    // Sums that the closure owns stay in registers.
-    let sums = vectorised(
-        #[inline(always)]
-        move || {
-            let mut sums = [0.0; LANES];
-            for (a, b) in a_lanes.zip(b_lanes) {
-                for lane in 0..LANES {
-                    sums[lane] += a[lane] * b[lane];
-                }
-            }
-            sums
-        },
-    );
-    sums.iter().sum::<f64>() + rest
-}
-
-/// a ← a + w b.
-fn add_multiple(a: &mut [f64], w: f64, b: &[f64]) {
-    vectorised(
-        #[inline(always)]
-        move || a.iter_mut().zip(b).for_each(|(a, b)| *a += w * b),
-    );
 }
 
 /// The chunks' sums, added up in order.

@@ -1,0 +1,330 @@
+//! A fitted surrogate as a field over d, and the phases that follow it.
+
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView1};
+
+use super::kernels::{self, CHUNK, chunks, sweep};
+use super::{State, equation, lanes};
+use crate::engine::interface::{Landing, PhaseEnd, PhaseLimits};
+use crate::flow::Flow;
+use crate::objective::Domain;
+use crate::surrogate::library::combine;
+use crate::surrogate::space::implicit_kernel;
+use crate::surrogate::{Integrator, Library, TargetTransform};
+
+/// A fitted surrogate, as numbers of the size of the history; its tables are the engine's.
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    pub predictor: Predictor,
+    pub transform: TargetTransform,
+    pub lift: LiftTable,
+    /// What no entry of a row of the lift's table exceeds.
+    pub bounds: Vec<f64>,
+    /// The samples it was fitted to, as rows of the history, oldest first.
+    pub rows: Vec<usize>,
+    /// The samples' largest distance from their mean: the trust region.
+    pub radius: f64,
+}
+
+impl Model {
+    /// Whether it predicts from the history's own rows.
+    pub(super) fn reads_history(&self) -> bool {
+        self.lift == LiftTable::Gradients || matches!(self.predictor, Predictor::Implicit { .. })
+    }
+}
+
+/// T, what the predictor's outputs are combined with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LiftTable {
+    /// None: the outputs are the gradient itself.
+    Direct,
+    Basis,
+    /// The recorded gradients, where they lie in the history.
+    Gradients,
+    /// The transformed gradients.
+    Encoded,
+}
+
+/// From x to the lift's weights.
+#[derive(Debug, Clone)]
+pub(super) enum Predictor {
+    Explicit {
+        library: Library,
+        coefficients: Array2<f64>,
+        /// None if z = x.
+        space: Option<Coordinates>,
+    },
+    Implicit {
+        order: usize,
+        bias: bool,
+        weights: Array2<f64>,
+    },
+}
+
+/// z = U (x − c)/σ.
+#[derive(Debug, Clone)]
+pub(super) struct Coordinates {
+    pub scale: f64,
+    pub centered: bool,
+    /// U (mean − c).
+    pub mean: Vec<f64>,
+}
+
+/// Tables of size d that a fit makes. They are kept from fit to fit: fresh memory costs as much as filling it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tables {
+    pub mean: Vec<f64>,
+    pub basis: Vec<Vec<f64>>,
+    pub encoded: Vec<Vec<f64>>,
+}
+
+/// `table` with at least `rows` rows of length `d`.
+pub(super) fn grown(table: &mut Vec<Vec<f64>>, rows: usize, d: usize) -> Vec<&mut [f64]> {
+    if table.len() < rows {
+        table.resize_with(rows, || vec![0.0; d]);
+    }
+    table.iter_mut().take(rows).map(|row| &mut row[..]).collect()
+}
+
+/// The rows of a table, in the order asked for.
+pub(super) fn rows<'a>(table: &'a Array2<f64>, which: &[usize]) -> Vec<&'a [f64]> {
+    which.iter().filter_map(|&row| table.row(row).to_slice()).collect()
+}
+
+/// A model with its tables.
+///
+/// All that is asked of x is in as many sums over d as [`sums`](Self::sums) says, so that the pass that moves x can take them on its way.
+pub(super) struct Field<'a> {
+    pub model: &'a Model,
+    pub mean: &'a [f64],
+    pub basis: Vec<&'a [f64]>,
+    /// The samples, for the implicit library.
+    pub samples: Vec<&'a [f64]>,
+    pub table: Vec<&'a [f64]>,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn new(model: &'a Model, tables: &'a Tables, iterates: &'a Array2<f64>, gradients: &'a Array2<f64>) -> Self {
+        let leading = |table: &'a [Vec<f64>], count: usize| table.iter().take(count).map(|row| &row[..]).collect::<Vec<_>>();
+        let basis = match &model.predictor {
+            Predictor::Explicit { space: Some(space), .. } => leading(&tables.basis, space.mean.len()),
+            _ => Vec::new(),
+        };
+        let samples = if matches!(model.predictor, Predictor::Implicit { .. }) { rows(iterates, &model.rows) } else { Vec::new() };
+        let table = match model.lift {
+            LiftTable::Direct => Vec::new(),
+            LiftTable::Basis => basis.clone(),
+            LiftTable::Gradients => rows(gradients, &model.rows),
+            LiftTable::Encoded => leading(&tables.encoded, model.rows.len()),
+        };
+        Self { model, mean: &tables.mean, basis, samples, table }
+    }
+
+    /// ‖x − mean‖², then what the weights are made from.
+    pub(super) fn sums(&self) -> usize {
+        1 + self.basis.len() + 3 * self.samples.len()
+    }
+
+    /// Whether the weights are made from x itself, not from sums over it.
+    pub(super) fn reads_x(&self) -> bool {
+        matches!(self.model.predictor, Predictor::Explicit { space: None, .. })
+    }
+
+    /// Adds one chunk's part of the sums.
+    pub(super) fn observe(&self, here: &Range<usize>, x: &[f64], sums: &mut [f64]) {
+        let centered = matches!(&self.model.predictor, Predictor::Explicit { space: Some(Coordinates { centered: true, .. }), .. });
+        let (project, powers) = sums.split_at_mut(1 + self.basis.len());
+        kernels::state_project(&chunks(&self.basis, here), x, &self.mean[here.clone()], centered, project);
+        kernels::power_sums(&chunks(&self.samples, here), x, powers);
+    }
+
+    /// The sums at x, by a pass of their own.
+    fn observe_all(&self, x: &[f64]) -> Vec<f64> {
+        sweep(x.len(), Vec::new(), self.sums(), 0, |here, _, sums, _| self.observe(&here, &x[here.clone()], sums))
+    }
+
+    /// ‖x − mean‖ in history radii.
+    fn distance(&self, sums: &[f64]) -> f64 {
+        sums[0].sqrt() / if self.model.radius > 0.0 { self.model.radius } else { 1.0 }
+    }
+
+    /// The lift's weights where the sums are `sums`.
+    pub(super) fn weights(&self, sums: &[f64], x: &[f64]) -> Vec<f64> {
+        match &self.model.predictor {
+            Predictor::Explicit { library, coefficients, space } => {
+                let z = match space {
+                    None => x.to_vec(),
+                    Some(space) => sums[1..].iter().map(|y| y / space.scale).collect(),
+                };
+                combine(coefficients.view(), &library.evaluate(&z))
+            }
+            Predictor::Implicit { order, bias, weights } => {
+                let kernel: Vec<f64> = sums[1..].as_chunks::<3>().0.iter().map(|p| implicit_kernel(*order, *bias, *p)).collect();
+                weights.dot(&ArrayView1::from(&kernel)).to_vec()
+            }
+        }
+    }
+
+    /// Whether all that the weights lift to (before it is decoded) is finite.
+    pub(super) fn is_finite(&self, weights: &[f64]) -> bool {
+        match self.model.lift {
+            LiftTable::Direct => weights.iter().all(|w| w.is_finite()),
+            _ => weights.iter().zip(&self.model.bounds).map(|(w, bound)| w.abs() * bound).sum::<f64>().is_finite(),
+        }
+    }
+
+    /// `gradient_lift` of one chunk: outⱼ = Tᵀ wⱼ, not decoded yet.
+    pub(super) fn lift(&self, here: &Range<usize>, weights: &[&[f64]], out: &mut [&mut [f64]]) {
+        match self.model.lift {
+            LiftTable::Direct => out.iter_mut().zip(weights).for_each(|(out, w)| out.copy_from_slice(&w[here.clone()])),
+            _ => lanes::combine(&chunks(&self.table, here), weights, out),
+        }
+    }
+
+    /// Undoes the transform of the targets at x.
+    pub(super) fn decode(&self, x: &[f64], y: &mut [f64]) {
+        if self.model.transform != TargetTransform::Identity {
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = self.model.transform.decode(*y, *x));
+        }
+    }
+}
+
+/// One surrogate phase.
+pub(super) struct Phase<'a> {
+    pub field: Field<'a>,
+    pub flow: Flow,
+    pub domain: &'a Domain,
+    pub state: &'a mut State,
+    pub landing: &'a mut Landing,
+    /// The field's sums at x, if they are known.
+    pub observed: &'a mut Option<Vec<f64>>,
+    pub equation: &'a mut equation::Buffers,
+    /// The step size Dormand–Prince has come to.
+    pub inner_step: &'a mut f64,
+}
+
+impl Phase<'_> {
+    pub(super) fn run(&mut self, limits: PhaseLimits) {
+        // From inside the thread pool: from outside each of the many short passes would put this thread to sleep and wake it again.
+        if self.state.x.len() > CHUNK { rayon::scope(|_| self.run_inside(limits)) } else { self.run_inside(limits) }
+    }
+
+    fn run_inside(&mut self, limits: PhaseLimits) {
+        let outputs_move_z = matches!(self.field.model.lift, LiftTable::Basis | LiftTable::Direct);
+        if let (true, true, Some(h)) = (self.flow.is_driven_by_velocity(), outputs_move_z, self.flow.rate()) {
+            return self.integrate_reduced(limits, h);
+        }
+        for _ in 0..limits.steps {
+            let sums = self.observed.take().unwrap_or_else(|| self.field.observe_all(&self.state.x));
+            let distance = self.field.distance(&sums);
+            let weights = self.field.weights(&sums, &self.state.x);
+            *self.observed = Some(sums);
+            if distance > limits.radius {
+                self.landing.end = PhaseEnd::Radius;
+                break;
+            }
+            let went = distance.is_finite()
+                && self.field.is_finite(&weights)
+                && match limits.integrator {
+                    Integrator::FlowStep => self.flow_step(&weights),
+                    rule => self.equation_step(rule, weights),
+                };
+            if !went {
+                self.landing.end = PhaseEnd::NonFinite;
+                break;
+            }
+            self.landing.steps += 1;
+            self.state.steps += 1;
+        }
+    }
+
+    /// One step of the flow with the predicted gradient; false if that is not finite.
+    ///
+    /// Where every unknown moves by itself one pass lifts, moves x and the flow's vectors and takes the next step's sums.
+    fn flow_step(&mut self, weights: &[f64]) -> bool {
+        let (field, flow, k) = (&self.field, self.flow, self.state.steps + 1);
+        let State { x, gradient, auxiliary, .. } = &mut *self.state;
+        let d = x.len();
+        if flow.equation_vectors() > 0 && field.model.transform == TargetTransform::Identity {
+            let vectors = std::iter::once(x).chain(auxiliary).map(|v| &mut v[..]).collect();
+            let mut sums = sweep(d, vectors, field.sums() + 1, 0, |here, vectors, sums, _| {
+                let mut g = [0.0; CHUNK];
+                let g = &mut g[..here.len()];
+                field.lift(&here, &[weights], &mut [g]);
+                if let Some((change, sums)) = sums.split_last_mut() {
+                    *change += kernels::advance(flow, k, vectors, g);
+                    field.observe(&here, vectors[0], sums);
+                }
+            });
+            self.landing.predicted_change += sums.pop().unwrap_or(0.0);
+            *self.observed = Some(sums);
+            return true;
+        }
+        let spoiled = sweep(d, vec![&mut *gradient], 1, 0, |here, out, sums, _| {
+            field.lift(&here, &[weights], out);
+            field.decode(&x[here], out[0]);
+            sums[0] += lanes::sum_of([out[0]], |[g]| 0.0 * g);
+        });
+        // Zero times anything finite.
+        if spoiled[0] != 0.0 {
+            return false;
+        }
+        let vectors = std::iter::once(x).chain(auxiliary).map(|v| &mut v[..]).collect();
+        self.landing.predicted_change += kernels::step(flow, self.domain, k, vectors, gradient);
+        *self.observed = None;
+        true
+    }
+
+    /// `reduced_integrate`, `reduced_lift`: surrogate iterations of a flow whose state is the reduced coordinate alone, y' = −Ξᵀ Θ(y/σ), y = σ z. The cost
+    /// does not depend on d but for one pass at the end, which reads U and moves x.
+    fn integrate_reduced(&mut self, limits: PhaseLimits, h: f64) {
+        let Predictor::Explicit { library, coefficients, space } = &self.field.model.predictor else { return };
+        let sums = self.observed.take().unwrap_or_else(|| self.field.observe_all(&self.state.x));
+        let (start, mean, scale) = match space {
+            None => (self.state.x.clone(), self.field.mean.to_vec(), 1.0),
+            Some(space) => (sums[1..].to_vec(), space.mean.clone(), space.scale),
+        };
+        let square = |y: &[f64]| y.iter().zip(&mean).map(|(y, m)| (y - m).powi(2)).sum::<f64>();
+        // What x has outside the span stays as it is.
+        let outside = sums[0] - square(&start);
+        let mut rhs = |_: f64, y: &[f64], slope: &mut [f64]| {
+            let features = library.evaluate(&y.iter().map(|y| y / scale).collect::<Vec<_>>());
+            slope.iter_mut().zip(combine(coefficients.view(), &features)).for_each(|(s, g)| *s = -g);
+        };
+        let rule = if limits.integrator == Integrator::FlowStep { Integrator::Euler } else { limits.integrator };
+        let (mut y, mut inner) = (start.clone(), h);
+        let mut slope = vec![0.0; y.len()];
+        for _ in 0..limits.steps {
+            let distance = (square(&y) + outside).max(0.0).sqrt();
+            if distance > limits.radius * self.field.model.radius {
+                self.landing.end = PhaseEnd::Radius;
+                break;
+            }
+            rhs(0.0, &y, &mut slope);
+            let before = y.clone();
+            if !distance.is_finite() || !rule.advance(&mut rhs, 0.0, h, &mut y, &mut inner) {
+                y = before;
+                self.landing.end = PhaseEnd::NonFinite;
+                break;
+            }
+            self.landing.predicted_change -= slope.iter().zip(&y).zip(&before).map(|((s, y), b)| s * (y - b)).sum::<f64>();
+            self.landing.steps += 1;
+            self.state.steps += 1;
+        }
+        if space.is_none() {
+            self.state.x.copy_from_slice(&y);
+        } else {
+            let moved: Vec<f64> = y.iter().zip(&start).map(|(y, s)| y - s).collect();
+            let basis = &self.field.basis;
+            sweep(self.state.x.len(), vec![&mut self.state.x], 0, 0, |here, x, _, _| {
+                let mut change = [0.0; CHUNK];
+                let change = &mut change[..here.len()];
+                lanes::combine(&chunks(basis, &here), &[&moved], &mut [change]);
+                lanes::add_multiple(x[0], 1.0, change);
+            });
+        }
+        let coordinates = if space.is_some() { &y[..] } else { &[] };
+        *self.observed = Some(std::iter::once((square(&y) + outside).max(0.0)).chain(coordinates.iter().copied()).collect());
+    }
+}
