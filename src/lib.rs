@@ -50,10 +50,11 @@
 //! | find the equations behind a recorded trajectory | [`discover`] |
 //!
 //! # Precision contract
-//! The CPU engine is f64 throughout. On the GPU the state, the history and the tables are f32; inner products over d are double-word sums
-//! (a self-test at start-up finds out whether the device's compiler leaves them intact, and the report says which variant ran); factorisations of
-//! K×K matrices are done on the host in f64; the batched regression on the device is a refined QR of the ridge-augmented matrix whose coefficients
-//! agree with f64 to 10⁻⁴ relative for condition numbers up to 10⁴ and whose predictions on the samples agree to 10⁻⁵ for any.
+//! The CPU engine is f64, but for the rows that a learned potential is made of (f32; their inner products f64). On the GPU the state, the history and
+//! the tables are f32; inner products over d are double-word sums (a self-test at start-up finds out whether the device's compiler leaves them intact,
+//! and the report says which variant ran); factorisations of K×K matrices are done on the host in f64; the batched regression on the device is a refined
+//! QR of the ridge-augmented matrix whose coefficients agree with f64 to 10⁻⁴ relative for condition numbers up to 10⁴ and whose predictions on the
+//! samples agree to 10⁻⁵ for any.
 //! A learned potential is fitted on the host in f64 from the pairs' double-word inner products, its directions are combined in double-word and rounded once.
 //! Objective values always come from the user's objective, in f64. Same input, same engine, same adapter: bit-identical results.
 

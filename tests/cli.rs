@@ -634,7 +634,7 @@ fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
     assert!(first.status.success(), "{:?}", complaints(&first));
     assert_eq!(files(dir.path()), ["benchmark.csv", "benchmark.md", "convergence.svg", "profiles.svg", "runs"]);
     let runs = files(&dir.path().join("runs"));
-    assert_eq!(runs.len(), 11, "{runs:?}");
+    assert_eq!(runs.len(), 13, "{runs:?}");
     // A run that is there is believed: a value nobody could reach shows that it was read.
     let file = dir.path().join("runs/30x10-vf0.5-r1.5-spg-40.csv");
     std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,1.5,true\n").unwrap();
@@ -672,8 +672,8 @@ fn the_benchmark_of_functions_is_a_table_and_is_resumed() {
     let table = text(&first.stdout);
     assert!(table.contains("f(x0) - f*") && table.contains("40 true evaluations each"), "{table}");
     let unbounded = ["quadratic-1e2", "quadratic-1e4", "rosenbrock", "logistic", "heat-inverse", "scattering"];
-    let unbounded = unbounded.map(|case| (case, &["gd", "adam", "lgf-adam", "l-bfgs", "anderson", "lgf"][..]));
-    let boxed = ["quadratic-box", "rosenbrock-box"].map(|case| (case, &["gd", "spg", "pqn", "lgf"][..]));
+    let unbounded = unbounded.map(|case| (case, &["gd", "adam", "lgf-adam", "l-bfgs", "anderson", "lgf", "lgf-3", "lgf-4"][..]));
+    let boxed = ["quadratic-box", "rosenbrock-box"].map(|case| (case, &["gd", "spg", "pqn", "lgf", "lgf-3", "lgf-4"][..]));
     let expected: Vec<String> =
         unbounded.iter().chain(&boxed).flat_map(|(case, methods)| methods.iter().map(move |method| format!("| {case} | {method} |"))).collect();
     let found: Vec<&str> = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| case")).collect();

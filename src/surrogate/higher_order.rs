@@ -1,4 +1,12 @@
 //! Terms of order 3 and 4 of a learned potential.
+//!
+//! ψ(z) = Σₖ bₖ κ(zₖ·z/ℓ²) + (aₖ·z/ℓ) κ'(zₖ·z/ℓ²),  κ(u) = u²/2! + … + uⁿ/n!
+//!
+//! The polynomial of order n without constant and linear terms that has the least norm in the space of the kernel κ(z·z') and makes up for what the quadratic
+//! part leaves unexplained, of gradients and values, at the window's samples zₖ (m of them, relative to the trusted iterate; ℓ is the farthest one's distance),
+//! but for a ridge. A tensor of order n in r coordinates has about rⁿ/n! entries; this has m (r + 1), and is evaluated in O(m r).
+//!
+//! Source: representer theorem, Schölkopf & Smola, *Learning with Kernels* (2002), ch. 4; the kernel is the homogeneous polynomials' sum.
 
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
@@ -20,13 +28,7 @@ pub(crate) const RIDGE: f64 = 1.0;
 /// The newest samples that count: the fit factorises a matrix of this many times r + 1 rows.
 const MOST_SAMPLES: usize = 16;
 
-/// ψ(z) = Σₖ bₖ κ(zₖ·z/ℓ²) + (aₖ·z/ℓ) κ'(zₖ·z/ℓ²),  κ(u) = u²/2! + … + uⁿ/n!
-///
-/// The polynomial of order n without constant and linear terms that has the least norm in the space of the kernel κ(z·z') and makes up for what the quadratic
-/// part leaves unexplained, of gradients and values, at the window's samples zₖ (m of them, relative to the trusted iterate; ℓ is the farthest one's distance),
-/// but for a ridge. A tensor of order n in r coordinates has about rⁿ/n! entries; this has m (r + 1), and is evaluated in O(m r).
-///
-/// Source: representer theorem, Schölkopf & Smola, *Learning with Kernels* (2002), ch. 4; the kernel is the homogeneous polynomials' sum.
+/// ψ in the coordinates z; see the [module](self).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HigherOrder {
     pub order: usize,

@@ -8,7 +8,7 @@
 //! | σ | 1 | curvature outside the learned span, from the newest pair: see [`Outside`] |
 //! | Q | r×d | orthonormal directions in the span of all recorded displacements and changes of the gradient |
 //! | λ | r | learned curvatures on top of σ |
-//! | ψ | | terms of order 2 to 4 on top of these, see [`HigherOrder`]; none with order 2 |
+//! | ψ | | terms of order 2 to 4 on top of these, see [`higher_order`](super::higher_order); none with order 2 |
 //!
 //! σI + QᵀΛQ is the BFGS matrix of the recorded pairs (displacement, change of the gradient), oldest first, from σI: the least change, in a weighted norm,
 //! of the model before that is symmetric and reproduces the pair. Computed in coordinates of the span, from inner products alone.

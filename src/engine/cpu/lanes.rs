@@ -39,8 +39,21 @@ pub(super) fn sum_of<const N: usize>(slices: [&[f64]; N], f: impl Fn([f64; N]) -
 }
 
 /// a·b.
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    sum_of([a, b], |[a, b]| a * b)
+pub(super) fn dot<T: Copy + Into<f64>>(a: &[T], b: &[f64]) -> f64 {
+    let ((a, a_left), (b, b_left)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let sums = vectorised(
+        #[inline(always)]
+        move || {
+            let mut sums = [0.0; LANES];
+            for (a, b) in a.iter().zip(b) {
+                for lane in 0..LANES {
+                    sums[lane] += a[lane].into() * b[lane];
+                }
+            }
+            sums
+        },
+    );
+    sums.iter().sum::<f64>() + a_left.iter().zip(b_left).map(|(a, b)| (*a).into() * b).sum::<f64>()
 }
 
 /// a ← a + w b.
@@ -60,7 +73,7 @@ pub(super) fn difference(a: &[f64], b: &[f64], out: &mut [f64]) {
 }
 
 /// sumsⱼ ← sumsⱼ + rowsⱼ·v.
-pub(super) fn add_dots(rows: &[&[f64]], v: &[f64], sums: &mut [f64]) {
+pub(super) fn add_dots<T: Copy + Into<f64>>(rows: &[&[T]], v: &[f64], sums: &mut [f64]) {
     let (fours, rest) = rows.as_chunks::<4>();
     let (four_sums, rest_sums) = sums.as_chunks_mut::<4>();
     for (rows, sums) in fours.iter().zip(four_sums) {
@@ -71,7 +84,7 @@ pub(super) fn add_dots(rows: &[&[f64]], v: &[f64], sums: &mut [f64]) {
 }
 
 /// Four rows at a time: v is loaded once for all of them.
-fn four_dots(rows: &[&[f64]; 4], v: &[f64]) -> [f64; 4] {
+fn four_dots<T: Copy + Into<f64>>(rows: &[&[T]; 4], v: &[f64]) -> [f64; 4] {
     let (whole, left) = v.as_chunks::<NARROW>();
     let blocks = rows.map(|r| r.as_chunks::<NARROW>());
     let lanes = vectorised(
@@ -82,14 +95,14 @@ fn four_dots(rows: &[&[f64]; 4], v: &[f64]) -> [f64; 4] {
             for ((((v, a), b), c), d) in whole.iter().zip(a).zip(b).zip(c).zip(d) {
                 for (sums, row) in sums.iter_mut().zip([a, b, c, d]) {
                     for lane in 0..NARROW {
-                        sums[lane] += row[lane] * v[lane];
+                        sums[lane] += row[lane].into() * v[lane];
                     }
                 }
             }
             sums
         },
     );
-    std::array::from_fn(|j| lanes[j].iter().sum::<f64>() + blocks[j].1.iter().zip(left).map(|(a, b)| a * b).sum::<f64>())
+    std::array::from_fn(|j| lanes[j].iter().sum::<f64>() + blocks[j].1.iter().zip(left).map(|(a, b)| (*a).into() * b).sum::<f64>())
 }
 
 /// sums ← sums + A Bᵀ of four rows each, row by row.
@@ -122,19 +135,19 @@ fn half_tile(rows: [&[f64]; 2], columns: [&[f64]; 4]) -> [[f64; 4]; 2] {
 }
 
 /// outⱼ ← Σₖ weightsⱼₖ rowsₖ: up to four results at a time, so that a row is loaded once for all of them.
-pub(super) fn combine(rows: &[&[f64]], weights: &[&[f64]], out: &mut [&mut [f64]]) {
+pub(super) fn combine<T: Copy + Into<f64>>(rows: &[&[T]], weights: &[&[f64]], out: &mut [&mut [f64]]) {
     for (weights, out) in weights.chunks(4).zip(out.chunks_mut(4)) {
         match (weights, out) {
-            ([a, b, c, d], [p, q, r, s]) => combine_into::<4, NARROW>([a, b, c, d], rows, [p, q, r, s]),
-            ([a, b, c], [p, q, r]) => combine_into::<3, NARROW>([a, b, c], rows, [p, q, r]),
-            ([a, b], [p, q]) => combine_into::<2, LANES>([a, b], rows, [p, q]),
-            ([a], [p]) => combine_into::<1, LANES>([a], rows, [p]),
+            ([a, b, c, d], [p, q, r, s]) => combine_into::<4, NARROW, T>([a, b, c, d], rows, [p, q, r, s]),
+            ([a, b, c], [p, q, r]) => combine_into::<3, NARROW, T>([a, b, c], rows, [p, q, r]),
+            ([a, b], [p, q]) => combine_into::<2, LANES, T>([a, b], rows, [p, q]),
+            ([a], [p]) => combine_into::<1, LANES, T>([a], rows, [p]),
             _ => {}
         }
     }
 }
 
-fn combine_into<const N: usize, const L: usize>(weights: [&[f64]; N], rows: &[&[f64]], out: [&mut [f64]; N]) {
+fn combine_into<const N: usize, const L: usize, T: Copy + Into<f64>>(weights: [&[f64]; N], rows: &[&[T]], out: [&mut [f64]; N]) {
     let terms = weights.iter().map(|w| w.len()).min().unwrap_or(0).min(rows.len());
     let weights: Vec<[f64; N]> = (0..terms).map(|k| weights.map(|w| w[k])).collect();
     let (blocks, left): (Vec<_>, Vec<_>) = rows.iter().map(|r| r.as_chunks::<L>()).unzip();
@@ -155,7 +168,7 @@ fn combine_into<const N: usize, const L: usize>(weights: [&[f64]; N], rows: &[&[
                     let row = &row[i];
                     for (sums, w) in sums.iter_mut().zip(w) {
                         for lane in 0..L {
-                            sums[lane] += w * row[lane];
+                            sums[lane] += w * row[lane].into();
                         }
                     }
                 }
@@ -167,7 +180,7 @@ fn combine_into<const N: usize, const L: usize>(weights: [&[f64]; N], rows: &[&[
     );
     for (j, rest) in rest.into_iter().enumerate() {
         for (i, out) in rest.iter_mut().enumerate() {
-            *out = weights.iter().zip(&left).map(|(w, row)| w[j] * row[i]).sum();
+            *out = weights.iter().zip(&left).map(|(w, row)| w[j] * row[i].into()).sum();
         }
     }
 }

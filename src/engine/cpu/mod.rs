@@ -65,6 +65,8 @@ pub struct CpuEngine {
     equation: equation::Buffers,
     /// Inner products of a history of pairs: displacements by row, then changes of the gradient by row.
     pair_products: Array2<f64>,
+    /// The same rows in f32, which the projected steps read twice each.
+    narrow_pairs: Array2<f32>,
     potential: Option<potential::Potential>,
     landing: Landing,
     /// The step size Dormand–Prince has come to.
@@ -100,6 +102,7 @@ impl CpuEngine {
             fit_residual: None,
             equation: equation::Buffers::default(),
             pair_products: Array2::zeros((0, 0)),
+            narrow_pairs: Array2::zeros((0, 0)),
             potential: None,
             landing: NOTHING,
             inner_step: 0.0,
@@ -164,9 +167,13 @@ impl CpuEngine {
         self.iterates.row_mut(row).assign(&displacement);
         self.gradients.row_mut(row).assign(&change);
         let capacity = self.iterates.nrows();
+        for (place, vector) in [(row, displacement), (capacity + row, change)] {
+            ndarray::Zip::from(self.narrow_pairs.row_mut(place)).and(vector).for_each(|narrow, value| *narrow = *value as f32);
+        }
         let table: Vec<ArrayView1<f64>> = self.iterates.rows().into_iter().chain(self.gradients.rows()).collect();
-        for place in [row, capacity + row] {
-            let products = Array1::from(potential::products(&table, table[place]));
+        let places = [row, capacity + row];
+        for (place, products) in places.into_iter().zip(potential::products(&table, places.map(|place| table[place]))) {
+            let products = ArrayView1::from(&products);
             self.pair_products.row_mut(place).assign(&products);
             self.pair_products.column_mut(place).assign(&products);
         }
@@ -191,6 +198,10 @@ impl Engine for CpuEngine {
             pair_products: match setup.samples {
                 Samples::Points => Array2::zeros((0, 0)),
                 Samples::Pairs => Array2::zeros((2 * setup.capacity, 2 * setup.capacity)),
+            },
+            narrow_pairs: match setup.samples {
+                Samples::Points => Array2::zeros((0, 0)),
+                Samples::Pairs => Array2::zeros((2 * setup.capacity, d)),
             },
             trusted: state.clone(),
             state,
@@ -352,12 +363,11 @@ impl Engine for CpuEngine {
 
     fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
         self.started()?;
-        let rows = self.ring.rows();
         let both = self.ring.pair_rows();
         let gram = self.pair_products.select(ndarray::Axis(0), &both).select(ndarray::Axis(1), &both);
         let learned = Polynomial::from_gram(gram.view(), &self.ring.notes(), config, RESOLUTION)?.unwrap_or_else(|| Polynomial::flat(flat));
         let fit = Fit::of_potential(&learned);
-        let rows = if learned.pairs == 0 { Vec::new() } else { rows };
+        let rows = if learned.pairs == 0 { Vec::new() } else { both };
         self.potential = Some(potential::Potential { learned, rows });
         Ok(fit)
     }
@@ -368,7 +378,7 @@ impl Engine for CpuEngine {
         self.ring.moved();
         let (center, gradient) = (ArrayView1::from(&self.trusted.x), ArrayView1::from(&self.trusted.gradient));
         let at = potential::Neighbourhood { center, gradient, domain: &self.domain, limits };
-        let minimum = model.minimize(&self.iterates, &self.gradients, &at);
+        let minimum = model.minimize(&self.narrow_pairs, &at);
         self.landing.steps += minimum.steps;
         self.landing.predicted_change += minimum.value;
         if minimum.settled {

@@ -3,14 +3,17 @@
 use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;
 
-use super::lanes::{LANES, add_multiple, dot, vectorised};
+use super::lanes::{LANES, add_dots, combine, dot, vectorised};
 use crate::engine::interface::TrustLimits;
 use crate::objective::Domain;
 use crate::surrogate::higher_order::minimum_along;
 use crate::surrogate::potential::Polynomial;
 
 /// Unknowns per chunk of a parallel pass: small enough that a chunk of the direction stays in the fastest cache while the table's rows go by.
-const CHUNK: usize = 2048;
+const CHUNK: usize = 1024;
+/// The share of the volume below which a Newton step on the multiplier is not looked at any more. Between its two ends only those unknowns bend that are as
+/// near to a bound as this: what is left is of second order.
+const NEARLY: f64 = 2e-6;
 /// Newton steps on the multiplier; each is safeguarded by bisection.
 const MULTIPLIER_STEPS: usize = 100;
 
@@ -18,7 +21,7 @@ const MULTIPLIER_STEPS: usize = 100;
 #[derive(Debug, Clone)]
 pub(super) struct Potential {
     pub learned: Polynomial,
-    /// V: which displacement and which change of the gradient each column of the combination stands for, as rows of their tables.
+    /// V: which row of the table of pairs each column of the combination stands for.
     pub rows: Vec<usize>,
 }
 
@@ -40,30 +43,39 @@ pub(super) struct Minimum {
     pub settled: bool,
 }
 
-/// `pair_record`: the inner products of `row` with every one of `rows`.
-pub(super) fn products(rows: &[ArrayView1<f64>], row: ArrayView1<f64>) -> Vec<f64> {
-    let Some(with) = row.as_slice() else { return vec![f64::NAN; rows.len()] };
+/// `pair_record`: the inner products of a displacement and a change of the gradient with every one of `rows`, which are read once.
+pub(super) fn products(rows: &[ArrayView1<f64>], pair: [ArrayView1<f64>; 2]) -> [Vec<f64>; 2] {
+    let [Some(displacement), Some(change)] = pair.each_ref().map(|v| v.as_slice()) else { return [vec![f64::NAN; rows.len()], vec![f64::NAN; rows.len()]] };
     let slices: Vec<&[f64]> = rows.iter().filter_map(|r| r.as_slice()).collect();
-    let chunks: Vec<Vec<f64>> = (0..with.len().div_ceil(CHUNK))
+    let chunks: Vec<Vec<f64>> = (0..change.len().div_ceil(CHUNK))
         .into_par_iter()
         .map(|c| {
-            let here = c * CHUNK..((c + 1) * CHUNK).min(with.len());
-            slices.iter().map(|r| dot(&r[here.clone()], &with[here.clone()])).collect()
+            let here = c * CHUNK..((c + 1) * CHUNK).min(change.len());
+            let rows: Vec<&[f64]> = slices.iter().map(|r| &r[here.clone()]).collect();
+            let mut sums = vec![0.0; 2 * rows.len()];
+            let (first, second) = sums.split_at_mut(rows.len());
+            add_dots(&rows, &displacement[here.clone()], first);
+            add_dots(&rows, &change[here], second);
+            sums
         })
         .collect();
-    add(chunks, rows.len())
+    let mut first = add(chunks, 2 * rows.len());
+    let second = first.split_off(rows.len());
+    [first, second]
 }
 
 impl Potential {
     /// `trust_volume`, `trust_direction`, `potential_step`, `potential_lift`: projected steps, the first of length 1/σ, then Barzilai and Borwein's,
     /// each as far as φ falls along it.
-    pub(super) fn minimize(&self, displacements: &Array2<f64>, changes: &Array2<f64>, at: &Neighbourhood<'_>) -> Minimum {
+    ///
+    /// The potential of `pairs` rounded to f32: its value, its gradient and its steps agree with each other in f64, and half the bytes go by.
+    pub(super) fn minimize(&self, pairs: &Array2<f32>, at: &Neighbourhood<'_>) -> Minimum {
         // From inside the thread pool: from outside each of the many short passes would put this thread to sleep and wake it again.
-        rayon::scope(|_| self.minimize_inside(displacements, changes, at))
+        rayon::scope(|_| self.minimize_inside(pairs, at))
     }
 
-    fn minimize_inside(&self, displacements: &Array2<f64>, changes: &Array2<f64>, at: &Neighbourhood<'_>) -> Minimum {
-        let table: Vec<&[f64]> = [displacements, changes].iter().flat_map(|t| self.rows.iter().filter_map(|&row| t.row(row).to_slice())).collect();
+    fn minimize_inside(&self, pairs: &Array2<f32>, at: &Neighbourhood<'_>) -> Minimum {
+        let table: Vec<&[f32]> = self.rows.iter().filter_map(|&row| pairs.row(row).to_slice()).collect();
         let Polynomial { outside, curvatures, combination, higher, .. } = &self.learned;
         let (center, gradient) = (at.center.to_vec(), at.gradient.to_vec());
         let reach = Reach::new(at.domain, at.limits.radius);
@@ -84,8 +96,10 @@ impl Potential {
                     let (z, slope, center) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()]);
                     let weights = reach.weights.map(|w| &w[here.clone()]);
                     reach.direction(z, slope, center, weights, rate, mu, d);
-                    let mut sums = vec![dot(d, d), dot(d, slope)];
-                    sums.extend(table.iter().map(|row| dot(&row[here.clone()], d)));
+                    let mut sums = vec![0.0; 2 + table.len()];
+                    (sums[0], sums[1]) = (dot(d, d), dot(d, slope));
+                    let rows: Vec<&[f32]> = table.iter().map(|row| &row[here.clone()]).collect();
+                    add_dots(&rows, d, &mut sums[2..]);
                     sums
                 })
                 .collect();
@@ -125,12 +139,13 @@ impl Potential {
                 let here = c * CHUNK..c * CHUNK + z.len();
                 let (direction, center, gradient) = (&direction[here.clone()], &center[here.clone()], &gradient[here.clone()]);
                 reach.advance(z, direction, center, t);
-                let (outside, points) = (*outside, z.iter().zip(center).zip(gradient).zip(slope.iter_mut()));
+                let rows: Vec<&[f32]> = table.iter().map(|row| &row[here.clone()]).collect();
+                combine(&rows, &[&weights], &mut [&mut *slope]);
+                let (outside, points) = (*outside, z.iter().zip(center).zip(gradient).zip(slope));
                 vectorised(
                     #[inline(always)]
-                    move || points.for_each(|(((z, c), g), s)| *s = g + outside * (z - c)),
+                    move || points.for_each(|(((z, c), g), s)| *s += g + outside * (z - c)),
                 );
-                weights.iter().zip(&table).for_each(|(w, row)| add_multiple(slope, *w, &row[here.clone()]));
             });
         }
         minimum.x = Array1::from(z);
@@ -267,7 +282,7 @@ impl<'a> Reach<'a> {
             (sums[0] - self.volume, sums[1])
         };
         let (mut low, mut high, mut mu) = (0.0, f64::INFINITY, guess);
-        let enough = 1e-13 * self.volume.abs();
+        let (enough, nearly) = (1e-13 * self.volume.abs(), NEARLY * self.volume.abs());
         for _ in 0..MULTIPLIER_STEPS {
             let (over, free) = excess(mu);
             if over.abs() <= enough || (mu == 0.0 && over <= 0.0) {
@@ -279,6 +294,9 @@ impl<'a> Reach<'a> {
                 high = mu
             }
             let newton = mu + over / free;
+            if over.abs() <= nearly && newton > low && newton < high {
+                return newton;
+            }
             mu = if free > 0.0 && newton > low && newton < high {
                 newton
             } else if low == 0.0 && over < 0.0 && newton <= 0.0 {
