@@ -4,19 +4,10 @@ use std::ops::Range;
 
 use super::kernels::{CHUNK, sweep};
 use super::lanes::{sum_of, vectorised};
-use super::phase::{Field, Phase};
+use super::phase::{Field, InnerStates, Phase};
 use crate::flow::Flow;
 use crate::surrogate::integrator::{DORMAND_PRINCE, EULER, RK4, StepControl, Tableau, Trial};
 use crate::surrogate::{Integrator, TargetTransform};
-
-/// States on the way, kept from step to step.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Buffers {
-    /// Where the next inner step begins.
-    start: Vec<Vec<f64>>,
-    /// Where it ends.
-    end: Vec<Vec<f64>>,
-}
 
 /// One step of a rule.
 struct Step<'a> {
@@ -56,7 +47,7 @@ impl Phase<'_> {
             Integrator::DormandPrince { rtol, atol } => (&DORMAND_PRINCE, Some((rtol, atol))),
         };
         let d = self.state.x.len();
-        let Buffers { start, end } = &mut *self.equation;
+        let InnerStates { start, end } = &mut *self.equation;
         end.resize_with(n, || vec![0.0; d]);
         let own = &self.state.auxiliary[..n - 1];
         let origin: Vec<&[f64]> = std::iter::once(&self.state.x).chain(own).map(|v| &v[..]).collect();

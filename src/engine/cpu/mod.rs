@@ -62,7 +62,7 @@ pub struct CpuEngine {
     /// The sums the model asks of x, if no step has been taken since they were.
     observed: Option<Vec<f64>>,
     fit_residual: Option<f64>,
-    equation: equation::Buffers,
+    equation: phase::InnerStates,
     /// Inner products of a history of pairs: displacements by row, then changes of the gradient by row.
     pair_products: Array2<f64>,
     /// The same rows in f32, which the projected steps read twice each.
@@ -100,7 +100,7 @@ impl CpuEngine {
             tables: Tables::default(),
             observed: None,
             fit_residual: None,
-            equation: equation::Buffers::default(),
+            equation: phase::InnerStates::default(),
             pair_products: Array2::zeros((0, 0)),
             narrow_pairs: Array2::zeros((0, 0)),
             potential: None,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView1};
 
 use super::kernels::{self, CHUNK, chunks, sweep};
-use super::{State, equation, lanes};
+use super::{State, lanes};
 use crate::engine::interface::{Landing, PhaseEnd, PhaseLimits};
 use crate::flow::Flow;
 use crate::objective::Domain;
@@ -69,6 +69,15 @@ pub(super) struct Coordinates {
     pub centered: bool,
     /// U (mean − c).
     pub mean: Vec<f64>,
+}
+
+/// States on the way along a differential equation, kept from step to step.
+#[derive(Debug, Clone, Default)]
+pub(super) struct InnerStates {
+    /// Where the next inner step begins.
+    pub start: Vec<Vec<f64>>,
+    /// Where it ends.
+    pub end: Vec<Vec<f64>>,
 }
 
 /// Tables of size d that a fit makes. They are kept from fit to fit: fresh memory costs as much as filling it.
@@ -199,7 +208,7 @@ pub(super) struct Phase<'a> {
     pub landing: &'a mut Landing,
     /// The field's sums at x, if they are known.
     pub observed: &'a mut Option<Vec<f64>>,
-    pub equation: &'a mut equation::Buffers,
+    pub equation: &'a mut InnerStates,
     /// The step size Dormand–Prince has come to.
     pub inner_step: &'a mut f64,
 }

@@ -17,7 +17,7 @@ pub(crate) struct Buffer {
     pub bytes: u64,
 }
 
-pub(super) enum Operation {
+enum Operation {
     Dispatch {
         kernel: &'static str,
         /// Bytes of the buffers it binds.
@@ -359,7 +359,11 @@ impl Recorder {
                     vec![begun.elapsed().as_secs_f64()]
                 }
             };
-            profiler.learn(&operations, &seconds);
+            let dispatches = operations.iter().filter_map(|operation| match operation {
+                Operation::Dispatch { kernel, touched, .. } => Some((*kernel, *touched)),
+                Operation::Copy { .. } | Operation::Clear { .. } => None,
+            });
+            profiler.learn(dispatches, &seconds);
         }
         Ok(Some(submission))
     }

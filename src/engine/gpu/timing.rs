@@ -1,7 +1,6 @@
 //! The device's own clock: how long submissions take, which decides how much goes into the next one, and, when asked, how long each kernel takes.
 
 use super::device::Gpu;
-use super::recording::Operation;
 use crate::error::Result;
 
 /// Where a kernel's times come from.
@@ -165,12 +164,8 @@ impl Profiler {
         if self.timestamps.is_some() { PROFILED } else { 1 }
     }
 
-    /// Adds up what was measured, dispatch by dispatch.
-    pub(super) fn learn(&mut self, operations: &[Operation], seconds: &[f64]) {
-        let dispatches = operations.iter().filter_map(|operation| match operation {
-            Operation::Dispatch { kernel, touched, .. } => Some((*kernel, *touched)),
-            Operation::Copy { .. } | Operation::Clear { .. } => None,
-        });
+    /// Adds up what was measured, dispatch by dispatch: (kernel, bytes of its buffers).
+    pub(super) fn learn(&mut self, dispatches: impl Iterator<Item = (&'static str, u64)>, seconds: &[f64]) {
         for ((kernel, bytes), seconds) in dispatches.zip(seconds) {
             match self.kernels.iter_mut().find(|k| k.kernel == kernel) {
                 Some(known) => {
