@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use rayon::prelude::*;
+
 use super::device::Gpu;
 use super::kernels::{Access, Eft, KERNELS, KernelSpec, Params};
 use super::timing::{KernelTime, Pace, Profiler};
@@ -19,11 +21,10 @@ pub(crate) struct Buffer {
 
 enum Operation {
     Dispatch {
-        kernel: &'static str,
+        /// Its place in [`KERNELS`].
+        kernel: usize,
         /// Bytes of the buffers it binds.
         touched: u64,
-        pipeline: wgpu::ComputePipeline,
-        needs_zero: bool,
         group: wgpu::BindGroup,
         offset: u32,
         groups: [u32; 3],
@@ -40,6 +41,15 @@ enum Operation {
     },
 }
 
+impl Operation {
+    fn kernel(&self) -> Option<usize> {
+        match self {
+            Self::Dispatch { kernel, .. } => Some(*kernel),
+            Self::Copy { .. } | Self::Clear { .. } => None,
+        }
+    }
+}
+
 /// Room for parameter blocks in one submission.
 const PARAMS_BYTES: u64 = 64 << 10;
 
@@ -47,7 +57,8 @@ const PARAMS_BYTES: u64 = 64 << 10;
 pub(crate) struct Recorder {
     pub gpu: Gpu,
     eft: Eft,
-    /// Built when first used: a run needs one flow's kernels only.
+    /// Made when first used, like the pipelines.
+    layouts: Vec<Option<wgpu::BindGroupLayout>>,
     pipelines: Vec<Option<wgpu::ComputePipeline>>,
     /// The word the error-free transforms hide values behind.
     zero_layout: wgpu::BindGroupLayout,
@@ -83,7 +94,7 @@ impl std::fmt::Debug for Recorder {
 impl Recorder {
     /// A recorder whose kernels use the given error-free transforms.
     pub(crate) fn new(gpu: Gpu, eft: Eft) -> Result<Self> {
-        let pipelines = KERNELS.iter().map(|_| None).collect();
+        let (layouts, pipelines) = KERNELS.iter().map(|_| (None, None)).unzip();
         let step = gpu.limits.min_uniform_buffer_offset_alignment.max(64) as usize;
         let (zero_layout, zero_group) = gpu.checked("the zero word", || {
             let label = Some("lgf.eft_zero");
@@ -107,6 +118,7 @@ impl Recorder {
             pace: Pace::new(&gpu)?,
             gpu,
             eft,
+            layouts,
             pipelines,
             zero_layout,
             zero_group,
@@ -213,16 +225,15 @@ impl Recorder {
         }
         self.touched += touched;
         self.dispatches += 1;
-        let pipeline = match &mut self.pipelines[P::KERNEL] {
-            Some(built) => built,
-            slot => slot.insert(build(&self.gpu, spec, self.eft, &self.zero_layout)?),
-        }
-        .clone();
         let key = (P::KERNEL, buffers.iter().map(|b| b.id).collect::<Vec<_>>());
         let group = match self.groups.get(&key) {
             Some(group) => group.clone(),
             None => {
-                let group = self.bind(&pipeline.get_bind_group_layout(0), spec, buffers)?;
+                let layout = match &self.layouts[P::KERNEL] {
+                    Some(layout) => layout.clone(),
+                    None => self.layouts[P::KERNEL].insert(lay_out(&self.gpu, spec)?).clone(),
+                };
+                let group = self.bind(&layout, spec, buffers)?;
                 self.groups.insert(key, group.clone());
                 group
             }
@@ -230,8 +241,7 @@ impl Recorder {
         let offset = self.blocks.len();
         self.blocks.extend_from_slice(bytemuck::bytes_of(&params));
         self.blocks.resize(offset + self.step, 0);
-        let (kernel, needs_zero, offset) = (spec.name, spec.needs_zero(), offset as u32);
-        self.operations.push(Operation::Dispatch { kernel, touched, pipeline, needs_zero, group, offset, groups });
+        self.operations.push(Operation::Dispatch { kernel: P::KERNEL, touched, group, offset: offset as u32, groups });
         self.traffic.dispatches += 1;
         if is_waited_for {
             self.submit()?;
@@ -285,11 +295,28 @@ impl Recorder {
         self.submit_and(false)
     }
 
+    /// Builds the pipelines that what is recorded needs and no submission before it has, in parallel: a run needs one flow's kernels only.
+    fn build_pipelines(&mut self) -> Result<()> {
+        let mut missing: Vec<usize> = self.operations.iter().filter_map(Operation::kernel).filter(|kernel| self.pipelines[*kernel].is_none()).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        let build = |&kernel: &usize| {
+            let Some(layout) = &self.layouts[kernel] else { return Err(Error::Incompatible("a dispatch without bindings".into())) };
+            build(&self.gpu, &KERNELS[kernel], self.eft, layout, &self.zero_layout)
+        };
+        let built = missing.par_iter().map(build).collect::<Result<Vec<_>>>()?;
+        for (kernel, pipeline) in missing.into_iter().zip(built) {
+            self.pipelines[kernel] = Some(pipeline);
+        }
+        Ok(())
+    }
+
     /// Submits what is recorded; `report`: and makes the pending submissions' times readable.
     fn submit_and(&mut self, report: bool) -> Result<Option<wgpu::SubmissionIndex>> {
         if self.operations.is_empty() {
             return Ok(None);
         }
+        self.build_pipelines()?;
         for given_up in self.mapping.drain(..) {
             given_up.unmap();
         }
@@ -327,10 +354,11 @@ impl Recorder {
                         };
                         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("lgf.pass"), timestamp_writes });
                         for operation in &operations[at..end] {
-                            let Operation::Dispatch { pipeline, needs_zero, group, offset, groups: [x, y, z], .. } = operation else { continue };
+                            let Operation::Dispatch { kernel, group, offset, groups: [x, y, z], .. } = operation else { continue };
+                            let Some(pipeline) = &self.pipelines[*kernel] else { continue };
                             pass.set_pipeline(pipeline);
                             pass.set_bind_group(0, group, &[*offset]);
-                            if *needs_zero {
+                            if KERNELS[*kernel].needs_zero() {
                                 pass.set_bind_group(1, &self.zero_group, &[]);
                             }
                             pass.dispatch_workgroups(*x, *y, *z);
@@ -360,7 +388,7 @@ impl Recorder {
                 }
             };
             let dispatches = operations.iter().filter_map(|operation| match operation {
-                Operation::Dispatch { kernel, touched, .. } => Some((*kernel, *touched)),
+                Operation::Dispatch { kernel, touched, .. } => Some((KERNELS[*kernel].name, *touched)),
                 Operation::Copy { .. } | Operation::Clear { .. } => None,
             });
             profiler.learn(dispatches, &seconds);
@@ -442,17 +470,24 @@ fn layout_entry(binding: usize, ty: wgpu::BufferBindingType, dynamic: bool) -> w
     }
 }
 
-fn build(gpu: &Gpu, spec: &KernelSpec, eft: Eft, zero_layout: &wgpu::BindGroupLayout) -> Result<wgpu::ComputePipeline> {
+/// How a kernel's group 0 is bound.
+fn lay_out(gpu: &Gpu, spec: &KernelSpec) -> Result<wgpu::BindGroupLayout> {
     let label = format!("lgf.{}", spec.name);
     let mut entries = vec![layout_entry(0, wgpu::BufferBindingType::Uniform, true)];
     for (i, access) in spec.access.iter().enumerate() {
         entries.push(layout_entry(i + 1, wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, false));
     }
+    gpu.checked(&format!("the layout of kernel `{}`", spec.name), || {
+        gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries })
+    })
+}
+
+fn build(gpu: &Gpu, spec: &KernelSpec, eft: Eft, layout: &wgpu::BindGroupLayout, zero_layout: &wgpu::BindGroupLayout) -> Result<wgpu::ComputePipeline> {
+    let label = format!("lgf.{}", spec.name);
     gpu.checked(&format!("kernel `{}`", spec.name), || {
         let module =
             gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(spec.text(eft).into()) });
-        let layout = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
-        let both = [Some(&layout), Some(zero_layout)];
+        let both = [Some(layout), Some(zero_layout)];
         let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(&label),
             bind_group_layouts: if spec.needs_zero() { &both } else { &both[..1] },
