@@ -96,6 +96,10 @@ impl HigherOrder {
         let (mut samples, r) = (samples(pairs), curvatures.len());
         samples.truncate(MOST_SAMPLES);
         let length = samples.iter().map(|s| dot(&s.z, &s.z)).fold(0.0, f64::max).sqrt();
+        if !(length > 0.0) {
+            // All samples are where the trusted iterate is, as far as the coordinates resolve.
+            return Ok(Self { order, points: Vec::new(), slopes: Vec::new(), values: Vec::new() });
+        }
         let points: Vec<Vec<f64>> = samples.iter().map(|s| s.z.iter().map(|z| z / length).collect()).collect();
         // Per sample the value, then the slopes.
         let (m, block) = (samples.len(), r + 1);
@@ -230,6 +234,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn samples_that_do_not_differ_teach_nothing() {
+        let still = (vec![0.0, 0.0], vec![0.0, 0.0], PairNote { remainder: 0.0, kept: true });
+        let higher = HigherOrder::fit(4, &[still], &[1.0, 2.0], RIDGE).unwrap();
+        let mut gradient = [0.0; 2];
+        higher.add_gradient(&[0.3, 0.4], &mut gradient);
+        assert_eq!((gradient, higher.bends(&[0.3, 0.4], &[1.0, 1.0])), ([0.0; 2], [0.0; 3]));
     }
 
     /// Differences of the gradient, exact but for rounding on a polynomial when of order 4.
