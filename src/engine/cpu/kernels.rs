@@ -57,7 +57,7 @@ where
 }
 
 /// The chunks `here` of `rows`.
-pub(super) fn chunks<'a>(rows: &[&'a [f64]], here: &Range<usize>) -> Vec<&'a [f64]> {
+pub(super) fn chunks<'a, T>(rows: &[&'a [T]], here: &Range<usize>) -> Vec<&'a [T]> {
     rows.iter().map(|row| &row[here.clone()]).collect()
 }
 

@@ -8,7 +8,7 @@ mod lanes;
 mod phase;
 mod potential;
 
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use self::kernels::Wanted;
@@ -162,17 +162,16 @@ impl CpuEngine {
     }
 
     /// A new row of the history of pairs, and its inner products with all others.
-    fn enter_pair(&mut self, displacement: ArrayView1<f64>, change: ArrayView1<f64>, note: PairNote) {
+    fn enter_pair(&mut self, displacement: &[f64], change: &[f64], note: PairNote) {
         let Some(row) = self.ring.push_pair(note) else { return };
-        self.iterates.row_mut(row).assign(&displacement);
-        self.gradients.row_mut(row).assign(&change);
-        let capacity = self.iterates.nrows();
-        for (place, vector) in [(row, displacement), (capacity + row, change)] {
-            ndarray::Zip::from(self.narrow_pairs.row_mut(place)).and(vector).for_each(|narrow, value| *narrow = *value as f32);
+        self.iterates.row_mut(row).assign(&ArrayView1::from(displacement));
+        self.gradients.row_mut(row).assign(&ArrayView1::from(change));
+        let places = [row, self.iterates.nrows() + row];
+        for (place, vector) in places.into_iter().zip([displacement, change]) {
+            self.narrow_pairs.row_mut(place).iter_mut().zip(vector).for_each(|(narrow, value)| *narrow = *value as f32);
         }
-        let table: Vec<ArrayView1<f64>> = self.iterates.rows().into_iter().chain(self.gradients.rows()).collect();
-        let places = [row, capacity + row];
-        for (place, products) in places.into_iter().zip(potential::products(&table, places.map(|place| table[place]))) {
+        let table: Vec<&[f64]> = [&self.iterates, &self.gradients].into_iter().flat_map(|t| t.rows().into_iter().filter_map(|row| row.to_slice())).collect();
+        for (place, products) in places.into_iter().zip(potential::products(&table, [displacement, change])) {
             let products = ArrayView1::from(&products);
             self.pair_products.row_mut(place).assign(&products);
             self.pair_products.column_mut(place).assign(&products);
@@ -187,6 +186,7 @@ impl Engine for CpuEngine {
 
     fn start(&mut self, setup: Setup<'_>) -> Result<()> {
         let d = setup.start.len();
+        let pair_rows = if setup.samples == Samples::Pairs { 2 * setup.capacity } else { 0 };
         let auxiliary = vec![vec![0.0; d]; setup.flow.auxiliary_vectors()];
         let state = State { x: setup.start.to_vec(), gradient: vec![0.0; d], auxiliary, steps: 0 };
         *self = Self {
@@ -195,14 +195,8 @@ impl Engine for CpuEngine {
             ring: Ring::new(setup.capacity),
             iterates: Array2::zeros((setup.capacity, d)),
             gradients: Array2::zeros((setup.capacity, d)),
-            pair_products: match setup.samples {
-                Samples::Points => Array2::zeros((0, 0)),
-                Samples::Pairs => Array2::zeros((2 * setup.capacity, 2 * setup.capacity)),
-            },
-            narrow_pairs: match setup.samples {
-                Samples::Points => Array2::zeros((0, 0)),
-                Samples::Pairs => Array2::zeros((2 * setup.capacity, d)),
-            },
+            pair_products: Array2::zeros((pair_rows, pair_rows)),
+            narrow_pairs: Array2::zeros((pair_rows, d)),
             trusted: state.clone(),
             state,
             ..Self::new()
@@ -343,16 +337,16 @@ impl Engine for CpuEngine {
 
     fn record_pair(&mut self, note: PairNote) -> Result<()> {
         self.started()?;
-        let less = |now: &[f64], trusted: &[f64]| now.iter().zip(trusted).map(|(a, b)| a - b).collect::<Array1<f64>>();
+        let less = |now: &[f64], trusted: &[f64]| now.iter().zip(trusted).map(|(a, b)| a - b).collect::<Vec<f64>>();
         let (displacement, change) = (less(&self.state.x, &self.trusted.x), less(&self.state.gradient, &self.trusted.gradient));
-        self.enter_pair(displacement.view(), change.view(), note);
+        self.enter_pair(&displacement, &change, note);
         Ok(())
     }
 
     fn put_pair(&mut self, pair: &Pair) -> Result<()> {
         self.started()?;
         pair.check(self.state.x.len())?;
-        self.enter_pair(ArrayView1::from(&pair.displacement), ArrayView1::from(&pair.change), pair.note);
+        self.enter_pair(&pair.displacement, &pair.change, pair.note);
         Ok(())
     }
 
@@ -376,15 +370,14 @@ impl Engine for CpuEngine {
         self.started()?;
         let Some(model) = &self.potential else { return Err(Error::Incompatible("minimize() comes after fit_potential()".into())) };
         self.ring.moved();
-        let (center, gradient) = (ArrayView1::from(&self.trusted.x), ArrayView1::from(&self.trusted.gradient));
-        let at = potential::Neighbourhood { center, gradient, domain: &self.domain, limits };
+        let at = potential::Neighbourhood { center: &self.trusted.x, gradient: &self.trusted.gradient, domain: &self.domain, limits };
         let minimum = model.minimize(&self.narrow_pairs, &at);
         self.landing.steps += minimum.steps;
         self.landing.predicted_change += minimum.value;
         if minimum.settled {
             self.landing.end = PhaseEnd::Minimum;
         }
-        self.state.x = minimum.x.to_vec();
+        self.state.x = minimum.x;
         self.observed = None;
         Ok(())
     }

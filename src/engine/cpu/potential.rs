@@ -1,16 +1,14 @@
 //! The learned potential: minimised in a trust region by projected steps.
 
-use ndarray::{Array1, Array2, ArrayView1};
-use rayon::prelude::*;
+use ndarray::Array2;
 
+use super::kernels::{chunks, sweep};
 use super::lanes::{LANES, add_dots, combine, dot, vectorised};
 use crate::engine::interface::TrustLimits;
 use crate::objective::Domain;
 use crate::surrogate::higher_order::minimum_along;
 use crate::surrogate::potential::Polynomial;
 
-/// Unknowns per chunk of a parallel pass: small enough that a chunk of the direction stays in the fastest cache while the table's rows go by.
-const CHUNK: usize = 1024;
 /// The share of the volume below which a Newton step on the multiplier is not looked at any more. Between its two ends only those unknowns bend that are as
 /// near to a bound as this: what is left is of second order.
 const NEARLY: f64 = 2e-6;
@@ -27,15 +25,15 @@ pub(super) struct Potential {
 
 /// Where the trusted iterate is, and what may be reached from it.
 pub(super) struct Neighbourhood<'a> {
-    pub center: ArrayView1<'a, f64>,
-    pub gradient: ArrayView1<'a, f64>,
+    pub center: &'a [f64],
+    pub gradient: &'a [f64],
     pub domain: &'a Domain,
     pub limits: TrustLimits,
 }
 
 /// Where the minimisation has led.
 pub(super) struct Minimum {
-    pub x: Array1<f64>,
+    pub x: Vec<f64>,
     pub steps: usize,
     /// φ there; 0 at the trusted iterate.
     pub value: f64,
@@ -44,22 +42,13 @@ pub(super) struct Minimum {
 }
 
 /// `pair_record`: the inner products of a displacement and a change of the gradient with every one of `rows`, which are read once.
-pub(super) fn products(rows: &[ArrayView1<f64>], pair: [ArrayView1<f64>; 2]) -> [Vec<f64>; 2] {
-    let [Some(displacement), Some(change)] = pair.each_ref().map(|v| v.as_slice()) else { return [vec![f64::NAN; rows.len()], vec![f64::NAN; rows.len()]] };
-    let slices: Vec<&[f64]> = rows.iter().filter_map(|r| r.as_slice()).collect();
-    let chunks: Vec<Vec<f64>> = (0..change.len().div_ceil(CHUNK))
-        .into_par_iter()
-        .map(|c| {
-            let here = c * CHUNK..((c + 1) * CHUNK).min(change.len());
-            let rows: Vec<&[f64]> = slices.iter().map(|r| &r[here.clone()]).collect();
-            let mut sums = vec![0.0; 2 * rows.len()];
-            let (first, second) = sums.split_at_mut(rows.len());
-            add_dots(&rows, &displacement[here.clone()], first);
-            add_dots(&rows, &change[here], second);
-            sums
-        })
-        .collect();
-    let mut first = add(chunks, 2 * rows.len());
+pub(super) fn products(rows: &[&[f64]], [displacement, change]: [&[f64]; 2]) -> [Vec<f64>; 2] {
+    let mut first = sweep(change.len(), Vec::new(), 2 * rows.len(), 0, |here, _, sums, _| {
+        let rows = chunks(rows, &here);
+        let (first, second) = sums.split_at_mut(rows.len());
+        add_dots(&rows, &displacement[here.clone()], first);
+        add_dots(&rows, &change[here], second);
+    });
     let second = first.split_off(rows.len());
     [first, second]
 }
@@ -77,33 +66,25 @@ impl Potential {
     fn minimize_inside(&self, pairs: &Array2<f32>, at: &Neighbourhood<'_>) -> Minimum {
         let table: Vec<&[f32]> = self.rows.iter().filter_map(|&row| pairs.row(row).to_slice()).collect();
         let Polynomial { outside, curvatures, combination, higher, .. } = &self.learned;
-        let (center, gradient) = (at.center.to_vec(), at.gradient.to_vec());
+        let (center, gradient, d) = (at.center, at.gradient, at.center.len());
         let reach = Reach::new(at.domain, at.limits.radius);
-        let (mut z, mut slope) = (center.clone(), gradient.clone());
-        let mut direction = vec![0.0; z.len()];
+        let (mut z, mut slope, mut direction) = (center.to_vec(), gradient.to_vec(), vec![0.0; d]);
         let mut coordinates = vec![0.0; curvatures.len()];
-        let mut minimum = Minimum { x: Array1::zeros(0), steps: 0, value: 0.0, settled: false };
+        let mut minimum = Minimum { x: Vec::new(), steps: 0, value: 0.0, settled: false };
         let (mut rate, mut price) = (1.0 / outside, 0.0);
         for _ in 0..at.limits.steps {
             // Successive multipliers are alike, per length of the step.
-            let mu = reach.multiplier(&z, &slope, &center, rate, price * rate);
+            let mu = reach.multiplier(&z, &slope, center, rate, price * rate);
             price = mu / rate;
-            let sums: Vec<Vec<f64>> = direction
-                .par_chunks_mut(CHUNK)
-                .enumerate()
-                .map(|(c, d)| {
-                    let here = c * CHUNK..c * CHUNK + d.len();
-                    let (z, slope, center) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()]);
-                    let weights = reach.weights.map(|w| &w[here.clone()]);
-                    reach.direction(z, slope, center, weights, rate, mu, d);
-                    let mut sums = vec![0.0; 2 + table.len()];
-                    (sums[0], sums[1]) = (dot(d, d), dot(d, slope));
-                    let rows: Vec<&[f32]> = table.iter().map(|row| &row[here.clone()]).collect();
-                    add_dots(&rows, d, &mut sums[2..]);
-                    sums
-                })
-                .collect();
-            let sums = add(sums, 2 + table.len());
+            let sums = sweep(d, vec![&mut direction], 2 + table.len(), 0, |here, vectors, sums, _| {
+                let (z, slope, center) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()]);
+                let weights = reach.weights.map(|w| &w[here.clone()]);
+                let direction = &mut *vectors[0];
+                reach.direction(z, slope, center, weights, rate, mu, direction);
+                sums[0] += dot(direction, direction);
+                sums[1] += dot(direction, slope);
+                add_dots(&chunks(&table, &here), direction, &mut sums[2..]);
+            });
             let (square, along) = (sums[0], sums[1]);
             if !(along < 0.0) {
                 minimum.settled = true;
@@ -135,20 +116,19 @@ impl Potential {
             for (slope, c) in slopes.iter().zip(combination.rows()) {
                 weights.iter_mut().zip(c).for_each(|(w, c)| *w += slope * c);
             }
-            z.par_chunks_mut(CHUNK).zip(slope.par_chunks_mut(CHUNK)).enumerate().for_each(|(c, (z, slope))| {
-                let here = c * CHUNK..c * CHUNK + z.len();
+            sweep(d, vec![&mut z, &mut slope], 0, 0, |here, vectors, _, _| {
+                let [z, slope] = vectors else { return };
                 let (direction, center, gradient) = (&direction[here.clone()], &center[here.clone()], &gradient[here.clone()]);
                 reach.advance(z, direction, center, t);
-                let rows: Vec<&[f32]> = table.iter().map(|row| &row[here.clone()]).collect();
-                combine(&rows, &[&weights], &mut [&mut *slope]);
-                let (outside, points) = (*outside, z.iter().zip(center).zip(gradient).zip(slope));
+                combine(&chunks(&table, &here), &[&weights], &mut [&mut **slope]);
+                let (outside, points) = (*outside, z.iter().zip(center).zip(gradient).zip(slope.iter_mut()));
                 vectorised(
                     #[inline(always)]
                     move || points.for_each(|(((z, c), g), s)| *s += g + outside * (z - c)),
                 );
             });
         }
-        minimum.x = Array1::from(z);
+        minimum.x = z;
         minimum
     }
 }
@@ -247,38 +227,34 @@ impl<'a> Reach<'a> {
         );
     }
 
-    /// The least μ ≥ 0 for which clip(z − η slope − μ w) keeps the volume, to rounding: the excess is convex between the kinks, so Newton's method, kept
-    /// inside a shrinking bracket, ends after a few steps.
+    /// The least μ ≥ 0 for which clip(z − η slope − μ w) keeps the volume, to rounding or what is left of [`NEARLY`]: the excess is convex between the
+    /// kinks, so Newton's method, kept inside a shrinking bracket, ends after a few steps.
     fn multiplier(&self, z: &[f64], slope: &[f64], center: &[f64], rate: f64, guess: f64) -> f64 {
         let Some(weights) = self.weights else { return 0.0 };
         let excess = |mu: f64| {
-            let sums: Vec<Vec<f64>> = (0..z.len().div_ceil(CHUNK))
-                .into_par_iter()
-                .map(|c| {
-                    let here = c * CHUNK..((c + 1) * CHUNK).min(z.len());
-                    let (z, slope, center, weights) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()], &weights[here]);
-                    let n = z.len() / LANES * LANES;
-                    let lanes = (z.as_chunks().0.iter().zip(slope.as_chunks().0)).zip(center.as_chunks().0.iter().zip(weights.as_chunks().0));
-                    let bounds = *self;
-                    let (mut volume, mut free) = vectorised(
-                        #[inline(always)]
-                        move || {
-                            let (mut volume, mut free) = ([0.0; LANES], [0.0; LANES]);
-                            for ((z, slope), (center, weights)) in lanes {
-                                bounds.add_shares(z, slope, center, weights, rate, mu, &mut volume, &mut free);
-                            }
-                            (volume, free)
-                        },
-                    );
-                    for i in n..z.len() {
-                        let (v, f) = self.share(z[i] - rate * slope[i] - mu * weights[i], center[i], weights[i]);
-                        volume[i - n] += v;
-                        free[i - n] += f;
-                    }
-                    vec![volume.iter().sum(), free.iter().sum()]
-                })
-                .collect();
-            let sums = add(sums, 2);
+            let sums = sweep(z.len(), Vec::new(), 2, 0, |here, _, sums, _| {
+                let (z, slope, center, weights) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()], &weights[here]);
+                let n = z.len() / LANES * LANES;
+                let lanes = (z.as_chunks().0.iter().zip(slope.as_chunks().0)).zip(center.as_chunks().0.iter().zip(weights.as_chunks().0));
+                let bounds = *self;
+                let (mut volume, mut free) = vectorised(
+                    #[inline(always)]
+                    move || {
+                        let (mut volume, mut free) = ([0.0; LANES], [0.0; LANES]);
+                        for ((z, slope), (center, weights)) in lanes {
+                            bounds.add_shares(z, slope, center, weights, rate, mu, &mut volume, &mut free);
+                        }
+                        (volume, free)
+                    },
+                );
+                for i in n..z.len() {
+                    let (v, f) = self.share(z[i] - rate * slope[i] - mu * weights[i], center[i], weights[i]);
+                    volume[i - n] += v;
+                    free[i - n] += f;
+                }
+                sums[0] += volume.iter().sum::<f64>();
+                sums[1] += free.iter().sum::<f64>();
+            });
             (sums[0] - self.volume, sums[1])
         };
         let (mut low, mut high, mut mu) = (0.0, f64::INFINITY, guess);
@@ -317,13 +293,4 @@ impl<'a> Reach<'a> {
         }
         if high.is_finite() { high } else { low }
     }
-}
-
-/// The chunks' sums, added up in order.
-fn add(chunks: Vec<Vec<f64>>, values: usize) -> Vec<f64> {
-    let mut total = vec![0.0; values];
-    for chunk in chunks {
-        total.iter_mut().zip(chunk).for_each(|(t, c)| *t += c);
-    }
-    total
 }
