@@ -24,6 +24,17 @@ fn complaints(output: &Output) -> Vec<String> {
     text(&output.stderr).lines().filter(|l| !l.contains("XDG_RUNTIME_DIR")).map(String::from).collect()
 }
 
+/// One sentence on the standard error with all the `expected` words, and nothing else.
+fn assert_refused(output: &Output, code: i32, arguments: &[&str], expected: &[&str]) {
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    assert!(output.stdout.is_empty());
+    let lines = complaints(output);
+    assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
+    for word in expected {
+        assert!(lines[0].contains(word), "{arguments:?}: no `{word}` in: {}", lines[0]);
+    }
+}
+
 fn json(output: &Output) -> Value {
     let stdout = text(&output.stdout);
     serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("not one JSON object ({e}): {stdout}"))
@@ -286,13 +297,7 @@ fn bench_says_what_it_cannot_do() {
         // A flag given twice is an error of its own.
         let engine: &[&str] = if arguments[0] == "--engine" { &[] } else { &["--engine", "cpu"] };
         let output = output(&[&["bench", "--out", out.to_str().unwrap()], engine, arguments].concat());
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
-        assert!(output.stdout.is_empty());
-        let lines = complaints(&output);
-        assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
-        for word in expected {
-            assert!(lines[0].contains(word), "{arguments:?}: no `{word}` in: {}", lines[0]);
-        }
+        assert_refused(&output, code, arguments, expected);
         assert!(!out.exists(), "{arguments:?}");
     }
     // A size that does not fit is skipped with the reason; nothing measured at all is a failure.
@@ -360,13 +365,7 @@ fn bad_usage_is_one_sentence() {
         // A flag given twice is an error of its own: let the tested one win.
         let args: Vec<&str> = if arguments[0] == "--size" { [&args[..1], &args[3..]].concat() } else { args };
         let output = output(&args);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(output.stdout.is_empty());
-        let lines = complaints(&output);
-        assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
-        for word in expected {
-            assert!(lines[0].contains(word), "{arguments:?}: no `{word}` in: {}", lines[0]);
-        }
+        assert_refused(&output, 2, arguments, expected);
         assert!(!out.exists(), "{arguments:?}");
     }
 }
@@ -635,6 +634,13 @@ fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
     assert_eq!(files(dir.path()), ["benchmark.csv", "benchmark.md", "convergence.svg", "profiles.svg", "runs"]);
     let runs = files(&dir.path().join("runs"));
     assert_eq!(runs.len(), 13, "{runs:?}");
+    // No two methods share a colour.
+    let picture = std::fs::read_to_string(dir.path().join("profiles.svg")).unwrap();
+    let curves = picture.lines().filter(|line| line.contains("<polyline"));
+    let mut colors: Vec<&str> = curves.filter_map(|line| line.split("stroke=\"").nth(1)?.split('"').next()).filter(|color| *color != "#000000").collect();
+    colors.sort_unstable();
+    colors.dedup();
+    assert_eq!(colors.len(), runs.len(), "{colors:?}");
     // A run that is there is believed: a value nobody could reach shows that it was read.
     let file = dir.path().join("runs/30x10-vf0.5-r1.5-spg-40.csv");
     std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,1.5,true\n").unwrap();

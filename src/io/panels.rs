@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 type Drawing = std::result::Result<(), Box<dyn std::error::Error>>;
 
 /// Grey for the plain flow, then the others.
-const COLORS: [RGBColor; 11] = [
+const COLORS: [RGBColor; 14] = [
     RGBColor(90, 90, 90),
     RGBColor(208, 74, 2),
     RGBColor(0, 110, 160),
@@ -22,6 +22,9 @@ const COLORS: [RGBColor; 11] = [
     RGBColor(230, 120, 170),
     RGBColor(130, 130, 210),
     RGBColor(150, 200, 70),
+    RGBColor(215, 25, 60),
+    RGBColor(20, 20, 110),
+    RGBColor(225, 200, 120),
 ];
 /// The smallest share of the distance that is drawn.
 const FLOOR: f64 = 1e-8;

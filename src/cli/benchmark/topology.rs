@@ -296,6 +296,7 @@ fn preface(args: &Args) -> String {
     line!(out, "that any of these methods found. Optima are many: a gap may be another design.");
     if args.cases.iter().any(|case| case.filter == FilterKind::Sensitivity) {
         line!(out, "With the sensitivity filter the least value is passed on the way: where its field vanishes is no minimum of the compliance.");
+        line!(out, "Only optimality criteria follow that field: in the profiles the others count as not having solved such a case.");
     }
     text
 }
