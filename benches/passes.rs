@@ -1,7 +1,7 @@
 //! What the CPU engine's passes cost, through the public API: one JSON object of seconds per round.
 //!
 //! `cargo bench --bench passes -- --d 1000000 --k 20 --rank 8 --order 1 --steps 5 --rounds 7`; with `--serve` a round for every line of standard input,
-//! which is how `benches/peers/torch_lgf.py` takes turns with it. `copy` and `read` are the machine's bandwidth on vectors of the history's size. With
+//! which is how `benches/peers/torch_lgf.py` takes turns with it; with `--single` the engine in f32. `copy` and `read` are the machine's bandwidth on vectors of the history's size. With
 //! `--processor-time` the clock is the time all threads have run (Linux only), which other work on the machine hardly touches.
 
 use std::hint::black_box;
@@ -24,11 +24,12 @@ struct Options {
     steps: usize,
     rounds: usize,
     serve: bool,
+    single: bool,
     processor_time: bool,
 }
 
 fn options() -> Options {
-    let mut out = Options { d: 1_000_000, k: 20, rank: 8, order: 1, steps: 5, rounds: 7, serve: false, processor_time: false };
+    let mut out = Options { d: 1_000_000, k: 20, rank: 8, order: 1, steps: 5, rounds: 7, serve: false, single: false, processor_time: false };
     let words: Vec<String> = std::env::args().skip(1).flat_map(|a| a.split('=').map(str::to_string).collect::<Vec<_>>()).collect();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
@@ -41,6 +42,7 @@ fn options() -> Options {
             "--steps" => out.steps = number(),
             "--rounds" => out.rounds = number(),
             "--serve" => out.serve = true,
+            "--single" => out.single = true,
             "--processor-time" => out.processor_time = true,
             // What cargo adds.
             "--bench" => {}
@@ -51,8 +53,8 @@ fn options() -> Options {
 }
 
 /// K true steps on a separable quadratic, recorded; the state after them is the trusted one.
-fn warm(flow: Flow, options: &Options) -> CpuEngine {
-    let mut engine = CpuEngine::new();
+fn warm(flow: Flow, options: &Options) -> Box<dyn Engine> {
+    let mut engine: Box<dyn Engine> = if options.single { Box::new(CpuEngine::single()) } else { Box::new(CpuEngine::new()) };
     let mut x: Vec<f64> = (0..options.d).map(|i| (0.37 * i as f64).sin()).collect();
     engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: options.k, samples: Samples::Points }).expect("enough memory");
     for _ in 0..options.k {
@@ -80,8 +82,8 @@ fn processor_time() -> f64 {
 
 struct Bench {
     options: Options,
-    adam: CpuEngine,
-    descent: CpuEngine,
+    adam: Box<dyn Engine>,
+    descent: Box<dyn Engine>,
     from: Vec<f64>,
     to: Vec<f64>,
 }
@@ -112,7 +114,7 @@ impl Bench {
         };
         let snapshots = SurrogateConfig { order: 1, ..SurrogateConfig::snapshots() };
         let phase = |steps, integrator| PhaseLimits { steps, radius: f64::INFINITY, integrator };
-        let cycle = |engine: &mut CpuEngine, config: &SurrogateConfig, limits: PhaseLimits| {
+        let cycle = |engine: &mut dyn Engine, config: &SurrogateConfig, limits: PhaseLimits| {
             engine.restore().expect("a started engine");
             let fit = seconds(&mut || {
                 engine.fit(config).expect("a full history");
@@ -120,11 +122,11 @@ impl Bench {
             let steps = seconds(&mut || engine.integrate(limits).expect("a fit"));
             (fit, steps)
         };
-        let (refit, own) = cycle(&mut self.adam, &trajectory, phase(steps, Integrator::FlowStep));
-        let (_, rk4) = cycle(&mut self.adam, &trajectory, phase(steps, Integrator::Rk4));
-        let (snapshots_refit, snapshots_own) = cycle(&mut self.adam, &snapshots, phase(steps, Integrator::FlowStep));
-        let (_, snapshots_rk4) = cycle(&mut self.adam, &snapshots, phase(steps, Integrator::Rk4));
-        let (_, descent) = cycle(&mut self.descent, &trajectory, phase(20, Integrator::FlowStep));
+        let (refit, own) = cycle(&mut *self.adam, &trajectory, phase(steps, Integrator::FlowStep));
+        let (_, rk4) = cycle(&mut *self.adam, &trajectory, phase(steps, Integrator::Rk4));
+        let (snapshots_refit, snapshots_own) = cycle(&mut *self.adam, &snapshots, phase(steps, Integrator::FlowStep));
+        let (_, snapshots_rk4) = cycle(&mut *self.adam, &snapshots, phase(steps, Integrator::Rk4));
+        let (_, descent) = cycle(&mut *self.descent, &trajectory, phase(20, Integrator::FlowStep));
         self.adam.restore().expect("a started engine");
         let true_step = seconds(&mut || self.adam.step().expect("a started engine"));
         self.adam.restore().expect("a started engine");
@@ -158,7 +160,7 @@ fn main() {
     let (serve, rounds) = (options.serve, options.rounds);
     let mut bench = Bench::new(options);
     if serve {
-        println!("{}", serde_json::json!({ "adapter": bench.adam.info().adapter }));
+        println!("{}", serde_json::json!({ "adapter": bench.adam.info().adapter, "precision": bench.adam.info().precision }));
         std::io::stdin().lock().lines().map_while(Result::ok).for_each(|_| println!("{}", bench.round()));
     } else {
         (0..rounds).for_each(|_| println!("{}", bench.round()));

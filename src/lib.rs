@@ -50,7 +50,9 @@
 //! | find the equations behind a recorded trajectory | [`discover`] |
 //!
 //! # Precision contract
-//! The CPU engine is f64, but for the rows that a learned potential is made of (f32; their inner products f64). On the GPU the state, the history and
+//! The CPU engine is f64, but for the rows that a learned potential is made of (f32; their inner products f64). In f32
+//! ([`CpuEngine::single`](engine::CpuEngine::single), `--engine cpu-f32`) its state, history and tables are f32; inner products over d are sums in f64, but
+//! for a state's coordinates, of which runs of 16 products are added in f32. On the GPU the state, the history and
 //! the tables are f32; inner products over d are double-word sums (a self-test at start-up finds out whether the device's compiler leaves them intact,
 //! and the report says which variant ran); factorisations of K×K matrices are done on the host in f64; the batched regression on the device is a refined
 //! QR of the ridge-augmented matrix whose coefficients agree with f64 to 10⁻⁴ relative for condition numbers up to 10⁴ and whose predictions on the
@@ -79,12 +81,14 @@ pub mod optimizer;
 pub mod peers;
 pub mod problems;
 pub mod report;
+mod scalar;
 pub mod schedule;
 pub mod surrogate;
 pub mod topology;
 
 pub use error::{Error, Result};
 pub use optimizer::{Lgf, LgfConfig, Origin, RunError, Session, Settled, Stopping};
+pub use scalar::Scalar;
 pub use wgpu;
 
 /// The README's example, compiled and run.

@@ -268,14 +268,17 @@ fn all_fourteen_runs_on_the_cpu_engine() {
 }
 
 #[test]
-fn all_fourteen_runs_on_the_gpu_engine() {
+fn all_fourteen_runs_in_f32() {
     let runs = load("optimizer_runs.json");
     let mut gpu = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
     for (number, run) in runs.as_array().unwrap().iter().enumerate() {
         let reference = numbers(run["trajectory"].as_array().unwrap().last().unwrap());
-        let last = distance(replay(run, &mut gpu).last().unwrap(), &reference);
-        let tolerance = if is_wide(run) { 1e-2 } else { 1e-3 };
-        println!("run {}: last iterate off by {last:.1e}", number + 1);
-        assert!(last <= tolerance, "run {}: last iterate off by {last:e}", number + 1);
+        for engine in [&mut gpu as &mut dyn Engine, &mut CpuEngine::single()] {
+            let last = distance(replay(run, engine).last().unwrap(), &reference);
+            let tolerance = if is_wide(run) { 1e-2 } else { 1e-3 };
+            let what = format!("run {} on the {} engine", number + 1, engine.info().engine);
+            println!("{what}: last iterate off by {last:.1e}");
+            assert!(last <= tolerance, "{what}: last iterate off by {last:e}");
+        }
     }
 }

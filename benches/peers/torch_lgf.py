@@ -3,7 +3,7 @@
 
     pip install torch numpy
     python3 benches/peers/torch_lgf.py                                            # PyTorch alone: JSON
-    python3 benches/peers/torch_lgf.py --against-lgf > benches/results/torch.md   # both, in turns: Markdown
+    python3 benches/peers/torch_lgf.py --against-lgf > benches/results/torch.md   # and the CPU engine in f32 and f64, in turns: Markdown
 
 Written as a user of the paper would: whole-tensor operations, no loop over unknowns, no gradient tape, every table made once per refit. A refit centres the
 history, takes its thin SVD to rank r (and, as a second line, the same from the K x K Gram matrix, which costs PyTorch less), projects, evaluates the
@@ -179,15 +179,18 @@ class Peer:
 class Lgf:
     """The CPU engine: `benches/passes.rs`, which does a round for every line it is sent."""
 
-    def __init__(self, options):
+    def __init__(self, options, single):
         build = ["cargo", "bench", "--bench", "passes", "--no-run", "--message-format", "json"]
         lines = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
         program = [m.get("executable") for m in map(json.loads, lines) if m.get("target", {}).get("name") == "passes"][-1]
         command = [program, "--serve"] + [f"--{name}={getattr(options, name)}" for name in ("d", "k", "rank", "order", "steps")]
         command += ["--processor-time"] if options.processor_time else []
+        command += ["--single"] if single else []
         environment = {**os.environ, "RAYON_NUM_THREADS": str(options.threads)}
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.adapter = json.loads(self.process.stdout.readline())["adapter"]
+        self.adapter, self.precision = map(json.loads(self.process.stdout.readline()).get, ("adapter", "precision"))
+        self.precision = self.precision.split(",")[0]
+        self.word = 4 if single else 8
 
     def round(self):
         self.process.stdin.write("round\n")
@@ -209,24 +212,24 @@ ROWS = [
 ]
 
 
-def markdown(options, lgf, ours, theirs):
+def markdown(options, engines, ours, theirs):
     clock = "processor time" if options.processor_time else "wall clock"
+    names = " and ".join(e.precision for e in engines)
     print(f"# The CPU engine's passes and the method's PyTorch formulation: {clock}, {options.threads} threads\n")
     print(f"`python3 benches/peers/torch_lgf.py {' '.join(sys.argv[1:])}`")
-    print(f"on {platform.machine()}; PyTorch {torch.__version__}, float32, {options.threads} threads; lgf: {lgf.adapter}, f64; load of the machine {os.getloadavg()[0]:.1f}. d = {options.d}, K = {options.k}, r = {options.rank}, order {options.order}; the two in")
-    print(f"turns, {options.rounds} rounds; milliseconds, median (minimum). PyTorch takes a thin SVD per refit where no other way is named; the phases of both begin right")
-    print(f"after a refit ({options.steps} steps of ADAM, timed together).\n")
-    print("| pass | PyTorch | lgf | ratio of medians | of minima | wanted |\n|---|---|---|---|---|---|")
+    print(f"on {platform.machine()}; PyTorch {torch.__version__}, float32, {options.threads} threads; lgf: {engines[0].adapter}, {names}; load of the machine")
+    print(f"{os.getloadavg()[0]:.1f}. d = {options.d}, K = {options.k}, r = {options.rank}, order {options.order}; in turns, {options.rounds} rounds; milliseconds, median (minimum). PyTorch takes a thin SVD per")
+    print(f"refit where no other way is named; the phases of all begin right after a refit ({options.steps} steps of ADAM, timed together).\n")
+    print("| pass | PyTorch |" + "".join(f" lgf, {e.precision} | ratio of medians | of minima |" for e in engines) + " wanted |\n|---|---|---|" + "---|---|---|" * len(engines))
     for name, peer, own, wanted in ROWS:
-        a, b = theirs[peer], ours[own]
         show = lambda s: f"{1e3 * s['median']:.3g} ({1e3 * s['min']:.3g})"
-        print(f"| {name} | {show(a)} | {show(b)} | {a['median'] / b['median']:.1f} | {a['min'] / b['min']:.1f} | {wanted or ''} |")
-    print("\nThe CPU engine's passes against the bandwidth of the same run: bytes that have to be read and written once, f64. *copy* is a parallel copy of the")
-    print("history's size (bytes read plus bytes written), *read* a parallel sum over it.\n")
-    print("| pass | ms | MB | GB/s | of copy | of read |\n|---|---|---|---|---|---|")
-    size = options.d * 8
+        a, cells = theirs[peer], ""
+        for b in (own_times[own] for own_times in ours):
+            cells += f" {show(b)} | {a['median'] / b['median']:.1f} | {a['min'] / b['min']:.1f} |"
+        print(f"| {name} | {show(a)} |{cells} {wanted or ''} |")
+    print("\nThe CPU engine's passes against the bandwidth of the same run: bytes that have to be read and written once. *copy* is a parallel copy of the")
+    print("history's size in f64 (bytes read plus bytes written), *read* a parallel sum over it.\n")
     k, r = options.k, options.rank
-    copy, read = 2 * k * size / ours["copy"]["min"], k * size / ours["read"]["min"]
     passes = [
         ("refit", "refit", (2 * k) + k + 2 + r + 1),
         ("ADAM, one step by RK4", "adam_rk4_step", 4 * (r + 4) + 3),
@@ -237,10 +240,14 @@ def markdown(options, lgf, ours, theirs):
         ("record x and g", "record", 4),
         ("one true step of ADAM", "true_step", 4 + 3),
     ]
-    for name, key, vectors in passes:
-        seconds, data = ours[key]["min"], vectors * size
-        print(f"| {name} | {1e3 * seconds:.3g} | {data / 1e6:.0f} | {data / seconds / 1e9:.3g} | {data / seconds / copy:.0%} | {data / seconds / read:.0%} |")
-    print(f"\nCopy {copy / 1e9:.3g} GB/s, read {read / 1e9:.3g} GB/s.")
+    for engine, times in zip(engines, ours):
+        size = options.d * engine.word
+        copy, read = 16 * options.d * k / times["copy"]["min"], 8 * options.d * k / times["read"]["min"]
+        print(f"| pass, {engine.precision} | ms | MB | GB/s | of copy | of read |\n|---|---|---|---|---|---|")
+        for name, key, vectors in passes:
+            seconds, data = times[key]["min"], vectors * size
+            print(f"| {name} | {1e3 * seconds:.3g} | {data / 1e6:.0f} | {data / seconds / 1e9:.3g} | {data / seconds / copy:.0%} | {data / seconds / read:.0%} |")
+        print(f"\nCopy {copy / 1e9:.3g} GB/s, read {read / 1e9:.3g} GB/s.\n")
 
 
 def main():
@@ -258,19 +265,19 @@ def main():
     torch.set_num_threads(options.threads)
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() and not options.against_lgf else [])
     peers = {device: Peer(options, device) for device in devices}
-    lgf = Lgf(options) if options.against_lgf else None
-    ours, theirs = [], {device: [] for device in devices}
+    engines = [Lgf(options, single) for single in (True, False)] if options.against_lgf else []
+    ours, theirs = [[] for _ in engines], {device: [] for device in devices}
     for number in range(options.rounds + 1):
         for device, peer in peers.items():
             theirs[device].append(peer.round())
-        if lgf:
+        for engine, rounds in zip(engines, ours):
             # OpenMP's threads spin for a while before they sleep.
             time.sleep(0.3)
-            ours.append(lgf.round())
+            rounds.append(engine.round())
         print(f"round {number} of {options.rounds}", file=sys.stderr)
     # The first round warms up.
-    if lgf:
-        markdown(options, lgf, summary(ours[1:]), summary(theirs["cpu"][1:]))
+    if engines:
+        markdown(options, engines, [summary(rounds[1:]) for rounds in ours], summary(theirs["cpu"][1:]))
     else:
         versions = {"torch": torch.__version__, "python": platform.python_version(), "threads": options.threads}
         sizes = {name: getattr(options, name) for name in ("d", "k", "rank", "order")}

@@ -176,6 +176,8 @@ enum EngineFlag {
     Gpu,
     /// The f64 reference
     Cpu,
+    /// The CPU engine with state, history and tables in f32: half the memory, and its passes take half the time or less
+    CpuF32,
 }
 
 impl From<EngineFlag> for crate::engine::EngineChoice {
@@ -184,6 +186,7 @@ impl From<EngineFlag> for crate::engine::EngineChoice {
             EngineFlag::Auto => Self::Auto,
             EngineFlag::Gpu => Self::Gpu,
             EngineFlag::Cpu => Self::Cpu,
+            EngineFlag::CpuF32 => Self::CpuSingle,
         }
     }
 }

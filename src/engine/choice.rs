@@ -15,6 +15,8 @@ pub enum EngineChoice {
     Gpu,
     /// The f64 reference.
     Cpu,
+    /// The CPU engine in f32: half the memory, and its passes take half the time or less.
+    CpuSingle,
 }
 
 impl EngineChoice {
@@ -24,13 +26,22 @@ impl EngineChoice {
     /// [`crate::Error::NoAdapter`] and device errors for [`EngineChoice::Gpu`]; the others fall back on the CPU.
     pub fn open(self) -> Result<(Box<dyn Engine>, String)> {
         let (gpu, reason) = self.open_gpu()?;
-        Ok((gpu.map_or_else(|| Box::new(CpuEngine::new()) as Box<dyn Engine>, |gpu| Box::new(gpu)), reason))
+        Ok((gpu.map_or_else(|| self.cpu(), |gpu| Box::new(gpu)), reason))
+    }
+
+    /// The CPU engine that this choice comes to where there is no GPU.
+    pub(crate) fn cpu(self) -> Box<dyn Engine> {
+        match self {
+            Self::CpuSingle => Box::new(CpuEngine::single()),
+            Self::Auto | Self::Gpu | Self::Cpu => Box::new(CpuEngine::new()),
+        }
     }
 
     /// The GPU engine, or none where this choice comes to the CPU engine, and why.
     pub(crate) fn open_gpu(self) -> Result<(Option<GpuEngine>, String)> {
         match self {
             Self::Cpu => Ok((None, "the CPU engine was asked for".into())),
+            Self::CpuSingle => Ok((None, "the CPU engine in f32 was asked for".into())),
             Self::Gpu => Ok((Some(GpuEngine::open(AdapterChoice::Any)?), "the GPU engine was asked for".into())),
             Self::Auto => match GpuEngine::open(AdapterChoice::Hardware) {
                 Ok(engine) if engine.has_double_word_sums() => Ok((Some(engine), "a hardware adapter was found".into())),

@@ -1,4 +1,5 @@
 use crate::error::{Error, Result};
+use crate::scalar::Scalar;
 
 /// ADAM: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², x ← x − η m̂ / (√v̂ + ε), m̂ = m/(1−β₁ᵏ), v̂ = v/(1−β₂ᵏ).
 ///
@@ -48,10 +49,10 @@ impl Adam {
     }
 
     /// One step of one unknown; updates the moments (and the maximum, for AMSGrad) and returns the new x.
-    #[inline]
-    pub fn update(&self, x: f64, g: f64, m: &mut f64, v: &mut f64, maximum: Option<&mut f64>, corrections: (f64, f64)) -> f64 {
-        *m = self.beta1 * *m + (1.0 - self.beta1) * g;
-        *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
+    #[inline(always)]
+    pub fn update<T: Scalar>(&self, x: T, g: T, m: &mut T, v: &mut T, maximum: Option<&mut T>, corrections: (f64, f64)) -> T {
+        *m = T::of(self.beta1) * *m + T::of(1.0 - self.beta1) * g;
+        *v = T::of(self.beta2) * *v + T::of(1.0 - self.beta2) * g * g;
         let v = match maximum {
             Some(maximum) => {
                 *maximum = maximum.max(*v);
@@ -59,15 +60,20 @@ impl Adam {
             }
             None => *v,
         };
-        x - self.rate * (*m / corrections.0) / ((v / corrections.1).sqrt() + self.epsilon)
+        x - T::of(self.rate) * (*m / T::of(corrections.0)) / ((v / T::of(corrections.1)).sqrt() + T::of(self.epsilon))
     }
 
-    /// The ADAM flow at time t = η·(step number): m' = (1−β₁)(g−m)/η, v' = (1−β₂)(g²−v)/η, x' = −m̂/(√v̂ + ε), the bias corrections with real exponents
+    /// The ADAM flow at time t = η·(step number), as a function (m, v, second, g) → [x', m', v']: m' = (1−β₁)(g−m)/η, v' = (1−β₂)(g²−v)/η, x' = −m̂/(√v̂ + ε), the bias corrections with real exponents
     /// t/η and floored at 10⁻¹⁶: one over [`corrections_at`](Self::corrections_at) time t, which all unknowns share. `second` is what v̂ is made from: v,
     /// or AMSGrad's maximum, which is held during a step.
-    #[inline]
-    pub fn velocity(&self, [inverse1, inverse2]: [f64; 2], m: f64, v: f64, second: f64, g: f64) -> [f64; 3] {
-        let x = -(m * inverse1) / ((second * inverse2).max(0.0).sqrt() + self.epsilon);
-        [x, (1.0 - self.beta1) / self.rate * (g - m), (1.0 - self.beta2) / self.rate * (g * g - v)]
+    pub fn velocity<T: Scalar>(&self, inverse: [f64; 2]) -> impl Fn(T, T, T, T) -> [T; 3] + Copy + Send + Sync + use<T> {
+        let [inverse1, inverse2] = inverse.map(T::of);
+        let [toward1, toward2] = [self.beta1, self.beta2].map(|beta| T::of((1.0 - beta) / self.rate));
+        let epsilon = T::of(self.epsilon);
+        #[inline(always)]
+        move |m, v, second, g| {
+            let x = -(m * inverse1) / ((second * inverse2).max(T::zero()).sqrt() + epsilon);
+            [x, toward1 * (g - m), toward2 * (g * g - v)]
+        }
     }
 }

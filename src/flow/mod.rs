@@ -1,7 +1,7 @@
 //! The base optimizers, seen as dynamics: what the surrogate learns and replays.
 //!
-//! One file each, holding its parameters, the auxiliary vectors of its state, its update rule and, if it has one, its differential equation, in f64;
-//! the CPU engine maps them over the state. The GPU twin is the file of the same name in `shaders/`.
+//! One file each, holding its parameters, the auxiliary vectors of its state, its update rule and, if it has one, its differential equation, in
+//! the precision of the state ([`Scalar`](crate::Scalar)); the CPU engine maps them over it. The GPU twin is the file of the same name in `shaders/`.
 //!
 //! # Writing a new flow
 //! 1. Its own file here: a parameter struct with `validate` and `update` (one unknown, one step), and `velocity` if it is a differential equation.

@@ -1,4 +1,5 @@
 use crate::error::{Error, Result};
+use crate::scalar::Scalar;
 
 /// Momentum, m' = −c m − g, x' = m, discretised with step h: m ← μ m − h g with μ = 1 − c h, then x ← x + h m (heavy ball) or x ← x + h (μ m − h g)
 /// (Nesterov, in the form that needs no gradient at the look-ahead point).
@@ -32,16 +33,17 @@ impl Momentum {
     }
 
     /// One step of one unknown; updates the momentum and returns the new x.
-    #[inline]
-    pub fn update(&self, x: f64, g: f64, m: &mut f64) -> f64 {
-        let (h, mu) = (self.rate, self.decay());
+    #[inline(always)]
+    pub fn update<T: Scalar>(&self, x: T, g: T, m: &mut T) -> T {
+        let (h, mu) = (T::of(self.rate), T::of(self.decay()));
         *m = mu * *m - h * g;
         x + h * if self.nesterov { mu * *m - h * g } else { *m }
     }
 
-    /// (x', m').
-    #[inline]
-    pub fn velocity(&self, m: f64, g: f64) -> [f64; 2] {
-        [m, -self.friction * m - g]
+    /// The flow as a function (m, g) → [x', m'].
+    pub fn velocity<T: Scalar>(&self) -> impl Fn(T, T) -> [T; 2] + Copy + Send + Sync + use<T> {
+        let friction = T::of(self.friction);
+        #[inline(always)]
+        move |m, g| [m, -friction * m - g]
     }
 }

@@ -574,8 +574,8 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         };
         let fit = self.engine.fit(&surrogate)?;
         let rows = surrogate.targets.rows(fit.samples);
-        // The GPU engine keeps the ridge there.
-        if self.phases.is_empty() && surrogate.regression.refit && fit.features >= rows && self.engine.info().engine == "cpu" {
+        // In f32 the ridge is kept there.
+        if self.phases.is_empty() && surrogate.regression.refit && fit.features >= rows && self.engine.info().precision == "f64" {
             log::warn!(
                 "the final refit without ridge has {} features for {rows} rows, which makes a surrogate that reproduces its samples and nothing else; keep the ridge (refit = false), or lower the order or the rank",
                 fit.features

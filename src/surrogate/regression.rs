@@ -55,7 +55,7 @@ pub struct Regression {
     /// Whether each column of Θ is first divided by its 2-norm.
     pub normalize: bool,
     /// Whether the coefficients on the final support are solved for once more, without ridge. Destroys the surrogate when the support is
-    /// larger than the number of rows; the GPU engine's fits keep the ridge there, as f32 iterates have nothing left to interpolate.
+    /// larger than the number of rows; fits to f32 iterates, which have nothing left to interpolate, keep the ridge there.
     pub refit: bool,
 }
 

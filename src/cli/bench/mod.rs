@@ -190,8 +190,9 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     }
     let memory = Memory::new(args.memory)?;
     let earlier = args.compare.as_deref().map(|path| Earlier::read(path, history, rank)).transpose()?;
-    let (gpu, engine_reason) = EngineChoice::from(args.engine).open_gpu()?;
-    let mut subject = gpu.map_or_else(|| Subject::Cpu(Box::default()), |gpu| Subject::Gpu(Box::new(gpu)));
+    let choice = EngineChoice::from(args.engine);
+    let (gpu, engine_reason) = choice.open_gpu()?;
+    let mut subject = gpu.map_or_else(|| Subject::Cpu(choice.cpu()), |gpu| Subject::Gpu(Box::new(gpu)));
     let is_gpu = matches!(subject, Subject::Gpu(_));
     let engine = subject.engine().info();
     let in_main_memory = !is_gpu || engine.software;
@@ -227,7 +228,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         let Some(rows) = measure(&mut subject, shape, &memory, in_main_memory, &mut report, &bar, &interrupted)? else { continue };
         let mut cpu_rows = Vec::new();
         if is_gpu && !args.without_cpu && !interrupted.load(Ordering::SeqCst) {
-            let mut cpu = Subject::Cpu(Box::default());
+            let mut cpu = Subject::Cpu(EngineChoice::Cpu.cpu());
             cpu_rows = measure(&mut cpu, shape, &memory, true, &mut report, &bar, &interrupted)?.unwrap_or_default();
         }
         let copy = report.copies.iter().find(|c| c.dimension == dimension).map(|c| c.gigabytes_per_second);
@@ -268,8 +269,8 @@ fn measure(
     let is_main = info == report.engine;
     let mut device = resident(shape.history) * d;
     if matches!(subject, Subject::Cpu(_)) {
-        // Numbers of 8 bytes, and a fit's copies of the history.
-        device = 2 * device + 16 * shape.history as u64 * d;
+        // With a fit's copies of the history.
+        device = subject.word() / 4 * device + 2 * subject.word() * shape.history as u64 * d;
     }
     let mut skip = |reason| {
         report.skipped.push(Skipped { engine: info.engine, dimension: shape.dimension, reason });

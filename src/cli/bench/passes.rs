@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::engine::gpu::{Clock, KernelTime};
-use crate::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup, Traffic, TrustLimits};
+use crate::engine::{Engine, GpuEngine, PhaseLimits, Samples, Setup, Traffic, TrustLimits};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
@@ -53,7 +53,7 @@ pub(super) struct Shape {
 
 /// An engine whose own means of measuring are at hand.
 pub(super) enum Subject {
-    Cpu(Box<CpuEngine>),
+    Cpu(Box<dyn Engine>),
     Gpu(Box<GpuEngine>),
 }
 
@@ -118,7 +118,10 @@ impl Subject {
 
     /// Bytes per number.
     pub(super) fn word(&self) -> u64 {
-        if matches!(self, Self::Cpu(_)) { 8 } else { 4 }
+        match self {
+            Self::Cpu(engine) if engine.info().precision == "f64" => 8,
+            _ => 4,
+        }
     }
 
     pub(super) fn clock(&self) -> Clock {

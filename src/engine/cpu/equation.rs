@@ -6,22 +6,23 @@ use super::kernels::{CHUNK, sweep};
 use super::lanes::{sum_of, vectorised};
 use super::phase::{Field, InnerStates, Phase};
 use crate::flow::Flow;
+use crate::scalar::Scalar;
 use crate::surrogate::integrator::{DORMAND_PRINCE, EULER, RK4, StepControl, Tableau, Trial};
 use crate::surrogate::{Integrator, TargetTransform};
 
 /// One step of a rule.
-struct Step<'a> {
-    field: &'a Field<'a>,
+struct Step<'a, T> {
+    field: &'a Field<'a, T>,
     flow: Flow,
     rule: &'a Tableau,
     t: f64,
     size: f64,
     tolerances: Option<(f64, f64)>,
     /// Where the iteration began, and the weights there.
-    origin: &'a [f64],
+    origin: &'a [T],
     first: &'a [f64],
     /// AMSGrad's maximum, held.
-    held: Option<&'a [f64]>,
+    held: Option<&'a [T]>,
 }
 
 /// What a step has come to.
@@ -36,7 +37,7 @@ struct Outcome {
     last: Vec<f64>,
 }
 
-impl Phase<'_> {
+impl<T: Scalar> Phase<'_, T> {
     /// One iteration along the flow's differential equation from where the lift's weights are `weights`; false, and nothing has moved, if it left the
     /// finite numbers.
     pub(super) fn equation_step(&mut self, rule: Integrator, weights: Vec<f64>) -> bool {
@@ -48,9 +49,9 @@ impl Phase<'_> {
         };
         let d = self.state.x.len();
         let InnerStates { start, end } = &mut *self.equation;
-        end.resize_with(n, || vec![0.0; d]);
+        end.resize_with(n, || vec![T::zero(); d]);
         let own = &self.state.auxiliary[..n - 1];
-        let origin: Vec<&[f64]> = std::iter::once(&self.state.x).chain(own).map(|v| &v[..]).collect();
+        let origin: Vec<&[T]> = std::iter::once(&self.state.x).chain(own).map(|v| &v[..]).collect();
         let mut step = Step {
             field: &self.field,
             flow: self.flow,
@@ -69,12 +70,12 @@ impl Phase<'_> {
             let (mut moved, mut begin, mut latest) = (false, weights.clone(), None);
             while let Some(size) = control.trial_size() {
                 (step.t, step.size) = (control.now(), size);
-                let at: Vec<&[f64]> = if moved { start.iter().map(|v| &v[..]).collect() } else { origin.clone() };
+                let at: Vec<&[T]> = if moved { start.iter().map(|v| &v[..]).collect() } else { origin.clone() };
                 let trial = step.take(&at, begin.clone(), end);
                 match control.judge(trial.error) {
                     Trial::Accepted => {
                         std::mem::swap(start, end);
-                        end.resize_with(n, || vec![0.0; d]);
+                        end.resize_with(n, || vec![T::zero(); d]);
                         // The last stage is at the step's end: its weights are the next step's first.
                         begin.clone_from(&trial.last);
                         (moved, latest) = (true, Some(trial));
@@ -107,41 +108,31 @@ impl Phase<'_> {
     }
 }
 
-impl Step<'_> {
+impl<T: Scalar> Step<'_, T> {
     /// The step from `start`, where the lift's weights are `weights`, to `end`.
-    fn take(&self, start: &[&[f64]], weights: Vec<f64>, end: &mut [Vec<f64>]) -> Outcome {
-        let inverse: Vec<[f64; 2]> = match self.flow {
-            Flow::Adam(flow) => self.rule.times.iter().map(|c| flow.corrections_at(self.t + c * self.size).map(f64::recip)).collect(),
-            _ => Vec::new(),
-        };
+    fn take(&self, start: &[&[T]], weights: Vec<f64>, end: &mut [Vec<T>]) -> Outcome {
         // One loop per equation: each is vectorised as a whole.
         match (self.flow, start, end) {
-            (Flow::Momentum(flow), [x, m], [x_end, m_end]) => self.by(
-                [x, m],
-                weights,
-                [x_end, m_end],
-                #[inline(always)]
-                |_, [_, m], g, _| {
-                    let mut slopes = [[0.0; LANES]; 2];
-                    (0..LANES).for_each(|i| [slopes[0][i], slopes[1][i]] = flow.velocity(m[i], g[i]));
-                    slopes
-                },
-            ),
+            (Flow::Momentum(flow), [x, m], [x_end, m_end]) => {
+                let velocity = flow.velocity();
+                self.by(
+                    [x, m],
+                    weights,
+                    [x_end, m_end],
+                    #[inline(always)]
+                    move |_, [_, m], g, _| velocity(m, g),
+                )
+            }
             (Flow::Adam(flow), [x, m, v], [x_end, m_end, v_end]) => {
                 let amsgrad = self.held.is_some();
+                let time = |stage| self.t + self.rule.times.get(stage).unwrap_or(&0.0) * self.size;
+                let velocities: [_; STAGES] = std::array::from_fn(|stage| flow.velocity(flow.corrections_at(time(stage)).map(f64::recip)));
                 self.by(
                     [x, m, v],
                     weights,
                     [x_end, m_end, v_end],
                     #[inline(always)]
-                    |stage, [_, m, v], g, held| {
-                        let (inverse, second) = (inverse[stage], if amsgrad { held } else { v });
-                        let mut slopes = [[0.0; LANES]; 3];
-                        for i in 0..LANES {
-                            [slopes[0][i], slopes[1][i], slopes[2][i]] = flow.velocity(inverse, m[i], v[i], second[i], g[i]);
-                        }
-                        slopes
-                    },
+                    move |stage, [_, m, v], g, held| velocities[stage](m, v, if amsgrad { held } else { v }, g),
                 )
             }
             (_, [x, ..], [x_end, ..]) => self.by(
@@ -149,7 +140,7 @@ impl Step<'_> {
                 weights,
                 [x_end],
                 #[inline(always)]
-                |_, _, g, _| [g.map(|g| -g)],
+                move |_, _, g, _| [-g],
             ),
             _ => Outcome { error: None, change: 0.0, sums: Vec::new(), last: Vec::new() },
         }
@@ -159,17 +150,17 @@ impl Step<'_> {
     ///
     /// One pass per stage. No slope is stored: a pass lifts the gradients of the stages before again, from the same chunk of the table, and makes their
     /// slopes anew in registers, which costs less than writing and reading them.
-    fn by<const N: usize>(&self, start: [&[f64]; N], weights: Vec<f64>, end: [&mut [f64]; N], velocity: impl Velocity<N>) -> Outcome {
+    fn by<const N: usize>(&self, start: [&[T]; N], weights: Vec<f64>, end: [&mut [T]; N], velocity: impl Velocity<N, T>) -> Outcome {
         let (field, rule, d) = (self.field, self.rule, self.origin.len());
         let scratch = (rule.times.len() + N) * CHUNK;
         let mut known = vec![weights];
         while known.len() < rule.times.len() {
-            let mut x = vec![0.0; if field.reads_x() { d } else { 0 }];
+            let mut x = vec![T::zero(); if field.reads_x() { d } else { 0 }];
             let vectors = if field.reads_x() { vec![&mut x[..]] } else { Vec::new() };
             let sums = sweep(d, vectors, field.sums(), scratch, |here, vectors, sums, scratch| {
                 let (out, gradients) = scratch.split_at_mut(CHUNK);
                 let out = &mut out[..here.len()];
-                self.combine(&here, start, &known, gradients, &velocity, rule.stages[known.len()], &mut [&mut *out], &mut []);
+                self.combine(&here, start, &known, gradients, velocity, rule.stages[known.len()], &mut [&mut *out], &mut []);
                 field.observe(&here, out, sums);
                 if let [x] = vectors {
                     x.copy_from_slice(out);
@@ -181,23 +172,23 @@ impl Step<'_> {
         let mut sums = sweep(d, end.into(), observed + 3, scratch, |here, end, sums, scratch| {
             let (sums, own) = sums.split_at_mut(observed);
             let (room, gradients) = scratch.split_at_mut(N * CHUNK);
-            let mut errors: Vec<&mut [f64]> = room.chunks_exact_mut(CHUNK).map(|v| &mut v[..here.len()]).collect();
+            let mut errors: Vec<&mut [T]> = room.chunks_exact_mut(CHUNK).map(|v| &mut v[..here.len()]).collect();
             let wanted = if self.tolerances.is_some() { N } else { 0 };
-            self.combine(&here, start, &known, gradients, &velocity, rule.weights, end, &mut errors[..wanted]);
+            self.combine(&here, start, &known, gradients, velocity, rule.weights, end, &mut errors[..wanted]);
             for (v, end) in end.iter().enumerate() {
                 if let Some((rtol, atol)) = self.tolerances {
-                    own[0] += sum_of([&start[v][here.clone()], end, errors[v]], |[from, end, estimate]| {
+                    own[0] += sum_of([&start[v][here.clone()], &**end, &*errors[v]], |[from, end, estimate]| {
                         let scale = atol + rtol * from.abs().max(end.abs());
                         if estimate == 0.0 { 0.0 } else { (estimate / scale) * (estimate / scale) }
                     });
                 }
                 // Zero times anything finite.
-                own[1] += sum_of([end], |[v]| 0.0 * v);
+                own[1] += sum_of([&**end], |[v]| 0.0 * v);
             }
             let (g, origin) = (&mut *errors[0], &self.origin[here.clone()]);
             field.lift(&here, &[self.first], &mut [&mut *g]);
             field.decode(origin, g);
-            own[2] += sum_of([g, end[0], origin], |[g, new, old]| g * (new - old));
+            own[2] += sum_of([&*g, &*end[0], origin], |[g, new, old]| g * (new - old));
             field.observe(&here, end[0], sums);
         });
         let own = sums.split_off(observed);
@@ -212,93 +203,175 @@ impl Step<'_> {
     fn combine<const N: usize>(
         &self,
         here: &Range<usize>,
-        start: [&[f64]; N],
+        start: [&[T]; N],
         known: &[Vec<f64>],
-        gradients: &mut [f64],
-        velocity: &impl Velocity<N>,
+        gradients: &mut [T],
+        velocity: impl Velocity<N, T>,
         weights: &[f64],
-        out: &mut [&mut [f64]],
-        errors: &mut [&mut [f64]],
+        out: &mut [&mut [T]],
+        errors: &mut [&mut [T]],
     ) {
         let len = here.len();
         let columns: Vec<&[f64]> = known.iter().map(|w| &w[..]).collect();
-        let mut lifted: Vec<&mut [f64]> = gradients.chunks_exact_mut(CHUNK).take(known.len()).map(|g| &mut g[..len]).collect();
+        let mut lifted: Vec<&mut [T]> = gradients.chunks_exact_mut(CHUNK).take(known.len()).map(|g| &mut g[..len]).collect();
         self.field.lift(here, &columns, &mut lifted);
-        let start = start.map(|v| &v[here.clone()]);
-        let held = self.held.map_or(start[N - 1], |a| &a[here.clone()]);
-        let (rule, size, transform) = (self.rule, self.size, self.field.model.transform);
-        let is_plain = transform == TargetTransform::Identity;
-        let lifted = &lifted[..];
+        let chunk = Chunk {
+            start: start.map(|v| &v[here.clone()]),
+            held: self.held.map_or(&start[N - 1][here.clone()], |a| &a[here.clone()]),
+            size: self.size,
+            rule: self.rule,
+            weights,
+            transform: self.field.model.transform,
+        };
+        match lifted.len() {
+            1 => chunk.combine::<1>(&lifted, velocity, out, errors),
+            2 => chunk.combine::<2>(&lifted, velocity, out, errors),
+            3 => chunk.combine::<3>(&lifted, velocity, out, errors),
+            4 => chunk.combine::<4>(&lifted, velocity, out, errors),
+            5 => chunk.combine::<5>(&lifted, velocity, out, errors),
+            6 => chunk.combine::<6>(&lifted, velocity, out, errors),
+            _ => chunk.combine::<7>(&lifted, velocity, out, errors),
+        }
+    }
+}
+
+/// What a chunk's stages need.
+struct Chunk<'a, const N: usize, T> {
+    start: [&'a [T]; N],
+    held: &'a [T],
+    size: f64,
+    rule: &'a Tableau,
+    weights: &'a [f64],
+    transform: TargetTransform,
+}
+
+impl<const N: usize, T: Scalar> Chunk<'_, N, T> {
+    /// The first S stages of a rule: their number has to be known when this is compiled for the slopes to stay in registers.
+    fn combine<const S: usize>(&self, lifted: &[&mut [T]], velocity: impl Velocity<N, T>, out: &mut [&mut [T]], errors: &mut [&mut [T]]) {
+        let factors = |weights: &[f64]| -> [T; S] { std::array::from_fn(|s| T::of(self.size * weights.get(s).copied().unwrap_or(0.0))) };
+        let stages = Stages {
+            before: std::array::from_fn(|s| factors(self.rule.stages[s])),
+            weights: factors(self.weights),
+            error: factors(self.rule.error),
+            estimates: !errors.is_empty(),
+        };
+        let lifted: [&[T]; S] = std::array::from_fn(|s| &*lifted[s]);
+        let (start, held, transform) = (self.start, self.held, self.transform);
         vectorised(
             #[inline(always)]
             move || {
-                for begin in (0..len).step_by(LANES) {
-                    let from = start.map(|v| block(v, begin));
-                    let maximum = block(held, begin);
-                    let mut slopes = [[[0.0; LANES]; N]; STAGES];
-                    for (stage, g) in lifted.iter().enumerate() {
-                        let mut g = block(g, begin);
-                        let mut at = from;
-                        add(&mut at, size, rule.stages[stage], &slopes);
-                        if !is_plain {
-                            (0..LANES).for_each(|i| g[i] = transform.decode(g[i], at[0][i]));
-                        }
-                        slopes[stage] = velocity(stage, &at, &g, &maximum);
+                let nothing = [[T::zero(); BLOCK]; N];
+                let (mut from, mut gradients, mut end, mut estimate) = (nothing, [[T::zero(); BLOCK]; S], nothing, nothing);
+                let mut maximum = [T::zero(); BLOCK];
+                for begin in (0..held.len()).step_by(BLOCK) {
+                    from.iter_mut().zip(start).for_each(|(block, v)| load(block, &v[begin..]));
+                    gradients.iter_mut().zip(lifted).for_each(|(block, g)| load(block, &g[begin..]));
+                    load(&mut maximum, &held[begin..]);
+                    let (from, gradients, end, estimate) = (&from, &gradients, &mut end, &mut estimate);
+                    if transform == TargetTransform::Identity {
+                        stages.take(from, gradients, &maximum, velocity, |g, _| g, end, estimate);
+                    } else {
+                        stages.take(from, gradients, &maximum, velocity, |g, x| T::of(transform.decode(g.into(), x.into())), end, estimate);
                     }
-                    let mut end = from;
-                    add(&mut end, size, weights, &slopes);
-                    out.iter_mut().zip(end).for_each(|(out, end)| store(end, out, begin));
-                    if !errors.is_empty() {
-                        let mut error = [[0.0; LANES]; N];
-                        add(&mut error, size, rule.error, &slopes);
-                        errors.iter_mut().zip(error).for_each(|(out, error)| store(error, out, begin));
-                    }
+                    out.iter_mut().zip(&*end).for_each(|(out, end)| store(end, &mut out[begin..]));
+                    errors.iter_mut().zip(&*estimate).for_each(|(out, estimate)| store(estimate, &mut out[begin..]));
                 }
             },
         );
     }
 }
 
-type Lanes = [f64; LANES];
-/// Unknowns at a time, and the most stages a rule has.
-const LANES: usize = 8;
-const STAGES: usize = 7;
-
-/// The equation of a few unknowns at a time, from (stage, vectors, gradient, held maximum).
-trait Velocity<const N: usize>: Fn(usize, &[Lanes; N], &Lanes, &Lanes) -> [Lanes; N] + Sync {}
-
-impl<const N: usize, F: Fn(usize, &[Lanes; N], &Lanes, &Lanes) -> [Lanes; N] + Sync> Velocity<N> for F {}
-
-/// values[begin..], filled up with zeros.
-#[inline(always)]
-fn block(values: &[f64], begin: usize) -> [f64; LANES] {
-    let rest = &values[begin..];
-    match rest.first_chunk() {
-        Some(whole) => *whole,
-        None => std::array::from_fn(|i| rest.get(i).copied().unwrap_or(0.0)),
-    }
+/// Weights, times the step's size.
+#[derive(Clone, Copy)]
+struct Stages<const S: usize, T> {
+    before: [[T; S]; S],
+    weights: [T; S],
+    error: [T; S],
+    /// Whether the error is asked for.
+    estimates: bool,
 }
 
-#[inline(always)]
-fn store(from: [f64; LANES], values: &mut [f64], begin: usize) {
-    let rest = &mut values[begin..];
-    match rest.first_chunk_mut() {
-        Some(whole) => *whole = from,
-        None => rest.iter_mut().zip(from).for_each(|(v, f)| *v = f),
-    }
-}
-
-/// at ← at + size Σ weights·slopes.
-#[inline(always)]
-fn add<const N: usize>(at: &mut [[f64; LANES]; N], size: f64, weights: &[f64], slopes: &[[[f64; LANES]; N]; STAGES]) {
-    for (weight, slope) in weights.iter().zip(slopes) {
-        let factor = size * weight;
-        if factor != 0.0 {
-            for (at, slope) in at.iter_mut().zip(slope) {
-                for lane in 0..LANES {
-                    at[lane] += factor * slope[lane];
+impl<const S: usize, T: Scalar> Stages<S, T> {
+    /// One block. Its vectors lie on the stack, where nothing can overlap, and an unknown's slopes in registers: that is what the loop needs to vectorise.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "vectors of one block")]
+    #[expect(clippy::needless_range_loop, reason = "many vectors, one index")]
+    #[expect(clippy::reversed_empty_ranges, reason = "the first stage has none before it")]
+    fn take<const N: usize>(
+        &self,
+        from: &[Block<T>; N],
+        gradients: &[Block<T>; S],
+        maximum: &Block<T>,
+        velocity: impl Velocity<N, T>,
+        decode: impl Fn(T, T) -> T,
+        end: &mut [Block<T>; N],
+        estimate: &mut [Block<T>; N],
+    ) {
+        for i in 0..BLOCK {
+            let mut start = [T::zero(); N];
+            for v in 0..N {
+                start[v] = from[v][i];
+            }
+            let mut slopes = [[T::zero(); N]; S];
+            // Written out, not looped over: only then the slopes stay in registers.
+            macro_rules! each_stage {
+                ($($stage:literal)*) => { $(
+                    if $stage < S {
+                        let mut at = start;
+                        for t in 0..$stage {
+                            for v in 0..N {
+                                at[v] = at[v] + self.before[$stage][t] * slopes[t][v];
+                            }
+                        }
+                        slopes[$stage] = velocity($stage, at, decode(gradients[$stage][i], at[0]), maximum[i]);
+                    }
+                )* };
+            }
+            each_stage!(0 1 2 3 4 5 6);
+            for v in 0..N {
+                let mut sum = start[v];
+                for t in 0..S {
+                    sum = sum + self.weights[t] * slopes[t][v];
+                }
+                end[v][i] = sum;
+            }
+            if self.estimates {
+                for v in 0..N {
+                    let mut sum = T::zero();
+                    for t in 0..S {
+                        sum = sum + self.error[t] * slopes[t][v];
+                    }
+                    estimate[v][i] = sum;
                 }
             }
         }
+    }
+}
+
+/// Unknowns at a time, and the most stages a rule has.
+const BLOCK: usize = 64;
+const STAGES: usize = 7;
+
+type Block<T> = [T; BLOCK];
+
+/// The equation of one unknown, from (stage, vectors, gradient, held maximum).
+trait Velocity<const N: usize, T>: Fn(usize, [T; N], T, T) -> [T; N] + Copy + Sync {}
+
+impl<const N: usize, T, F: Fn(usize, [T; N], T, T) -> [T; N] + Copy + Sync> Velocity<N, T> for F {}
+
+/// The leading values; what a last, shorter block leaves over belongs to no unknown.
+#[inline(always)]
+fn load<T: Scalar>(block: &mut Block<T>, values: &[T]) {
+    match values.first_chunk() {
+        Some(whole) => *block = *whole,
+        None => block.iter_mut().zip(values).for_each(|(b, v)| *b = *v),
+    }
+}
+
+#[inline(always)]
+fn store<T: Scalar>(block: &Block<T>, values: &mut [T]) {
+    match values.first_chunk_mut() {
+        Some(whole) => *whole = *block,
+        None => values.iter_mut().zip(block).for_each(|(v, b)| *v = *b),
     }
 }

@@ -9,40 +9,51 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use super::lanes::{add_dots, add_tile, combine, difference, sum_of, vectorised};
+use super::lanes::{add, add_coordinates, add_tile, combine, difference, sum_of, vectorised};
 use crate::flow::{Flow, OptimalityCriteria, ProjectedGradient, volume_scale};
 use crate::objective::Domain;
+use crate::scalar::Scalar;
 use crate::surrogate::TargetTransform;
 
 /// Unknowns per chunk: small enough that the chunks of two histories stay in the second cache.
 pub(super) const CHUNK: usize = 1024;
 /// At most this many tasks per pass, so that their sums stay small; a number that does not depend on the machine.
 const SEGMENTS: usize = 256;
-/// A row of zeros fills up the last tile of a Gram matrix.
-static ZEROS: [f64; CHUNK] = [0.0; CHUNK];
 
 /// One parallel pass over 0..d: `body` gets a chunk's range, its parts of `vectors`, `values` sums to add to and `scratch` numbers of its own. Returns
 /// the sums.
-pub(super) fn sweep<F>(d: usize, vectors: Vec<&mut [f64]>, values: usize, scratch: usize, body: F) -> Vec<f64>
+pub(super) fn sweep<T: Scalar, F>(d: usize, vectors: Vec<&mut [T]>, values: usize, scratch: usize, body: F) -> Vec<f64>
 where
-    F: Fn(Range<usize>, &mut [&mut [f64]], &mut [f64], &mut [f64]) + Sync,
+    F: Fn(Range<usize>, &mut [&mut [T]], &mut [f64], &mut [T]) + Sync,
+{
+    sweep_by(CHUNK, d, vectors, values, scratch, body)
+}
+
+/// A pass that needs nothing twice and sums nothing: in pieces as long as they come.
+pub(super) fn stream<T: Scalar>(d: usize, vector: &mut [T], body: impl Fn(Range<usize>, &mut [T]) + Sync) {
+    sweep_by(usize::MAX, d, vec![vector], 0, 0, |here, vectors, _, _| body(here, vectors[0]));
+}
+
+fn sweep_by<T: Scalar, F>(chunk: usize, d: usize, vectors: Vec<&mut [T]>, values: usize, scratch: usize, body: F) -> Vec<f64>
+where
+    F: Fn(Range<usize>, &mut [&mut [T]], &mut [f64], &mut [T]) + Sync,
 {
     let segment = CHUNK * d.div_ceil(CHUNK).div_ceil(SEGMENTS).max(1);
-    let mut pieces: Vec<Vec<&mut [f64]>> = (0..d.div_ceil(segment)).map(|_| Vec::with_capacity(vectors.len())).collect();
+    let mut pieces: Vec<Vec<&mut [T]>> = (0..d.div_ceil(segment)).map(|_| Vec::with_capacity(vectors.len())).collect();
     for vector in vectors {
         pieces.iter_mut().zip(vector.chunks_mut(segment)).for_each(|(piece, part)| piece.push(part));
     }
-    let task = |scratch: &mut Vec<f64>, (number, mut vectors): (usize, Vec<&mut [f64]>)| {
+    let task = |scratch: &mut Vec<T>, (number, mut vectors): (usize, Vec<&mut [T]>)| {
         let mut sums = vec![0.0; values];
         let all = number * segment..((number + 1) * segment).min(d);
-        for begin in all.clone().step_by(CHUNK) {
-            let here = begin..(begin + CHUNK).min(all.end);
-            let mut parts: Vec<&mut [f64]> = vectors.iter_mut().map(|v| &mut v[here.start - all.start..here.end - all.start]).collect();
+        for begin in all.clone().step_by(chunk) {
+            let here = begin..begin.saturating_add(chunk).min(all.end);
+            let mut parts: Vec<&mut [T]> = vectors.iter_mut().map(|v| &mut v[here.start - all.start..here.end - all.start]).collect();
             body(here, &mut parts, &mut sums, scratch);
         }
         sums
     };
-    let make = || vec![0.0; scratch];
+    let make = || vec![T::zero(); scratch];
     let sums: Vec<Vec<f64>> = if pieces.len() > 1 {
         pieces.into_par_iter().enumerate().map_init(make, task).collect()
     } else {
@@ -61,9 +72,14 @@ pub(super) fn chunks<'a, T>(rows: &[&'a [T]], here: &Range<usize>) -> Vec<&'a [T
     rows.iter().map(|row| &row[here.clone()]).collect()
 }
 
-/// to ← from.
-pub(super) fn copy(from: &[f64], to: &mut [f64]) {
-    sweep(from.len(), vec![to], 0, 0, |here, to, _, _| to[0].copy_from_slice(&from[here]));
+/// A pass that changes no vector: see [`sweep`].
+pub(super) fn sums_over(d: usize, values: usize, body: impl Fn(Range<usize>, &mut [f64]) + Sync) -> Vec<f64> {
+    sweep::<f64, _>(d, Vec::new(), values, 0, |here, _, sums, _| body(here, sums))
+}
+
+/// to ← from, rounded where they differ in precision.
+pub(super) fn copy<T: Scalar, U: Scalar>(from: &[T], to: &mut [U]) {
+    stream(from.len(), to, |here, to| to.iter_mut().zip(&from[here]).for_each(|(to, from)| *to = U::of((*from).into())));
 }
 
 /// Which Gram matrices are wanted besides XXᵀ.
@@ -76,7 +92,7 @@ pub(super) struct Wanted {
 /// `gram_accumulate`: XXᵀ, XYᵀ and YYᵀ of the rows of X about `reference` and of Y, all from one read of both; NaN where not wanted.
 ///
 /// Flops: 2d for each of (K/4 + 1)·K/8 tiles of 16 per symmetric matrix, (K/4)² for XYᵀ.
-pub(super) fn grams(x: &[&[f64]], reference: Option<&[f64]>, y: &[&[f64]], wanted: Wanted) -> [Array2<f64>; 3] {
+pub(super) fn grams<T: Scalar>(x: &[&[T]], reference: Option<&[T]>, y: &[&[T]], wanted: Wanted) -> [Array2<f64>; 3] {
     let d = x.first().or(y.first()).map_or(0, |row| row.len());
     // Rows of X, then of Y, each filled up to whole groups of four.
     let (x_groups, y_groups) = (x.len().div_ceil(4), y.len().div_ceil(4));
@@ -87,19 +103,21 @@ pub(super) fn grams(x: &[&[f64]], reference: Option<&[f64]>, y: &[&[f64]], wante
     };
     let groups = x_groups + y_groups;
     let tiles: Vec<(usize, usize)> = (0..groups).flat_map(|a| (a..groups).map(move |b| (a, b))).filter(|(a, b)| wants(*a, *b)).collect();
-    let scratch = if reference.is_some() { x.len() * CHUNK } else { 0 };
+    // A row of zeros fills up the last tile.
+    let scratch = (1 + if reference.is_some() { x.len() } else { 0 }) * CHUNK;
     let sums = sweep(d, Vec::new(), 16 * tiles.len(), scratch, |here, _, sums, scratch| {
         let len = here.len();
-        let mut rows: Vec<&[f64]> = match reference {
+        let (zeros, scratch) = scratch.split_at_mut(CHUNK);
+        let mut rows: Vec<&[T]> = match reference {
             Some(reference) => {
                 scratch.chunks_exact_mut(CHUNK).zip(x).for_each(|(out, row)| difference(&row[here.clone()], &reference[here.clone()], &mut out[..len]));
                 scratch.chunks_exact(CHUNK).map(|row| &row[..len]).collect()
             }
             None => chunks(x, &here),
         };
-        rows.resize(4 * x_groups, &ZEROS[..len]);
+        rows.resize(4 * x_groups, &zeros[..len]);
         rows.extend(y.iter().map(|row| &row[here.clone()]));
-        rows.resize(4 * groups, &ZEROS[..len]);
+        rows.resize(4 * groups, &zeros[..len]);
         let (fours, _) = rows.as_chunks::<4>();
         tiles.iter().zip(sums.as_chunks_mut::<16>().0).for_each(|((a, b), sums)| add_tile(fours[*a], fours[*b], sums));
     });
@@ -122,14 +140,14 @@ pub(super) fn grams(x: &[&[f64]], reference: Option<&[f64]>, y: &[&[f64]], wante
 
 /// `rows_combine`: C (A − reference), the tables of basis directions, (r×K)(K×d), and the mean of A's rows. `after` sees every chunk of the results (the mean
 /// last) and adds to as many sums as `values`, which are returned.
-pub(super) fn rows_combine<'o>(
+pub(super) fn rows_combine<'o, T: Scalar>(
     coefficients: ArrayView2<f64>,
-    a: &[&[f64]],
-    reference: Option<&[f64]>,
-    mut out: Vec<&'o mut [f64]>,
-    mean: &'o mut [f64],
+    a: &[&[T]],
+    reference: Option<&[T]>,
+    mut out: Vec<&'o mut [T]>,
+    mean: &'o mut [T],
     values: usize,
-    after: impl Fn(Range<usize>, &[&[f64]], &mut [f64]) + Sync,
+    after: impl Fn(Range<usize>, &[&[T]], &mut [f64]) + Sync,
 ) -> Vec<f64> {
     let d = mean.len();
     out.push(mean);
@@ -143,42 +161,42 @@ pub(super) fn rows_combine<'o>(
         match reference.map(|r| &r[here.clone()]) {
             Some(reference) => {
                 scratch.chunks_exact_mut(CHUNK).zip(a).for_each(|(out, row)| difference(&row[here.clone()], reference, &mut out[..len]));
-                let rows: Vec<&[f64]> = scratch.chunks_exact(CHUNK).map(|row| &row[..len]).collect();
-                combine(&rows, &weights, out);
+                let rows: Vec<&[T]> = scratch.chunks_exact(CHUNK).map(|row| &row[..len]).collect();
+                combine::<f64, _, _>(&rows, &weights, out);
                 if let Some(mean) = out.last_mut() {
-                    mean.iter_mut().zip(reference).for_each(|(m, r)| *m += r);
+                    add(mean, reference);
                 }
             }
-            None => combine(&chunks(a, &here), &weights, out),
+            None => combine::<f64, _, _>(&chunks(a, &here), &weights, out),
         }
-        let results: Vec<&[f64]> = out.iter().map(|row| &**row).collect();
+        let results: Vec<&[T]> = out.iter().map(|row| &**row).collect();
         after(here, &results, sums);
     })
 }
 
 /// `target_encode`: the transformed targets of the samples.
-pub(super) fn target_encode(transform: TargetTransform, gradients: &[&[f64]], iterates: &[&[f64]], out: Vec<&mut [f64]>) {
+pub(super) fn target_encode<T: Scalar>(transform: TargetTransform, gradients: &[&[T]], iterates: &[&[T]], out: Vec<&mut [T]>) {
     let d = iterates.first().map_or(0, |row| row.len());
     sweep(d, out, 0, 0, |here, out, _, _| {
         for ((out, g), x) in out.iter_mut().zip(chunks(gradients, &here)).zip(chunks(iterates, &here)) {
-            out.iter_mut().zip(g.iter().zip(x)).for_each(|(y, (g, x))| *y = transform.encode(*g, *x));
+            out.iter_mut().zip(g.iter().zip(x)).for_each(|(y, (g, x))| *y = T::of(transform.encode((*g).into(), (*x).into())));
         }
     });
 }
 
 /// `state_project` of one chunk: adds ‖x − mean‖² to the first sum and U (x − mean), or U x if not centred, to the others.
-pub(super) fn state_project(basis: &[&[f64]], x: &[f64], mean: &[f64], centered: bool, sums: &mut [f64]) {
-    let mut about = [0.0; CHUNK];
+pub(super) fn state_project<T: Scalar>(basis: &[&[T]], x: &[T], mean: &[T], centered: bool, sums: &mut [f64]) {
+    let mut about = [T::zero(); CHUNK];
     let about = &mut about[..x.len()];
     difference(x, mean, about);
     if let [square, coordinates @ ..] = sums {
-        *square += sum_of([about], |[a]| a * a);
-        add_dots(basis, if centered { about } else { x }, coordinates);
+        *square += sum_of([&*about], |[a]| a * a);
+        add_coordinates(basis, if centered { about } else { x }, coordinates);
     }
 }
 
 /// `power_sums` of one chunk: adds Σᵢ (aᵢ bᵢ)ʲ, j = 1, 2, 3, to three sums per row a.
-pub(super) fn power_sums(rows: &[&[f64]], b: &[f64], sums: &mut [f64]) {
+pub(super) fn power_sums<T: Scalar>(rows: &[&[T]], b: &[T], sums: &mut [f64]) {
     for (a, sums) in rows.iter().zip(sums.as_chunks_mut::<3>().0) {
         sums[0] += sum_of([a, b], |[a, b]| a * b);
         sums[1] += sum_of([a, b], |[a, b]| (a * b) * (a * b));
@@ -187,9 +205,9 @@ pub(super) fn power_sums(rows: &[&[f64]], b: &[f64], sums: &mut [f64]) {
 }
 
 /// `power_sums` of all pairs of rows, one matrix per power.
-pub(super) fn power_sum_matrices(rows: &[&[f64]]) -> [Array2<f64>; 3] {
+pub(super) fn power_sum_matrices<T: Scalar>(rows: &[&[T]]) -> [Array2<f64>; 3] {
     let (k, d) = (rows.len(), rows.first().map_or(0, |row| row.len()));
-    let sums = sweep(d, Vec::new(), 3 * k * k, 0, |here, _, sums, _| {
+    let sums = sums_over(d, 3 * k * k, |here, sums| {
         let rows = chunks(rows, &here);
         for (i, b) in rows.iter().enumerate() {
             power_sums(&rows[..=i], b, &mut sums[3 * i * k..]);
@@ -199,8 +217,8 @@ pub(super) fn power_sum_matrices(rows: &[&[f64]]) -> [Array2<f64>; 3] {
 }
 
 /// The squared distances of all `rows` from `mean`.
-pub(super) fn squared_distances(rows: &[&[f64]], mean: &[f64]) -> Vec<f64> {
-    sweep(mean.len(), Vec::new(), rows.len(), 0, |here, _, sums, _| {
+pub(super) fn squared_distances<T: Scalar>(rows: &[&[T]], mean: &[T]) -> Vec<f64> {
+    sums_over(mean.len(), rows.len(), |here, sums| {
         for (row, sum) in chunks(rows, &here).into_iter().zip(sums) {
             *sum += sum_of([row, &mean[here.clone()]], |[a, b]| (a - b) * (a - b));
         }
@@ -208,7 +226,7 @@ pub(super) fn squared_distances(rows: &[&[f64]], mean: &[f64]) -> Vec<f64> {
 }
 
 /// One step, number `k`, of any flow; returns Σ g·Δx.
-pub(super) fn step(flow: Flow, domain: &Domain, k: u64, vectors: Vec<&mut [f64]>, g: &[f64]) -> f64 {
+pub(super) fn step<T: Scalar>(flow: Flow, domain: &Domain, k: u64, vectors: Vec<&mut [T]>, g: &[T]) -> f64 {
     match (flow, vectors) {
         (Flow::OptimalityCriteria(flow), mut vectors) => vectors.first_mut().map_or(0.0, |x| optimality_criteria(flow, x, g, domain)),
         (Flow::ProjectedGradient(flow), mut vectors) => vectors.first_mut().map_or(0.0, |x| projected_gradient(flow, x, g, domain)),
@@ -218,18 +236,18 @@ pub(super) fn step(flow: Flow, domain: &Domain, k: u64, vectors: Vec<&mut [f64]>
 
 /// `gradient_descent`, `momentum`, `adam` of one chunk: step number `k`; `vectors` are x and the flow's own. Returns Σ g·Δx; 0 for the flows whose unknowns
 /// depend on each other.
-pub(super) fn advance(flow: Flow, k: u64, vectors: &mut [&mut [f64]], g: &[f64]) -> f64 {
-    let mut old = [0.0; CHUNK];
+pub(super) fn advance<T: Scalar>(flow: Flow, k: u64, vectors: &mut [&mut [T]], g: &[T]) -> f64 {
+    let mut old = [T::zero(); CHUNK];
     let old = &mut old[..g.len()];
     let [x, own @ ..] = vectors else { return 0.0 };
     old.copy_from_slice(x);
     let unknowns = x.iter_mut().zip(g);
     match (flow, own) {
         (Flow::GradientDescent(_) | Flow::Newton(_), _) => {
-            let rate = flow.rate().unwrap_or(0.0);
+            let rate = T::of(flow.rate().unwrap_or(0.0));
             vectorised(
                 #[inline(always)]
-                move || unknowns.for_each(|(x, g)| *x -= rate * g),
+                move || unknowns.for_each(|(x, g)| *x = *x - rate * *g),
             );
         }
         (Flow::Momentum(flow), [m]) => vectorised(
@@ -253,11 +271,11 @@ pub(super) fn advance(flow: Flow, k: u64, vectors: &mut [&mut [f64]], g: &[f64])
         }
         _ => {}
     }
-    sum_of([g, x, old], |[g, new, old]| g * (new - old))
+    sum_of([g, &**x, &*old], |[g, new, old]| g * (new - old))
 }
 
 /// `projected_gradient`, `projection_volume`, `bracket_select`: one step; returns Σ g·Δx.
-fn projected_gradient(flow: ProjectedGradient, x: &mut [f64], g: &[f64], domain: &Domain) -> f64 {
+fn projected_gradient<T: Scalar>(flow: ProjectedGradient, x: &mut [T], g: &[T], domain: &Domain) -> f64 {
     let ((lower, upper), weights) = match domain {
         Domain::Unbounded => ((f64::NEG_INFINITY, f64::INFINITY), None),
         Domain::Box { lower, upper } => ((*lower, *upper), None),
@@ -265,48 +283,46 @@ fn projected_gradient(flow: ProjectedGradient, x: &mut [f64], g: &[f64], domain:
     };
     let mu = match (domain, weights) {
         (Domain::BoxVolume { volume, .. }, Some(weights)) => {
-            let x = &*x;
-            let total = |mu: f64| {
-                sweep(g.len(), Vec::new(), 1, 0, |here, _, sums, _| {
-                    let at = [&x[here.clone()], &g[here.clone()], &weights[here]];
-                    sums[0] += sum_of(at, |[x, g, w]| w * flow.update(x, g, w, mu, lower, upper));
-                })[0]
-            };
             // The volume falls as μ grows: the least μ whose volume is allowed.
+            let total = |mu: f64| volume_of(x, g, weights, |x, g, w| flow.update(x, g, w, mu, lower, upper));
             if total(0.0) <= *volume { 0.0 } else { volume_scale(|mu| -total(mu), -volume.next_up()).next_up() }
         }
         _ => 0.0,
     };
     let weight = |i: usize| weights.map_or(0.0, |w| w[i]);
-    replace(x, g, |i, x| flow.update(x, g[i], weight(i), mu, lower, upper))
+    replace(x, g, |i, x| flow.update(x, g[i].into(), weight(i), mu, lower, upper))
 }
 
 /// `oc_growth`, `oc_volume`, `bracket_select`, `oc_update`: one step; returns Σ g·Δx.
-fn optimality_criteria(flow: OptimalityCriteria, x: &mut [f64], g: &[f64], domain: &Domain) -> f64 {
+fn optimality_criteria<T: Scalar>(flow: OptimalityCriteria, x: &mut [T], g: &[T], domain: &Domain) -> f64 {
     let Domain::BoxVolume { lower, upper, weights, volume } = domain else { return 0.0 };
-    let mut growth = vec![0.0; x.len()];
+    let mut growth = vec![T::zero(); x.len()];
     let old = &*x;
     sweep(x.len(), vec![&mut growth], 0, 0, |here, growth, _, _| {
         let unknowns = old[here.clone()].iter().zip(&g[here.clone()]).zip(&weights[here]);
-        growth[0].iter_mut().zip(unknowns).for_each(|(out, ((x, g), w))| *out = OptimalityCriteria::growth(*x, *g, *w));
+        growth[0].iter_mut().zip(unknowns).for_each(|(out, ((x, g), w))| *out = T::of(OptimalityCriteria::growth((*x).into(), (*g).into(), *w)));
     });
-    let total = |scale: f64| {
-        sweep(old.len(), Vec::new(), 1, 0, |here, _, sums, _| {
-            let at = [&old[here.clone()], &growth[here.clone()], &weights[here]];
-            sums[0] += sum_of(at, |[x, growth, w]| w * flow.clip(x, growth, scale, *lower, *upper));
-        })[0]
-    };
-    let scale = volume_scale(total, *volume);
-    replace(x, g, |i, x| flow.clip(x, growth[i], scale, *lower, *upper))
+    let scale = volume_scale(|scale| volume_of(old, &growth, weights, |x, growth, _| flow.clip(x, growth, scale, *lower, *upper)), *volume);
+    replace(x, g, |i, x| flow.clip(x, growth[i].into(), scale, *lower, *upper))
+}
+
+/// Σ w f(x, a, w), f as rounded as it would be stored.
+fn volume_of<T: Scalar>(x: &[T], a: &[T], weights: &[f64], f: impl Fn(f64, f64, f64) -> f64 + Sync) -> f64 {
+    sums_over(x.len(), 1, |here, sums| {
+        let mut room = [[0.0; CHUNK]; 2];
+        let [first, second] = &mut room;
+        let at = [T::widen(&x[here.clone()], first), T::widen(&a[here.clone()], second), &weights[here]];
+        sums[0] += sum_of(at, |[x, a, w]| w * T::of(f(x, a, w)).into());
+    })[0]
 }
 
 /// xᵢ ← f(i, xᵢ); returns Σ g·Δx.
-fn replace(x: &mut [f64], g: &[f64], f: impl Fn(usize, f64) -> f64 + Sync) -> f64 {
+fn replace<T: Scalar>(x: &mut [T], g: &[T], f: impl Fn(usize, f64) -> f64 + Sync) -> f64 {
     sweep(g.len(), vec![x], 1, 0, |here, vectors, sums, _| {
         let mut change = 0.0;
         for (i, x) in here.zip(vectors[0].iter_mut()) {
-            let new = f(i, *x);
-            change += g[i] * (new - *x);
+            let (old, new) = ((*x).into(), T::of(f(i, (*x).into())));
+            change += g[i].into() * (new.into() - old);
             *x = new;
         }
         sums[0] += change;

@@ -9,6 +9,7 @@ use super::{State, lanes};
 use crate::engine::interface::{Landing, PhaseEnd, PhaseLimits};
 use crate::flow::Flow;
 use crate::objective::Domain;
+use crate::scalar::Scalar;
 use crate::surrogate::library::combine;
 use crate::surrogate::space::implicit_kernel;
 use crate::surrogate::{Integrator, Library, TargetTransform};
@@ -73,49 +74,49 @@ pub(super) struct Coordinates {
 
 /// States on the way along a differential equation, kept from step to step.
 #[derive(Debug, Clone, Default)]
-pub(super) struct InnerStates {
+pub(super) struct InnerStates<T> {
     /// Where the next inner step begins.
-    pub start: Vec<Vec<f64>>,
+    pub start: Vec<Vec<T>>,
     /// Where it ends.
-    pub end: Vec<Vec<f64>>,
+    pub end: Vec<Vec<T>>,
 }
 
 /// Tables of size d that a fit makes. They are kept from fit to fit: fresh memory costs as much as filling it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tables {
-    pub mean: Vec<f64>,
-    pub basis: Vec<Vec<f64>>,
-    pub encoded: Vec<Vec<f64>>,
+pub(super) struct Tables<T> {
+    pub mean: Vec<T>,
+    pub basis: Vec<Vec<T>>,
+    pub encoded: Vec<Vec<T>>,
 }
 
 /// `table` with at least `rows` rows of length `d`.
-pub(super) fn grown(table: &mut Vec<Vec<f64>>, rows: usize, d: usize) -> Vec<&mut [f64]> {
+pub(super) fn grown<T: Scalar>(table: &mut Vec<Vec<T>>, rows: usize, d: usize) -> Vec<&mut [T]> {
     if table.len() < rows {
-        table.resize_with(rows, || vec![0.0; d]);
+        table.resize_with(rows, || vec![T::zero(); d]);
     }
     table.iter_mut().take(rows).map(|row| &mut row[..]).collect()
 }
 
 /// The rows of a table, in the order asked for.
-pub(super) fn rows<'a>(table: &'a Array2<f64>, which: &[usize]) -> Vec<&'a [f64]> {
+pub(super) fn rows<'a, T>(table: &'a Array2<T>, which: &[usize]) -> Vec<&'a [T]> {
     which.iter().filter_map(|&row| table.row(row).to_slice()).collect()
 }
 
 /// A model with its tables.
 ///
 /// All that is asked of x is in as many sums over d as [`sums`](Self::sums) says, so that the pass that moves x can take them on its way.
-pub(super) struct Field<'a> {
+pub(super) struct Field<'a, T> {
     pub model: &'a Model,
-    pub mean: &'a [f64],
-    pub basis: Vec<&'a [f64]>,
+    pub mean: &'a [T],
+    pub basis: Vec<&'a [T]>,
     /// The samples, for the implicit library.
-    pub samples: Vec<&'a [f64]>,
-    pub table: Vec<&'a [f64]>,
+    pub samples: Vec<&'a [T]>,
+    pub table: Vec<&'a [T]>,
 }
 
-impl<'a> Field<'a> {
-    pub(super) fn new(model: &'a Model, tables: &'a Tables, iterates: &'a Array2<f64>, gradients: &'a Array2<f64>) -> Self {
-        let leading = |table: &'a [Vec<f64>], count: usize| table.iter().take(count).map(|row| &row[..]).collect::<Vec<_>>();
+impl<'a, T: Scalar> Field<'a, T> {
+    pub(super) fn new(model: &'a Model, tables: &'a Tables<T>, iterates: &'a Array2<T>, gradients: &'a Array2<T>) -> Self {
+        let leading = |table: &'a [Vec<T>], count: usize| table.iter().take(count).map(|row| &row[..]).collect::<Vec<_>>();
         let basis = match &model.predictor {
             Predictor::Explicit { space: Some(space), .. } => leading(&tables.basis, space.mean.len()),
             _ => Vec::new(),
@@ -141,7 +142,7 @@ impl<'a> Field<'a> {
     }
 
     /// Adds one chunk's part of the sums.
-    pub(super) fn observe(&self, here: &Range<usize>, x: &[f64], sums: &mut [f64]) {
+    pub(super) fn observe(&self, here: &Range<usize>, x: &[T], sums: &mut [f64]) {
         let centered = matches!(&self.model.predictor, Predictor::Explicit { space: Some(Coordinates { centered: true, .. }), .. });
         let (project, powers) = sums.split_at_mut(1 + self.basis.len());
         kernels::state_project(&chunks(&self.basis, here), x, &self.mean[here.clone()], centered, project);
@@ -149,8 +150,8 @@ impl<'a> Field<'a> {
     }
 
     /// The sums at x, by a pass of their own.
-    fn observe_all(&self, x: &[f64]) -> Vec<f64> {
-        sweep(x.len(), Vec::new(), self.sums(), 0, |here, _, sums, _| self.observe(&here, &x[here.clone()], sums))
+    fn observe_all(&self, x: &[T]) -> Vec<f64> {
+        kernels::sums_over(x.len(), self.sums(), |here, sums| self.observe(&here, &x[here.clone()], sums))
     }
 
     /// ‖x − mean‖ in history radii.
@@ -159,11 +160,11 @@ impl<'a> Field<'a> {
     }
 
     /// The lift's weights where the sums are `sums`.
-    pub(super) fn weights(&self, sums: &[f64], x: &[f64]) -> Vec<f64> {
+    pub(super) fn weights(&self, sums: &[f64], x: &[T]) -> Vec<f64> {
         match &self.model.predictor {
             Predictor::Explicit { library, coefficients, space } => {
-                let z = match space {
-                    None => x.to_vec(),
+                let z: Vec<f64> = match space {
+                    None => x.iter().map(|x| (*x).into()).collect(),
                     Some(space) => sums[1..].iter().map(|y| y / space.scale).collect(),
                 };
                 combine(coefficients.view(), &library.evaluate(&z))
@@ -184,36 +185,40 @@ impl<'a> Field<'a> {
     }
 
     /// `gradient_lift` of one chunk: outⱼ = Tᵀ wⱼ, not decoded yet.
-    pub(super) fn lift(&self, here: &Range<usize>, weights: &[&[f64]], out: &mut [&mut [f64]]) {
+    pub(super) fn lift(&self, here: &Range<usize>, weights: &[&[f64]], out: &mut [&mut [T]]) {
         match self.model.lift {
-            LiftTable::Direct => out.iter_mut().zip(weights).for_each(|(out, w)| out.copy_from_slice(&w[here.clone()])),
-            _ => lanes::combine(&chunks(&self.table, here), weights, out),
+            LiftTable::Direct => {
+                for (out, weights) in out.iter_mut().zip(weights) {
+                    out.iter_mut().zip(&weights[here.clone()]).for_each(|(out, w)| *out = T::of(*w));
+                }
+            }
+            _ => lanes::combine::<T, _, _>(&chunks(&self.table, here), weights, out),
         }
     }
 
     /// Undoes the transform of the targets at x.
-    pub(super) fn decode(&self, x: &[f64], y: &mut [f64]) {
+    pub(super) fn decode(&self, x: &[T], y: &mut [T]) {
         if self.model.transform != TargetTransform::Identity {
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = self.model.transform.decode(*y, *x));
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = T::of(self.model.transform.decode((*y).into(), (*x).into())));
         }
     }
 }
 
 /// One surrogate phase.
-pub(super) struct Phase<'a> {
-    pub field: Field<'a>,
+pub(super) struct Phase<'a, T> {
+    pub field: Field<'a, T>,
     pub flow: Flow,
     pub domain: &'a Domain,
-    pub state: &'a mut State,
+    pub state: &'a mut State<T>,
     pub landing: &'a mut Landing,
     /// The field's sums at x, if they are known.
     pub observed: &'a mut Option<Vec<f64>>,
-    pub equation: &'a mut InnerStates,
+    pub equation: &'a mut InnerStates<T>,
     /// The step size Dormand–Prince has come to.
     pub inner_step: &'a mut f64,
 }
 
-impl Phase<'_> {
+impl<T: Scalar> Phase<'_, T> {
     pub(super) fn run(&mut self, limits: PhaseLimits) {
         // From inside the thread pool: from outside each of the many short passes would put this thread to sleep and wake it again.
         if self.state.x.len() > CHUNK { rayon::scope(|_| self.run_inside(limits)) } else { self.run_inside(limits) }
@@ -258,7 +263,7 @@ impl Phase<'_> {
         if flow.equation_vectors() > 0 && field.model.transform == TargetTransform::Identity {
             let vectors = std::iter::once(x).chain(auxiliary).map(|v| &mut v[..]).collect();
             let mut sums = sweep(d, vectors, field.sums() + 1, 0, |here, vectors, sums, _| {
-                let mut g = [0.0; CHUNK];
+                let mut g = [T::zero(); CHUNK];
                 let g = &mut g[..here.len()];
                 field.lift(&here, &[weights], &mut [g]);
                 if let Some((change, sums)) = sums.split_last_mut() {
@@ -273,7 +278,7 @@ impl Phase<'_> {
         let spoiled = sweep(d, vec![&mut *gradient], 1, 0, |here, out, sums, _| {
             field.lift(&here, &[weights], out);
             field.decode(&x[here], out[0]);
-            sums[0] += lanes::sum_of([out[0]], |[g]| 0.0 * g);
+            sums[0] += lanes::sum_of([&*out[0]], |[g]| 0.0 * g);
         });
         // Zero times anything finite.
         if spoiled[0] != 0.0 {
@@ -290,10 +295,12 @@ impl Phase<'_> {
     fn integrate_reduced(&mut self, limits: PhaseLimits, h: f64) {
         let Predictor::Explicit { library, coefficients, space } = &self.field.model.predictor else { return };
         let sums = self.observed.take().unwrap_or_else(|| self.field.observe_all(&self.state.x));
+        let wide = |vector: &[T]| vector.iter().map(|v| (*v).into()).collect::<Vec<f64>>();
         let (start, mean, scale) = match space {
-            None => (self.state.x.clone(), self.field.mean.to_vec(), 1.0),
+            None => (wide(&self.state.x), wide(self.field.mean), 1.0),
             Some(space) => (sums[1..].to_vec(), space.mean.clone(), space.scale),
         };
+        // f64 throughout: these numbers are few.
         let square = |y: &[f64]| y.iter().zip(&mean).map(|(y, m)| (y - m).powi(2)).sum::<f64>();
         // What x has outside the span stays as it is.
         let outside = sums[0] - square(&start);
@@ -322,16 +329,11 @@ impl Phase<'_> {
             self.state.steps += 1;
         }
         if space.is_none() {
-            self.state.x.copy_from_slice(&y);
+            kernels::copy(&y, &mut self.state.x);
         } else {
             let moved: Vec<f64> = y.iter().zip(&start).map(|(y, s)| y - s).collect();
             let basis = &self.field.basis;
-            sweep(self.state.x.len(), vec![&mut self.state.x], 0, 0, |here, x, _, _| {
-                let mut change = [0.0; CHUNK];
-                let change = &mut change[..here.len()];
-                lanes::combine(&chunks(basis, &here), &[&moved], &mut [change]);
-                lanes::add_multiple(x[0], 1.0, change);
-            });
+            kernels::stream(self.state.x.len(), &mut self.state.x, |here, x| lanes::add_combination(&chunks(basis, &here), &moved, x));
         }
         let coordinates = if space.is_some() { &y[..] } else { &[] };
         *self.observed = Some(std::iter::once((square(&y) + outside).max(0.0)).chain(coordinates.iter().copied()).collect());

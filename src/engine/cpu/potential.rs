@@ -1,11 +1,10 @@
 //! The learned potential: minimised in a trust region by projected steps.
 
-use ndarray::Array2;
-
-use super::kernels::{chunks, sweep};
+use super::kernels::{chunks, sums_over, sweep};
 use super::lanes::{LANES, add_dots, combine, dot, vectorised};
 use crate::engine::interface::TrustLimits;
 use crate::objective::Domain;
+use crate::scalar::Scalar;
 use crate::surrogate::higher_order::minimum_along;
 use crate::surrogate::potential::Polynomial;
 
@@ -42,8 +41,8 @@ pub(super) struct Minimum {
 }
 
 /// `pair_record`: the inner products of a displacement and a change of the gradient with every one of `rows`, which are read once.
-pub(super) fn products(rows: &[&[f64]], [displacement, change]: [&[f64]; 2]) -> [Vec<f64>; 2] {
-    let mut first = sweep(change.len(), Vec::new(), 2 * rows.len(), 0, |here, _, sums, _| {
+pub(super) fn products<T: Scalar>(rows: &[&[T]], [displacement, change]: [&[T]; 2]) -> [Vec<f64>; 2] {
+    let mut first = sums_over(change.len(), 2 * rows.len(), |here, sums| {
         let rows = chunks(rows, &here);
         let (first, second) = sums.split_at_mut(rows.len());
         add_dots(&rows, &displacement[here.clone()], first);
@@ -57,14 +56,14 @@ impl Potential {
     /// `trust_volume`, `trust_direction`, `potential_step`, `potential_lift`: projected steps, the first of length 1/σ, then Barzilai and Borwein's,
     /// each as far as φ falls along it.
     ///
-    /// The potential of `pairs` rounded to f32: its value, its gradient and its steps agree with each other in f64, and half the bytes go by.
-    pub(super) fn minimize(&self, pairs: &Array2<f32>, at: &Neighbourhood<'_>) -> Minimum {
+    /// The potential of the rows of pairs rounded to f32, `table`: its value, its gradient and its steps agree with each other in f64, and half the bytes
+    /// go by.
+    pub(super) fn minimize(&self, table: &[&[f32]], at: &Neighbourhood<'_>) -> Minimum {
         // From inside the thread pool: from outside each of the many short passes would put this thread to sleep and wake it again.
-        rayon::scope(|_| self.minimize_inside(pairs, at))
+        rayon::scope(|_| self.minimize_inside(table, at))
     }
 
-    fn minimize_inside(&self, pairs: &Array2<f32>, at: &Neighbourhood<'_>) -> Minimum {
-        let table: Vec<&[f32]> = self.rows.iter().filter_map(|&row| pairs.row(row).to_slice()).collect();
+    fn minimize_inside(&self, table: &[&[f32]], at: &Neighbourhood<'_>) -> Minimum {
         let Polynomial { outside, curvatures, combination, higher, .. } = &self.learned;
         let (center, gradient, d) = (at.center, at.gradient, at.center.len());
         let reach = Reach::new(at.domain, at.limits.radius);
@@ -81,9 +80,9 @@ impl Potential {
                 let weights = reach.weights.map(|w| &w[here.clone()]);
                 let direction = &mut *vectors[0];
                 reach.direction(z, slope, center, weights, rate, mu, direction);
-                sums[0] += dot(direction, direction);
-                sums[1] += dot(direction, slope);
-                add_dots(&chunks(&table, &here), direction, &mut sums[2..]);
+                sums[0] += dot::<f64, f64>(direction, direction);
+                sums[1] += dot::<f64, f64>(direction, slope);
+                add_dots(&chunks(table, &here), direction, &mut sums[2..]);
             });
             let (square, along) = (sums[0], sums[1]);
             if !(along < 0.0) {
@@ -120,7 +119,7 @@ impl Potential {
                 let [z, slope] = vectors else { return };
                 let (direction, center, gradient) = (&direction[here.clone()], &center[here.clone()], &gradient[here.clone()]);
                 reach.advance(z, direction, center, t);
-                combine(&chunks(&table, &here), &[&weights], &mut [&mut **slope]);
+                combine::<f64, _, _>(&chunks(table, &here), &[&weights], &mut [&mut **slope]);
                 let (outside, points) = (*outside, z.iter().zip(center).zip(gradient).zip(slope.iter_mut()));
                 vectorised(
                     #[inline(always)]
@@ -232,7 +231,7 @@ impl<'a> Reach<'a> {
     fn multiplier(&self, z: &[f64], slope: &[f64], center: &[f64], rate: f64, guess: f64) -> f64 {
         let Some(weights) = self.weights else { return 0.0 };
         let excess = |mu: f64| {
-            let sums = sweep(z.len(), Vec::new(), 2, 0, |here, _, sums, _| {
+            let sums = sums_over(z.len(), 2, |here, sums| {
                 let (z, slope, center, weights) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()], &weights[here]);
                 let n = z.len() / LANES * LANES;
                 let lanes = (z.as_chunks().0.iter().zip(slope.as_chunks().0)).zip(center.as_chunks().0.iter().zip(weights.as_chunks().0));
