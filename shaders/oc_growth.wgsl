@@ -4,13 +4,9 @@ struct Params {
     len: u32,
     slab: u32,
     gradient_floor: f32,
-    // Bit patterns of the scales the multiplier is searched between.
-    bracket_low: u32,
-    bracket_high: u32,
-    first_slab: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> phase: PhaseState;
+@group(0) @binding(1) var<storage, read> phase: PhaseState;
 @group(0) @binding(2) var<storage, read> gradient: array<f32>;
 @group(0) @binding(3) var<storage, read> iterate: array<f32>;
 @group(0) @binding(4) var<storage, read> volume_weights: array<f32>;
@@ -20,10 +16,6 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     if (phase.ended != 0u) {
         return;
-    }
-    if (params.first_slab + group.x == 0u && thread == 0u) {
-        phase.bracket_low = params.bracket_low;
-        phase.bracket_high = params.bracket_high;
     }
     let end = min((group.x + 1u) * params.slab, params.len);
     for (var i = group.x * params.slab + thread; i < end; i += 256u) {

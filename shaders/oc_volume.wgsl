@@ -1,51 +1,58 @@
-// OC: partial sums of the volume at 32 candidate scales. Eight threads share a candidate; x, growth and weights of 256 unknowns at a time
-// are staged in workgroup memory. Twin: the closure in engine/cpu/kernels.rs, optimality_criteria().
-// Traffic: 12 bytes read per unknown for 32 candidates. Precision: double-word sums.
+// OC: partial sums of the volume at eight candidate scales per workgroup. Every thread has unknowns of its own and all eight scales for each, so that an
+// unknown is read once and its limits are found once. Twin: the closure in engine/cpu/kernels.rs, optimality_criteria().
+// Traffic: 12 bytes read per unknown for each eight candidates. Precision: double-word sums.
 struct Params {
     len: u32,
     slab: u32,
     first_slab: u32,
+    // Of this pass, and whether it is a search's first.
+    candidates: u32,
+    begins: u32,
     reach: f32,
     lower: f32,
     upper: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
-@group(0) @binding(2) var<storage, read> iterate: array<f32>;
-@group(0) @binding(3) var<storage, read> growth: array<f32>;
-@group(0) @binding(4) var<storage, read> volume_weights: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> search: Search;
+@group(0) @binding(3) var<storage, read> iterate: array<f32>;
+@group(0) @binding(4) var<storage, read> growth: array<f32>;
+@group(0) @binding(5) var<storage, read> volume_weights: array<f32>;
+@group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
 
-// (growth, least x, greatest x, weight)
-var<workgroup> tile: array<vec4<f32>, 256>;
+const THREADS: u32 = 64u;
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    if (phase.ended != 0u || (params.begins == 0u && search.closed != 0u)) {
         return;
     }
-    let candidate = thread % 32u;
-    let lane = thread / 32u;
-    let scale = bitcast<f32>(bracket_candidate(phase.bracket_low, phase.bracket_high, candidate));
-    var sum = vec2<f32>(0.0);
-    let begin = group.x * params.slab;
-    let end = min(begin + params.slab, params.len);
-    for (var start = begin; start < end; start += 256u) {
-        let i = start + thread;
-        if (i < end) {
-            let x = iterate[i];
-            tile[thread] = vec4<f32>(growth[i], max(x - params.reach, params.lower), min(x + params.reach, params.upper), volume_weights[i]);
-        }
-        workgroupBarrier();
-        let filled = min(256u, end - start);
-        for (var k = lane; k < filled; k += 8u) {
-            let t = tile[k];
-            sum = dw_fma(sum, t.w, clamp(t.x * scale, t.y, t.z));
-        }
-        workgroupBarrier();
+    let first = CANDIDATES * group.y;
+    var scale: array<f32, 8>;
+    for (var t = 0u; t < CANDIDATES; t++) {
+        scale[t] = bitcast<f32>(search.candidates[first + t]);
     }
-    bracket_sums(thread, dw_normalize(sum));
-    if (thread < 32u) {
-        partials[(params.first_slab + group.x) * 32u + thread] = sums[thread];
+    let slabs = (params.len + params.slab - 1u) / params.slab;
+    for (var slab = group.x; slab < slabs; slab += groups.x) {
+        var sum: array<vec2<f32>, 8>;
+        for (var t = 0u; t < CANDIDATES; t++) {
+            sum[t] = vec2<f32>(0.0);
+        }
+        let end = min((slab + 1u) * params.slab, params.len);
+        for (var i = slab * params.slab + thread; i < end; i += THREADS) {
+            let x = iterate[i];
+            let free = growth[i];
+            let weight = volume_weights[i];
+            let least = max(x - params.reach, params.lower);
+            let greatest = min(x + params.reach, params.upper);
+            for (var t = 0u; t < CANDIDATES; t++) {
+                sum[t] = dw_fma(sum[t], weight, clamp(free * scale[t], least, greatest));
+            }
+        }
+        candidate_sums(thread, (params.first_slab + slab) * params.candidates + first, sum);
     }
 }

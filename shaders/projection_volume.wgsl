@@ -1,50 +1,55 @@
-// Projection onto box and volume: partial sums of the volume at 32 candidate multipliers mu, of clip(x - rate g - mu w). Eight threads share a
-// candidate; 256 unknowns at a time are staged in workgroup memory. Twin: the closure in engine/cpu/kernels.rs, projected_gradient().
-// Traffic: 12 bytes read per unknown for 32 candidates. Precision: double-word sums.
+// Projection onto box and volume: partial sums of the volume of clip(x - rate g - mu w) at eight candidate multipliers mu per workgroup, laid out as in
+// oc_volume.wgsl. Twin: the closure in engine/cpu/kernels.rs, projected_gradient().
+// Traffic: 12 bytes read per unknown for each eight candidates. Precision: double-word sums.
 struct Params {
     len: u32,
     slab: u32,
     first_slab: u32,
+    // Of this pass, and whether it is a search's first.
+    candidates: u32,
+    begins: u32,
     rate: f32,
     lower: f32,
     upper: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
-@group(0) @binding(2) var<storage, read> iterate: array<f32>;
-@group(0) @binding(3) var<storage, read> gradient: array<f32>;
-@group(0) @binding(4) var<storage, read> volume_weights: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> search: Search;
+@group(0) @binding(3) var<storage, read> iterate: array<f32>;
+@group(0) @binding(4) var<storage, read> gradient: array<f32>;
+@group(0) @binding(5) var<storage, read> volume_weights: array<f32>;
+@group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
 
-// (x - rate g, weight)
-var<workgroup> tile: array<vec2<f32>, 256>;
+const THREADS: u32 = 64u;
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    if (phase.ended != 0u || (params.begins == 0u && search.closed != 0u)) {
         return;
     }
-    let candidate = thread % 32u;
-    let lane = thread / 32u;
-    let mu = bitcast<f32>(bracket_candidate(phase.bracket_low, phase.bracket_high, candidate));
-    var sum = vec2<f32>(0.0);
-    let begin = group.x * params.slab;
-    let end = min(begin + params.slab, params.len);
-    for (var start = begin; start < end; start += 256u) {
-        let i = start + thread;
-        if (i < end) {
-            tile[thread] = vec2<f32>(iterate[i] - params.rate * gradient[i], volume_weights[i]);
-        }
-        workgroupBarrier();
-        let filled = min(256u, end - start);
-        for (var k = lane; k < filled; k += 8u) {
-            let t = tile[k];
-            sum = dw_fma(sum, t.y, clamp(t.x - mu * t.y, params.lower, params.upper));
-        }
-        workgroupBarrier();
+    let first = CANDIDATES * group.y;
+    var mu: array<f32, 8>;
+    for (var t = 0u; t < CANDIDATES; t++) {
+        mu[t] = bitcast<f32>(search.candidates[first + t]);
     }
-    bracket_sums(thread, dw_normalize(sum));
-    if (thread < 32u) {
-        partials[(params.first_slab + group.x) * 32u + thread] = sums[thread];
+    let slabs = (params.len + params.slab - 1u) / params.slab;
+    for (var slab = group.x; slab < slabs; slab += groups.x) {
+        var sum: array<vec2<f32>, 8>;
+        for (var t = 0u; t < CANDIDATES; t++) {
+            sum[t] = vec2<f32>(0.0);
+        }
+        let end = min((slab + 1u) * params.slab, params.len);
+        for (var i = slab * params.slab + thread; i < end; i += THREADS) {
+            let free = iterate[i] - params.rate * gradient[i];
+            let weight = volume_weights[i];
+            for (var t = 0u; t < CANDIDATES; t++) {
+                sum[t] = dw_fma(sum[t], weight, clamp(free - mu[t] * weight, params.lower, params.upper));
+            }
+        }
+        candidate_sums(thread, (params.first_slab + slab) * params.candidates + first, sum);
     }
 }

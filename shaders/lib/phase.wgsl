@@ -6,7 +6,7 @@ struct PhaseState {
     steps: u32,
     // Sum of g.dx over all steps, double-word.
     predicted: vec2<f32>,
-    // OC: the bracket of the scale s = 1/sqrt(lambda), as bit patterns of positive floats (ordered like the floats).
+    // The bracket of the volume's multiplier (OC: of the scale s = 1/sqrt(lambda)), as bit patterns of positive floats, which are ordered like the floats.
     bracket_low: u32,
     bracket_high: u32,
     // Distance from the history's mean at the last projection.

@@ -25,12 +25,12 @@ pub(super) const PASSES: [(&str, bool, &str); 14] = [
     ("step adam", false, "a surrogate step, of 10 in a phase; basis r, snapshots K, state 6 numbers"),
     ("step gradient-descent", false, "the same; basis r, snapshots K, state 2"),
     ("targets", true, "OC's transformed targets, part of its refit; 2K numbers read, K written"),
-    ("step oc", false, "a surrogate step, of 10; basis r, snapshots K, state 2, the multiplier 6: x and g three times"),
-    ("projected gradient", false, "a true step on bounds and a volume; state 2, g, the multiplier 6"),
+    ("step oc", false, "a surrogate step, of 10; basis r, snapshots K, state 2, the multiplier 9: x, its growth and weights three times"),
+    ("projected gradient", false, "a true step on bounds and a volume; state 2, g, the multiplier 9: x, g and weights three times"),
     ("reduced", false, "100 Euler steps in the reduced space and one lift; basis r, state 2"),
     ("pair record", true, "a displacement and its change of the gradient, part of a potential's refit; 4 numbers read, 2 written"),
     ("potential refit", false, "a new pair, inner products (2K, where the CPU engine keeps the old ones), the potential's R directions (2K, R written)"),
-    ("potential step", false, "a step of the minimisation, of 5; directions 2R, x and slope 4, the multiplier 6"),
+    ("potential step", false, "a step of the minimisation, of 5; directions 2R, x and slope 4, the multiplier 12: x, slope, center and weights three times"),
 ];
 
 /// Surrogate steps per phase, steps in the reduced space, steps on the potential.
@@ -423,7 +423,7 @@ impl Bench<'_> {
             let Some(sample) = self.sample("targets", |_| Ok(()), |e| e.fit(&config).map(drop))? else { return Ok(()) };
             self.row("targets", &sample, Part::Kernels(|k| k == "target_encode"), 1, Some(3 * k));
         }
-        self.surrogate_step("step oc", r + k + 2 + 6)
+        self.surrogate_step("step oc", r + k + 2 + 9)
     }
 
     fn projected_gradient(&mut self) -> Result<()> {
@@ -436,7 +436,7 @@ impl Bench<'_> {
         self.subject.engine().set_gradient(&vector(self.shape.dimension, 2, |u| -u))?;
         self.subject.engine().trust()?;
         if let Some((sample, _)) = self.sample_phase("projected gradient", 1, |e| e.step())? {
-            self.row("projected gradient", &sample, Part::Call, 1, Some(2 + 1 + 6));
+            self.row("projected gradient", &sample, Part::Call, 1, Some(2 + 1 + 9));
         }
         Ok(())
     }
@@ -481,7 +481,7 @@ impl Bench<'_> {
         self.row("potential refit", &sample, Part::Call, 1, Some(6 + 4 * k + rank));
         let limits = TrustLimits { steps: POTENTIAL_STEPS, radius: 0.2 };
         if let Some((sample, taken)) = self.sample_phase("potential step", POTENTIAL_STEPS, |e| e.minimize(limits))? {
-            self.row("potential step", &sample, Part::Call, taken, Some(2 * rank + 4 + 6));
+            self.row("potential step", &sample, Part::Call, taken, Some(2 * rank + 4 + 12));
         }
         Ok(())
     }

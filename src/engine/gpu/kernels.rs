@@ -31,8 +31,10 @@ pub(crate) enum Fragment {
     ChangePartial,
     /// Sums over the 64 threads of a workgroup; needs [`Fragment::DoubleWord`] and the kernel's `sums`.
     TreeSums,
-    /// Candidate multipliers and their sums; needs [`Fragment::DoubleWord`].
+    /// `struct Search`.
     Bracket,
+    /// Sums at candidate multipliers; needs [`Fragment::DoubleWord`] and [`Fragment::Bracket`].
+    CandidateSums,
     /// Where a projected step on a learned potential may lead.
     Reach,
 }
@@ -71,6 +73,7 @@ impl Fragment {
             (Self::TreeSums, _) => include_str!("../../../shaders/lib/tree_sums.wgsl"),
             (Self::Reach, _) => include_str!("../../../shaders/lib/reach.wgsl"),
             (Self::Bracket, _) => include_str!("../../../shaders/lib/bracket.wgsl"),
+            (Self::CandidateSums, _) => include_str!("../../../shaders/lib/candidate_sums.wgsl"),
         }
     }
 }
@@ -254,8 +257,8 @@ kernels! {
           correction1: f32, correction2: f32, amsgrad: u32 };
     MomentumStep = "momentum", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Write, Write, Write],
         { len: u32, slab: u32, first_slab: u32, rate: f32, decay: f32, nesterov: u32 };
-    ProjectionVolume = "projection_volume", [Eft, DoubleWord, Phase, Bracket], [Read, Read, Read, Read, Write],
-        { len: u32, slab: u32, first_slab: u32, rate: f32, lower: f32, upper: f32 };
+    ProjectionVolume = "projection_volume", [Eft, DoubleWord, Phase, Bracket, CandidateSums], [Read, Read, Read, Read, Read, Write],
+        { len: u32, slab: u32, first_slab: u32, candidates: u32, begins: u32, rate: f32, lower: f32, upper: f32 };
     ProjectedGradientStep = "projected_gradient", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Write, Write],
         { len: u32, slab: u32, first_slab: u32, rate: f32, lower: f32, upper: f32, has_volume: u32 };
     EquationSlope = "equation_slope", [Phase], [Read, Read, Read, Read, Read, Write, Write, Write],
@@ -265,14 +268,15 @@ kernels! {
         { len: u32, slab: u32, first_slab: u32, rtol: f32, atol: f32 };
     StateAccept = "state_accept", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Read, Write, Write, Write],
         { len: u32, slab: u32, first_slab: u32, amsgrad: u32 };
-    OcGrowth = "oc_growth", [Phase], [Write, Read, Read, Read, Write],
-        { len: u32, slab: u32, gradient_floor: f32, bracket_low: u32, bracket_high: u32, first_slab: u32 };
-    OcVolume = "oc_volume", [Eft, DoubleWord, Phase, Bracket], [Read, Read, Read, Read, Write],
-        { len: u32, slab: u32, first_slab: u32, reach: f32, lower: f32, upper: f32 };
-    BracketSelect = "bracket_select", [Eft, DoubleWord, Phase, Bracket], [Write, Read], { slabs: u32, volume_high: f32, volume_low: f32, falling: u32 };
+    OcGrowth = "oc_growth", [Phase], [Read, Read, Read, Read, Write],
+        { len: u32, slab: u32, gradient_floor: f32 };
+    OcVolume = "oc_volume", [Eft, DoubleWord, Phase, Bracket, CandidateSums], [Read, Read, Read, Read, Read, Write],
+        { len: u32, slab: u32, first_slab: u32, candidates: u32, begins: u32, reach: f32, lower: f32, upper: f32 };
+    BracketSelect = "bracket_select", [Eft, DoubleWord, Phase, Bracket], [Write, Write, Read],
+        { slabs: u32, volume_high: f32, volume_low: f32, falling: u32, begins: u32, range_low: u32, range_high: u32, candidates: u32, next: u32, chances: u32 };
     PairRecord = "pair_record", [], [Read, Read, Read, Read, Write], { len: u32, slab: u32, displacement_row: u32, change_row: u32 };
-    TrustVolume = "trust_volume", [Eft, DoubleWord, Phase, Bracket, Reach], [Read, Read, Read, Read, Read, Write],
-        { len: u32, slab: u32, first_slab: u32, radius: f32, lower: f32, upper: f32 };
+    TrustVolume = "trust_volume", [Eft, DoubleWord, Phase, Bracket, CandidateSums, Reach], [Read, Read, Read, Read, Read, Read, Write],
+        { len: u32, slab: u32, first_slab: u32, candidates: u32, begins: u32, radius: f32, lower: f32, upper: f32 };
     TrustDirection = "trust_direction", [Eft, DoubleWord, Phase, TreeSums, Reach], [Read, Read, Read, Read, Read, Write, Write],
         { len: u32, slab: u32, first_slab: u32, radius: f32, lower: f32, upper: f32, has_volume: u32 };
     PotentialStep = "potential_step", [Eft, DoubleWord, Phase], [Write, Read, Read, Write],

@@ -23,6 +23,7 @@ mod potential;
 mod recording;
 mod regression;
 mod run;
+mod search;
 mod self_test;
 mod steps;
 #[cfg(test)]

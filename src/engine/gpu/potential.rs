@@ -2,11 +2,10 @@
 
 use ndarray::{Array2, Axis};
 
-use super::kernels::{
-    BracketSelect, Eft, PairRecord, PhaseState, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection, TrustVolume, split, to_pairs,
-};
+use super::kernels::{Eft, PairRecord, PhaseState, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection, TrustVolume, to_pairs};
 use super::recording::Recorder;
-use super::run::{NO_ROW, PROJECTION_PASSES, RESOLUTION, RESOLUTION_PLAIN, Run, block_pairs, groups, projection_groups};
+use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, block_pairs, groups, projection_groups};
+use super::search::{PROJECTION_MULTIPLIERS, Side};
 use crate::engine::interface::{Fit, Pair, TrustLimits};
 use crate::error::{Error, Result};
 use crate::surrogate::higher_order::PairNote;
@@ -154,17 +153,11 @@ impl Run {
         let (shared, slab, radius) = (&self.shared, self.slab as u32, limits.radius as f32);
         for _ in 0..limits.steps {
             if let Some(volume) = volume {
-                let [volume_high, volume_low] = split(volume);
-                recorder.copy(&shared.bracket, 0, &shared.phase, core::mem::offset_of!(PhaseState, bracket_low) as u64, 8);
-                for _ in 0..PROJECTION_PASSES {
-                    for s in &self.segments {
-                        let params = TrustVolume { len: s.len as u32, slab, first_slab: s.first_slab as u32, radius, lower, upper };
-                        let buffers = [&shared.phase, &s.iterate, &s.slope, &s.trusted[0], &s.volume_weights, &shared.partials];
-                        recorder.dispatch(params, &buffers, groups(s))?;
-                    }
-                    let params = BracketSelect { slabs: self.slabs as u32, volume_high, volume_low, falling: 1 };
-                    recorder.dispatch(params, &[&shared.phase, &shared.partials], [1, 1, 1])?;
-                }
+                self.record_search(recorder, volume, Side::Falling, PROJECTION_MULTIPLIERS, |recorder, s, candidates, begins, groups| {
+                    let params = TrustVolume { len: s.len as u32, slab, first_slab: s.first_slab as u32, candidates, begins, radius, lower, upper };
+                    let buffers = [&shared.phase, &shared.search, &s.iterate, &s.slope, &s.trusted[0], &s.volume_weights, &shared.partials];
+                    recorder.dispatch(params, &buffers, groups)
+                })?;
             }
             for s in &self.segments {
                 let has_volume = u32::from(volume.is_some());

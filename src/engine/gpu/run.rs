@@ -5,6 +5,7 @@ use ndarray::Array2;
 use super::kernels::{PartialsReduce, PhaseState};
 use super::recording::{Buffer, Recorder};
 use super::regression::RegressionBuffers;
+use super::search::{OC_SCALES, PROJECTION_MULTIPLIERS, Search};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::{Samples, Setup};
 use crate::engine::ring::Ring;
@@ -17,12 +18,6 @@ use crate::surrogate::potential::Polynomial;
 
 /// Stands for "no row" in kernels.
 pub(super) const NO_ROW: u32 = u32::MAX;
-/// Passes of 32 candidates that narrow OC's bracket of 2³⁰ scales to neighbouring floats: 33⁶ > 2³⁰.
-pub(super) const OC_PASSES: usize = 6;
-/// Scales s = 1/√λ between 2⁻⁶⁴ and 2⁶⁴: every λ that f32 has.
-pub(super) const OC_BRACKET: (u32, u32) = (0x1f80_0000, 0x5f80_0000);
-/// Passes that narrow the projection's bracket, all non-negative floats: 33⁷ > 2³¹.
-pub(super) const PROJECTION_PASSES: usize = 7;
 /// Singular values, relative to the largest, that the device resolves: those of f32 data, and of Gram matrices without double-word sums.
 pub(super) const RESOLUTION: f64 = 4.0 * f32::EPSILON as f64;
 pub(super) const RESOLUTION_PLAIN: f64 = 1.0 / 256.0;
@@ -140,8 +135,8 @@ pub(super) struct Shared {
     pub(super) phase: Buffer,
     /// Zeros: for kernels of a phase outside one.
     pub(super) no_phase: Buffer,
-    /// The widest bracket of multipliers, copied into the phase where a search begins.
-    pub(super) bracket: Buffer,
+    /// What the search for the volume's multiplier keeps.
+    pub(super) search: Buffer,
     /// Partial sums per slab, and their totals.
     pub(super) partials: Buffer,
     pub(super) totals: Buffer,
@@ -301,11 +296,12 @@ impl Run {
         let values = (16 * block_pairs(2 * capacity)).max(2 * capacity + 3).max(32) as u64;
         let phase = recorder.buffer("phase", size_of::<PhaseState>() as u64)?;
         let no_phase = recorder.buffer("no_phase", size_of::<PhaseState>() as u64)?;
+        let search = recorder.buffer("search", size_of::<Search>() as u64)?;
         let mut small = |name: &str| recorder.buffer(name, 0);
         let shared = Shared {
             phase,
             no_phase,
-            bracket: small("bracket")?,
+            search,
             combination: small("combination")?,
             coordinates: small("coordinates")?,
             terms: small("terms")?,
@@ -325,7 +321,7 @@ impl Run {
             partials: recorder.buffer("partials", 8 * values * slabs as u64)?,
             totals: recorder.buffer("totals", 8 * values)?,
         };
-        recorder.upload(&shared.bracket, &[0, f32::MAX.to_bits()])?;
+        recorder.upload(&shared.search, &[Search::new(if is_oc { OC_SCALES } else { PROJECTION_MULTIPLIERS })])?;
         Ok(Self {
             flow: setup.flow,
             domain: setup.domain.clone(),

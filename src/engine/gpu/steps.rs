@@ -1,11 +1,9 @@
 //! Steps of the base flows.
 
-use super::kernels::{
-    AdamStep, BracketSelect, GradientDescentStep, MomentumStep, OcGrowth, OcUpdate, OcVolume, PhaseAccount, PhaseState, ProjectedGradientStep,
-    ProjectionVolume, split,
-};
+use super::kernels::{AdamStep, GradientDescentStep, MomentumStep, OcGrowth, OcUpdate, OcVolume, PhaseAccount, ProjectedGradientStep, ProjectionVolume};
 use super::recording::Recorder;
-use super::run::{OC_BRACKET, OC_PASSES, PROJECTION_PASSES, Run, groups, not_started};
+use super::run::{Run, groups, not_started};
+use super::search::{OC_SCALES, PROJECTION_MULTIPLIERS, Side};
 use crate::error::Result;
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
@@ -65,16 +63,10 @@ impl Run {
         let (shared, slab, rate) = (&self.shared, self.slab as u32, flow.rate as f32);
         let (lower, upper, volume) = self.limits();
         if let Some(volume) = volume {
-            let [volume_high, volume_low] = split(volume);
-            recorder.copy(&shared.bracket, 0, &shared.phase, core::mem::offset_of!(PhaseState, bracket_low) as u64, 8);
-            for _ in 0..PROJECTION_PASSES {
-                for s in &self.segments {
-                    let params = ProjectionVolume { len: s.len as u32, slab, first_slab: s.first_slab as u32, rate, lower, upper };
-                    recorder.dispatch(params, &[&shared.phase, &s.iterate, &s.gradient, &s.volume_weights, &shared.partials], groups(s))?;
-                }
-                let params = BracketSelect { slabs: self.slabs as u32, volume_high, volume_low, falling: 1 };
-                recorder.dispatch(params, &[&shared.phase, &shared.partials], [1, 1, 1])?;
-            }
+            self.record_search(recorder, volume, Side::Falling, PROJECTION_MULTIPLIERS, |recorder, s, candidates, begins, groups| {
+                let params = ProjectionVolume { len: s.len as u32, slab, first_slab: s.first_slab as u32, candidates, begins, rate, lower, upper };
+                recorder.dispatch(params, &[&shared.phase, &shared.search, &s.iterate, &s.gradient, &s.volume_weights, &shared.partials], groups)
+            })?;
         }
         for s in &self.segments {
             let has_volume = u32::from(volume.is_some());
@@ -89,25 +81,13 @@ impl Run {
         let (shared, slab) = (&self.shared, self.slab as u32);
         let (lower, upper, reach) = (*lower as f32, *upper as f32, (flow.move_limit * (upper - lower)) as f32);
         for s in &self.segments {
-            let params = OcGrowth {
-                len: s.len as u32,
-                slab,
-                gradient_floor: OptimalityCriteria::GRADIENT_FLOOR as f32,
-                bracket_low: OC_BRACKET.0,
-                bracket_high: OC_BRACKET.1,
-                first_slab: s.first_slab as u32,
-            };
+            let params = OcGrowth { len: s.len as u32, slab, gradient_floor: OptimalityCriteria::GRADIENT_FLOOR as f32 };
             recorder.dispatch(params, &[&shared.phase, &s.gradient, &s.iterate, &s.volume_weights, &s.growth], groups(s))?;
         }
-        let [volume_high, volume_low] = split(*volume);
-        for _ in 0..OC_PASSES {
-            for s in &self.segments {
-                let params = OcVolume { len: s.len as u32, slab, first_slab: s.first_slab as u32, reach, lower, upper };
-                recorder.dispatch(params, &[&shared.phase, &s.iterate, &s.growth, &s.volume_weights, &shared.partials], groups(s))?;
-            }
-            let params = BracketSelect { slabs: self.slabs as u32, volume_high, volume_low, falling: 0 };
-            recorder.dispatch(params, &[&shared.phase, &shared.partials], [1, 1, 1])?;
-        }
+        self.record_search(recorder, *volume, Side::Growing, OC_SCALES, |recorder, s, candidates, begins, groups| {
+            let params = OcVolume { len: s.len as u32, slab, first_slab: s.first_slab as u32, candidates, begins, reach, lower, upper };
+            recorder.dispatch(params, &[&shared.phase, &shared.search, &s.iterate, &s.growth, &s.volume_weights, &shared.partials], groups)
+        })?;
         for s in &self.segments {
             let params = OcUpdate { len: s.len as u32, slab, first_slab: s.first_slab as u32, reach, lower, upper };
             recorder.dispatch(params, &[&shared.phase, &s.gradient, &s.growth, &s.iterate, &shared.partials], groups(s))?;
