@@ -16,14 +16,12 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
 @group(0) @binding(2) var<storage, read> gradient: array<f32>;
-// The stage's moments and the held maximum; not touched where the equation has none.
-@group(0) @binding(3) var<storage, read> first_moment: array<f32>;
-@group(0) @binding(4) var<storage, read> second_moment: array<f32>;
-@group(0) @binding(5) var<storage, read> maximum: array<f32>;
-// Slopes of x, m and v.
-@group(0) @binding(6) var<storage, read_write> slope_x: array<f32>;
-@group(0) @binding(7) var<storage, read_write> slope_m: array<f32>;
-@group(0) @binding(8) var<storage, read_write> slope_v: array<f32>;
+// The stage's moments m and v, one after another; not touched where the equation has none.
+@group(0) @binding(3) var<storage, read> moments: array<f32>;
+// The flow's own vectors, of which the third, AMSGrad's maximum, is held during a step.
+@group(0) @binding(4) var<storage, read> auxiliary: array<f32>;
+@group(0) @binding(5) var<storage, read_write> slope_x: array<f32>;
+@group(0) @binding(6) var<storage, read_write> slope_moments: array<f32>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -36,18 +34,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if (params.equation == 0u) {
             slope_x[i] = -g;
         } else if (params.equation == 1u) {
-            slope_x[i] = first_moment[i];
-            slope_m[i] = -params.friction * first_moment[i] - g;
+            slope_x[i] = moments[i];
+            slope_moments[i] = -params.friction * moments[i] - g;
         } else {
-            let m = first_moment[i];
-            let v = second_moment[i];
+            let m = moments[i];
+            let v = moments[params.len + i];
             var second = v;
             if (params.amsgrad != 0u) {
-                second = maximum[i];
+                second = auxiliary[2u * params.len + i];
             }
             slope_x[i] = -(m / params.correction1) / (sqrt(max(second / params.correction2, 0.0)) + params.epsilon);
-            slope_m[i] = params.gain1 * (g - m);
-            slope_v[i] = params.gain2 * (g * g - v);
+            slope_moments[i] = params.gain1 * (g - m);
+            slope_moments[params.len + i] = params.gain2 * (g * g - v);
         }
     }
 }

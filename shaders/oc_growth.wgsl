@@ -1,16 +1,20 @@
-// OC, first pass: x sqrt(-g/w), what x becomes at multiplier 1 before clipping. Twin: flow/optimality_criteria.rs, growth().
-// Traffic: 12 bytes read, 4 written per unknown.
+// OC, first pass: the gradient, where it is lifted, and x sqrt(-g/w), what x becomes at multiplier 1 before clipping.
+// Twin: flow/optimality_criteria.rs, growth(). Traffic: the table, if any, and 12 bytes read, 4 written per unknown (8 read, 8 written with a table).
 struct Params {
+    // Without rows the gradient is there.
+    lift: Lift,
     len: u32,
     slab: u32,
     gradient_floor: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
-@group(0) @binding(2) var<storage, read> gradient: array<f32>;
-@group(0) @binding(3) var<storage, read> iterate: array<f32>;
-@group(0) @binding(4) var<storage, read> volume_weights: array<f32>;
-@group(0) @binding(5) var<storage, read_write> growth: array<f32>;
+@group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(3) var<storage, read> table: array<f32>;
+@group(0) @binding(4) var<storage, read> iterate: array<f32>;
+@group(0) @binding(5) var<storage, read> volume_weights: array<f32>;
+@group(0) @binding(6) var<storage, read_write> gradient: array<f32>;
+@group(0) @binding(7) var<storage, read_write> growth: array<f32>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -19,6 +23,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let end = min((group.x + 1u) * params.slab, params.len);
     for (var i = group.x * params.slab + thread; i < end; i += 256u) {
-        growth[i] = iterate[i] * sqrt(max(-gradient[i], params.gradient_floor) / volume_weights[i]);
+        let x = iterate[i];
+        var g = 0.0;
+        if (params.lift.rows == 0u) {
+            g = gradient[i];
+        } else {
+            g = lift_decode(params.lift, lift_rows(params.lift, 0.0, 0u, params.len, i), x);
+            gradient[i] = g;
+        }
+        growth[i] = x * sqrt(max(-g, params.gradient_floor) / volume_weights[i]);
     }
 }

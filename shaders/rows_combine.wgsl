@@ -15,8 +15,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> iterates: array<f32>;
 // B and the offsets, rank x (rows + 1).
 @group(0) @binding(2) var<storage, read> combination: array<vec2<f32>>;
+// The directions, then the mean.
 @group(0) @binding(3) var<storage, read_write> basis: array<f32>;
-@group(0) @binding(4) var<storage, read_write> mean: array<f32>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         }
         if (group.y == 0u) {
-            mean[i] = about + shift / f32(params.rows);
+            basis[params.rank * params.len + i] = about + shift / f32(params.rows);
         }
     }
 }

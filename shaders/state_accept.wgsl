@@ -10,9 +10,11 @@ struct Params {
 // The gradient at the step's start.
 @group(0) @binding(2) var<storage, read> gradient: array<f32>;
 @group(0) @binding(3) var<storage, read> end_iterate: array<f32>;
-@group(0) @binding(4) var<storage, read> second_moment: array<f32>;
+// m and v there, one after another.
+@group(0) @binding(4) var<storage, read> end_moments: array<f32>;
 @group(0) @binding(5) var<storage, read_write> iterate: array<f32>;
-@group(0) @binding(6) var<storage, read_write> maximum: array<f32>;
+// The flow's own vectors.
+@group(0) @binding(6) var<storage, read_write> auxiliary: array<f32>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
 
 @compute @workgroup_size(256)
@@ -27,7 +29,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         change = dw_fma(change, gradient[i], next - iterate[i]);
         iterate[i] = next;
         if (params.amsgrad != 0u) {
-            maximum[i] = max(maximum[i], second_moment[i]);
+            let at = 2u * params.len + i;
+            auxiliary[at] = max(auxiliary[at], end_moments[params.len + i]);
         }
     }
     change_store(thread, params.first_slab + group.x, change);

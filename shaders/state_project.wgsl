@@ -13,10 +13,10 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
+// Its row `rank` is the mean.
 @group(0) @binding(2) var<storage, read> basis: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read> iterate: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read> iterate: array<f32>;
+@group(0) @binding(4) var<storage, read_write> partials: array<vec2<f32>>;
 
 const THREADS: u32 = 64u;
 var<workgroup> sums: array<vec2<f32>, 576>;
@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let end = min((group.x + 1u) * params.slab, params.len);
     for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         let x = iterate[params.row * params.len + i];
-        let off_mean = x - mean[i];
+        let off_mean = x - basis[params.rank * params.len + i];
         let about = select(x, off_mean, params.centered != 0u);
         for (var t = 0u; t < 8u; t++) {
             if (first + t < params.rank) {

@@ -5,6 +5,8 @@ struct Params {
     first_slab: u32,
     rtol: f32,
     atol: f32,
+    // Which of the vectors that lie one after another in the buffers.
+    row: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
@@ -20,7 +22,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     var sum = vec2<f32>(0.0);
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+    for (var k = group.x * params.slab + thread; k < end; k += 256u) {
+        let i = params.row * params.len + k;
         let e = estimate[i];
         if (e != 0.0 || !is_finite(e)) {
             let ratio = e / (params.atol + params.rtol * max(abs(start[i]), abs(next[i])));

@@ -27,17 +27,17 @@ pub struct Setup<'a> {
 impl Setup<'_> {
     /// Numbers per unknown that an engine keeps resident for this run: (vectors, rows of tables).
     ///
-    /// Vectors: x, g, the flow's own and the trusted copies of these; volume weights; OC's growth; the samples' mean; with pairs the projected step and the
-    /// model's gradient. Rows: the history, its transformed targets (OC) and the basis.
+    /// Vectors: x, g, the flow's own and the trusted copies of these; volume weights; OC's growth; with pairs the projected step and the model's
+    /// gradient. Rows: the history, its transformed targets (OC), the basis and the samples' mean.
     pub(crate) fn resident(&self) -> (usize, usize) {
         let is_oc = matches!(self.flow, Flow::OptimalityCriteria(_));
         let has_volume = matches!(self.domain, Domain::BoxVolume { .. }) && matches!(self.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
         let (k, pairs) = (self.capacity, self.samples == Samples::Pairs);
-        let vectors = 2 * (2 + self.flow.auxiliary_vectors()) + usize::from(has_volume) + usize::from(is_oc) + usize::from(k > 0) + 2 * usize::from(pairs);
+        let vectors = 2 * (2 + self.flow.auxiliary_vectors()) + usize::from(has_volume) + usize::from(is_oc) + 2 * usize::from(pairs);
         let rows = match self.samples {
-            // One row of zeros each.
+            // A row of zeros; the mean.
             Samples::Pairs => 2 * (2 * k + 1),
-            Samples::Points => (3 + usize::from(is_oc)) * k,
+            Samples::Points => (3 + usize::from(is_oc)) * k + usize::from(k > 0),
         };
         (vectors, rows)
     }

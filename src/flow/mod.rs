@@ -1,14 +1,16 @@
 //! The base optimizers, seen as dynamics: what the surrogate learns and replays.
 //!
-//! One file each, holding its parameters, the auxiliary vectors of its state, its update rule and, if it has one, its differential equation, in
-//! the precision of the state ([`Scalar`](crate::Scalar)); the CPU engine maps them over it. The GPU twin is the file of the same name in `shaders/`.
+//! One file each, holding its parameters, the auxiliary vectors of its state, its update rule and, if it has one, its differential equation, in the
+//! precision of the state ([`Scalar`](crate::Scalar)); the CPU engine maps them over it. The GPU twins are in `shaders/`: `lib/flow.wgsl` for the flows whose
+//! unknowns move by themselves, files of the same name for the others.
 //!
 //! # Writing a new flow
 //! 1. Its own file here: a parameter struct with `validate` and `update` (one unknown, one step), and `velocity` if it is a differential equation.
 //! 2. A variant of [`Flow`] and one arm in each `match` of this file: name, rate, auxiliary vectors, domain.
 //! 3. An arm in the CPU engine's `advance` or `step` (`engine/cpu/kernels.rs`) that maps `update` over the state, and one in `take`
 //!    (`engine/cpu/equation.rs`) for `velocity`.
-//! 4. Its shader, `shaders/<name>.wgsl`, one line in the table of `engine/gpu/kernels.rs` and an arm in `record_step` (`engine/gpu/mod.rs`).
+//! 4. A branch of `flow_update` in `shaders/lib/flow.wgsl` (or, where the unknowns depend on each other, a shader of its own and one line in the table of
+//!    `engine/gpu/kernels.rs`) and an arm in `record_step` (`engine/gpu/steps.rs`).
 //! 5. Nothing else: the tests that compare the two engines take their flows from one list (`flows` in `engine/gpu/tests.rs`); add it there.
 
 mod adam;

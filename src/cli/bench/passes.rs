@@ -16,16 +16,17 @@ use crate::surrogate::potential::{Outside, PotentialConfig};
 use crate::surrogate::{Integrator, Lift, Rank, SpaceConfig, SurrogateConfig};
 
 /// (name, whether it is a part of another and has times on a GPU only, what it is and what its bound counts, per unknown).
-pub(super) const PASSES: [(&str, bool, &str); 14] = [
+pub(super) const PASSES: [(&str, bool, &str); 15] = [
     ("push", false, "a gradient from the host and (x, g) into the history; 2 numbers; by the host's clock"),
     ("gram", true, "all inner products of the history, part of a refit; 2K numbers, read once"),
     ("basis", true, "the directions and the mean, part of a refit; K numbers read, r written"),
     ("regression", true, "features and coefficients, part of a refit; nothing of size d"),
     ("refit", false, "inner products, eigenvectors on the host, basis, regression"),
-    ("step adam", false, "a surrogate step, of 10 in a phase; basis r, snapshots K, state 6 numbers"),
-    ("step gradient-descent", false, "the same; basis r, snapshots K, state 2"),
+    ("step adam", false, "a surrogate step, of 10 in a phase; basis r, mean 1, snapshots K, state 6 numbers"),
+    ("step adam, own table", false, "the same with the trajectory lift, whose table is the basis; basis r, mean 1, state 6"),
+    ("step gradient-descent", false, "the same with snapshots; basis r, mean 1, snapshots K, state 2"),
     ("targets", true, "OC's transformed targets, part of its refit; 2K numbers read, K written"),
-    ("step oc", false, "a surrogate step, of 10; basis r, snapshots K, state 2, the multiplier 9: x, its growth and weights three times"),
+    ("step oc", false, "a surrogate step, of 10; basis r, mean 1, snapshots K, state 2, the multiplier 9: x, its growth and weights three times"),
     ("projected gradient", false, "a true step on bounds and a volume; state 2, g, the multiplier 9: x, g and weights three times"),
     ("reduced", false, "100 Euler steps in the reduced space and one lift; basis r, state 2"),
     ("pair record", true, "a displacement and its change of the gradient, part of a potential's refit; 4 numbers read, 2 written"),
@@ -378,7 +379,9 @@ impl Bench<'_> {
         let rest = |k: &str| !matches!(k, "gram_accumulate" | "partials_reduce" | "rows_combine");
         self.row("regression", &sample, Part::Kernels(rest), 1, None);
         self.row("refit", &sample, Part::Call, 1, Some(3 * k + r));
-        self.surrogate_step("step adam", r + k + 6)
+        self.surrogate_step("step adam", r + 1 + k + 6)?;
+        let r = self.subject.engine().fit(&SurrogateConfig { lift: Lift::Trajectory, ..config })?.rank;
+        self.surrogate_step("step adam, own table", r + 1 + 6)
     }
 
     fn gradient_descent(&mut self) -> Result<()> {
@@ -391,7 +394,7 @@ impl Bench<'_> {
         let config = self.config(SurrogateConfig::snapshots());
         let r = self.subject.engine().fit(&config)?.rank;
         self.subject.engine().trust()?;
-        self.surrogate_step("step gradient-descent", r + k + 2)?;
+        self.surrogate_step("step gradient-descent", r + 1 + k + 2)?;
         let config = SurrogateConfig { lift: Lift::Trajectory, ..config };
         self.subject.engine().fit(&config)?;
         let limits = PhaseLimits { steps: REDUCED_STEPS, radius: f64::INFINITY, integrator: Integrator::Euler };
@@ -423,7 +426,7 @@ impl Bench<'_> {
             let Some(sample) = self.sample("targets", |_| Ok(()), |e| e.fit(&config).map(drop))? else { return Ok(()) };
             self.row("targets", &sample, Part::Kernels(|k| k == "target_encode"), 1, Some(3 * k));
         }
-        self.surrogate_step("step oc", r + k + 2 + 9)
+        self.surrogate_step("step oc", r + 1 + k + 2 + 9)
     }
 
     fn projected_gradient(&mut self) -> Result<()> {

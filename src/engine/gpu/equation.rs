@@ -1,6 +1,6 @@
 //! Surrogate phases along a differential equation whose state is of size d.
 
-use super::kernels::{EquationSlope, PhaseAccount, PhaseState, StateAccept, StepError, VectorCombine};
+use super::kernels::{EquationSlope, PhaseState, StateAccept, StepError, VectorCombine};
 use super::recording::{Buffer, Recorder};
 use super::run::{EquationBuffers, Model, Place, Run, Segment, groups};
 use crate::engine::interface::PhaseLimits;
@@ -19,6 +19,11 @@ struct Step {
 }
 
 impl Run {
+    /// How many vectors of the equation are in each part of the state: x, and the moments.
+    fn parts(&self) -> [usize; 2] {
+        [1, self.flow.equation_vectors() - 1]
+    }
+
     /// The segments with their vectors of a Runge–Kutta step, once those are made.
     fn equation_segments(&self) -> impl Iterator<Item = (&Segment, &EquationBuffers)> {
         self.segments.iter().filter_map(|s| s.equation.as_ref().map(|e| (s, e)))
@@ -38,7 +43,7 @@ impl Run {
         }
         // Steps after the phase has ended copy what the last one left: begin with the state itself.
         for (s, e) in self.equation_segments() {
-            (0..n).for_each(|v| recorder.copy(s.vector(v), 0, &e.at[v], 0, s.bytes()));
+            self.record_copies(recorder, s, [&s.iterate, &s.auxiliary], &e.at);
         }
         for k in 0..limits.steps as u64 {
             let t = (self.steps + k) as f64 * h;
@@ -66,9 +71,9 @@ impl Run {
             self.record_prediction(recorder, model, trust, place)?;
             let slope = EquationSlope { slab: self.slab as u32, ..self.equation_slope(step.t + c * step.size) };
             for (s, e) in self.equation_segments() {
-                let moment = |v: usize| if stage == 0 { s.vector(v) } else { &e.at[v] };
-                let [x, m, v] = &e.slopes[stage];
-                let buffers = [&self.shared.phase, s.at(place).1, moment(1), moment(2), s.vector(3), x, m, v];
+                let moments = if stage == 0 { &s.auxiliary } else { &e.at[1] };
+                let [x, m] = &e.slopes[stage];
+                let buffers = [&self.shared.phase, s.at(place).1, moments, &s.auxiliary, x, m];
                 recorder.dispatch(EquationSlope { len: s.len as u32, ..slope }, &buffers, groups(s))?;
             }
         }
@@ -78,26 +83,41 @@ impl Run {
     /// Records at ← start + size Σ wₜ slopeₜ for every vector of the equation; nothing for a row without weights.
     fn record_combination(&self, recorder: &mut Recorder, rule: &Tableau, weights: &[f64], size: f64) -> Result<()> {
         for (s, e) in self.equation_segments() {
-            for v in 0..self.flow.equation_vectors() {
-                let start = if rule.error.is_empty() { s.vector(v) } else { &e.start[v] };
-                self.record_sum(recorder, s, [start, &e.at[v]], 1, weights.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[v])))?;
+            let start = e.start.as_ref().filter(|_| !rule.error.is_empty()).map_or([&s.iterate, &s.auxiliary], |start| start.each_ref());
+            for (part, vectors) in self.parts().into_iter().enumerate() {
+                let terms = weights.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[part]));
+                self.record_sum(recorder, s, vectors, [start[part], &e.at[part]], 1, terms)?;
             }
         }
         Ok(())
     }
 
-    /// Records result ← (what `begin` says) + Σ factor·slope; see `shaders/vector_combine.wgsl`.
+    /// Records that a part of one state becomes that of another.
+    fn record_copies(&self, recorder: &mut Recorder, segment: &Segment, from: [&Buffer; 2], to: &[Buffer; 2]) {
+        for ((vectors, from), to) in self.parts().into_iter().zip(from).zip(to) {
+            if vectors > 0 {
+                recorder.copy(from, 0, to, 0, vectors as u64 * segment.bytes());
+            }
+        }
+    }
+
+    /// Records result ← (what `begin` says) + Σ factor·slope for `vectors` vectors; see `shaders/vector_combine.wgsl`.
     fn record_sum<'a>(
         &self,
         recorder: &mut Recorder,
         segment: &Segment,
+        vectors: usize,
         [start, result]: [&Buffer; 2],
         begin: u32,
         terms: impl Iterator<Item = (f64, &'a Buffer)>,
     ) -> Result<()> {
+        if vectors == 0 {
+            return Ok(());
+        }
         for (number, (factor, slope)) in terms.filter(|(w, _)| *w != 0.0).enumerate() {
             let begin = if number == 0 { begin } else { 0 };
-            let params = VectorCombine { len: segment.len as u32, slab: self.slab as u32, factor: factor as f32, begin };
+            let [len, slab] = [segment.len, self.slab].map(|n| (vectors * n) as u32);
+            let params = VectorCombine { len, slab, factor: factor as f32, begin };
             recorder.dispatch(params, &[&self.shared.phase, start, slope, result], groups(segment))?;
         }
         Ok(())
@@ -108,12 +128,13 @@ impl Run {
         let amsgrad = u32::from(matches!(self.flow, Flow::Adam(flow) if flow.amsgrad));
         for (s, e) in self.equation_segments() {
             let params = StateAccept { len: s.len as u32, slab: self.slab as u32, first_slab: s.first_slab as u32, amsgrad };
-            let buffers = [&self.shared.phase, &s.gradient, &e.at[0], &e.at[2], &s.iterate, s.vector(3), &self.shared.partials];
+            let buffers = [&self.shared.phase, &s.gradient, &e.at[0], &e.at[1], &s.iterate, &s.auxiliary, &self.shared.partials];
             recorder.dispatch(params, &buffers, groups(s))?;
         }
-        recorder.dispatch(PhaseAccount { slabs: self.slabs as u32 }, &[&self.shared.phase, &self.shared.partials], [1, 1, 1])?;
-        for (s, e) in self.equation_segments() {
-            (1..self.flow.equation_vectors()).for_each(|v| recorder.copy(&e.at[v], 0, s.vector(v), 0, s.bytes()));
+        self.record_account(recorder, 1)?;
+        let moments = self.parts()[1] as u64;
+        for (s, e) in self.equation_segments().filter(|_| moments > 0) {
+            recorder.copy(&e.at[1], 0, &s.auxiliary, 0, moments * s.bytes());
         }
         Ok(())
     }
@@ -121,9 +142,10 @@ impl Run {
     /// Takes Dormand–Prince from `t` to `t + h` by steps of its own size, leaving the end where a fixed rule would; false when the phase has ended.
     fn try_steps(&mut self, recorder: &mut Recorder, model: &Model, radius: f64, tolerances: (f64, f64), t: f64, h: f64) -> Result<bool> {
         let rule = &DORMAND_PRINCE;
-        let n = self.flow.equation_vectors();
         for (s, e) in self.equation_segments() {
-            (0..n).for_each(|v| recorder.copy(s.vector(v), 0, &e.start[v], 0, s.bytes()));
+            if let Some(start) = &e.start {
+                self.record_copies(recorder, s, [&s.iterate, &s.auxiliary], start);
+            }
         }
         let mut control = StepControl::new(t, h, self.inner_step);
         let mut begins = true;
@@ -138,11 +160,13 @@ impl Run {
             let set_phase = |recorder: &mut Recorder, ended: u32, steps: u32| recorder.upload(&self.shared.phase, &[PhaseState { ended, steps, ..phase }]);
             match control.judge(error.filter(|_| phase.ended == 0)) {
                 Trial::Accepted => {
-                    for s in &mut self.segments {
-                        let bytes = s.bytes();
-                        let Some(e) = &mut s.equation else { continue };
-                        e.start.iter().zip(&e.at).for_each(|(start, at)| recorder.copy(at, 0, start, 0, bytes));
-                        // The last stage is at the step's end: its slope is the next step's first.
+                    for (s, e) in self.equation_segments() {
+                        if let Some(start) = &e.start {
+                            self.record_copies(recorder, s, e.at.each_ref(), start);
+                        }
+                    }
+                    // The last stage is at the step's end: its slope is the next step's first.
+                    for e in self.segments.iter_mut().filter_map(|s| s.equation.as_mut()) {
                         e.slopes.swap(0, rule.times.len() - 1);
                     }
                     begins = false;
@@ -164,14 +188,23 @@ impl Run {
     fn read_error(&mut self, recorder: &mut Recorder, rule: &Tableau, size: f64, (rtol, atol): (f64, f64)) -> Result<(Option<f64>, PhaseState)> {
         let n = self.flow.equation_vectors();
         let shared = &self.shared;
-        for v in 0..n {
+        let mut v = 0;
+        for (part, vectors) in self.parts().into_iter().enumerate() {
             for (s, e) in self.equation_segments() {
-                let Some(error) = &e.error else { continue };
-                self.record_sum(recorder, s, [&e.start[v], error], 2, rule.error.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[v])))?;
-                let params = StepError { len: s.len as u32, slab: self.slab as u32, first_slab: s.first_slab as u32, rtol: rtol as f32, atol: atol as f32 };
-                recorder.dispatch(params, &[&shared.phase, &e.start[v], &e.at[v], error, &shared.partials], groups(s))?;
+                let (Some(start), Some(error)) = (&e.start, &e.error) else { continue };
+                let terms = rule.error.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[part]));
+                self.record_sum(recorder, s, vectors, [&start[part], error], 2, terms)?;
             }
-            self.record_reduction(recorder, 1, &shared.totals, v)?;
+            for row in 0..vectors as u32 {
+                for (s, e) in self.equation_segments() {
+                    let (Some(start), Some(error)) = (&e.start, &e.error) else { continue };
+                    let (len, slab, first_slab) = (s.len as u32, self.slab as u32, s.first_slab as u32);
+                    let params = StepError { len, slab, first_slab, rtol: rtol as f32, atol: atol as f32, row };
+                    recorder.dispatch(params, &[&shared.phase, &start[part], &e.at[part], error, &shared.partials], groups(s))?;
+                }
+                self.record_reduction(recorder, 1, &shared.totals, v)?;
+                v += 1;
+            }
         }
         let head = size_of::<PhaseState>();
         let bytes = (head + 8 * n) as u64;

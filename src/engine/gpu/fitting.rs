@@ -260,7 +260,7 @@ impl Run {
         let directions = if plan.space.is_some() { rank } else { 0 };
         for s in &self.segments {
             let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: k as u32, rank: directions as u32, reference: newest as u32 };
-            recorder.dispatch(params, &[&s.iterates, &shared.combination, &s.basis, &s.mean], [s.slabs as u32, directions.div_ceil(8).max(1) as u32, 1])?;
+            recorder.dispatch(params, &[&s.iterates, &shared.combination, &s.basis], [s.slabs as u32, directions.div_ceil(8).max(1) as u32, 1])?;
         }
 
         if plan.space.is_some() && !config.space.is_centered() {
@@ -276,7 +276,7 @@ impl Run {
                         centered: 0,
                         row: row as u32,
                     };
-                    let buffers = [&shared.no_phase, &s.basis, &s.mean, &s.iterates, &shared.partials];
+                    let buffers = [&shared.no_phase, &s.basis, &s.iterates, &shared.partials];
                     recorder.dispatch(params, &buffers, projection_groups(s, rank))?;
                 }
                 self.record_reduction(recorder, rank + 1, &shared.coordinates, age * rank)?;

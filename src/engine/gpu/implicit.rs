@@ -23,7 +23,7 @@ impl Run {
         recorder.ensure_staging(&mut self.shared.staging, bytes)?;
         for s in &self.segments {
             let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: k as u32, rank: 0, reference: newest };
-            recorder.dispatch(params, &[&s.iterates, &self.shared.combination, &s.basis, &s.mean], [s.slabs as u32, 1, 1])?;
+            recorder.dispatch(params, &[&s.iterates, &self.shared.combination, &s.basis], [s.slabs as u32, 1, 1])?;
         }
         for row in 0..k {
             // The kernel matrix is symmetric.
@@ -57,7 +57,8 @@ impl Run {
                 Query::State(place) => (s.at(place).0, 0),
             };
             let params = PowerSums { len: s.len as u32, slab: self.slab as u32, first_slab: s.first_slab as u32, rows: rows as u32, row: row as u32 };
-            let buffers = [&self.shared.phase, &s.iterates, &s.mean, iterate, &self.shared.partials];
+            // The basis has no directions: its first row is the mean.
+            let buffers = [&self.shared.phase, &s.iterates, &s.basis, iterate, &self.shared.partials];
             recorder.dispatch(params, &buffers, [s.slabs as u32, rows.div_ceil(4) as u32, 1])?;
         }
         self.record_reduction(recorder, 3 * rows + 1, &self.shared.totals, first)

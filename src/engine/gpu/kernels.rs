@@ -37,6 +37,12 @@ pub(crate) enum Fragment {
     CandidateSums,
     /// Where a projected step on a learned potential may lead.
     Reach,
+    /// `struct Flow`: a step of the flows whose unknowns move by themselves.
+    Flow,
+    /// `struct Lift`: the predicted gradient of one unknown.
+    Lift,
+    /// The pass that moves x and projects it; needs [`Fragment::DoubleWord`] and [`Fragment::TreeSums`].
+    StepProject,
 }
 
 /// Which error-free transforms a device has.
@@ -72,6 +78,9 @@ impl Fragment {
             (Self::ChangePartial, _) => include_str!("../../../shaders/lib/change_partial.wgsl"),
             (Self::TreeSums, _) => include_str!("../../../shaders/lib/tree_sums.wgsl"),
             (Self::Reach, _) => include_str!("../../../shaders/lib/reach.wgsl"),
+            (Self::Flow, _) => include_str!("../../../shaders/lib/flow.wgsl"),
+            (Self::Lift, _) => include_str!("../../../shaders/lib/lift.wgsl"),
+            (Self::StepProject, _) => include_str!("../../../shaders/lib/step_project.wgsl"),
             (Self::Bracket, _) => include_str!("../../../shaders/lib/bracket.wgsl"),
             (Self::CandidateSums, _) => include_str!("../../../shaders/lib/candidate_sums.wgsl"),
         }
@@ -131,6 +140,34 @@ pub(crate) struct PhaseState {
     pub bracket_high: u32,
     pub distance: f32,
     pub rate: f32,
+}
+
+/// A flow whose unknowns move by themselves: `shaders/lib/flow.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct FlowRule {
+    pub rule: u32,
+    pub rate: f32,
+    pub decay: f32,
+    pub nesterov: u32,
+    pub beta1: f32,
+    pub beta2: f32,
+    pub one_minus_beta1: f32,
+    pub one_minus_beta2: f32,
+    pub epsilon: f32,
+    pub correction1: f32,
+    pub correction2: f32,
+    pub amsgrad: u32,
+}
+
+/// How weights become a gradient: `shaders/lib/lift.wgsl`. The default lifts nothing.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct LiftRule {
+    pub rows: u32,
+    pub log_damped: u32,
+    pub damping: f32,
+    pub iterate_floor: f32,
 }
 
 /// Mesa's software rasteriser (lavapipe) ends every loop of an invocation once they have taken 65535 turns together, without a word.
@@ -231,14 +268,14 @@ kernels! {
     PartialsReduce = "partials_reduce", [Eft, DoubleWord, TreeSums], [Read, Write], { slabs: u32, values: u32, first: u32 };
     TargetEncode = "target_encode", [], [Read, Read, Write],
         { len: u32, slab: u32, rows: u32, damping: f32, gradient_floor: f32, iterate_floor: f32 };
-    RowsCombine = "rows_combine", [Eft, DoubleWord], [Read, Read, Write, Write], { len: u32, slab: u32, rows: u32, rank: u32, reference: u32 };
+    RowsCombine = "rows_combine", [Eft, DoubleWord], [Read, Read, Write], { len: u32, slab: u32, rows: u32, rank: u32, reference: u32 };
     FeaturesEvaluate = "features_evaluate", [Eft, DoubleWord], [Read, Read, Write], { rows: u32, variables: u32, features: u32, order: u32 };
     MatrixMultiply = "matrix_multiply", [Eft, DoubleWord], [Read, Read, Write], { rows: u32, inner: u32, columns: u32, reserved: u32 };
     ColumnsScale = "columns_scale", [Eft, DoubleWord], [Write], { rows: u32, features: u32, scales_at: u32 };
     RegressionSolve = "regression_solve", [Eft, DoubleWord], [Read, Read, Write, Write, Write, Write],
         { phase: u32, begin: u32, end: u32, chunks: u32, rounds: u32 };
     StateGather = "state_gather", [Phase], [Read, Read, Write], { len: u32, slab: u32, first: u32 };
-    StateProject = "state_project", [Eft, DoubleWord, Phase, TreeSums], [Read, Read, Read, Read, Write],
+    StateProject = "state_project", [Eft, DoubleWord, Phase, TreeSums], [Read, Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, row: u32 };
     PowerSums = "power_sums", [Eft, DoubleWord, Phase, TreeSums], [Read, Read, Read, Read, Write], { len: u32, slab: u32, first_slab: u32, rows: u32, row: u32 };
     ImplicitKernel = "implicit_kernel", [Eft, DoubleWord, Phase], [Read, Read, Write], { rows: u32, order: u32, bias: f32 };
@@ -247,29 +284,24 @@ kernels! {
     ReducedIntegrate = "reduced_integrate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Read, Write],
         { rank: u32, features: u32, order: u32, steps: u32, h: f32, inverse_scale: f32, radius: f32, trust: f32, stages: u32, rtol: f32, atol: f32, smallest: f32 };
     ReducedLift = "reduced_lift", [], [Read, Read, Write], { len: u32, slab: u32, rows: u32, first: u32, rank: u32 };
-    GradientLift = "gradient_lift", [Phase], [Read, Read, Read, Read, Write],
-        { len: u32, slab: u32, rows: u32, first: u32, log_damped: u32, damping: f32, iterate_floor: f32 };
-    PhaseAccount = "phase_account", [Eft, DoubleWord, Phase, TreeSums], [Write, Read], { slabs: u32 };
-    GradientDescentStep = "gradient_descent", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Write, Write],
-        { len: u32, slab: u32, first_slab: u32, rate: f32 };
-    AdamStep = "adam", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Write, Write, Write, Write, Write],
-        { len: u32, slab: u32, first_slab: u32, rate: f32, beta1: f32, beta2: f32, one_minus_beta1: f32, one_minus_beta2: f32, epsilon: f32,
-          correction1: f32, correction2: f32, amsgrad: u32 };
-    MomentumStep = "momentum", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Write, Write, Write],
-        { len: u32, slab: u32, first_slab: u32, rate: f32, decay: f32, nesterov: u32 };
+    GradientLift = "gradient_lift", [Phase, Lift], [Read, Read, Read, Read, Write],
+        { lift: LiftRule, len: u32, slab: u32, first: u32 };
+    PhaseAccount = "phase_account", [Eft, DoubleWord, Phase, TreeSums], [Write, Read, Write], { slabs: u32, values: u32 };
+    FlowStep = "flow_step", [Eft, DoubleWord, Phase, TreeSums, Flow, Lift, StepProject], [Read, Read, Read, Read, Write, Write, Write],
+        { flow: FlowRule, lift: LiftRule, len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, values: u32, lifts_basis: u32 };
     ProjectionVolume = "projection_volume", [Eft, DoubleWord, Phase, Bracket, CandidateSums], [Read, Read, Read, Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, candidates: u32, begins: u32, rate: f32, lower: f32, upper: f32 };
-    ProjectedGradientStep = "projected_gradient", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Write, Write],
-        { len: u32, slab: u32, first_slab: u32, rate: f32, lower: f32, upper: f32, has_volume: u32 };
-    EquationSlope = "equation_slope", [Phase], [Read, Read, Read, Read, Read, Write, Write, Write],
+    ProjectedGradientStep = "projected_gradient", [Eft, DoubleWord, Phase, TreeSums, StepProject], [Read, Read, Read, Read, Write, Write],
+        { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, values: u32, rate: f32, lower: f32, upper: f32, has_volume: u32 };
+    EquationSlope = "equation_slope", [Phase], [Read, Read, Read, Read, Write, Write],
         { len: u32, slab: u32, equation: u32, friction: f32, gain1: f32, gain2: f32, correction1: f32, correction2: f32, epsilon: f32, amsgrad: u32 };
     VectorCombine = "vector_combine", [Phase], [Read, Read, Read, Write], { len: u32, slab: u32, factor: f32, begin: u32 };
     StepError = "step_error", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Read, Write],
-        { len: u32, slab: u32, first_slab: u32, rtol: f32, atol: f32 };
+        { len: u32, slab: u32, first_slab: u32, rtol: f32, atol: f32, row: u32 };
     StateAccept = "state_accept", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Read, Write, Write, Write],
         { len: u32, slab: u32, first_slab: u32, amsgrad: u32 };
-    OcGrowth = "oc_growth", [Phase], [Read, Read, Read, Read, Write],
-        { len: u32, slab: u32, gradient_floor: f32 };
+    OcGrowth = "oc_growth", [Phase, Lift], [Read, Read, Read, Read, Read, Write, Write],
+        { lift: LiftRule, len: u32, slab: u32, gradient_floor: f32 };
     OcVolume = "oc_volume", [Eft, DoubleWord, Phase, Bracket, CandidateSums], [Read, Read, Read, Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, candidates: u32, begins: u32, reach: f32, lower: f32, upper: f32 };
     BracketSelect = "bracket_select", [Eft, DoubleWord, Phase, Bracket], [Write, Write, Read],
@@ -283,6 +315,6 @@ kernels! {
         { rank: u32, outside: f32, order: u32, samples: u32 };
     PotentialLift = "potential_lift", [Phase, Reach], [Read, Write, Write, Read, Read, Read, Read, Read],
         { len: u32, slab: u32, rank: u32, radius: f32, lower: f32, upper: f32, outside: f32 };
-    OcUpdate = "oc_update", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Write, Write],
-        { len: u32, slab: u32, first_slab: u32, reach: f32, lower: f32, upper: f32 };
+    OcUpdate = "oc_update", [Eft, DoubleWord, Phase, TreeSums, StepProject], [Read, Read, Read, Read, Write, Write],
+        { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, values: u32, reach: f32, lower: f32, upper: f32 };
 }

@@ -5,6 +5,10 @@
 //! per slab, added up in a fixed tree. Slabs depend on d and K, so the result does not depend on how the unknowns are segmented, unless segments are
 //! shorter than a slab.
 //!
+//! A surrogate step reads its tables once: the pass that moves x lifts the gradient on its way and projects the new x for the next prediction. Per unknown that
+//! is 4 r + 28 bytes for ADAM with a table that is the basis, 4 r + 4 K + 28 with the snapshots. Where unknowns depend on each other (optimality criteria, the
+//! projected gradient), the multiplier's passes lie between lift and projection.
+//!
 //! Watchdogs: where the device has timestamps, the inner products of a large run are timed on a scratch table when it starts, and segments are short enough for
 //! dispatches of 50 ms (never shorter than 64 slabs, below which a dispatch does not get faster); what the submissions between two read-backs took decides how
 //! much goes into the next ones, so that they stay below 200 ms. Without timestamps segments are as long as bindings allow ([`GpuOptions::max_binding`]) and a
@@ -37,9 +41,10 @@ use ndarray::Array2;
 
 use self::device::Gpu;
 use self::kernels::{Eft, PhaseState, WordsCopy};
+use self::phase::Beside;
 use self::recording::Recorder;
 use self::regression::RegressionBuffers;
-use self::run::{Model, Place, Run, not_started};
+use self::run::{Model, Run, not_started};
 use crate::engine::fit::FitPlan;
 use crate::engine::holdout;
 use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Setup, Traffic, TrustLimits};
@@ -137,7 +142,7 @@ impl GpuEngine {
     ///
     /// The buffers can be bound as storage and copied from (`STORAGE | COPY_SRC | COPY_DST`); they may be longer than their segment, by less than 16 bytes. A
     /// run keeps them until the next [`start`](Engine::start), a clone of a handle keeps them beyond. There are several where one binding cannot hold the
-    /// *history* of all unknowns: [`GpuOptions::max_binding`] over 4 K (potential: 8 K + 4) bytes is a segment's length.
+    /// *history* of all unknowns: [`GpuOptions::max_binding`] over 4 K + 4 (potential: 8 K + 4) bytes is a segment's length.
     ///
     /// The contents are the iterate as of the latest [`flush`](Self::flush) or read, for whatever is submitted to the [`queue`](Self::queue) afterwards.
     /// Between two pieces of a [`Session`](crate::Session) that is the trusted iterate. The host must not write to them.
@@ -434,7 +439,7 @@ impl Engine for GpuEngine {
         let run = self.run.as_mut().ok_or_else(not_started)?;
         run.steps += 1;
         run.ring.stepped();
-        run.record_step(&mut self.recorder, run.steps)
+        run.record_step(&mut self.recorder, run.steps, Beside::default())
     }
 
     fn select(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection> {
@@ -458,12 +463,7 @@ impl Engine for GpuEngine {
             (Some(h), Some(plan), _) if run.flow.is_driven_by_velocity() && model.config.lift == Lift::Trajectory => {
                 run.record_reduced(&mut self.recorder, &model, plan, limits, h)?
             }
-            (_, _, Integrator::FlowStep) => {
-                for k in 1..=limits.steps as u64 {
-                    run.record_prediction(&mut self.recorder, &model, limits.radius, Place::State)?;
-                    run.record_step(&mut self.recorder, run.steps + k)?;
-                }
-            }
+            (_, _, Integrator::FlowStep) => run.integrate_flow(&mut self.recorder, &model, limits)?,
             (rate, ..) => run.integrate_equation(&mut self.recorder, &model, limits, rate.unwrap_or(0.0))?,
         }
         run.model = Some(model);
@@ -501,7 +501,7 @@ impl Engine for GpuEngine {
         run.trusted_steps = run.steps;
         for s in &run.segments {
             for (now, saved) in s.state() {
-                self.recorder.copy(now, 0, saved, 0, s.bytes());
+                self.recorder.copy(now, 0, saved, 0, now.bytes);
             }
         }
         Ok(())
@@ -513,7 +513,7 @@ impl Engine for GpuEngine {
         run.ring.moved();
         for s in &run.segments {
             for (now, saved) in s.state() {
-                self.recorder.copy(saved, 0, now, 0, s.bytes());
+                self.recorder.copy(saved, 0, now, 0, now.bytes);
             }
         }
         Ok(())

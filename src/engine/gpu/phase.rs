@@ -1,12 +1,52 @@
-//! Surrogate phases: projection, prediction, integration in the reduced space.
+//! Surrogate phases: projection, prediction, steps of the flow, integration in the reduced space.
 
-use super::kernels::{GradientLift, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject, WeightsEvaluate, finite_or_none};
+use super::kernels::{GradientLift, LiftRule, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject, WeightsEvaluate, finite_or_none};
 use super::recording::{Buffer, Recorder};
 use super::run::{Model, Place, Run, Segment, groups, projection_groups};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::PhaseLimits;
 use crate::error::{Error, Result};
+use crate::flow::Flow;
 use crate::surrogate::{Integrator, Lift, SpaceConfig, SurrogateConfig, TargetTransform, integrator};
+
+/// What a step does beside moving x with the gradient that is there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Beside<'a> {
+    /// Lifts the gradient from this model's weights.
+    pub(super) lift: Option<&'a Model>,
+    /// Projects the new x.
+    pub(super) projection: Option<Projection>,
+}
+
+impl Beside<'_> {
+    pub(super) fn rank(&self) -> u32 {
+        self.projection.map_or(0, |p| p.rank)
+    }
+
+    pub(super) fn centered(&self) -> u32 {
+        self.projection.map_or(0, |p| p.centered)
+    }
+
+    /// Partial sums per slab: a projection's, the squared distance from the mean, and Σ g·Δx.
+    pub(super) fn values(&self) -> u32 {
+        self.projection.map_or(1, |p| p.rank + 2)
+    }
+}
+
+/// On so many directions, about the mean or 0.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Projection {
+    rank: u32,
+    centered: u32,
+}
+
+impl Model {
+    /// What its predictions are made from, if that is a projection.
+    pub(super) fn projection(&self) -> Option<Projection> {
+        let plan = self.plan.as_ref().filter(|plan| plan.space.is_some())?;
+        Some(Projection { rank: plan.coordinates.ncols() as u32, centered: u32::from(self.config.space.is_centered()) })
+    }
+}
 
 impl Run {
     /// Whether the model's outputs are the gradient itself.
@@ -37,7 +77,7 @@ impl Run {
                 centered: u32::from(model.config.space.is_centered()),
                 row: 0,
             };
-            let buffers = [&shared.phase, &s.basis, &s.mean, s.at(place).0, &shared.partials];
+            let buffers = [&shared.phase, &s.basis, s.at(place).0, &shared.partials];
             recorder.dispatch(params, &buffers, projection_groups(s, directions))?;
             if directions == 0 {
                 let params = StateGather { len: s.len as u32, slab, first: s.start as u32 };
@@ -116,12 +156,39 @@ impl Run {
         Ok(())
     }
 
+    /// Records steps of the flow as it is, with predicted gradients.
+    ///
+    /// Each pass that moves x also projects it for the next prediction; a phase begins with a projection of its own.
+    pub(super) fn integrate_flow(&self, recorder: &mut Recorder, model: &Model, limits: PhaseLimits) -> Result<()> {
+        // The projected gradient's multiplier reads g many times over.
+        let needs_gradient = self.is_direct(model) || matches!(self.flow, Flow::ProjectedGradient(_));
+        let mut is_projected = false;
+        for k in 1..=limits.steps {
+            self.record_weights(recorder, model, limits.radius, Place::State, is_projected)?;
+            if needs_gradient {
+                self.record_lift(recorder, model, Place::State)?;
+            }
+            let beside = Beside { lift: Some(model).filter(|_| !needs_gradient), projection: model.projection().filter(|_| k < limits.steps) };
+            self.record_step(recorder, self.steps + k as u64, beside)?;
+            is_projected = beside.projection.is_some();
+        }
+        Ok(())
+    }
+
     /// Records the prediction of the gradient at the current x (or at a Runge–Kutta stage's); only the former begins a surrogate step.
     pub(super) fn record_prediction(&self, recorder: &mut Recorder, model: &Model, trust: f64, place: Place) -> Result<()> {
-        let (shared, slab) = (&self.shared, self.slab as u32);
+        self.record_weights(recorder, model, trust, place, false)?;
+        self.record_lift(recorder, model, place)
+    }
+
+    /// Records the weights of the lift; `is_projected`: the projection of x is in the totals already.
+    fn record_weights(&self, recorder: &mut Recorder, model: &Model, trust: f64, place: Place, is_projected: bool) -> Result<()> {
+        let shared = &self.shared;
         let form = match &model.plan {
             Some(plan) => {
-                self.record_projection(recorder, model, plan, place)?;
+                if !is_projected {
+                    self.record_projection(recorder, model, plan, place)?;
+                }
                 WeightsEvaluate {
                     rank: plan.coordinates.ncols() as u32,
                     features: plan.library.len() as u32,
@@ -135,25 +202,27 @@ impl Run {
         };
         let params = WeightsEvaluate { radius: model.radius as f32, trust: finite_or_none(trust), counts: u32::from(place == Place::State), ..form };
         let buffers = [&shared.phase, &shared.totals, &shared.terms, &shared.coefficients, &shared.monomials, &shared.weights];
-        recorder.dispatch(params, &buffers, [1, 1, 1])?;
+        recorder.dispatch(params, &buffers, [1, 1, 1])
+    }
+
+    /// Records the gradient that the weights stand for.
+    fn record_lift(&self, recorder: &mut Recorder, model: &Model, place: Place) -> Result<()> {
+        let lift = self.lift_rule(model);
+        for s in &self.segments {
+            let params = GradientLift { lift, len: s.len as u32, slab: self.slab as u32, first: s.start as u32 };
+            let (iterate, gradient) = s.at(place);
+            let buffers = [&self.shared.phase, self.lift_table(s, &model.config), &self.shared.weights, iterate, gradient];
+            recorder.dispatch(params, &buffers, groups(s))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn lift_rule(&self, model: &Model) -> LiftRule {
         let (log_damped, damping) = match model.config.transform {
             TargetTransform::Identity => (0, 0.0),
             TargetTransform::LogDamped { damping } => (1, damping as f32),
         };
-        for s in &self.segments {
-            let params = GradientLift {
-                len: s.len as u32,
-                slab,
-                rows: if self.is_direct(model) { 0 } else { model.outputs() as u32 },
-                first: s.start as u32,
-                log_damped,
-                damping,
-                iterate_floor: TargetTransform::ITERATE_FLOOR as f32,
-            };
-            let (iterate, gradient) = s.at(place);
-            let buffers = [&shared.phase, self.lift_table(s, &model.config), &shared.weights, iterate, gradient];
-            recorder.dispatch(params, &buffers, groups(s))?;
-        }
-        Ok(())
+        let rows = if self.is_direct(model) { 0 } else { model.outputs() as u32 };
+        LiftRule { rows, log_damped, damping, iterate_floor: TargetTransform::ITERATE_FLOOR as f32 }
     }
 }

@@ -95,7 +95,8 @@ impl Run {
                 for s in &self.segments {
                     let (len, first_slab) = (s.len as u32, s.first_slab as u32);
                     let params = StateProject { len, slab: self.slab as u32, first_slab, rank: rows as u32, centered: 0, row: row as u32 };
-                    let buffers = [&self.shared.no_phase, &s.iterates, &s.mean, &s.iterates, &self.shared.partials];
+                    // The row after the pairs, of zeros, stands where a basis has its mean.
+                    let buffers = [&self.shared.no_phase, &s.iterates, &s.iterates, &self.shared.partials];
                     recorder.dispatch(params, &buffers, projection_groups(s, rows))?;
                 }
                 self.record_sums(recorder, eft, values, set)?;
@@ -131,7 +132,7 @@ impl Run {
         recorder.upload(&shared.learned, &numbers)?;
         for s in &self.segments {
             let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: rows as u32, rank: rank as u32, reference: rows as u32 };
-            recorder.dispatch(params, &[&s.iterates, &self.shared.combination, &s.basis, &s.mean], [s.slabs as u32, rank.div_ceil(8).max(1) as u32, 1])?;
+            recorder.dispatch(params, &[&s.iterates, &self.shared.combination, &s.basis], [s.slabs as u32, rank.div_ceil(8).max(1) as u32, 1])?;
         }
         Ok(())
     }
@@ -169,7 +170,7 @@ impl Run {
             if rank > 0 {
                 for s in &self.segments {
                     let params = StateProject { len: s.len as u32, slab, first_slab: s.first_slab as u32, rank: rank as u32, centered: 0, row: 0 };
-                    let buffers = [&shared.phase, &s.basis, &s.mean, &s.direction, &shared.partials];
+                    let buffers = [&shared.phase, &s.basis, &s.direction, &shared.partials];
                     recorder.dispatch(params, &buffers, projection_groups(s, rank))?;
                 }
                 self.record_reduction(recorder, rank + 1, &shared.totals, PROJECTIONS)?;

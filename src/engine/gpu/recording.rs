@@ -213,7 +213,7 @@ impl Recorder {
         if groups.contains(&0) {
             return Ok(());
         }
-        let touched: u64 = buffers.iter().map(|b| b.bytes).sum();
+        let touched: u64 = buffers.iter().enumerate().filter(|(i, b)| buffers[..*i].iter().all(|a| a.id != b.id)).map(|(_, b)| b.bytes).sum();
         let is_full = self.profiler.as_ref().is_some_and(|p| self.dispatches >= p.room());
         if self.blocks.len() + self.step > PARAMS_BYTES as usize || self.touched + touched > self.pace.budget() || is_full {
             self.submit()?;

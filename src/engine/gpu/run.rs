@@ -36,23 +36,22 @@ pub(super) struct Segment {
     pub(super) slabs: usize,
     pub(super) iterate: Buffer,
     pub(super) gradient: Buffer,
-    /// The flow's own vectors (ADAM: m, v and AMSGrad's maximum; momentum: m).
-    pub(super) auxiliary: Vec<Buffer>,
+    /// The flow's own vectors, one after another (ADAM: m, v and AMSGrad's maximum; momentum: m).
+    pub(super) auxiliary: Buffer,
     /// Copies of iterate, gradient and auxiliary.
-    pub(super) trusted: Vec<Buffer>,
+    pub(super) trusted: [Buffer; 3],
     /// OC and projected gradient: volume weights; OC: growth.
     pub(super) volume_weights: Buffer,
     pub(super) growth: Buffer,
     /// A learned potential: the step, and the gradient of the potential.
     pub(super) direction: Buffer,
     pub(super) slope: Buffer,
-    /// K×len each: recorded x and g, transformed targets, basis; and the mean. With a history of pairs `iterates` holds K displacements, K changes of the
-    /// gradient and a row of zeros, and the basis 2K rows.
+    /// K×len each: recorded x and g, transformed targets, basis, which the mean follows as a row of its own: kernels may bind eight buffers. With a history
+    /// of pairs `iterates` holds K displacements, K changes of the gradient and a row of zeros, and the basis 2K rows and the mean.
     pub(super) iterates: Buffer,
     pub(super) gradients: Buffer,
     pub(super) encoded: Buffer,
     pub(super) basis: Buffer,
-    pub(super) mean: Buffer,
     /// Made by the first phase that integrates a differential equation of size d.
     pub(super) equation: Option<EquationBuffers>,
 }
@@ -60,26 +59,27 @@ pub(super) struct Segment {
 /// Vectors of a Runge–Kutta step.
 #[derive(Debug)]
 pub(super) struct EquationBuffers {
-    /// x and the moments at a stage, and at last at the step's end.
-    pub(super) at: Vec<Buffer>,
+    /// x, and the moments one after another, at a stage, and at last at the step's end.
+    pub(super) at: [Buffer; 2],
     pub(super) gradient: Buffer,
-    /// Slopes of x, m and v, per stage.
-    pub(super) slopes: Vec<[Buffer; 3]>,
+    /// Slopes of x and of the moments, per stage.
+    pub(super) slopes: Vec<[Buffer; 2]>,
     /// Dormand–Prince: where inside the iteration the trial step begins, and its error.
-    pub(super) start: Vec<Buffer>,
+    pub(super) start: Option<[Buffer; 2]>,
     pub(super) error: Option<Buffer>,
 }
 
 impl EquationBuffers {
     pub(super) fn new(recorder: &mut Recorder, vectors: usize, bytes: u64, rule: &Tableau) -> Result<Self> {
         let embedded = !rule.error.is_empty();
-        let mut used = |v: usize, name: &str| recorder.buffer(name, if v < vectors { bytes } else { 0 });
+        let moments = (vectors - 1) as u64 * bytes;
+        let mut state = |name: &str| Ok([recorder.buffer(name, bytes)?, recorder.buffer(name, moments)?]);
         Ok(Self {
-            at: (0..3).map(|v| used(v, "stage")).collect::<Result<_>>()?,
-            slopes: rule.times.iter().map(|_| Ok([used(0, "slope")?, used(1, "slope")?, used(2, "slope")?])).collect::<Result<_>>()?,
-            start: if embedded { (0..vectors).map(|v| used(v, "trial_start")).collect::<Result<_>>()? } else { Vec::new() },
-            error: if embedded { Some(used(0, "trial_error")?) } else { None },
-            gradient: used(0, "stage_gradient")?,
+            at: state("stage")?,
+            slopes: rule.times.iter().map(|_| state("slope")).collect::<Result<_>>()?,
+            start: if embedded { Some(state("trial_start")?) } else { None },
+            error: if embedded { Some(recorder.buffer("trial_error", bytes.max(moments))?) } else { None },
+            gradient: recorder.buffer("stage_gradient", bytes)?,
         })
     }
 
@@ -114,18 +114,13 @@ impl Segment {
         }
     }
 
-    /// Vector `v` of (x, auxiliary…); what the flow does not have is a stand-in that kernels do not touch.
-    pub(super) fn vector(&self, v: usize) -> &Buffer {
-        if v == 0 { &self.iterate } else { self.auxiliary.get(v - 1).unwrap_or(&self.growth) }
-    }
-
     pub(super) fn bytes(&self) -> u64 {
         4 * self.len as u64
     }
 
     /// The state's vectors and where they are saved.
     pub(super) fn state(&self) -> impl Iterator<Item = (&Buffer, &Buffer)> {
-        [&self.iterate, &self.gradient].into_iter().chain(&self.auxiliary).zip(&self.trusted)
+        [&self.iterate, &self.gradient, &self.auxiliary].into_iter().zip(&self.trusted)
     }
 }
 
@@ -237,11 +232,14 @@ impl Run {
         let is_pairs = setup.samples == Samples::Pairs;
         let table_rows = if is_pairs { 2 * capacity + 1 } else { capacity };
         let mut slab = slab_length(dimension, capacity);
-        let bindable = (max_binding / 4 / table_rows.max(1) as u64) as usize;
+        // The longest: the basis with its mean, or the flow's own vectors.
+        let mean_rows = usize::from(capacity > 0 && !is_pairs);
+        let bound_rows = (table_rows + mean_rows).max(setup.flow.auxiliary_vectors()).max(1);
+        let bindable = (max_binding / 4 / bound_rows as u64) as usize;
         if bindable < 256 {
             return Err(Error::Memory {
-                what: format!("256 unknowns of {table_rows} snapshots"),
-                needed: 1024 * table_rows as u64,
+                what: format!("256 unknowns of {bound_rows} vectors"),
+                needed: 1024 * bound_rows as u64,
                 available: Some(max_binding),
             });
         }
@@ -262,8 +260,7 @@ impl Run {
             let len = segment_length.min(dimension - start);
             let vector = 4 * len as u64;
             let table = vector * table_rows as u64;
-            let auxiliary = (0..setup.flow.auxiliary_vectors()).map(|_| recorder.buffer("auxiliary", vector)).collect::<Result<Vec<_>>>()?;
-            let trusted = (0..2 + auxiliary.len()).map(|_| recorder.buffer("trusted", vector)).collect::<Result<_>>()?;
+            let auxiliary = vector * setup.flow.auxiliary_vectors() as u64;
             let segment = Segment {
                 start,
                 len,
@@ -271,8 +268,8 @@ impl Run {
                 slabs: len.div_ceil(slab),
                 iterate: recorder.buffer("iterate", vector)?,
                 gradient: recorder.buffer("gradient", vector)?,
-                auxiliary,
-                trusted,
+                auxiliary: recorder.buffer("auxiliary", auxiliary)?,
+                trusted: [recorder.buffer("trusted", vector)?, recorder.buffer("trusted", vector)?, recorder.buffer("trusted", auxiliary)?],
                 volume_weights: recorder.buffer("volume_weights", if has_volume { vector } else { 0 })?,
                 growth: recorder.buffer("growth", if is_oc { vector } else { 0 })?,
                 iterates: recorder.buffer("iterates", table)?,
@@ -281,8 +278,7 @@ impl Run {
                 slope: recorder.buffer("slope", if is_pairs { vector } else { 0 })?,
                 // Allocated here, so that a lack of memory shows before the first true evaluation.
                 encoded: recorder.buffer("encoded", if is_oc { table } else { 0 })?,
-                basis: recorder.buffer("basis", table)?,
-                mean: recorder.buffer("mean", if capacity > 0 { vector } else { 0 })?,
+                basis: recorder.buffer("basis", table + vector * mean_rows as u64)?,
                 equation: None,
             };
             let here = start..start + len;

@@ -3,7 +3,8 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use proptest::prelude::*;
 
-use super::kernels::{Access, Eft, FeaturesEvaluate, KERNELS, PhaseState, to_pairs};
+use super::kernels::{Access, Eft, FeaturesEvaluate, FlowRule, KERNELS, LiftRule, PhaseState, to_pairs};
+use super::phase::Beside;
 use super::recording::{Buffer, Recorder};
 use super::run::{GRAM_PARTIALS_BYTES, Place, Segment, Shared, block_pairs, slab_length};
 use super::search::Search;
@@ -176,7 +177,8 @@ fn basis_mean_and_projection_match_the_twin() {
             let plan = gpu.run.as_ref().unwrap().model.as_ref().unwrap().plan.clone().unwrap();
             let space = plan.space.clone().unwrap();
             let rank = space.rank();
-            let [basis, mean] = [download(&mut gpu, rank, |s| &s.basis), download(&mut gpu, 1, |s| &s.mean)];
+            let table = download(&mut gpu, rank + 1, |s| &s.basis);
+            let (basis, mean) = table.view().split_at(Axis(0), rank);
             let reference = x.row(samples - 1).to_owned();
             let exact = space.basis.dot(&(&x - &reference));
             for i in 0..d {
@@ -601,38 +603,113 @@ fn surrogate_phases_match_the_twin() {
                         continue;
                     }
                     let what = format!("{}, {name}, {integrator:?}, d {d}", flow.name());
-                    let mut cpu = CpuEngine::new();
-                    let mut before = vec![0.0; d];
-                    let mut fits = Vec::new();
-                    for e in [&mut gpu as &mut dyn Engine, &mut cpu] {
-                        warmed(e, flow, &domain, d, 6, 7);
-                        e.read(&mut before).unwrap();
-                        fits.push(e.fit(&config).unwrap());
-                        e.integrate(PhaseLimits { steps: 3, radius: f64::INFINITY, integrator }).unwrap();
-                    }
-                    assert_eq!((fits[0].rank, fits[0].features), (fits[1].rank, fits[1].features), "{what}");
-                    let (mut a, mut b) = (vec![0.0; d], vec![0.0; d]);
-                    let (la, lb) = (gpu.read(&mut a).unwrap(), cpu.read(&mut b).unwrap());
-                    assert_eq!((la.steps, la.end), (lb.steps, lb.end), "{what}");
-                    assert_eq!(la.steps, 3);
-                    let moved = b.iter().zip(&before).fold(0.0_f64, |m, (b, x)| m.max((b - x).abs()));
-                    let size = b.iter().fold(0.0_f64, |m, b| m.max(b.abs()));
-                    for (a, b) in a.iter().zip(&b) {
-                        assert!((a - b).abs() <= 1e-3 * moved + 60.0 * EPS * size, "{what}: {a} against {b}, moved {moved}");
-                    }
-                    let (pa, pb) = (la.predicted_change, lb.predicted_change);
-                    assert!((pa - pb).abs() <= 2e-3 * pb.abs() + 1e-4 * moved * d as f64, "{what}: predicted change {pa} against {pb}");
-                    let (ra, rb) = (la.fit_residual.unwrap(), lb.fit_residual.unwrap());
-                    assert!((ra - rb).abs() <= 1e-4 * (1e-2 + rb), "{what}: residual {ra} against {rb}");
-                    // The step count goes on where the phase ended: ADAM's corrections depend on it.
-                    for e in [&mut gpu as &mut dyn Engine, &mut cpu] {
-                        e.set_gradient(&vector(d, 77, |v| -1.0 - 0.9 * v)).unwrap();
-                        e.step().unwrap();
-                        e.read(if e.info().engine == "gpu" { &mut a } else { &mut b }).unwrap();
-                    }
-                    for (a, b) in a.iter().zip(&b) {
-                        assert!((a - b).abs() <= 2e-3 * moved + 100.0 * EPS * size, "{what}: {a} against {b} after the next true step");
-                    }
+                    assert_phase_matches(&mut gpu, flow, &domain, [d, 6], &config, integrator, &what);
+                }
+            }
+        }
+    }
+}
+
+/// More directions than the pass that moves x has registers for, as many as there are samples, and one of each kind of table: in slabs of several stretches.
+#[test]
+fn wide_surrogate_phases_match_the_twin() {
+    let mut gpu = engine(GpuOptions::default());
+    let reduced = |rank: Rank, centered: bool| SpaceConfig::Reduced { rank, centered };
+    let tracked = SurrogateConfig::snapshots();
+    let trajectory = SurrogateConfig { lift: Lift::Trajectory, ..tracked };
+    let log_damped = TargetTransform::LogDamped { damping: 0.5 };
+    let kinds = [
+        ("snapshots, rank 8", SurrogateConfig { space: reduced(Rank::Count(8), true), ..tracked }),
+        ("snapshots, rank 12", SurrogateConfig { space: reduced(Rank::Count(12), true), ..tracked }),
+        ("snapshots, full rank, uncentred", SurrogateConfig { space: reduced(Rank::Full, false), ..tracked }),
+        ("log-damped, full rank", SurrogateConfig { transform: log_damped, ..tracked }),
+        ("trajectory, rank 9", SurrogateConfig { space: reduced(Rank::Count(9), true), ..trajectory }),
+        ("trajectory, full rank, uncentred", SurrogateConfig { space: reduced(Rank::Full, false), ..trajectory }),
+    ];
+    for d in [65, 1757] {
+        for (flow, domain) in flows(d) {
+            for (name, config) in kinds {
+                if config.validate(&flow, 18).is_ok() {
+                    let what = format!("{}, {name}, d {d}", flow.name());
+                    assert_phase_matches(&mut gpu, flow, &domain, [d, 18], &config, Integrator::FlowStep, &what);
+                }
+            }
+        }
+    }
+}
+
+/// Three surrogate steps after a fit and a true one on both engines, `d` unknowns and `samples` samples.
+fn assert_phase_matches(
+    gpu: &mut GpuEngine,
+    flow: Flow,
+    domain: &Domain,
+    [d, samples]: [usize; 2],
+    config: &SurrogateConfig,
+    integrator: Integrator,
+    what: &str,
+) {
+    let mut cpu = CpuEngine::new();
+    let mut before = vec![0.0; d];
+    let mut fits = Vec::new();
+    for e in [&mut *gpu as &mut dyn Engine, &mut cpu] {
+        warmed(e, flow, domain, d, samples, samples + 1);
+        e.read(&mut before).unwrap();
+        fits.push(e.fit(config).unwrap());
+        e.integrate(PhaseLimits { steps: 3, radius: f64::INFINITY, integrator }).unwrap();
+    }
+    assert_eq!((fits[0].rank, fits[0].features), (fits[1].rank, fits[1].features), "{what}");
+    let (mut a, mut b) = (vec![0.0; d], vec![0.0; d]);
+    let (la, lb) = (gpu.read(&mut a).unwrap(), cpu.read(&mut b).unwrap());
+    assert_eq!((la.steps, la.end), (lb.steps, lb.end), "{what}");
+    assert_eq!(la.steps, 3);
+    let moved = b.iter().zip(&before).fold(0.0_f64, |m, (b, x)| m.max((b - x).abs()));
+    let size = b.iter().fold(0.0_f64, |m, b| m.max(b.abs()));
+    for (a, b) in a.iter().zip(&b) {
+        assert!((a - b).abs() <= 1e-3 * moved + 60.0 * EPS * size, "{what}: {a} against {b}, moved {moved}");
+    }
+    let (pa, pb) = (la.predicted_change, lb.predicted_change);
+    assert!((pa - pb).abs() <= 2e-3 * pb.abs() + 1e-4 * moved * d as f64, "{what}: predicted change {pa} against {pb}");
+    let (ra, rb) = (la.fit_residual.unwrap(), lb.fit_residual.unwrap());
+    assert!((ra - rb).abs() <= 1e-4 * (1e-2 + rb), "{what}: residual {ra} against {rb}");
+    // The step count goes on where the phase ended: ADAM's corrections depend on it.
+    for e in [&mut *gpu as &mut dyn Engine, &mut cpu] {
+        e.set_gradient(&vector(d, 77, |v| -1.0 - 0.9 * v)).unwrap();
+        e.step().unwrap();
+        e.read(if e.info().engine == "gpu" { &mut a } else { &mut b }).unwrap();
+    }
+    for (a, b) in a.iter().zip(&b) {
+        assert!((a - b).abs() <= 2e-3 * moved + 100.0 * EPS * size, "{what}: {a} against {b} after the next true step");
+    }
+}
+
+/// What the pass that moves x leaves for the next prediction, for every flow: as exact as a projection of its own.
+#[test]
+fn a_step_projects_with_double_word_accuracy() {
+    let mut gpu = engine(GpuOptions::default());
+    for (d, samples, rank) in [(1, 2, 1), (65, 6, 3), (1757, 10, 8), (1757, 18, 9), (2500, 18, 18)] {
+        for (flow, domain) in flows(d) {
+            for (lift, centered) in [(Lift::Snapshots, true), (Lift::Trajectory, false)] {
+                let config = SurrogateConfig { space: SpaceConfig::Reduced { rank: Rank::Count(rank), centered }, lift, ..SurrogateConfig::snapshots() };
+                if config.validate(&flow, samples).is_err() {
+                    continue;
+                }
+                warmed(&mut gpu, flow, &domain, d, samples, samples);
+                let rank = gpu.fit(&config).unwrap().rank;
+                let run = gpu.run.as_ref().unwrap();
+                let model = run.model.as_ref().unwrap();
+                run.record_prediction(&mut gpu.recorder, model, f64::INFINITY, Place::State).unwrap();
+                // A projected gradient reads the one that the prediction has left.
+                let lift = Some(model).filter(|_| !matches!(flow, Flow::ProjectedGradient(_)));
+                run.record_step(&mut gpu.recorder, samples as u64 + 1, Beside { lift, projection: model.projection() }).unwrap();
+                let totals = small(&mut gpu, 2 * (rank + 1), |s| &s.totals);
+                let table = download(&mut gpu, rank + 1, |s| &s.basis);
+                let x = download(&mut gpu, 1, |s| &s.iterate).row(0).to_owned();
+                let off: Array1<f64> = (&x - &table.row(rank)).mapv(|v| f64::from(v as f32));
+                for r in 0..=rank {
+                    let (u, about) = if r < rank { (table.row(r).to_owned(), if centered { &off } else { &x }) } else { (off.clone(), &off) };
+                    let (exact, size) = (u.dot(about), u.mapv(f64::abs).dot(&about.mapv(f64::abs)));
+                    let value = f64::from(totals[2 * r]) + f64::from(totals[2 * r + 1]);
+                    assert!((value - exact).abs() <= size * 2.0_f64.powi(-40), "{}, d {d}, projection {r} of {rank}: {value} against {exact}", flow.name());
                 }
             }
         }
@@ -645,6 +722,7 @@ fn a_phase_ends_at_the_trust_radius_and_at_the_first_number_that_is_not_finite()
     let d = 65;
     let rate = 0.015_625;
     for (radius, expected) in [(1000.0, PhaseEnd::Radius), (f64::INFINITY, PhaseEnd::NonFinite)] {
+        let mut steps = Vec::new();
         for e in [&mut engine(GpuOptions::default()) as &mut dyn Engine, &mut CpuEngine::new()] {
             let mut x = vector(d, 1, |v| v + 2.0);
             e.start(Setup {
@@ -667,7 +745,9 @@ fn a_phase_ends_at_the_trust_radius_and_at_the_first_number_that_is_not_finite()
             let landing = e.read(&mut x).unwrap();
             assert_eq!(landing.end, expected, "{}: {landing:?}", e.info().engine);
             assert!(landing.steps > 0 && landing.steps < 400, "{landing:?}");
+            steps.push(landing.steps);
         }
+        assert!(expected != PhaseEnd::Radius || steps[0] == steps[1], "{steps:?} steps inside the radius");
     }
 }
 
@@ -709,14 +789,24 @@ fn step_control_matches_the_twin_and_gives_up_where_it_must() {
 
 #[test]
 fn segments_do_not_change_a_bit() {
-    let mut engines = [None, Some(4 * 6 * 1024 * 2), Some(4 * 6 * 1024)].map(|max_binding| engine(GpuOptions { max_binding }));
-    for d in [4099, 20_011] {
+    let snapshots = SurrogateConfig::snapshots();
+    let trajectory = SurrogateConfig { lift: Lift::Trajectory, ..snapshots };
+    let log_damped = SurrogateConfig { transform: TargetTransform::LogDamped { damping: 0.5 }, ..snapshots };
+    let implicit = SurrogateConfig { space: SpaceConfig::Implicit, order: 2, ..snapshots };
+    // The last has more directions than the pass that moves x has registers for.
+    for (capacity, d, configs) in
+        [(6, 4099, vec![snapshots, log_damped, trajectory, implicit]), (6, 20_011, vec![snapshots, implicit]), (18, 4099, vec![snapshots, trajectory])]
+    {
+        let row = 4 * (capacity as u64 + 1);
+        let mut engines = [None, Some(row * 1024 * 2), Some(row * 1024)].map(|max_binding| engine(GpuOptions { max_binding }));
         for (flow, domain) in flows(d) {
-            let snapshots = SurrogateConfig::snapshots();
-            for config in [snapshots, SurrogateConfig { space: SpaceConfig::Implicit, order: 2, ..snapshots }] {
+            for &config in &configs {
+                if config.validate(&flow, capacity).is_err() {
+                    continue;
+                }
                 let mut results: Vec<(Vec<f64>, Landing)> = Vec::new();
                 for (number, gpu) in engines.iter_mut().enumerate() {
-                    warmed(gpu, flow, &domain, d, 6, 7);
+                    warmed(gpu, flow, &domain, d, capacity, capacity + 1);
                     let segments = gpu.run.as_ref().unwrap().segments.len();
                     assert!(number == 0 || segments > 1, "{segments} segments");
                     gpu.fit(&config).unwrap();
@@ -726,7 +816,7 @@ fn segments_do_not_change_a_bit() {
                     let landing = gpu.read(&mut x).unwrap();
                     results.push((x, landing));
                 }
-                assert!(results.iter().all(|r| *r == results[0]), "{}, {:?}, d {d}", flow.name(), config.space);
+                assert!(results.iter().all(|r| *r == results[0]), "{}, {config:?}, d {d}", flow.name());
             }
         }
     }
@@ -769,7 +859,7 @@ fn a_profile_does_not_change_a_bit() {
         assert_eq!(plain.0, last.0);
         assert_eq!(plain.1, profiled.1, "dispatches");
         let launched: Vec<_> = kernels.iter().map(|k| (k.kernel, k.dispatches)).collect();
-        assert_eq!(launched, [("gradient_descent", 7), ("phase_account", 7)]);
+        assert_eq!(launched, [("flow_step", 7), ("phase_account", 7)]);
         assert!(kernels.iter().all(|k| k.seconds >= 0.0 && k.bound_bytes > 0));
     }
 }
@@ -962,20 +1052,16 @@ fn learned_potentials_match_the_twin() {
 #[test]
 fn a_fields_phase_takes_the_dispatches_it_needs() {
     let (d, steps) = (1757, 5);
-    // Per step: the projection and its sums, the weights, the lift; then the flow's own passes and the account. OC: the growth, 9 passes of a volume and a
-    // bracket, the update. Projected gradient: 9 such passes, the update. A state that is the reduced coordinate alone: projection, sums, all steps, lift.
-    let prediction = 4;
+    // A phase begins with a projection and its sums. Per step: the weights, the pass that lifts, moves x and projects it, the sums. OC: the growth, which
+    // lifts, 9 passes of a volume and a bracket, the update, which projects. Projected gradient: the lift, 9 such passes, the update. A state that is the
+    // reduced coordinate alone: projection, sums, all steps, lift.
+    let phase = |of_a_step: usize| (2 + steps * of_a_step) as u64;
     let cases = [
         (DESCENT, Domain::Unbounded, SurrogateConfig::paper(SpaceConfig::Reduced { rank: Rank::Count(3), centered: false }), 4),
-        (
-            Flow::Adam(Adam::new(0.01)),
-            Domain::Unbounded,
-            SurrogateConfig::paper(SpaceConfig::Reduced { rank: Rank::Count(3), centered: false }),
-            steps as u64 * (prediction + 2),
-        ),
-        (Flow::Adam(Adam::new(0.01)), Domain::Unbounded, SurrogateConfig::snapshots(), steps as u64 * (prediction + 2)),
-        (Flow::OptimalityCriteria(OptimalityCriteria::default()), box_volume(d), SurrogateConfig::topology(), steps as u64 * (prediction + 1 + 9 * 2 + 2)),
-        (Flow::ProjectedGradient(ProjectedGradient { rate: 0.1 }), box_volume(d), SurrogateConfig::snapshots(), steps as u64 * (prediction + 9 * 2 + 2)),
+        (Flow::Adam(Adam::new(0.01)), Domain::Unbounded, SurrogateConfig::paper(SpaceConfig::Reduced { rank: Rank::Count(3), centered: false }), phase(3)),
+        (Flow::Adam(Adam::new(0.01)), Domain::Unbounded, SurrogateConfig::snapshots(), phase(3)),
+        (Flow::OptimalityCriteria(OptimalityCriteria::default()), box_volume(d), SurrogateConfig::topology(), phase(1 + 1 + 9 * 2 + 2)),
+        (Flow::ProjectedGradient(ProjectedGradient { rate: 0.1 }), box_volume(d), SurrogateConfig::snapshots(), phase(1 + 1 + 9 * 2 + 2)),
     ];
     for (flow, domain, config, expected) in cases {
         let mut gpu = engine(GpuOptions::default());
@@ -1049,9 +1135,9 @@ fn the_memory_of_a_run_is_known_before() {
         let run = gpu.run.as_ref().unwrap();
         let buffers = |s: &Segment| {
             let fixed =
-                [&s.iterate, &s.gradient, &s.volume_weights, &s.growth, &s.direction, &s.slope, &s.iterates, &s.gradients, &s.encoded, &s.basis, &s.mean];
+                [&s.iterate, &s.gradient, &s.auxiliary, &s.volume_weights, &s.growth, &s.direction, &s.slope, &s.iterates, &s.gradients, &s.encoded, &s.basis];
             // Buffers that are not used are 16 bytes.
-            fixed.into_iter().chain(&s.auxiliary).chain(&s.trusted).map(|b| if b.bytes > 16 { b.bytes } else { 0 }).sum::<u64>()
+            fixed.into_iter().chain(&s.trusted).map(|b| if b.bytes > 16 { b.bytes } else { 0 }).sum::<u64>()
         };
         let x = run.shared.staging.bytes - size_of::<PhaseState>() as u64;
         let found = run.segments.iter().map(buffers).sum::<u64>() + x;
@@ -1163,6 +1249,34 @@ fn every_shader_is_valid_and_keeps_its_contract() {
                 ];
                 assert_members(&module, spec.name, "Search", &offsets, size_of::<Search>());
             }
+            if spec.fragments.contains(&super::kernels::Fragment::Flow) {
+                let offsets = [
+                    ("rule", core::mem::offset_of!(FlowRule, rule)),
+                    ("rate", core::mem::offset_of!(FlowRule, rate)),
+                    ("decay", core::mem::offset_of!(FlowRule, decay)),
+                    ("nesterov", core::mem::offset_of!(FlowRule, nesterov)),
+                    ("beta1", core::mem::offset_of!(FlowRule, beta1)),
+                    ("beta2", core::mem::offset_of!(FlowRule, beta2)),
+                    ("one_minus_beta1", core::mem::offset_of!(FlowRule, one_minus_beta1)),
+                    ("one_minus_beta2", core::mem::offset_of!(FlowRule, one_minus_beta2)),
+                    ("epsilon", core::mem::offset_of!(FlowRule, epsilon)),
+                    ("correction1", core::mem::offset_of!(FlowRule, correction1)),
+                    ("correction2", core::mem::offset_of!(FlowRule, correction2)),
+                    ("amsgrad", core::mem::offset_of!(FlowRule, amsgrad)),
+                ];
+                assert_members(&module, spec.name, "Flow", &offsets, size_of::<FlowRule>());
+            }
+            if spec.fragments.contains(&super::kernels::Fragment::Lift) {
+                let offsets = [
+                    ("rows", core::mem::offset_of!(LiftRule, rows)),
+                    ("log_damped", core::mem::offset_of!(LiftRule, log_damped)),
+                    ("damping", core::mem::offset_of!(LiftRule, damping)),
+                    ("iterate_floor", core::mem::offset_of!(LiftRule, iterate_floor)),
+                ];
+                assert_members(&module, spec.name, "Lift", &offsets, size_of::<LiftRule>());
+            }
+            // What every adapter has for a stage, the zero word included.
+            assert!(spec.access.len() + usize::from(spec.needs_zero()) <= 8, "{}: too many bindings", spec.name);
             let mut bindings: Vec<(u32, Option<Access>)> = module
                 .global_variables
                 .iter()
