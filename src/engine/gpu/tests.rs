@@ -30,6 +30,11 @@ fn engine(options: GpuOptions) -> GpuEngine {
 }
 
 /// A fixed pseudo-random sequence in (-1, 1), each number an f32.
+/// The engines whose state is f32: this one, and the CPU engine if asked for. The f64 engine is the twin of both.
+fn in_f32() -> [Box<dyn Engine>; 2] {
+    [Box::new(engine(GpuOptions::default())), Box::new(CpuEngine::single())]
+}
+
 fn noise(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     move || {
@@ -378,7 +383,7 @@ fn feature_matrices_match_the_twin() {
 }
 
 /// Reads both engines and compares iterates: `tolerance` in units of eps times the iterates' size.
-fn assert_same(gpu: &mut GpuEngine, cpu: &mut CpuEngine, d: usize, tolerance: f64, what: &str) -> (Landing, Landing) {
+fn assert_same(gpu: &mut dyn Engine, cpu: &mut CpuEngine, d: usize, tolerance: f64, what: &str) -> (Landing, Landing) {
     let (mut a, mut b) = (vec![0.0; d], vec![0.0; d]);
     let landings = (gpu.read(&mut a).unwrap(), cpu.read(&mut b).unwrap());
     let size = b.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
@@ -409,15 +414,16 @@ fn flows(d: usize) -> Vec<(Flow, Domain)> {
 /// Ten true steps: each rounds a few times; ADAM's quotient m/√v turns relative errors of g into errors of the rate.
 #[test]
 fn true_steps_match_the_twin() {
-    let mut gpu = engine(GpuOptions::default());
-    for d in SIZES {
-        for (flow, domain) in flows(d) {
-            let mut cpu = CpuEngine::new();
-            warmed(&mut gpu, flow, &domain, d, 0, 10);
-            warmed(&mut cpu, flow, &domain, d, 0, 10);
-            let (a, b) = assert_same(&mut gpu, &mut cpu, d, 60.0, flow.name());
-            let size = b.predicted_change.abs().max(1e-3 * d as f64);
-            assert!((a.predicted_change - b.predicted_change).abs() <= 1e3 * EPS * size, "{}: {a:?} against {b:?}", flow.name());
+    for mut engine in in_f32() {
+        for d in SIZES {
+            for (flow, domain) in flows(d) {
+                let mut cpu = CpuEngine::new();
+                warmed(&mut *engine, flow, &domain, d, 0, 10);
+                warmed(&mut cpu, flow, &domain, d, 0, 10);
+                let (a, b) = assert_same(&mut *engine, &mut cpu, d, 60.0, flow.name());
+                let size = b.predicted_change.abs().max(1e-3 * d as f64);
+                assert!((a.predicted_change - b.predicted_change).abs() <= 1e3 * EPS * size, "{}: {a:?} against {b:?}", flow.name());
+            }
         }
     }
 }
@@ -559,7 +565,7 @@ fn searches_take_few_passes() {
 
 #[test]
 fn surrogate_phases_match_the_twin() {
-    let mut gpu = engine(GpuOptions::default());
+    let mut engines = in_f32();
     let tracked = SurrogateConfig::snapshots();
     let reduced = |rank: usize, centered: bool| SpaceConfig::Reduced { rank: Rank::Count(rank), centered };
     let forward = Targets::StrongForm { differences: Differences::Forward };
@@ -603,7 +609,7 @@ fn surrogate_phases_match_the_twin() {
                         continue;
                     }
                     let what = format!("{}, {name}, {integrator:?}, d {d}", flow.name());
-                    assert_phase_matches(&mut gpu, flow, &domain, [d, 6], &config, integrator, &what);
+                    engines.iter_mut().for_each(|e| assert_phase_matches(&mut **e, flow, &domain, [d, 6], &config, integrator, &what));
                 }
             }
         }
@@ -613,7 +619,7 @@ fn surrogate_phases_match_the_twin() {
 /// More directions than the pass that moves x has registers for, as many as there are samples, and one of each kind of table: in slabs of several stretches.
 #[test]
 fn wide_surrogate_phases_match_the_twin() {
-    let mut gpu = engine(GpuOptions::default());
+    let mut engines = in_f32();
     let reduced = |rank: Rank, centered: bool| SpaceConfig::Reduced { rank, centered };
     let tracked = SurrogateConfig::snapshots();
     let trajectory = SurrogateConfig { lift: Lift::Trajectory, ..tracked };
@@ -631,16 +637,16 @@ fn wide_surrogate_phases_match_the_twin() {
             for (name, config) in kinds {
                 if config.validate(&flow, 18).is_ok() {
                     let what = format!("{}, {name}, d {d}", flow.name());
-                    assert_phase_matches(&mut gpu, flow, &domain, [d, 18], &config, Integrator::FlowStep, &what);
+                    engines.iter_mut().for_each(|e| assert_phase_matches(&mut **e, flow, &domain, [d, 18], &config, Integrator::FlowStep, &what));
                 }
             }
         }
     }
 }
 
-/// Three surrogate steps after a fit and a true one on both engines, `d` unknowns and `samples` samples.
+/// Three surrogate steps after a fit and a true one on an engine and its twin, `d` unknowns and `samples` samples.
 fn assert_phase_matches(
-    gpu: &mut GpuEngine,
+    engine: &mut dyn Engine,
     flow: Flow,
     domain: &Domain,
     [d, samples]: [usize; 2],
@@ -651,7 +657,7 @@ fn assert_phase_matches(
     let mut cpu = CpuEngine::new();
     let mut before = vec![0.0; d];
     let mut fits = Vec::new();
-    for e in [&mut *gpu as &mut dyn Engine, &mut cpu] {
+    for e in [&mut *engine as &mut dyn Engine, &mut cpu] {
         warmed(e, flow, domain, d, samples, samples + 1);
         e.read(&mut before).unwrap();
         fits.push(e.fit(config).unwrap());
@@ -659,7 +665,7 @@ fn assert_phase_matches(
     }
     assert_eq!((fits[0].rank, fits[0].features), (fits[1].rank, fits[1].features), "{what}");
     let (mut a, mut b) = (vec![0.0; d], vec![0.0; d]);
-    let (la, lb) = (gpu.read(&mut a).unwrap(), cpu.read(&mut b).unwrap());
+    let (la, lb) = (engine.read(&mut a).unwrap(), cpu.read(&mut b).unwrap());
     assert_eq!((la.steps, la.end), (lb.steps, lb.end), "{what}");
     assert_eq!(la.steps, 3);
     let moved = b.iter().zip(&before).fold(0.0_f64, |m, (b, x)| m.max((b - x).abs()));
@@ -672,10 +678,10 @@ fn assert_phase_matches(
     let (ra, rb) = (la.fit_residual.unwrap(), lb.fit_residual.unwrap());
     assert!((ra - rb).abs() <= 1e-4 * (1e-2 + rb), "{what}: residual {ra} against {rb}");
     // The step count goes on where the phase ended: ADAM's corrections depend on it.
-    for e in [&mut *gpu as &mut dyn Engine, &mut cpu] {
+    for (e, x) in [(&mut *engine as &mut dyn Engine, &mut a), (&mut cpu, &mut b)] {
         e.set_gradient(&vector(d, 77, |v| -1.0 - 0.9 * v)).unwrap();
         e.step().unwrap();
-        e.read(if e.info().engine == "gpu" { &mut a } else { &mut b }).unwrap();
+        e.read(x).unwrap();
     }
     for (a, b) in a.iter().zip(&b) {
         assert!((a - b).abs() <= 2e-3 * moved + 100.0 * EPS * size, "{what}: {a} against {b} after the next true step");
@@ -1028,15 +1034,14 @@ fn learned_potentials_match_the_twin() {
     for d in SIZES {
         let domains = [Domain::Unbounded, Domain::Box { lower: 0.0, upper: 1.0 }, box_volume(d)];
         for (domain, order) in domains.iter().flat_map(|domain| [2, 3, 4].map(|order| (domain, order))) {
-            let mut gpu = engine(GpuOptions::default());
-            let found = potential_cycles(&mut gpu, domain, d, 3, 5, order);
             let expected = potential_cycles(&mut CpuEngine::new(), domain, d, 3, 5, order);
             if order == 4 && d > 1 {
                 let of_order_3 = potential_cycles(&mut CpuEngine::new(), domain, d, 3, 5, 3);
                 let apart = expected.iter().zip(&of_order_3).map(|(a, b)| largest_difference(&a.0, &b.0)).fold(0.0, f64::max);
                 assert!(apart > 1e3 * EPS, "{domain:?}, d {d}: the orders differ by no more than the twins may, {apart:e}");
             }
-            for (cycle, ((x, a), (y, b))) in found.iter().zip(&expected).enumerate() {
+            let found = in_f32().map(|mut engine| potential_cycles(&mut *engine, domain, d, 3, 5, order));
+            for (cycle, ((x, a), (y, b))) in found.iter().flat_map(|found| found.iter().zip(&expected).enumerate()) {
                 let error = largest_difference(x, y);
                 assert!(error < 1e3 * EPS, "{domain:?}, d {d}, order {order}, cycle {cycle}: off by {error:e}");
                 let change = (a.predicted_change - b.predicted_change).abs();
