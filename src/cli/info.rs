@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
 
 fn describe(out: &mut String) -> Result<()> {
     line!(out, "lgf {}", env!("CARGO_PKG_VERSION"));
-    line!(out, "CPU engine: f64, {} threads", rayon::current_num_threads());
+    line!(out, "CPU engine: f64 (f32 by --engine cpu-f32), {} threads", rayon::current_num_threads());
     let adapters = gpu::list_adapters();
     if adapters.is_empty() {
         line!(

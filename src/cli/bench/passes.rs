@@ -145,7 +145,7 @@ impl Subject {
         let (copied, seconds) = match self {
             Self::Gpu(engine) => engine.copy_times(bytes, shape.repeats)?,
             Self::Cpu(_) => {
-                let from = vec![1.0_f64; shape.history * shape.dimension];
+                let from = vec![1.0_f64; bytes.div_ceil(8) as usize];
                 let mut to = vec![0.0_f64; from.len()];
                 let mut once = || {
                     let begun = Instant::now();
