@@ -1,11 +1,14 @@
-// Partial sums of U (x - c), eight values per workgroup and slab, and of |x - mean|^2 (the last value) in the first workgroup.
+// Partial sums of U (x - c), eight values per workgroup and slab, and of |x - mean|^2 (after the last direction's) in the first workgroup.
 // Twin: engine/cpu/kernels.rs, state_project(). Traffic: U, x and the mean once. Precision: double-word.
 struct Params {
     len: u32,
     slab: u32,
     first_slab: u32,
-    // Directions; there is one value more.
+    // Directions, and the one to begin with: what comes before has been done.
     rank: u32,
+    first: u32,
+    // Partial sums per slab.
+    values: u32,
     // 1: c is the mean; 0: c is 0.
     centered: u32,
     // Where x is: the row of a table, or 0.
@@ -26,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (phase.ended != 0u) {
         return;
     }
-    let first = 8u * group.y;
+    let first = params.first + 8u * group.y;
     var sum: array<vec2<f32>, 8>;
     for (var t = 0u; t < 8u; t++) {
         sum[t] = vec2<f32>(0.0);
@@ -51,7 +54,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     sums[8u * THREADS + thread] = dw_normalize(square);
     tree_sums(thread, 9u);
-    let to = (params.first_slab + group.x) * (params.rank + 1u);
+    let to = (params.first_slab + group.x) * params.values;
     if (thread < 8u && first + thread < params.rank) {
         partials[to + first + thread] = sums[thread * THREADS];
     }

@@ -201,7 +201,18 @@ fn info_shows_adapters_self_test_and_the_choice() {
 /// No times are asserted: what is measured, what it is set beside, and that the numbers fit together.
 #[test]
 fn bench_measures_every_pass_on_both_engines() {
-    let calls = ["push", "refit", "step adam", "step adam, own table", "step gradient-descent", "step oc", "projected gradient", "reduced", "potential refit", "potential step"];
+    let calls = [
+        "push",
+        "refit",
+        "step adam",
+        "step adam, own table",
+        "step gradient-descent",
+        "step oc",
+        "projected gradient",
+        "reduced",
+        "potential refit",
+        "potential step",
+    ];
     let parts = ["gram", "basis", "regression", "targets", "pair record"];
     for flag in ["gpu", "cpu", "cpu-f32"] {
         let engine = if flag == "gpu" { "gpu" } else { "cpu" };

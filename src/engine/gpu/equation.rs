@@ -1,6 +1,7 @@
 //! Surrogate phases along a differential equation whose state is of size d.
 
 use super::kernels::{EquationSlope, PhaseState, StateAccept, StepError, VectorCombine};
+use super::phase::Beside;
 use super::recording::{Buffer, Recorder};
 use super::run::{EquationBuffers, Model, Place, Run, Segment, groups};
 use crate::engine::interface::PhaseLimits;
@@ -131,7 +132,7 @@ impl Run {
             let buffers = [&self.shared.phase, &s.gradient, &e.at[0], &e.at[1], &s.iterate, &s.auxiliary, &self.shared.partials];
             recorder.dispatch(params, &buffers, groups(s))?;
         }
-        self.record_account(recorder, 1)?;
+        self.record_account(recorder, Beside::default())?;
         let moments = self.parts()[1] as u64;
         for (s, e) in self.equation_segments().filter(|_| moments > 0) {
             recorder.copy(&e.at[1], 0, &s.auxiliary, 0, moments * s.bytes());

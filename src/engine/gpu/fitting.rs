@@ -268,14 +268,7 @@ impl Run {
             // taken along the basis as it is, as every later x's will be. (The distance that follows each sample's coordinates is overwritten by the next.)
             for (age, &row) in rows.iter().enumerate() {
                 for s in &self.segments {
-                    let params = StateProject {
-                        len: s.len as u32,
-                        slab: self.slab as u32,
-                        first_slab: s.first_slab as u32,
-                        rank: rank as u32,
-                        centered: 0,
-                        row: row as u32,
-                    };
+                    let params = StateProject { row: row as u32, ..self.state_project(s, rank) };
                     let buffers = [&shared.no_phase, &s.basis, &s.iterates, &shared.partials];
                     recorder.dispatch(params, &buffers, projection_groups(s, rank))?;
                 }

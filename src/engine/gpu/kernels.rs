@@ -276,7 +276,7 @@ kernels! {
         { phase: u32, begin: u32, end: u32, chunks: u32, rounds: u32 };
     StateGather = "state_gather", [Phase], [Read, Read, Write], { len: u32, slab: u32, first: u32 };
     StateProject = "state_project", [Eft, DoubleWord, Phase, TreeSums], [Read, Read, Read, Write],
-        { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, row: u32 };
+        { len: u32, slab: u32, first_slab: u32, rank: u32, first: u32, values: u32, centered: u32, row: u32 };
     PowerSums = "power_sums", [Eft, DoubleWord, Phase, TreeSums], [Read, Read, Read, Read, Write], { len: u32, slab: u32, first_slab: u32, rows: u32, row: u32 };
     ImplicitKernel = "implicit_kernel", [Eft, DoubleWord, Phase], [Read, Read, Write], { rows: u32, order: u32, bias: f32 };
     WeightsEvaluate = "weights_evaluate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Write, Write],

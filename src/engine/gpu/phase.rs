@@ -63,20 +63,25 @@ impl Run {
         }
     }
 
+    /// A projection of the segment's x, or of the first row of a table, on `rank` directions about 0.
+    pub(super) fn state_project(&self, segment: &Segment, rank: usize) -> StateProject {
+        StateProject {
+            len: segment.len as u32,
+            slab: self.slab as u32,
+            first_slab: segment.first_slab as u32,
+            rank: rank as u32,
+            values: rank as u32 + 1,
+            ..StateProject::default()
+        }
+    }
+
     /// Records U (x − c) (or x itself) and |x − mean|² into the totals.
     fn record_projection(&self, recorder: &mut Recorder, model: &Model, plan: &FitPlan, place: Place) -> Result<()> {
         let (shared, slab) = (&self.shared, self.slab as u32);
         let rank = plan.coordinates.ncols();
         let directions = if plan.space.is_some() { rank } else { 0 };
         for s in &self.segments {
-            let params = StateProject {
-                len: s.len as u32,
-                slab,
-                first_slab: s.first_slab as u32,
-                rank: directions as u32,
-                centered: u32::from(model.config.space.is_centered()),
-                row: 0,
-            };
+            let params = StateProject { centered: u32::from(model.config.space.is_centered()), ..self.state_project(s, directions) };
             let buffers = [&shared.phase, &s.basis, s.at(place).0, &shared.partials];
             recorder.dispatch(params, &buffers, projection_groups(s, directions))?;
             if directions == 0 {

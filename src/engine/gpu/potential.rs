@@ -93,8 +93,7 @@ impl Run {
             self.prepare_sums(recorder, eft, values, new.len())?;
             for (set, &row) in new.iter().enumerate() {
                 for s in &self.segments {
-                    let (len, first_slab) = (s.len as u32, s.first_slab as u32);
-                    let params = StateProject { len, slab: self.slab as u32, first_slab, rank: rows as u32, centered: 0, row: row as u32 };
+                    let params = StateProject { row: row as u32, ..self.state_project(s, rows) };
                     // The row after the pairs, of zeros, stands where a basis has its mean.
                     let buffers = [&self.shared.no_phase, &s.iterates, &s.iterates, &self.shared.partials];
                     recorder.dispatch(params, &buffers, projection_groups(s, rows))?;
@@ -169,9 +168,8 @@ impl Run {
             self.record_reduction(recorder, PROJECTIONS, &shared.totals, 0)?;
             if rank > 0 {
                 for s in &self.segments {
-                    let params = StateProject { len: s.len as u32, slab, first_slab: s.first_slab as u32, rank: rank as u32, centered: 0, row: 0 };
                     let buffers = [&shared.phase, &s.basis, &s.direction, &shared.partials];
-                    recorder.dispatch(params, &buffers, projection_groups(s, rank))?;
+                    recorder.dispatch(self.state_project(s, rank), &buffers, projection_groups(s, rank))?;
                 }
                 self.record_reduction(recorder, rank + 1, &shared.totals, PROJECTIONS)?;
             }

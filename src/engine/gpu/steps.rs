@@ -1,14 +1,17 @@
 //! Steps of the base flows.
 
-use super::kernels::{FlowRule, FlowStep, LiftRule, OcGrowth, OcUpdate, OcVolume, PhaseAccount, ProjectedGradientStep, ProjectionVolume};
+use super::kernels::{FlowRule, FlowStep, LiftRule, OcGrowth, OcUpdate, OcVolume, PhaseAccount, ProjectedGradientStep, ProjectionVolume, StateProject};
 use super::phase::Beside;
 use super::recording::Recorder;
-use super::run::{Run, groups, not_started};
+use super::run::{Run, groups, not_started, projection_groups};
 use super::search::{OC_SCALES, PROJECTION_MULTIPLIERS, Side};
 use crate::error::Result;
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
 use crate::surrogate::Lift;
+
+/// Directions that the pass which moves x projects on.
+const STEP_DIRECTIONS: usize = 8;
 
 impl Run {
     /// Records step `k` of the flow, with whatever is in the gradient buffers unless it is lifted on the way.
@@ -55,12 +58,16 @@ impl Run {
             let buffers = [&shared.phase, &shared.weights, &s.basis, table, &s.iterate, &s.auxiliary, &shared.partials];
             recorder.dispatch(params, &buffers, groups(s))?;
         }
-        self.record_account(recorder, beside.values())
+        self.record_account(recorder, beside)
     }
 
-    /// Adds up what a step has left in the partial sums, `values` per slab.
-    pub(super) fn record_account(&self, recorder: &mut Recorder, values: u32) -> Result<()> {
-        let shared = &self.shared;
+    /// Projects x on the directions that the pass which has moved it left over, and adds up what both have left in the partial sums.
+    pub(super) fn record_account(&self, recorder: &mut Recorder, beside: Beside<'_>) -> Result<()> {
+        let (shared, rank, values) = (&self.shared, beside.rank() as usize, beside.values());
+        for s in self.segments.iter().filter(|_| rank > STEP_DIRECTIONS) {
+            let params = StateProject { first: STEP_DIRECTIONS as u32, values, centered: beside.centered(), ..self.state_project(s, rank) };
+            recorder.dispatch(params, &[&shared.phase, &s.basis, &s.iterate, &shared.partials], projection_groups(s, rank - STEP_DIRECTIONS))?;
+        }
         recorder.dispatch(PhaseAccount { slabs: self.slabs as u32, values }, &[&shared.phase, &shared.partials, &shared.totals], [values, 1, 1])
     }
 
@@ -89,7 +96,7 @@ impl Run {
             };
             recorder.dispatch(params, &[&shared.phase, &s.gradient, &s.volume_weights, &s.basis, &s.iterate, &shared.partials], groups(s))?;
         }
-        self.record_account(recorder, beside.values())
+        self.record_account(recorder, beside)
     }
 
     fn record_oc(&self, recorder: &mut Recorder, flow: OptimalityCriteria, beside: Beside<'_>) -> Result<()> {
@@ -126,6 +133,6 @@ impl Run {
             };
             recorder.dispatch(params, &[&shared.phase, &s.gradient, &s.growth, &s.basis, &s.iterate, &shared.partials], groups(s))?;
         }
-        self.record_account(recorder, beside.values())
+        self.record_account(recorder, beside)
     }
 }

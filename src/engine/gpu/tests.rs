@@ -616,7 +616,7 @@ fn surrogate_phases_match_the_twin() {
     }
 }
 
-/// More directions than the pass that moves x has registers for, as many as there are samples, and one of each kind of table: in slabs of several stretches.
+/// More directions than the pass that moves x has registers for, as many as there are samples, and one of each kind of table.
 #[test]
 fn wide_surrogate_phases_match_the_twin() {
     let mut engines = in_f32();
