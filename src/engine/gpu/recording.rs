@@ -173,8 +173,11 @@ impl Recorder {
     }
 
     /// Makes a buffer the host can read at least `bytes` long.
+    ///
+    /// Where a read-back from it has been given up, it is another one: wgpu ends a buffer's second mapping with the submission that the first one, unmapped
+    /// in between, was waiting for, before what the second is to read is there.
     pub(crate) fn ensure_staging(&mut self, buffer: &mut Buffer, bytes: u64) -> Result<()> {
-        if buffer.bytes < bytes {
+        if buffer.bytes < bytes || self.mapping.contains(&buffer.raw) {
             *buffer = self.staging(bytes)?;
         }
         Ok(())
@@ -404,8 +407,9 @@ impl Recorder {
 
     /// The same, as a future that is ready at once unless [`host_polls`](Self::host_polls).
     pub(crate) async fn read_async(&mut self, staging: &Buffer, bytes: u64) -> Result<Vec<u8>> {
-        // A profile's submissions do not resolve the pace's timestamps.
-        let report = self.profiler.is_none();
+        // A profile's submissions do not resolve the pace's timestamps, and after a read-back that was given up their buffer has to be left alone: see
+        // `ensure_staging`.
+        let report = self.profiler.is_none() && self.mapping.is_empty();
         let Some(submission) = self.submit_and(report)? else { return Err(Error::Incompatible("nothing was recorded to read".into())) };
         self.traffic.readbacks += 1;
         let ticks = self.pace.timestamps.as_ref().filter(|_| report && self.pace.pending() > 0).map(|t| t.staging(self.pace.pending()));
