@@ -142,6 +142,41 @@ pub(crate) struct PhaseState {
     pub rate: f32,
 }
 
+/// Scales s = 1/√λ between 2⁻⁶⁴ and 2⁶⁴, as bit patterns: every λ that f32 has.
+pub(crate) const OC_SCALES: [u32; 2] = [0x1f80_0000, 0x5f80_0000];
+/// All non-negative floats.
+pub(crate) const PROJECTION_MULTIPLIERS: [u32; 2] = [0, 0x7f7f_ffff];
+
+/// Candidates that a workgroup looks at, and those of a search's first pass.
+pub(crate) const FEW: u32 = 8;
+
+/// What a search keeps between its passes and for the next one: `shaders/lib/bracket.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Search {
+    pub(crate) closed: u32,
+    pub(crate) passes: u32,
+    pub(crate) multiplier: u32,
+    pub(crate) drift: u32,
+    pub(crate) placed: u32,
+    pub(crate) failures: u32,
+    pub(crate) excess_low: f32,
+    pub(crate) excess_high: f32,
+    pub(crate) candidates: [u32; 32],
+}
+
+impl Search {
+    /// Before the first: its candidates are evenly spaced.
+    pub(crate) fn new([low, high]: [u32; 2]) -> Self {
+        let mut candidates = [0; 32];
+        let first = u64::from(FEW);
+        for (k, bits) in candidates.iter_mut().enumerate().take(FEW as usize) {
+            *bits = low + (u64::from(high - low) * (k as u64 + 1) / (first + 1)) as u32;
+        }
+        Self { closed: 0, passes: 0, multiplier: u32::MAX, drift: 0, placed: 0, failures: 0, excess_low: 1.0, excess_high: -1.0, candidates }
+    }
+}
+
 /// A flow whose unknowns move by themselves: `shaders/lib/flow.wgsl`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]

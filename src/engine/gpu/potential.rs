@@ -2,10 +2,12 @@
 
 use ndarray::{Array2, Axis};
 
-use super::kernels::{Eft, PairRecord, PhaseState, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection, TrustVolume, to_pairs};
+use super::kernels::{
+    Eft, PROJECTION_MULTIPLIERS, PairRecord, PhaseState, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection, TrustVolume, to_pairs,
+};
 use super::recording::Recorder;
 use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, block_pairs, groups, projection_groups};
-use super::search::{PROJECTION_MULTIPLIERS, Side};
+use super::search::Side;
 use crate::engine::interface::{Fit, Pair, TrustLimits};
 use crate::error::{Error, Result};
 use crate::surrogate::higher_order::PairNote;

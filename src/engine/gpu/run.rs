@@ -2,10 +2,9 @@
 
 use ndarray::Array2;
 
-use super::kernels::{PartialsReduce, PhaseState};
+use super::kernels::{OC_SCALES, PROJECTION_MULTIPLIERS, PartialsReduce, PhaseState, Search};
 use super::recording::{Buffer, Recorder};
 use super::regression::RegressionBuffers;
-use super::search::{OC_SCALES, PROJECTION_MULTIPLIERS, Search};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::{Samples, Setup};
 use crate::engine::ring::Ring;

@@ -1,10 +1,13 @@
 //! Steps of the base flows.
 
-use super::kernels::{FlowRule, FlowStep, LiftRule, OcGrowth, OcUpdate, OcVolume, PhaseAccount, ProjectedGradientStep, ProjectionVolume, StateProject};
+use super::kernels::{
+    FlowRule, FlowStep, LiftRule, OC_SCALES, OcGrowth, OcUpdate, OcVolume, PROJECTION_MULTIPLIERS, PhaseAccount, ProjectedGradientStep, ProjectionVolume,
+    StateProject,
+};
 use super::phase::Beside;
 use super::recording::Recorder;
 use super::run::{Run, groups, not_started, projection_groups};
-use super::search::{OC_SCALES, PROJECTION_MULTIPLIERS, Side};
+use super::search::Side;
 use crate::error::Result;
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;

@@ -3,11 +3,10 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use proptest::prelude::*;
 
-use super::kernels::{Access, Eft, FeaturesEvaluate, FlowRule, KERNELS, LiftRule, PhaseState, to_pairs};
+use super::kernels::{Access, Eft, FeaturesEvaluate, FlowRule, KERNELS, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Search, to_pairs};
 use super::phase::Beside;
 use super::recording::{Buffer, Recorder};
 use super::run::{GRAM_PARTIALS_BYTES, Place, Segment, Shared, block_pairs, slab_length};
-use super::search::Search;
 use super::*;
 use crate::engine::interface::Samples;
 use crate::engine::{CpuEngine, TrustLimits};
@@ -482,7 +481,7 @@ fn a_search_ends_at_the_same_floats_wherever_it_begins() {
                     gpu.set_gradient(&g).unwrap();
                     let mut known = search(&mut gpu);
                     assert_eq!(known.closed, 1, "{what}");
-                    let range = if flow == projected { super::search::PROJECTION_MULTIPLIERS } else { super::search::OC_SCALES };
+                    let range = if flow == projected { PROJECTION_MULTIPLIERS } else { OC_SCALES };
                     if memory == 1 {
                         known = Search::new(range);
                     } else if memory > 1 {
