@@ -86,8 +86,8 @@ pub(super) fn add_dots<T: Scalar, U: Scalar>(rows: &[&[T]], v: &[U], sums: &mut 
     add_dots_in::<f64, NARROW, T, U>(usize::MAX, rows, v, sums);
 }
 
-/// The same for the coordinates of a state, in the precision of the state: in f32 only [`SHORT`] products are added before they go to f64, which errs by
-/// less than √SHORT times what rounding the state's entries has cost.
+/// The same for the coordinates of a state, in the precision of the state: in f32 only [`SHORT`] products are added before they go to f64, which on
+/// average errs by less than √SHORT times what rounding the state's entries has cost.
 pub(super) fn add_coordinates<T: Scalar>(rows: &[&[T]], v: &[T], sums: &mut [f64]) {
     match T::single(v) {
         None => add_dots(rows, v, sums),

@@ -6,7 +6,8 @@
 //! shorter than a slab.
 //!
 //! A surrogate step reads its tables once: the pass that moves x lifts the gradient on its way and projects the new x for the next prediction. Per unknown that
-//! is 4 r + 28 bytes for ADAM with a table that is the basis, 4 r + 4 K + 28 with the snapshots. Where unknowns depend on each other (optimality criteria, the
+//! is 4 r + 28 bytes for ADAM with a table that is the basis, 4 r + 4 K + 28 with the snapshots; directions beyond eight, which no thread can hold, are
+//! projected on by a pass of their own, for 4 (r − 8) + 8 more where the basis is the table and 8 where it is not. Where unknowns depend on each other (optimality criteria, the
 //! projected gradient), the multiplier's passes lie between lift and projection.
 //!
 //! Watchdogs: where the device has timestamps, the inner products of a large run are timed on a scratch table when it starts, and segments are short enough for
