@@ -20,7 +20,13 @@ struct Params {
 @group(0) @binding(5) var<storage, read> volume_weights: array<f32>;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
 
-const THREADS: u32 = 64u;
+fn add_volume(i: u32, mu: ptr<function, array<f32, 8>>, shares: ptr<function, array<vec2<f32>, 8>>) {
+    let free = iterate[i] - params.rate * gradient[i];
+    let weight = volume_weights[i];
+    for (var t = 0u; t < CANDIDATES; t++) {
+        (*shares)[t] = dw_fma((*shares)[t], weight, clamp(free - (*mu)[t] * weight, params.lower, params.upper));
+    }
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -31,25 +37,5 @@ fn main(
     if (phase.ended != 0u || (params.begins == 0u && search.closed != 0u)) {
         return;
     }
-    let first = CANDIDATES * group.y;
-    var mu: array<f32, 8>;
-    for (var t = 0u; t < CANDIDATES; t++) {
-        mu[t] = bitcast<f32>(search.candidates[first + t]);
-    }
-    let slabs = (params.len + params.slab - 1u) / params.slab;
-    for (var slab = group.x; slab < slabs; slab += groups.x) {
-        var sum: array<vec2<f32>, 8>;
-        for (var t = 0u; t < CANDIDATES; t++) {
-            sum[t] = vec2<f32>(0.0);
-        }
-        let end = min((slab + 1u) * params.slab, params.len);
-        for (var i = slab * params.slab + thread; i < end; i += THREADS) {
-            let free = iterate[i] - params.rate * gradient[i];
-            let weight = volume_weights[i];
-            for (var t = 0u; t < CANDIDATES; t++) {
-                sum[t] = dw_fma(sum[t], weight, clamp(free - mu[t] * weight, params.lower, params.upper));
-            }
-        }
-        candidate_sums(thread, (params.first_slab + slab) * params.candidates + first, sum);
-    }
+    volume_pass(group.xy, groups.x, thread);
 }

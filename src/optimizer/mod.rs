@@ -101,9 +101,9 @@ impl LgfConfig {
 /// Learned gradient flow: minimises an [`Objective`] with few true evaluations.
 ///
 /// Cost: one true evaluation per trusted step and landing; per fit, one pass over the history and O(K³) on the host; per surrogate step, one pass over the
-/// basis and the lift's table, which are at most K·d numbers each and may be the same. Precision: the iterate is f64 on the CPU engine and f32 on the GPU;
-/// every value that is reported comes from the objective, in f64. Source: Norman, Rowan, Maute & Doostan, CMAME 460 (2026) 119099, with the landing check and
-/// the adaptive schedule added.
+/// basis and the lift's table, which are at most K·d numbers each and may be the same. Precision: the iterate is f64 on the CPU engine, unless f32 is asked
+/// for, and f32 on the GPU; every value that is reported comes from the objective, in f64. Source: Norman, Rowan, Maute & Doostan, CMAME 460 (2026) 119099,
+/// with the landing check and the adaptive schedule added.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lgf {
     config: LgfConfig,
