@@ -119,7 +119,13 @@ impl Space {
         let mut basis = Array2::zeros((r, k));
         let mut coordinates = Array2::zeros((k, r));
         for i in 0..r {
-            let vector: Vec<f64> = (0..k).map(|j| eigen.U()[(j, k - 1 - i)]).collect();
+            let mut vector: Vec<f64> = (0..k).map(|j| eigen.U()[(j, k - 1 - i)]).collect();
+            if centered {
+                // About the mean 1 is an eigenvector, with eigenvalue 0, which the decomposition mixes into those of small eigenvalues. Their B would then add a
+                // share of the distance between the mean and c, over s.
+                let share = vector.iter().sum::<f64>() / k as f64;
+                vector.iter_mut().for_each(|v| *v -= share);
+            }
             // A decomposition leaves the sign open; the largest component is made positive so that both engines agree.
             let sign = vector.iter().fold(0.0_f64, |a, b| if b.abs() > a.abs() { *b } else { a }).signum();
             let s = values[i].sqrt();
@@ -144,4 +150,32 @@ fn center(gram: ArrayView2<f64>) -> Array2<f64> {
     let row_means: Array1<f64> = gram.sum_axis(ndarray::Axis(1)) / k;
     let mean = row_means.sum() / k;
     Array2::from_shape_fn(gram.raw_dim(), |(i, j)| gram[[i, j]] - row_means[i] - row_means[j] + mean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Samples along directions of length 1, 10⁻¹, …, 10⁻⁵, the last of them, about which the Gram matrix is, far from the others.
+    #[test]
+    fn weak_directions_are_orthonormal_about_a_distant_reference() {
+        let (k, d) = (7, 60);
+        let direction = |j: usize, i: usize| ((j + 1) as f64 * (i as f64 + 0.5) * std::f64::consts::PI / d as f64).cos();
+        let samples = Array2::from_shape_fn((k, d), |(a, i)| {
+            let strong = if a + 1 == k { 4.0 } else { 0.1 * a as f64 };
+            strong * direction(0, i) + (1..6).map(|j| 10.0_f64.powi(-(j as i32)) * ((a * j) as f64).sin() * direction(j, i)).sum::<f64>()
+        });
+        let about = &samples - &samples.row(k - 1);
+        let space = Space::from_gram(about.dot(&about.t()).view(), Rank::Full, true, 1e-7).unwrap();
+        let basis = space.basis.dot(&about);
+        let product = basis.dot(&basis.t());
+        assert_eq!(space.rank(), 6, "{:?}", space.coordinates);
+        let least = space.coordinates.column(5).dot(&space.coordinates.column(5)).sqrt();
+        assert!(least < 1e-5, "{least}");
+        for ((i, j), product) in product.indexed_iter() {
+            // A Gram matrix has the squares of the lengths, to eps.
+            let exact = f64::from(u8::from(i == j));
+            assert!((product - exact).abs() <= 100.0 * f64::EPSILON / (least * least), "{i}, {j}: {product}");
+        }
+    }
 }
