@@ -31,7 +31,14 @@ fn true_gradient(c: &mut Criterion) {
 fn warm(engine: &mut dyn Engine, d: usize) {
     let start: Vec<f64> = (0..d).map(|i| (i as f64 * 0.37).sin()).collect();
     engine
-        .start(Setup { flow: Flow::Adam(Adam::new(0.01)), domain: &Domain::Unbounded, start: &start, capacity: SAMPLES, samples: Samples::Points })
+        .start(Setup {
+            flow: Flow::Adam(Adam::new(0.01)),
+            domain: &Domain::Unbounded,
+            start: &start,
+            capacity: SAMPLES,
+            samples: Samples::Points,
+            directions: None,
+        })
         .expect("enough memory");
     for k in 0..SAMPLES {
         let gradient: Vec<f64> = (0..d).map(|i| ((i + 31 * k) as f64 * 0.11).cos()).collect();

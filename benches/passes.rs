@@ -1,14 +1,15 @@
 //! What the CPU engine's passes cost, through the public API: one JSON object of seconds per round.
 //!
 //! `cargo bench --bench passes -- --d 1000000 --k 20 --rank 8 --order 1 --steps 5 --rounds 7`; with `--serve` a round for every line of standard input,
-//! which is how `benches/peers/torch_lgf.py` takes turns with it; with `--single` the engine in f32. `copy` and `read` are the machine's bandwidth on vectors of the history's size. With
+//! which is how `benches/peers/torch_lgf.py` takes turns with it; with `--single` the engine in f32, with `--f16` its
+//! basis in halves. `copy` and `read` are the machine's bandwidth on vectors of the history's size. With
 //! `--processor-time` the clock is the time all threads have run (Linux only), which other work on the machine hardly touches.
 
 use std::hint::black_box;
 use std::io::BufRead;
 use std::time::Instant;
 
-use lgf::engine::{CpuEngine, Engine, PhaseLimits, Samples, Setup};
+use lgf::engine::{CpuEngine, Engine, PhaseLimits, Samples, Setup, TableFormat};
 use lgf::flow::{Adam, Flow, GradientDescent};
 use lgf::objective::Domain;
 use lgf::surrogate::{Integrator, Lift, Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
@@ -25,11 +26,13 @@ struct Options {
     rounds: usize,
     serve: bool,
     single: bool,
+    tables: TableFormat,
     processor_time: bool,
 }
 
 fn options() -> Options {
-    let mut out = Options { d: 1_000_000, k: 20, rank: 8, order: 1, steps: 5, rounds: 7, serve: false, single: false, processor_time: false };
+    let mut out =
+        Options { d: 1_000_000, k: 20, rank: 8, order: 1, steps: 5, rounds: 7, serve: false, single: false, tables: TableFormat::State, processor_time: false };
     let words: Vec<String> = std::env::args().skip(1).flat_map(|a| a.split('=').map(str::to_string).collect::<Vec<_>>()).collect();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
@@ -43,6 +46,7 @@ fn options() -> Options {
             "--rounds" => out.rounds = number(),
             "--serve" => out.serve = true,
             "--single" => out.single = true,
+            "--f16" => out.tables = TableFormat::F16,
             "--processor-time" => out.processor_time = true,
             // What cargo adds.
             "--bench" => {}
@@ -54,9 +58,12 @@ fn options() -> Options {
 
 /// K true steps on a separable quadratic, recorded; the state after them is the trusted one.
 fn warm(flow: Flow, options: &Options) -> Box<dyn Engine> {
-    let mut engine: Box<dyn Engine> = if options.single { Box::new(CpuEngine::single()) } else { Box::new(CpuEngine::new()) };
+    let mut engine: Box<dyn Engine> =
+        if options.single { Box::new(CpuEngine::single().with_tables(options.tables)) } else { Box::new(CpuEngine::new().with_tables(options.tables)) };
     let mut x: Vec<f64> = (0..options.d).map(|i| (0.37 * i as f64).sin()).collect();
-    engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: options.k, samples: Samples::Points }).expect("enough memory");
+    engine
+        .start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: options.k, samples: Samples::Points, directions: None })
+        .expect("enough memory");
     for _ in 0..options.k {
         engine.set_gradient(&gradient(&x)).expect("as long as x");
         engine.record().expect("a started engine");

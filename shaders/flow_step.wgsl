@@ -16,8 +16,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
-@group(0) @binding(3) var<storage, read> basis: array<f32>;
-@group(0) @binding(4) var<storage, read> table: array<f32>;
+@group(0) @binding(3) var<storage, read> basis: array<Word>;
+@group(0) @binding(4) var<storage, read> table: array<Word>;
 @group(0) @binding(5) var<storage, read_write> iterate: array<f32>;
 @group(0) @binding(6) var<storage, read_write> auxiliary: array<f32>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
@@ -26,9 +26,10 @@ fn advance(i: u32, x: f32, rows: ptr<function, array<f32, 8>>) -> vec2<f32> {
     var y = 0.0;
     var first = 0u;
     if (params.lift.rows == 0u) {
-        y = table[i];
+        // The gradient: a table of one row, and not the basis.
+        y = entry(0u, table[i], i);
     }
-    if (params.lifts_basis != 0u) {
+    if (params.lifts_basis != 0u && params.values > 1u) {
         for (var t = 0u; t < 8u; t++) {
             if (t < params.lift.rows) {
                 y += weights[t] * (*rows)[t];
@@ -36,7 +37,7 @@ fn advance(i: u32, x: f32, rows: ptr<function, array<f32, 8>>) -> vec2<f32> {
         }
         first = 8u;
     }
-    let g = lift_decode(params.lift, lift_rows(params.lift, y, first, params.len, i), x);
+    let g = lift_decode(params.lift, lift_rows(params.lift, params.lifts_basis, y, first, params.len, i), x);
     return vec2<f32>(g, flow_update(params.flow, params.len, i, x, g));
 }
 

@@ -5,10 +5,12 @@ struct Params {
     len: u32,
     slab: u32,
     first: u32,
+    // 1: the table is the basis; 0: it is another.
+    lifts_basis: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
-@group(0) @binding(2) var<storage, read> table: array<f32>;
+@group(0) @binding(2) var<storage, read> table: array<Word>;
 @group(0) @binding(3) var<storage, read> weights: array<f32>;
 @group(0) @binding(4) var<storage, read> iterate: array<f32>;
 @group(0) @binding(5) var<storage, read_write> gradient: array<f32>;
@@ -24,6 +26,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if (params.lift.rows == 0u) {
             y = weights[params.first + i];
         }
-        gradient[i] = lift_decode(params.lift, lift_rows(params.lift, y, 0u, params.len, i), iterate[i]);
+        gradient[i] = lift_decode(params.lift, lift_rows(params.lift, params.lifts_basis, y, 0u, params.len, i), iterate[i]);
     }
 }

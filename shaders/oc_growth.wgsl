@@ -6,11 +6,13 @@ struct Params {
     len: u32,
     slab: u32,
     gradient_floor: f32,
+    // 1: the table is the basis; 0: it is another.
+    lifts_basis: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
-@group(0) @binding(3) var<storage, read> table: array<f32>;
+@group(0) @binding(3) var<storage, read> table: array<Word>;
 @group(0) @binding(4) var<storage, read> iterate: array<f32>;
 @group(0) @binding(5) var<storage, read> volume_weights: array<f32>;
 @group(0) @binding(6) var<storage, read_write> gradient: array<f32>;
@@ -28,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if (params.lift.rows == 0u) {
             g = gradient[i];
         } else {
-            g = lift_decode(params.lift, lift_rows(params.lift, 0.0, 0u, params.len, i), x);
+            g = lift_decode(params.lift, lift_rows(params.lift, params.lifts_basis, 0.0, 0u, params.len, i), x);
             gradient[i] = g;
         }
         growth[i] = x * sqrt(max(-g, params.gradient_floor) / volume_weights[i]);

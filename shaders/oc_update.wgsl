@@ -15,7 +15,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
 @group(0) @binding(2) var<storage, read> gradient: array<f32>;
 @group(0) @binding(3) var<storage, read> growth: array<f32>;
-@group(0) @binding(4) var<storage, read> basis: array<f32>;
+@group(0) @binding(4) var<storage, read> basis: array<Word>;
 @group(0) @binding(5) var<storage, read_write> iterate: array<f32>;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
 

@@ -16,7 +16,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> direction: array<f32>;
 @group(0) @binding(5) var<storage, read> center: array<f32>;
 @group(0) @binding(6) var<storage, read> gradient: array<f32>;
-@group(0) @binding(7) var<storage, read> basis: array<f32>;
+@group(0) @binding(7) var<storage, read> basis: array<Word>;
 @group(0) @binding(8) var<storage, read> model: array<f32>;
 
 @compute @workgroup_size(256)
@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         iterate[i] = z;
         var g = gradient[i] + params.outside * (z - center[i]);
         for (var j = 0u; j < params.rank; j++) {
-            g += model[1u + params.rank + j] * basis[j * params.len + i];
+            g += model[1u + params.rank + j] * entry(1u, basis[entry_at(1u, j, params.len, i)], i);
         }
         slope[i] = g;
     }

@@ -10,7 +10,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 // y - y(start), then y.
 @group(0) @binding(1) var<storage, read> work: array<f32>;
-@group(0) @binding(2) var<storage, read> basis: array<f32>;
+@group(0) @binding(2) var<storage, read> basis: array<Word>;
 @group(0) @binding(3) var<storage, read_write> iterate: array<f32>;
 
 @compute @workgroup_size(256)
@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         } else {
             var sum = 0.0;
             for (var j = 0u; j < params.rows; j++) {
-                sum += work[j] * basis[j * params.len + i];
+                sum += work[j] * entry(1u, basis[entry_at(1u, j, params.len, i)], i);
             }
             iterate[i] += sum;
         }

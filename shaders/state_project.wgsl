@@ -13,11 +13,13 @@ struct Params {
     centered: u32,
     // Where x is: the row of a table, or 0.
     row: u32,
+    // 1: the directions are the basis's; 0: another table's.
+    of_basis: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
 // Its row `rank` is the mean.
-@group(0) @binding(2) var<storage, read> basis: array<f32>;
+@group(0) @binding(2) var<storage, read> basis: array<Word>;
 @group(0) @binding(3) var<storage, read> iterate: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec2<f32>>;
 
@@ -38,11 +40,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let end = min((group.x + 1u) * params.slab, params.len);
     for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         let x = iterate[params.row * params.len + i];
-        let off_mean = x - basis[params.rank * params.len + i];
+        let off_mean = x - mean_of(basis[mean_at(params.of_basis, params.rank, params.len, i)]);
         let about = select(x, off_mean, params.centered != 0u);
         for (var t = 0u; t < 8u; t++) {
             if (first + t < params.rank) {
-                sum[t] = dw_fma(sum[t], basis[(first + t) * params.len + i], about);
+                sum[t] = dw_fma(sum[t], entry(params.of_basis, basis[entry_at(params.of_basis, first + t, params.len, i)], i), about);
             }
         }
         if (first == 0u) {

@@ -54,7 +54,7 @@ pub enum Error {
         reason: String,
     },
     /// More memory is needed than the device offers.
-    #[error("{}; use fewer snapshots (--history) or the CPU engine", shortage(what, *needed, *available))]
+    #[error("{}; use fewer snapshots (--history), a basis in halves (--tables f16) or of fewer directions (--rank), or the CPU engine", shortage(what, *needed, *available))]
     Memory {
         /// What was to be allocated.
         what: String,

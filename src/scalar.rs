@@ -1,4 +1,4 @@
-//! The two precisions a vector of length d is kept in.
+//! The precisions that vectors of length d are kept in.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ mod sealed {
 }
 
 /// f64 or f32: what a state is made of, and what is computed for each unknown by itself. Sums over unknowns are f64 always.
-pub trait Scalar: num_traits::Float + Into<f64> + Default + Debug + Send + Sync + sealed::Sealed + 'static {
+pub trait Scalar: num_traits::Float + Into<f64> + From<Half> + Default + Debug + Send + Sync + sealed::Sealed + 'static {
     /// The type's name.
     const NAME: &'static str;
 
@@ -65,5 +65,73 @@ impl Scalar for f32 {
 
     fn single(values: &[Self]) -> Option<&[f32]> {
         Some(values)
+    }
+}
+
+/// A number of size 1 at most in IEEE half precision, times 4096, as in `shaders/lib/basis_f16.wgsl`: to nearest, ties to even, and what would be subnormal
+/// is 0. For storing only.
+///
+/// (`f16` of the `half` crate asks the processor what it can do whenever it is converted: loops of that do not vectorise.)
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Half(u16);
+
+impl Half {
+    const SCALE: f32 = 4096.0;
+    /// 2⁻¹⁴ and 65504, the least and the greatest normal half: the former as an f32's bits.
+    const LEAST: u32 = 113 << 23;
+    const GREATEST: u32 = 0x7bff;
+
+    #[inline(always)]
+    pub(crate) fn of(value: f32) -> Self {
+        let bits = (value * Self::SCALE).to_bits();
+        let (sign, size) = ((bits >> 16) & 0x8000, bits & 0x7fff_ffff);
+        let rounded = size.wrapping_add(0xfff + ((size >> 13) & 1)) >> 13;
+        // The exponent's bias goes from 127 to 15.
+        let half = if size < Self::LEAST { 0 } else { rounded.wrapping_sub(112 << 10).min(Self::GREATEST) };
+        Self((sign | half) as u16)
+    }
+}
+
+impl From<Half> for f32 {
+    #[inline(always)]
+    fn from(half: Half) -> Self {
+        // 2¹⁰⁰: the exponent's bias, from 15 to 127, without the scale's 12.
+        const SHIFT: f32 = f32::from_bits((127 + 112 - 12) << 23);
+        // The sign's copies above the exponent go: three operations that every vector unit has.
+        let bits = (i32::from(half.0.cast_signed()) << 13) & (0x8fff_e000_u32).cast_signed();
+        Self::from_bits(bits.cast_unsigned()) * SHIFT
+    }
+}
+
+impl From<Half> for f64 {
+    #[inline(always)]
+    fn from(half: Half) -> Self {
+        f32::from(half).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::f16;
+
+    /// Every number that there is room for, what lies between two of them, and what is too small: against the `half` crate.
+    #[test]
+    fn halves_round_as_ieee_says() {
+        for bits in 0..=u16::MAX {
+            let exact = f16::from_bits(bits);
+            if !exact.is_finite() {
+                continue;
+            }
+            let next = f16::from_bits(bits + 1).to_f32();
+            let middle = 0.5 * (exact.to_f32() + if next.is_finite() { next } else { exact.to_f32() });
+            for value in [exact.to_f32(), middle, middle.next_up(), middle.next_down()] {
+                let expected = if value.abs() < f16::MIN_POSITIVE.to_f32() { f16::from_f32(0.0_f32.copysign(value)) } else { f16::from_f32(value) };
+                let found = Half::of(value / Half::SCALE);
+                assert_eq!(found.0, expected.to_bits(), "{value:e}");
+                assert_eq!((f32::from(found), f64::from(found)), (expected.to_f32() / Half::SCALE, expected.to_f64() / f64::from(Half::SCALE)));
+            }
+        }
+        assert_eq!(f32::from(Half::of(1e9)), 65504.0 / Half::SCALE, "what no direction has stays finite");
     }
 }

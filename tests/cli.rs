@@ -191,11 +191,22 @@ fn info_shows_adapters_self_test_and_the_choice() {
     for word in ["GPU adapters", "largest binding", "self-test", "double-word", "`--engine auto` takes"] {
         assert!(words.contains(word), "no {word} in {words}");
     }
-    // The potential: x, g, their copies, weights, mean, step, slope and x to be read are 10 numbers, 16 pairs with a row of zeros and as many directions 66.
+    // The potential: x, g, their copies, weights, mean, step, slope and x to be read are 9 numbers, 16 pairs with a row of zeros and
+    // as many directions 65.
     let words = text(&self::output(&["info", "--dimension", "1e7", "--history", "16"]).stdout);
-    let line = words.lines().find(|l| l.contains("learned potential")).unwrap();
-    let gib: f64 = line.split_whitespace().rev().nth(1).unwrap().parse().unwrap();
-    assert!((gib - 4.0 * 76.0 * 1e7 / f64::from(1 << 30)).abs() < 0.2, "{line}");
+    let gib = |words: &str, run: &str| {
+        let line = words.lines().find(|l| l.contains(run)).unwrap();
+        let last: Vec<f64> = line.split_whitespace().rev().take(2).map(|word| word.parse().unwrap()).collect();
+        [last[1], last[0]].map(|gib| gib * f64::from(1 << 30) / 1e7)
+    };
+    // Two digits of a number of GiB.
+    let rounding = 0.005 * f64::from(1 << 30) / 1e7;
+    let [single, halves] = gib(&words, "learned potential");
+    assert!((single - 4.0 * 74.0).abs() <= rounding && (halves - 4.0 * 58.0).abs() <= rounding, "{single} and {halves} bytes per unknown");
+    // Eight of the directions less.
+    let capped = text(&self::output(&["info", "--dimension", "1e7", "--history", "16", "--rank", "8"]).stdout);
+    let ([all, _], [some, _]) = (gib(&words, "learned OC flow"), gib(&capped, "learned OC flow"));
+    assert!((all - some - 4.0 * 8.0).abs() <= 2.0 * rounding, "{all} and {some} bytes per unknown");
 }
 
 /// No times are asserted: what is measured, what it is set beside, and that the numbers fit together.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use lgf::engine::gpu::{AdapterChoice, GpuOptions};
-use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup, TrustLimits};
+use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup, TableFormat, TrustLimits};
 use lgf::flow::{Adam, Flow, OptimalityCriteria, ProjectedGradient};
 use lgf::objective::{Domain, Objective};
 use lgf::observe::Event;
@@ -191,7 +191,7 @@ fn the_design_on_the_device_is_the_trusted_iterate() {
     let d = 3000;
     // 2·6 + 1 rows of a potential's history: segments of 1024.
     for (max_binding, segments) in [(None, 1), (Some(4 * 13 * 1024), 3)] {
-        let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions { max_binding }).unwrap();
+        let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions { max_binding, ..GpuOptions::default() }).unwrap();
         assert_eq!(engine.design().count(), 0);
         let lgf = Lgf::new(LgfConfig { stopping: stopping(12), ..LgfConfig::potential(Potential::default()) }).unwrap();
         let mut session = lgf.begin(Origin::at(&vec![0.0; d]), Quadratic::geometric(d, 100.0), Box::new(engine), ()).unwrap();
@@ -272,7 +272,7 @@ fn what_waits_for_the_device_can_be_awaited() {
             let mut engine = shared();
             let device = engine.device().clone();
             let (mut x, mut gradient) = (vec![0.0; d], vec![0.0; d]);
-            engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: 4, samples }).unwrap();
+            engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: 4, samples, directions: None }).unwrap();
             objective.evaluate(&x, &mut gradient).unwrap();
             engine.set_gradient(&gradient).unwrap();
             engine.trust().unwrap();
@@ -387,11 +387,11 @@ fn with_little_memory() {
     let d = 30_000_000;
     let start = vec![0.5; d];
     let flow = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
-    let setup = Setup { flow, domain: &Domain::Unbounded, start: &start, capacity: 16, samples: Samples::Pairs };
+    let setup = Setup { flow, domain: &Domain::Unbounded, start: &start, capacity: 16, samples: Samples::Pairs, directions: None };
     let error = engine.start(setup).unwrap_err();
     match &error {
         Error::Memory { what, needed, available: Some(granted) } => {
-            assert_eq!((&**what, *needed), ("a run of 30000000 unknowns with a history of 16", GpuEngine::memory(&setup)));
+            assert_eq!((&**what, *needed), ("a run of 30000000 unknowns with a history of 16", GpuEngine::memory(&setup, TableFormat::State)));
             assert!((1 << 28..6 << 30).contains(granted) && needed > granted, "{granted}");
         }
         other => panic!("{other:?}"),
@@ -419,7 +419,7 @@ fn pictures_from_the_device_are_those_from_the_host() {
     for (size, radius, max_binding) in [((60, 20), 2.4, None), ((37, 41), 1.0, None), ((60, 40), 3.7, Some(4 * 13 * 1024))] {
         let mut problem = Compliance::new(ComplianceConfig { radius, ..ComplianceConfig::mbb(size.0, size.1, FilterKind::Density) }).unwrap();
         let start = problem.uniform_start();
-        let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions { max_binding }).unwrap();
+        let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions { max_binding, ..GpuOptions::default() }).unwrap();
         let lgf = Lgf::new(LgfConfig { stopping: stopping(12), ..LgfConfig::potential(Potential::default()) }).unwrap();
         let mut session = lgf.begin(Origin::at(&start), &mut problem, Box::new(engine), ()).unwrap();
         let mut view = view::View::new(device.clone(), queue.clone(), wgpu::TextureFormat::Rgba8Unorm, session.objective());

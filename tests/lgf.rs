@@ -526,7 +526,9 @@ fn selection_finds_the_order_of_the_field() {
     let candidates = [1, 2].map(|order| SurrogateConfig { order, ..base });
     let mut found = Vec::new();
     for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
-        engine.start(Setup { flow: descent(0.08), domain: &Domain::Unbounded, start: &start, capacity: 14, samples: Samples::Points }).unwrap();
+        engine
+            .start(Setup { flow: descent(0.08), domain: &Domain::Unbounded, start: &start, capacity: 14, samples: Samples::Points, directions: None })
+            .unwrap();
         let mut x = start.to_vec();
         for _ in 0..14 {
             engine.set_gradient(&field(&x)).unwrap();

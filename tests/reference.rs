@@ -206,7 +206,7 @@ fn replay(run: &Value, engine: &mut dyn Engine) -> Vec<Vec<f64>> {
     };
     let (history, interval) = (count(&run["history"]), count(&run["interval"]));
     config.validate(&flow, history).unwrap();
-    engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x0, capacity: history, samples: Samples::Points }).unwrap();
+    engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x0, capacity: history, samples: Samples::Points, directions: None }).unwrap();
     let mut x = x0.clone();
     let mut trajectory = vec![x0];
     let mut fitted = false;

@@ -1,4 +1,4 @@
-// The predicted gradient decode(T^T w, x) of one unknown, for kernels that bind `table`, T, and `weights`, w.
+// The predicted gradient decode(T^T w, x) of one unknown, for kernels that bind `table`, T, the basis or another, and `weights`, w.
 // Twin: Field::lift() and Field::decode() in engine/cpu/phase.rs.
 struct Lift {
     // Rows of T.
@@ -10,18 +10,17 @@ struct Lift {
 }
 
 // Adds rows `first` and up to y, four at a time so that their reads are under way together.
-fn lift_rows(lift: Lift, y: f32, first: u32, len: u32, i: u32) -> f32 {
+fn lift_rows(lift: Lift, of_basis: u32, y: f32, first: u32, len: u32, i: u32) -> f32 {
     var sum = y;
     var j = first;
     for (; j + 4u <= lift.rows; j += 4u) {
-        let at = j * len + i;
-        sum += weights[j] * table[at];
-        sum += weights[j + 1u] * table[at + len];
-        sum += weights[j + 2u] * table[at + 2u * len];
-        sum += weights[j + 3u] * table[at + 3u * len];
+        sum += weights[j] * entry(of_basis, table[entry_at(of_basis, j, len, i)], i);
+        sum += weights[j + 1u] * entry(of_basis, table[entry_at(of_basis, j + 1u, len, i)], i);
+        sum += weights[j + 2u] * entry(of_basis, table[entry_at(of_basis, j + 2u, len, i)], i);
+        sum += weights[j + 3u] * entry(of_basis, table[entry_at(of_basis, j + 3u, len, i)], i);
     }
     for (; j < lift.rows; j++) {
-        sum += weights[j] * table[j * len + i];
+        sum += weights[j] * entry(of_basis, table[entry_at(of_basis, j, len, i)], i);
     }
     return sum;
 }

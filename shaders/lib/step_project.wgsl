@@ -18,7 +18,7 @@ fn step_and_project(group: u32, thread: u32) {
         // Without branches, so that the reads are under way together: what is beyond the last direction reads the mean, and counts as 0.
         var rows = array<f32, 8>();
         for (var t = 0u; t < 8u; t++) {
-            rows[t] = select(0.0, basis[min(t, params.rank) * params.len + i], t < params.rank);
+            rows[t] = select(0.0, entry(1u, basis[entry_at(1u, min(t, params.rank), params.len, i)], i), t < params.rank);
         }
         let x = iterate[i];
         let moved = advance(i, x, &rows);
@@ -26,7 +26,7 @@ fn step_and_project(group: u32, thread: u32) {
         iterate[i] = next;
         shares[0] = dw_fma(shares[0], moved.x, next - x);
         if (params.values > 1u) {
-            let off_mean = next - basis[params.rank * params.len + i];
+            let off_mean = next - mean_of(basis[mean_at(1u, params.rank, params.len, i)]);
             shares[1] = dw_fma(shares[1], off_mean, off_mean);
             let about = select(next, off_mean, params.centered != 0u);
             for (var t = 0u; t < 8u; t++) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::opened::Opened;
 use super::paper::{Problem, Scale};
 use super::run::{Outcome, Overrides, Plan, ScheduleFlag, matching, solve};
-use super::{Ending, EngineFlag, interrupt_flag, print};
+use super::{Ending, EngineArgs, EngineFlag, TablesFlag, interrupt_flag, print};
 use crate::error::Result;
 use crate::io;
 use crate::report::Report;
@@ -22,6 +22,9 @@ pub(super) struct Args {
     /// Which engines, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["auto"])]
     engines: Vec<EngineFlag>,
+    /// What the surrogate's basis is kept in, which every surrogate step reads
+    #[arg(long, value_enum, default_value = "state")]
+    tables: TablesFlag,
     /// The problems' size
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
@@ -66,7 +69,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let mut ended = Ending::Done;
     'all: for &problem in &args.problems {
         for &flag in &args.engines {
-            let mut opened = Opened::new(flag)?;
+            let mut opened = Opened::new(EngineArgs { engine: flag, tables: args.tables })?;
             let info = opened.engine.info();
             let adapter = format!("{}: {}{}; {}", info.engine, info.adapter, if info.software { " (software adapter)" } else { "" }, opened.reason);
             if !adapters.contains(&adapter) {

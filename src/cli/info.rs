@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Ending, parse_count, print};
-use crate::engine::{EngineChoice, GpuEngine, Samples, Setup, gpu};
+use crate::engine::{EngineChoice, GpuEngine, Samples, Setup, TableFormat, gpu};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
@@ -16,13 +16,16 @@ pub(super) struct Args {
     /// ... with this many samples (or pairs) in the history, 1 to 256
     #[arg(long, value_name = "K", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=256))]
     history: u64,
+    /// ... and at most this many directions in a learned flow's basis, at least 1 [default: as many as there are samples]
+    #[arg(long, value_name = "R", requires = "dimension", value_parser = clap::value_parser!(u64).range(1..=256))]
+    rank: Option<u64>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
     let mut text = String::new();
     describe(&mut text)?;
     if let Some(dimension) = args.dimension {
-        memory(&mut text, dimension, args.history as usize);
+        memory(&mut text, dimension, args.history as usize, args.rank.map(|rank| rank as usize));
     }
     print(&text)?;
     Ok(Ending::Done)
@@ -55,7 +58,7 @@ fn describe(out: &mut String) -> Result<()> {
 }
 
 /// What runs of the usual kinds keep resident, from one unknown's share.
-fn memory(out: &mut String, dimension: u64, history: usize) {
+fn memory(out: &mut String, dimension: u64, history: usize, rank: Option<usize>) {
     let (one, start) = (Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0], volume: 1.0 }, [0.5]);
     let unbounded = Domain::Unbounded;
     let kinds = [
@@ -64,10 +67,14 @@ fn memory(out: &mut String, dimension: u64, history: usize) {
         ("learned ADAM flow", Flow::Adam(Adam::new(0.1)), &unbounded, Samples::Points),
         ("learned gradient descent", Flow::GradientDescent(GradientDescent { rate: 0.1 }), &unbounded, Samples::Points),
     ];
-    line!(out, "GPU memory for {dimension} unknowns and a history of {history}:");
+    let formats = [TableFormat::State, TableFormat::F16];
+    line!(out, "GPU memory, GiB, for {dimension} unknowns and a history of {history}:");
+    line!(out, "  {:38} {:>10} {:>14}", "", "basis f32", "--tables f16");
     for (name, flow, domain, samples) in kinds {
-        let bytes = GpuEngine::memory(&Setup { flow, domain, start: &start, capacity: history, samples }) * dimension;
-        line!(out, "  {name:38} {:9.2} GiB", bytes as f64 / f64::from(1 << 30));
+        let directions = rank.filter(|_| samples == Samples::Points);
+        let setup = Setup { flow, domain, start: &start, capacity: history, samples, directions };
+        let [single, halves] = formats.map(|tables| (GpuEngine::memory(&setup, tables) * dimension) as f64 / f64::from(1 << 30));
+        line!(out, "  {name:38} {single:10.2} {halves:14.2}");
     }
-    line!(out, "(and at most 64 MiB for partial sums; a smaller --history takes less)");
+    line!(out, "(and at most 64 MiB for partial sums; a smaller --history takes less, and so does a smaller --rank of a learned flow)");
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::opened::Opened;
 use super::results::{Run, engine_line};
 use super::topology::{self, ContinuationFlag, FilterFlag, FlowFlag, PresetFlag, ScheduleFlag};
-use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
+use super::{Ending, EngineArgs, interrupt_flag, parse_size, print};
 use crate::error::Result;
 use crate::io;
 use crate::report::StopReason;
@@ -17,9 +17,8 @@ pub(super) struct Args {
     /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all; the filter radius is 0.04 times the columns, at least 1.5
     #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
     size: (u32, u32),
-    /// Where state, history and surrogate live; finite elements are solved on the CPU
-    #[arg(long, value_enum, default_value = "auto")]
-    engine: EngineFlag,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Folder for the pictures and records
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,

@@ -180,6 +180,36 @@ enum EngineFlag {
     CpuF32,
 }
 
+/// The `--tables` flag.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum TablesFlag {
+    /// As the state is: f32 on a GPU, f64 or f32 on the CPU
+    #[default]
+    State,
+    /// Half precision: less memory, fewer bytes per surrogate step, predictions off by some 2e-4 of their length
+    F16,
+}
+
+impl From<TablesFlag> for crate::engine::TableFormat {
+    fn from(flag: TablesFlag) -> Self {
+        match flag {
+            TablesFlag::State => Self::State,
+            TablesFlag::F16 => Self::F16,
+        }
+    }
+}
+
+/// Which engine, and how.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct EngineArgs {
+    /// Where state, history and surrogate live; true gradients are computed on the CPU
+    #[arg(long, value_enum, default_value = "auto")]
+    engine: EngineFlag,
+    /// What the surrogate's basis is kept in, which every surrogate step reads
+    #[arg(long, value_enum, default_value = "state")]
+    tables: TablesFlag,
+}
+
 impl From<EngineFlag> for crate::engine::EngineChoice {
     fn from(flag: EngineFlag) -> Self {
         match flag {

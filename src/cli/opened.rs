@@ -1,6 +1,7 @@
 //! The engine a command works with, and what becomes of a run whose GPU fails.
 
-use crate::engine::{CpuEngine, Engine, EngineChoice};
+use super::EngineArgs;
+use crate::engine::{CpuEngine, Engine, EngineChoice, TableFormat};
 use crate::error::{Error, Result};
 use crate::objective::Objective;
 use crate::observe::Observer;
@@ -11,11 +12,13 @@ use crate::report::Report;
 pub(super) struct Opened {
     pub engine: Box<dyn Engine>,
     pub reason: String,
+    pub tables: TableFormat,
 }
 
 impl Opened {
-    pub(super) fn new(choice: impl Into<EngineChoice>) -> Result<Self> {
-        choice.into().open().map(|(engine, reason)| Self { engine, reason })
+    pub(super) fn new(args: EngineArgs) -> Result<Self> {
+        let tables = args.tables.into();
+        EngineChoice::from(args.engine).open_with(tables).map(|(engine, reason)| Self { engine, reason, tables })
     }
 
     /// Minimises `objective`. Where a GPU is lost, this run goes on from its best iterate on the CPU engine, which is then the one for all that follow; should
@@ -51,7 +54,7 @@ impl Opened {
 
     fn replace(&mut self, fault: &Error) {
         self.reason = format!("{}; then {fault}", self.reason);
-        self.engine = Box::new(CpuEngine::new());
+        self.engine = Box::new(CpuEngine::new().with_tables(self.tables));
     }
 }
 
@@ -75,7 +78,7 @@ mod tests {
         let start = problem.uniform_start();
         let engine = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
         let device = engine.device().clone();
-        let mut opened = Opened { engine: Box::new(engine), reason: "the GPU engine was asked for".into() };
+        let mut opened = Opened { engine: Box::new(engine), reason: "the GPU engine was asked for".into(), tables: TableFormat::State };
         let mut best = f64::INFINITY;
         let mut watch = |event: Event<'_>| {
             let (Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. }) = event else { return ControlFlow::Continue(()) };

@@ -14,7 +14,7 @@ use super::paper::{Case, Problem, Scale, Settings, Solved};
 use super::progress::Progress;
 use super::results::{FullRecord, Record, engine_line, json};
 use super::topology::ending;
-use super::{Ending, EngineFlag, interrupt_flag, print};
+use super::{Ending, EngineArgs, interrupt_flag, print};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, Newton};
 use crate::io;
@@ -88,9 +88,8 @@ pub(super) struct Args {
     schedule: ScheduleFlag,
     #[command(flatten)]
     overrides: Overrides,
-    /// Where state, history and surrogate live; true gradients are computed on the CPU
-    #[arg(long, value_enum, default_value = "auto")]
-    engine: EngineFlag,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Folder for table.md, convergence.svg, parameters.svg, the problem's pictures, and record.json, history.csv, parameters.csv and solution.npy of
     /// each run in plain/ and lgf/
     #[arg(long, value_name = "DIR", default_value = "out")]

@@ -12,7 +12,7 @@ use super::multilevel::{self, Start};
 use super::opened::Opened;
 use super::progress::Progress;
 use super::results::{Level, Run, json};
-use super::{Ending, EngineFlag, interrupt_flag, parse_size, print};
+use super::{Ending, EngineArgs, interrupt_flag, parse_size, print};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
 use crate::io;
@@ -173,9 +173,8 @@ pub(super) struct Args {
     /// descent 0.001 times the number of elements]
     #[arg(long, allow_negative_numbers = true)]
     pub rate: Option<f64>,
-    /// Where state, history and surrogate live; finite elements are solved on the CPU
-    #[arg(long, value_enum, default_value = "auto")]
-    pub engine: EngineFlag,
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// Budget of true evaluations, at least 1
     #[arg(long, default_value_t = 1000)]
     pub max_evaluations: usize,

@@ -1,8 +1,8 @@
 //! Which engine a run takes.
 
 use super::cpu::CpuEngine;
-use super::gpu::{AdapterChoice, GpuEngine};
-use super::interface::Engine;
+use super::gpu::{AdapterChoice, GpuEngine, GpuOptions};
+use super::interface::{Engine, TableFormat};
 use crate::error::Result;
 
 /// Which engine to run on.
@@ -25,25 +25,34 @@ impl EngineChoice {
     /// # Errors
     /// [`crate::Error::NoAdapter`] and device errors for [`EngineChoice::Gpu`]; the others fall back on the CPU.
     pub fn open(self) -> Result<(Box<dyn Engine>, String)> {
-        let (gpu, reason) = self.open_gpu()?;
-        Ok((gpu.map_or_else(|| self.cpu(), |gpu| Box::new(gpu)), reason))
+        self.open_with(TableFormat::State)
+    }
+
+    /// Opens the engine, with its basis in a format of its own, and says, in a sentence, why this one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(self, tables: TableFormat) -> Result<(Box<dyn Engine>, String)> {
+        let (gpu, reason) = self.open_gpu(tables)?;
+        Ok((gpu.map_or_else(|| self.cpu(tables), |gpu| Box::new(gpu)), reason))
     }
 
     /// The CPU engine that this choice comes to where there is no GPU.
-    pub(crate) fn cpu(self) -> Box<dyn Engine> {
+    pub(crate) fn cpu(self, tables: TableFormat) -> Box<dyn Engine> {
         match self {
-            Self::CpuSingle => Box::new(CpuEngine::single()),
-            Self::Auto | Self::Gpu | Self::Cpu => Box::new(CpuEngine::new()),
+            Self::CpuSingle => Box::new(CpuEngine::single().with_tables(tables)),
+            Self::Auto | Self::Gpu | Self::Cpu => Box::new(CpuEngine::new().with_tables(tables)),
         }
     }
 
     /// The GPU engine, or none where this choice comes to the CPU engine, and why.
-    pub(crate) fn open_gpu(self) -> Result<(Option<GpuEngine>, String)> {
+    pub(crate) fn open_gpu(self, tables: TableFormat) -> Result<(Option<GpuEngine>, String)> {
+        let options = GpuOptions { tables, ..GpuOptions::default() };
         match self {
             Self::Cpu => Ok((None, "the CPU engine was asked for".into())),
             Self::CpuSingle => Ok((None, "the CPU engine in f32 was asked for".into())),
-            Self::Gpu => Ok((Some(GpuEngine::open(AdapterChoice::Any)?), "the GPU engine was asked for".into())),
-            Self::Auto => match GpuEngine::open(AdapterChoice::Hardware) {
+            Self::Gpu => Ok((Some(GpuEngine::open_with(AdapterChoice::Any, options)?), "the GPU engine was asked for".into())),
+            Self::Auto => match GpuEngine::open_with(AdapterChoice::Hardware, options) {
                 Ok(engine) if engine.has_double_word_sums() => Ok((Some(engine), "a hardware adapter was found".into())),
                 Ok(engine) => {
                     let name = engine.info().adapter;

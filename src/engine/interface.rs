@@ -22,24 +22,59 @@ pub struct Setup<'a> {
     pub capacity: usize,
     /// What a sample is.
     pub samples: Samples,
+    /// How many directions a fit will keep at most, where that is fewer than the history can have and known beforehand. A GPU has memory for as many; a fit
+    /// that keeps more takes it then.
+    pub directions: Option<usize>,
+}
+
+/// What the basis is kept in: the r directions of size d that every fit makes, which every surrogate step reads and a reduced phase lifts by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TableFormat {
+    /// As the state is: f32 on a GPU, f64 or f32 on the CPU.
+    #[default]
+    State,
+    /// IEEE half precision, times 4096: half the bytes of f32. Entries are rounded by up to 1 in 2048, to nearest, so that a predicted gradient or a lifted
+    /// displacement is off by some 2·10⁻⁴ of its length, with no preferred direction; what is projected on the basis, a sum over d, is off by √d times less.
+    /// The samples' mean, the history and the targets stay as they are: the history's own rows are what the snapshot lift reads, and what inner products
+    /// are made from.
+    F16,
+}
+
+impl TableFormat {
+    /// An engine's precision, with its tables'.
+    pub(crate) fn describe(self, precision: &str) -> String {
+        match self {
+            Self::State => precision.into(),
+            Self::F16 => format!("{precision}; basis f16"),
+        }
+    }
+}
+
+/// Numbers per unknown that an engine keeps resident for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Resident {
+    /// x, g, the flow's own and the trusted copies of these; volume weights; OC's growth; with pairs the projected step, the model's gradient and a row of
+    /// zeros; the samples' mean.
+    pub vectors: usize,
+    /// Rows of the history, and of its transformed targets (OC).
+    pub history: usize,
+    /// Rows of the basis.
+    pub basis: usize,
 }
 
 impl Setup<'_> {
-    /// Numbers per unknown that an engine keeps resident for this run: (vectors, rows of tables).
-    ///
-    /// Vectors: x, g, the flow's own and the trusted copies of these; volume weights; OC's growth; with pairs the projected step and the model's
-    /// gradient. Rows: the history, its transformed targets (OC), the basis and the samples' mean.
-    pub(crate) fn resident(&self) -> (usize, usize) {
+    /// See [`Resident`].
+    pub(crate) fn resident(&self) -> Resident {
         let is_oc = matches!(self.flow, Flow::OptimalityCriteria(_));
         let has_volume = matches!(self.domain, Domain::BoxVolume { .. }) && matches!(self.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
         let (k, pairs) = (self.capacity, self.samples == Samples::Pairs);
-        let vectors = 2 * (2 + self.flow.auxiliary_vectors()) + usize::from(has_volume) + usize::from(is_oc) + 2 * usize::from(pairs);
-        let rows = match self.samples {
-            // A row of zeros; the mean.
-            Samples::Pairs => 2 * (2 * k + 1),
-            Samples::Points => (3 + usize::from(is_oc)) * k + usize::from(k > 0),
+        let own = 2 * (2 + self.flow.auxiliary_vectors()) + usize::from(has_volume) + usize::from(is_oc) + 3 * usize::from(pairs);
+        let vectors = own + usize::from(k > 0);
+        let (history, most) = match self.samples {
+            Samples::Pairs => (2 * k, 2 * k),
+            Samples::Points => ((2 + usize::from(is_oc)) * k, k),
         };
-        (vectors, rows)
+        Resident { vectors, history, basis: self.directions.map_or(most, |directions| directions.min(most)) }
     }
 }
 

@@ -96,6 +96,16 @@ impl LgfConfig {
         let stopping = Stopping { tolerance: 1e-4, ..Stopping::default() };
         Self { stopping, ..Self::new(flow, Schedule::Potential(rule), SurrogateConfig::snapshots()) }
     }
+
+    /// How many directions a fit will keep at most, if the settings say.
+    fn most_directions(&self) -> Option<usize> {
+        let capacity = self.schedule.capacity();
+        match (self.schedule, self.selection) {
+            (Schedule::Potential(_), _) => None,
+            (_, None) => Some(self.surrogate.space.most_directions(capacity)),
+            (_, Some(selection)) => selection.candidates(&self.surrogate, capacity).iter().map(|c| c.space.most_directions(capacity)).max(),
+        }
+    }
 }
 
 /// Learned gradient flow: minimises an [`Objective`] with few true evaluations.
@@ -351,7 +361,8 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         domain.check_start(&start)?;
         config.flow.validate(&domain)?;
         let samples = if let Schedule::Potential(_) = config.schedule { Samples::Pairs } else { Samples::Points };
-        engine.start(Setup { flow: config.flow, domain: &domain, start: &start, capacity: config.schedule.capacity(), samples })?;
+        let capacity = config.schedule.capacity();
+        engine.start(Setup { flow: config.flow, domain: &domain, start: &start, capacity, samples, directions: config.most_directions() })?;
         if samples == Samples::Pairs {
             origin.pairs.iter().try_for_each(|pair| engine.put_pair(pair))?;
         }

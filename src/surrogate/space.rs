@@ -22,6 +22,19 @@ pub enum SpaceConfig {
 }
 
 impl SpaceConfig {
+    /// The most directions that `samples` samples may have.
+    pub(crate) fn most_directions(self, samples: usize) -> usize {
+        match self {
+            // z is x.
+            Self::Full | Self::Implicit => 0,
+            Self::Reduced { rank, centered } => {
+                // Differences to the mean add up to nothing.
+                let all = if centered { samples.saturating_sub(1).max(1) } else { samples };
+                if let Rank::Count(count) = rank { count.min(all) } else { all }
+            }
+        }
+    }
+
     pub(crate) fn validate(self, capacity: usize) -> Result<()> {
         match self {
             Self::Reduced { rank: Rank::Count(rank), .. } if !(1..=capacity).contains(&rank) => {

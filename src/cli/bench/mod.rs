@@ -11,9 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::passes::{Bench, Measured, PASSES, Shape, Subject, resident};
 use super::results::{engine_line, json};
-use super::{Ending, EngineFlag, interrupt_flag, parse_count, print};
+use super::{Ending, EngineArgs, interrupt_flag, parse_count, print};
 use crate::engine::gpu::Clock;
-use crate::engine::{EngineChoice, EngineInfo};
+use crate::engine::{EngineChoice, EngineInfo, TableFormat};
 use crate::error::{Error, Result};
 use crate::io;
 
@@ -39,9 +39,8 @@ pub(super) struct Args {
     /// Measurements of which the median is taken, 1 to 1000
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     repeats: u64,
-    /// Which engine
-    #[arg(long, value_enum, default_value = "auto")]
-    engine: EngineFlag,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Do not measure the CPU engine beside a GPU
     #[arg(long)]
     without_cpu: bool,
@@ -190,9 +189,9 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     }
     let memory = Memory::new(args.memory)?;
     let earlier = args.compare.as_deref().map(|path| Earlier::read(path, history, rank)).transpose()?;
-    let choice = EngineChoice::from(args.engine);
-    let (gpu, engine_reason) = choice.open_gpu()?;
-    let mut subject = gpu.map_or_else(|| Subject::Cpu(choice.cpu()), |gpu| Subject::Gpu(Box::new(gpu)));
+    let (choice, tables) = (EngineChoice::from(args.engine.engine), TableFormat::from(args.engine.tables));
+    let (gpu, engine_reason) = choice.open_gpu(tables)?;
+    let mut subject = gpu.map_or_else(|| Subject::Cpu(choice.cpu(tables)), |gpu| Subject::Gpu(Box::new(gpu)));
     let is_gpu = matches!(subject, Subject::Gpu(_));
     let engine = subject.engine().info();
     let in_main_memory = !is_gpu || engine.software;
@@ -224,12 +223,12 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         skipped: Vec::new(),
     };
     for dimension in dimensions {
-        let shape = Shape { dimension, history, rank, repeats };
+        let shape = Shape { dimension, history, rank, repeats, tables };
         let Some(rows) = measure(&mut subject, shape, &memory, in_main_memory, &mut report, &bar, &interrupted)? else { continue };
         let mut cpu_rows = Vec::new();
         if is_gpu && !args.without_cpu && !interrupted.load(Ordering::SeqCst) {
-            let mut cpu = Subject::Cpu(EngineChoice::Cpu.cpu());
-            cpu_rows = measure(&mut cpu, shape, &memory, true, &mut report, &bar, &interrupted)?.unwrap_or_default();
+            let mut cpu = Subject::Cpu(EngineChoice::Cpu.cpu(TableFormat::State));
+            cpu_rows = measure(&mut cpu, Shape { tables: TableFormat::State, ..shape }, &memory, true, &mut report, &bar, &interrupted)?.unwrap_or_default();
         }
         let copy = report.copies.iter().find(|c| c.dimension == dimension).map(|c| c.gigabytes_per_second);
         report.rows.extend(rows.into_iter().map(|measured| row(measured, copy, &cpu_rows, earlier.as_ref())));
@@ -267,7 +266,7 @@ fn measure(
 ) -> Result<Option<Vec<Measured>>> {
     let (d, info) = (shape.dimension as u64, subject.engine().info());
     let is_main = info == report.engine;
-    let mut device = resident(shape.history) * d;
+    let mut device = resident(shape.history, shape.tables) * d;
     if matches!(subject, Subject::Cpu(_)) {
         // With a fit's copies of the history.
         device = subject.word() / 4 * device + 2 * subject.word() * shape.history as u64 * d;

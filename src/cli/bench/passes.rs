@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::engine::gpu::{Clock, KernelTime};
-use crate::engine::{Engine, GpuEngine, PhaseLimits, Samples, Setup, Traffic, TrustLimits};
+use crate::engine::{Engine, GpuEngine, PhaseLimits, Samples, Setup, TableFormat, Traffic, TrustLimits};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
@@ -50,6 +50,8 @@ pub(super) struct Shape {
     pub history: usize,
     pub rank: usize,
     pub repeats: usize,
+    /// Of the engine that is measured.
+    pub tables: TableFormat,
 }
 
 /// An engine whose own means of measuring are at hand.
@@ -120,7 +122,7 @@ impl Subject {
     /// Bytes per number.
     pub(super) fn word(&self) -> u64 {
         match self {
-            Self::Cpu(engine) if engine.info().precision == "f64" => 8,
+            Self::Cpu(engine) if engine.info().precision.starts_with("f64") => 8,
             _ => 4,
         }
     }
@@ -162,10 +164,10 @@ impl Subject {
 }
 
 /// Bytes per unknown that the runs of a benchmark keep on the engine, in f32.
-pub(super) fn resident(history: usize) -> u64 {
+pub(super) fn resident(history: usize, tables: TableFormat) -> u64 {
     let start = [0.5];
     let volume = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0], volume: 1.0 };
-    let bytes = |flow, domain, samples| GpuEngine::memory(&Setup { flow, domain, start: &start, capacity: history, samples });
+    let bytes = |flow, domain, samples| GpuEngine::memory(&Setup { flow, domain, start: &start, capacity: history, samples, directions: None }, tables);
     [
         bytes(adam(), &Domain::Unbounded, Samples::Points),
         bytes(oc(), &volume, Samples::Points),
@@ -281,10 +283,10 @@ impl Bench<'_> {
     }
 
     /// A row of `numbers` numbers per unknown; the call took `steps` steps.
-    fn row(&mut self, pass: &'static str, sample: &Sample, part: Part, steps: usize, numbers: Option<usize>) {
+    fn row(&mut self, pass: &'static str, sample: &Sample, part: Part, steps: usize, numbers: Option<f64>) {
         let steps = steps.max(1) as f64;
         let wall = median(sample.wall.iter().copied()) / steps;
-        let bytes = numbers.map(|n| (n * self.shape.dimension) as u64 * self.subject.word());
+        let bytes = numbers.map(|n| (n * (self.shape.dimension as u64 * self.subject.word()) as f64) as u64);
         let dimension = self.shape.dimension;
         let picked: fn(&str) -> bool = match part {
             Part::Kernels(picked) => picked,
@@ -316,7 +318,7 @@ impl Bench<'_> {
 
     fn start(&mut self, flow: Flow, domain: &Domain, capacity: usize, samples: Samples) -> Result<()> {
         let start = vector(self.shape.dimension, 1, |u| 0.3 + 0.2 * u);
-        self.subject.engine().start(Setup { flow, domain, start: &start, capacity, samples })
+        self.subject.engine().start(Setup { flow, domain, start: &start, capacity, samples, directions: None })
     }
 
     /// K true steps with gradients that have nothing to do with each other, so that every direction counts; they are never positive.
@@ -345,7 +347,7 @@ impl Bench<'_> {
         Ok(Some((sample, taken.min(steps))))
     }
 
-    fn surrogate_step(&mut self, pass: &'static str, numbers: usize) -> Result<()> {
+    fn surrogate_step(&mut self, pass: &'static str, numbers: f64) -> Result<()> {
         let limits = PhaseLimits { steps: STEPS, radius: f64::INFINITY, integrator: Integrator::FlowStep };
         if let Some((sample, taken)) = self.sample_phase(pass, STEPS, |e| e.integrate(limits))? {
             self.row(pass, &sample, Part::Call, taken, Some(numbers));
@@ -353,35 +355,49 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// Fits; the rows of the basis, as many numbers of the state's as take their bytes.
+    fn fit(&mut self, config: &SurrogateConfig) -> Result<f64> {
+        let rank = self.subject.engine().fit(config)?.rank;
+        Ok(self.basis(rank))
+    }
+
+    fn basis(&self, rank: usize) -> f64 {
+        rank as f64
+            * match self.shape.tables {
+                TableFormat::State => 1.0,
+                TableFormat::F16 => 2.0 / self.subject.word() as f64,
+            }
+    }
+
     fn config(&self, config: SurrogateConfig) -> SurrogateConfig {
         SurrogateConfig { space: SpaceConfig::Reduced { rank: Rank::Count(self.shape.rank), centered: true }, ..config }
     }
 
     fn adam(&mut self) -> Result<()> {
-        let k = self.shape.history;
-        self.start(adam(), &Domain::Unbounded, k, Samples::Points)?;
+        let (history, k) = (self.shape.history, self.shape.history as f64);
+        self.start(adam(), &Domain::Unbounded, history, Samples::Points)?;
         let gradient = vector(self.shape.dimension, 2, |u| u - 0.5);
         let push = |engine: &mut dyn Engine| {
             engine.set_gradient(&gradient)?;
             engine.record()
         };
         let Some(sample) = self.sample("push", |_| Ok(()), push)? else { return Ok(()) };
-        self.row("push", &sample, Part::Bus, 1, Some(2));
+        self.row("push", &sample, Part::Bus, 1, Some(2.0));
         drop(gradient);
         self.subject.engine().forget();
         self.record_history()?;
         let config = self.config(SurrogateConfig::snapshots());
-        let r = self.subject.engine().fit(&config)?.rank;
+        let r = self.fit(&config)?;
         self.subject.engine().trust()?;
         let Some(sample) = self.sample("refit", |_| Ok(()), |e| e.fit(&config).map(drop))? else { return Ok(()) };
-        self.row("gram", &sample, Part::Kernels(|k| matches!(k, "gram_accumulate" | "partials_reduce")), 1, Some(2 * k));
+        self.row("gram", &sample, Part::Kernels(|k| matches!(k, "gram_accumulate" | "partials_reduce")), 1, Some(2.0 * k));
         self.row("basis", &sample, Part::Kernels(|k| k == "rows_combine"), 1, Some(k + r));
         let rest = |k: &str| !matches!(k, "gram_accumulate" | "partials_reduce" | "rows_combine");
         self.row("regression", &sample, Part::Kernels(rest), 1, None);
-        self.row("refit", &sample, Part::Call, 1, Some(3 * k + r));
-        self.surrogate_step("step adam", r + 1 + k + 6)?;
-        let r = self.subject.engine().fit(&SurrogateConfig { lift: Lift::Trajectory, ..config })?.rank;
-        self.surrogate_step("step adam, own table", r + 1 + 6)
+        self.row("refit", &sample, Part::Call, 1, Some(3.0 * k + r));
+        self.surrogate_step("step adam", r + 1.0 + k + 6.0)?;
+        let r = self.fit(&SurrogateConfig { lift: Lift::Trajectory, ..config })?;
+        self.surrogate_step("step adam, own table", r + 1.0 + 6.0)
     }
 
     fn gradient_descent(&mut self) -> Result<()> {
@@ -392,14 +408,14 @@ impl Bench<'_> {
         self.start(gradient_descent(), &Domain::Unbounded, k, Samples::Points)?;
         self.record_history()?;
         let config = self.config(SurrogateConfig::snapshots());
-        let r = self.subject.engine().fit(&config)?.rank;
+        let r = self.fit(&config)?;
         self.subject.engine().trust()?;
-        self.surrogate_step("step gradient-descent", r + 1 + k + 2)?;
+        self.surrogate_step("step gradient-descent", r + 1.0 + k as f64 + 2.0)?;
         let config = SurrogateConfig { lift: Lift::Trajectory, ..config };
         self.subject.engine().fit(&config)?;
         let limits = PhaseLimits { steps: REDUCED_STEPS, radius: f64::INFINITY, integrator: Integrator::Euler };
         if let Some((sample, _)) = self.sample_phase("reduced", REDUCED_STEPS, |e| e.integrate(limits))? {
-            self.row("reduced", &sample, Part::Call, 1, Some(r + 2));
+            self.row("reduced", &sample, Part::Call, 1, Some(r + 2.0));
         }
         Ok(())
     }
@@ -420,13 +436,13 @@ impl Bench<'_> {
         drop(domain);
         self.record_history()?;
         let config = self.config(SurrogateConfig::topology());
-        let r = self.subject.engine().fit(&config)?.rank;
+        let r = self.fit(&config)?;
         self.subject.engine().trust()?;
         if matches!(*self.subject, Subject::Gpu(_)) {
             let Some(sample) = self.sample("targets", |_| Ok(()), |e| e.fit(&config).map(drop))? else { return Ok(()) };
-            self.row("targets", &sample, Part::Kernels(|k| k == "target_encode"), 1, Some(3 * k));
+            self.row("targets", &sample, Part::Kernels(|k| k == "target_encode"), 1, Some(3.0 * k as f64));
         }
-        self.surrogate_step("step oc", r + 1 + k + 2 + 9)
+        self.surrogate_step("step oc", r + 1.0 + k as f64 + 2.0 + 9.0)
     }
 
     fn projected_gradient(&mut self) -> Result<()> {
@@ -439,7 +455,7 @@ impl Bench<'_> {
         self.subject.engine().set_gradient(&vector(self.shape.dimension, 2, |u| -u))?;
         self.subject.engine().trust()?;
         if let Some((sample, _)) = self.sample_phase("projected gradient", 1, |e| e.step())? {
-            self.row("projected gradient", &sample, Part::Call, 1, Some(2 + 1 + 9));
+            self.row("projected gradient", &sample, Part::Call, 1, Some(2.0 + 1.0 + 9.0));
         }
         Ok(())
     }
@@ -480,11 +496,12 @@ impl Bench<'_> {
         };
         let Some(sample) = self.sample("potential refit", wander, |e| refit(e).map(drop))? else { return Ok(()) };
         let rank = self.subject.engine().fit_potential(8.0, QUADRATIC)?.rank;
-        self.row("pair record", &sample, Part::Kernels(|k| k == "pair_record"), 1, Some(6));
-        self.row("potential refit", &sample, Part::Call, 1, Some(6 + 4 * k + rank));
+        let rank = self.basis(rank);
+        self.row("pair record", &sample, Part::Kernels(|k| k == "pair_record"), 1, Some(6.0));
+        self.row("potential refit", &sample, Part::Call, 1, Some(6.0 + 4.0 * k as f64 + rank));
         let limits = TrustLimits { steps: POTENTIAL_STEPS, radius: 0.2 };
         if let Some((sample, taken)) = self.sample_phase("potential step", POTENTIAL_STEPS, |e| e.minimize(limits))? {
-            self.row("potential step", &sample, Part::Call, taken, Some(2 * rank + 4 + 12));
+            self.row("potential step", &sample, Part::Call, taken, Some(2.0 * rank + 4.0 + 12.0));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::kernels::{CHUNK, sweep};
 use super::lanes::{sum_of, vectorised};
-use super::phase::{Field, InnerStates, Phase};
+use super::phase::{Field, FieldChunk, InnerStates, Phase};
 use crate::flow::Flow;
 use crate::scalar::Scalar;
 use crate::surrogate::integrator::{DORMAND_PRINCE, EULER, RK4, StepControl, Tableau, Trial};
@@ -152,16 +152,18 @@ impl<T: Scalar> Step<'_, T> {
     /// slopes anew in registers, which costs less than writing and reading them.
     fn by<const N: usize>(&self, start: [&[T]; N], weights: Vec<f64>, end: [&mut [T]; N], velocity: impl Velocity<N, T>) -> Outcome {
         let (field, rule, d) = (self.field, self.rule, self.origin.len());
-        let scratch = (rule.times.len() + N) * CHUNK;
+        let own = (rule.times.len() + N) * CHUNK;
+        let scratch = own + field.room();
         let mut known = vec![weights];
         while known.len() < rule.times.len() {
             let mut x = vec![T::zero(); if field.reads_x() { d } else { 0 }];
             let vectors = if field.reads_x() { vec![&mut x[..]] } else { Vec::new() };
             let sums = sweep(d, vectors, field.sums(), scratch, |here, vectors, sums, scratch| {
-                let (out, gradients) = scratch.split_at_mut(CHUNK);
-                let out = &mut out[..here.len()];
-                self.combine(&here, start, &known, gradients, velocity, rule.stages[known.len()], &mut [&mut *out], &mut []);
-                field.observe(&here, out, sums);
+                let (own, room) = scratch.split_at_mut(own);
+                let (out, gradients) = own.split_at_mut(CHUNK);
+                let (out, at) = (&mut out[..here.len()], field.at(&here, room));
+                self.combine(&here, &at, start, &known, gradients, velocity, rule.stages[known.len()], &mut [&mut *out], &mut []);
+                at.observe(out, sums);
                 if let [x] = vectors {
                     x.copy_from_slice(out);
                 }
@@ -170,11 +172,13 @@ impl<T: Scalar> Step<'_, T> {
         }
         let observed = field.sums();
         let mut sums = sweep(d, end.into(), observed + 3, scratch, |here, end, sums, scratch| {
+            let (own, room) = scratch.split_at_mut(own);
+            let at = field.at(&here, room);
+            let (errors, gradients) = own.split_at_mut(N * CHUNK);
             let (sums, own) = sums.split_at_mut(observed);
-            let (room, gradients) = scratch.split_at_mut(N * CHUNK);
-            let mut errors: Vec<&mut [T]> = room.chunks_exact_mut(CHUNK).map(|v| &mut v[..here.len()]).collect();
+            let mut errors: Vec<&mut [T]> = errors.chunks_exact_mut(CHUNK).map(|v| &mut v[..here.len()]).collect();
             let wanted = if self.tolerances.is_some() { N } else { 0 };
-            self.combine(&here, start, &known, gradients, velocity, rule.weights, end, &mut errors[..wanted]);
+            self.combine(&here, &at, start, &known, gradients, velocity, rule.weights, end, &mut errors[..wanted]);
             for (v, end) in end.iter().enumerate() {
                 if let Some((rtol, atol)) = self.tolerances {
                     own[0] += sum_of([&start[v][here.clone()], &**end, &*errors[v]], |[from, end, estimate]| {
@@ -186,10 +190,10 @@ impl<T: Scalar> Step<'_, T> {
                 own[1] += sum_of([&**end], |[v]| 0.0 * v);
             }
             let (g, origin) = (&mut *errors[0], &self.origin[here.clone()]);
-            field.lift(&here, &[self.first], &mut [&mut *g]);
+            at.lift(&[self.first], &mut [&mut *g]);
             field.decode(origin, g);
             own[2] += sum_of([&*g, &*end[0], origin], |[g, new, old]| g * (new - old));
-            field.observe(&here, end[0], sums);
+            at.observe(end[0], sums);
         });
         let own = sums.split_off(observed);
         let error = (own[0] / (N * d).max(1) as f64).sqrt();
@@ -203,6 +207,7 @@ impl<T: Scalar> Step<'_, T> {
     fn combine<const N: usize>(
         &self,
         here: &Range<usize>,
+        field: &FieldChunk<'_, T>,
         start: [&[T]; N],
         known: &[Vec<f64>],
         gradients: &mut [T],
@@ -214,7 +219,7 @@ impl<T: Scalar> Step<'_, T> {
         let len = here.len();
         let columns: Vec<&[f64]> = known.iter().map(|w| &w[..]).collect();
         let mut lifted: Vec<&mut [T]> = gradients.chunks_exact_mut(CHUNK).take(known.len()).map(|g| &mut g[..len]).collect();
-        self.field.lift(here, &columns, &mut lifted);
+        field.lift(&columns, &mut lifted);
         let chunk = Chunk {
             start: start.map(|v| &v[here.clone()]),
             held: self.held.map_or(&start[N - 1][here.clone()], |a| &a[here.clone()]),

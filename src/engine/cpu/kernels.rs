@@ -9,7 +9,8 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use super::lanes::{add, add_coordinates, add_tile, combine, difference, sum_of, vectorised};
+use super::basis::DirectionsMut;
+use super::lanes::{add, add_coordinates, add_tile, combine, difference, halve, sum_of, unhalve, vectorised};
 use crate::flow::{Flow, OptimalityCriteria, ProjectedGradient, volume_scale};
 use crate::objective::Domain;
 use crate::scalar::Scalar;
@@ -38,18 +39,39 @@ fn sweep_by<T: Scalar, F>(chunk: usize, d: usize, vectors: Vec<&mut [T]>, values
 where
     F: Fn(Range<usize>, &mut [&mut [T]], &mut [f64], &mut [T]) + Sync,
 {
-    let segment = CHUNK * d.div_ceil(CHUNK).div_ceil(SEGMENTS).max(1);
-    let mut pieces: Vec<Vec<&mut [T]>> = (0..d.div_ceil(segment)).map(|_| Vec::with_capacity(vectors.len())).collect();
+    let split = |segment| pieces(vectors, d, segment);
+    sweep_pieces(chunk, d, split, values, scratch, |here, within, vectors, sums, scratch| body(here, &mut parts(vectors, within), sums, scratch))
+}
+
+/// `vectors` of length `d`, a piece of each for every `segment` unknowns.
+fn pieces<E>(vectors: Vec<&mut [E]>, d: usize, segment: usize) -> Vec<Vec<&mut [E]>> {
+    let mut pieces: Vec<Vec<&mut [E]>> = (0..d.div_ceil(segment)).map(|_| Vec::with_capacity(vectors.len())).collect();
     for vector in vectors {
         pieces.iter_mut().zip(vector.chunks_mut(segment)).for_each(|(piece, part)| piece.push(part));
     }
-    let task = |scratch: &mut Vec<T>, (number, mut vectors): (usize, Vec<&mut [T]>)| {
+    pieces
+}
+
+/// The same range of every vector.
+fn parts<'a, E>(vectors: &'a mut [&mut [E]], range: &Range<usize>) -> Vec<&'a mut [E]> {
+    vectors.iter_mut().map(|v| &mut v[range.clone()]).collect()
+}
+
+/// The pass that the others are made of: `split` takes what is written apart into pieces of so many unknowns, and `body` gets a chunk's range, that within its
+/// piece, and the piece.
+fn sweep_pieces<T: Scalar, P: Send, F>(chunk: usize, d: usize, split: impl FnOnce(usize) -> Vec<P>, values: usize, scratch: usize, body: F) -> Vec<f64>
+where
+    F: Fn(Range<usize>, &Range<usize>, &mut P, &mut [f64], &mut [T]) + Sync,
+{
+    let segment = CHUNK * d.div_ceil(CHUNK).div_ceil(SEGMENTS).max(1);
+    let pieces = split(segment);
+    let task = |scratch: &mut Vec<T>, (number, mut piece): (usize, P)| {
         let mut sums = vec![0.0; values];
         let all = number * segment..((number + 1) * segment).min(d);
         for begin in all.clone().step_by(chunk) {
             let here = begin..begin.saturating_add(chunk).min(all.end);
-            let mut parts: Vec<&mut [T]> = vectors.iter_mut().map(|v| &mut v[here.start - all.start..here.end - all.start]).collect();
-            body(here, &mut parts, &mut sums, scratch);
+            let within = here.start - all.start..here.end - all.start;
+            body(here, &within, &mut piece, &mut sums, scratch);
         }
         sums
     };
@@ -68,7 +90,7 @@ where
 }
 
 /// The chunks `here` of `rows`.
-pub(super) fn chunks<'a, T>(rows: &[&'a [T]], here: &Range<usize>) -> Vec<&'a [T]> {
+pub(super) fn chunks<'a, E>(rows: &[&'a [E]], here: &Range<usize>) -> Vec<&'a [E]> {
     rows.iter().map(|row| &row[here.clone()]).collect()
 }
 
@@ -138,39 +160,54 @@ pub(super) fn grams<T: Scalar>(x: &[&[T]], reference: Option<&[T]>, y: &[&[T]], 
     out
 }
 
-/// `rows_combine`: C (A − reference), the tables of basis directions, (r×K)(K×d), and the mean of A's rows. `after` sees every chunk of the results (the mean
-/// last) and adds to as many sums as `values`, which are returned.
+/// `rows_combine`: C (A − reference), the tables of basis directions, (r×K)(K×d), and the mean of A's rows. `after` sees every chunk of both, as they are
+/// kept, and adds to as many sums as `values`, which are returned.
 pub(super) fn rows_combine<'o, T: Scalar>(
     coefficients: ArrayView2<f64>,
     a: &[&[T]],
     reference: Option<&[T]>,
-    mut out: Vec<&'o mut [T]>,
+    out: DirectionsMut<'o, T>,
     mean: &'o mut [T],
     values: usize,
-    after: impl Fn(Range<usize>, &[&[T]], &mut [f64]) + Sync,
+    after: impl Fn(Range<usize>, &[&[T]], &[T], &mut [f64]) + Sync,
 ) -> Vec<f64> {
     let d = mean.len();
-    out.push(mean);
+    let in_halves = matches!(out, DirectionsMut::F16(_));
+    let (mut vectors, halves) = match out {
+        DirectionsMut::State(rows) => (rows, Vec::new()),
+        DirectionsMut::F16(rows) => (Vec::new(), rows),
+    };
+    vectors.push(mean);
     let average = vec![1.0 / a.len().max(1) as f64; a.len()];
     let mut weights: Vec<Vec<f64>> = coefficients.rows().into_iter().map(|row| row.to_vec()).collect();
     weights.push(average);
     let weights: Vec<&[f64]> = weights.iter().map(|w| &w[..]).collect();
-    let scratch = if reference.is_some() { a.len() * CHUNK } else { 0 };
-    sweep(d, out, values, scratch, |here, out, sums, scratch| {
+    let less = if reference.is_some() { a.len() * CHUNK } else { 0 };
+    // Where halves are made from.
+    let scratch = less + if in_halves { coefficients.nrows() * CHUNK } else { 0 };
+    let split = |segment| pieces(vectors, d, segment).into_iter().zip(pieces(halves, d, segment)).collect();
+    sweep_pieces(CHUNK, d, split, values, scratch, |here, within, (vectors, halves), sums, scratch| {
         let len = here.len();
+        let (less, room) = scratch.split_at_mut(less);
+        let mut out: Vec<&mut [T]> = room.chunks_exact_mut(CHUNK).map(|row| &mut row[..len]).chain(parts(vectors, within)).collect();
         match reference.map(|r| &r[here.clone()]) {
             Some(reference) => {
-                scratch.chunks_exact_mut(CHUNK).zip(a).for_each(|(out, row)| difference(&row[here.clone()], reference, &mut out[..len]));
-                let rows: Vec<&[T]> = scratch.chunks_exact(CHUNK).map(|row| &row[..len]).collect();
-                combine::<f64, _, _>(&rows, &weights, out);
+                less.chunks_exact_mut(CHUNK).zip(a).for_each(|(out, row)| difference(&row[here.clone()], reference, &mut out[..len]));
+                let rows: Vec<&[T]> = less.chunks_exact(CHUNK).map(|row| &row[..len]).collect();
+                combine::<f64, _, _>(&rows, &weights, &mut out);
                 if let Some(mean) = out.last_mut() {
                     add(mean, reference);
                 }
             }
-            None => combine::<f64, _, _>(&chunks(a, &here), &weights, out),
+            None => combine::<f64, _, _>(&chunks(a, &here), &weights, &mut out),
         }
-        let results: Vec<&[T]> = out.iter().map(|row| &**row).collect();
-        after(here, &results, sums);
+        let Some((mean, rows)) = out.split_last_mut() else { return };
+        for (half, row) in parts(halves, within).into_iter().zip(&mut *rows) {
+            halve(row, half);
+            unhalve(half, row);
+        }
+        let rows: Vec<&[T]> = rows.iter().map(|row| &**row).collect();
+        after(here, &rows, mean, sums);
     })
 }
 

@@ -3,7 +3,7 @@
 //! Sums are taken in a fixed number of lanes, without fused operations, so that no result depends on how wide the machine's vectors are. An accumulator
 //! belongs to the closure that uses it: only then it stays in registers. Sums over unknowns are f64, whatever the vectors are kept in.
 
-use crate::scalar::Scalar;
+use crate::scalar::{Half, Scalar};
 
 /// Lanes of a sum.
 pub(super) const LANES: usize = 16;
@@ -63,6 +63,22 @@ pub(super) fn dot<T: Scalar, U: Scalar>(a: &[T], b: &[U]) -> f64 {
         },
     );
     sums.iter().sum::<f64>() + a_left.iter().zip(b_left).map(|(a, b)| (*a).into() * (*b).into()).sum::<f64>()
+}
+
+/// to ← from, rounded to halves.
+pub(super) fn halve<T: Scalar>(from: &[T], to: &mut [Half]) {
+    vectorised(
+        #[inline(always)]
+        move || to.iter_mut().zip(from).for_each(|(to, from)| *to = Half::of((*from).into() as f32)),
+    );
+}
+
+/// to ← from, which is exact.
+pub(super) fn unhalve<T: Scalar>(from: &[Half], to: &mut [T]) {
+    vectorised(
+        #[inline(always)]
+        move || to.iter_mut().zip(from).for_each(|(to, from)| *to = (*from).into()),
+    );
 }
 
 /// a ← a + b.
@@ -166,28 +182,28 @@ fn half_tile<T: Scalar>(rows: [&[T]; 2], columns: [&[T]; 4]) -> [[f64; 4]; 2] {
 }
 
 /// outⱼ ← Σₖ weightsⱼₖ rowsₖ, summed in the type A: up to four results at a time, so that a row is loaded once for all of them.
-pub(super) fn combine<A: Scalar, T: Scalar + Into<A>, O: Scalar>(rows: &[&[T]], weights: &[&[f64]], out: &mut [&mut [O]]) {
+pub(super) fn combine<A: Scalar, R: Copy + Into<A>, O: Scalar>(rows: &[&[R]], weights: &[&[f64]], out: &mut [&mut [O]]) {
     let replace = |_, sum: A| O::of(sum.into());
     for (weights, out) in weights.chunks(4).zip(out.chunks_mut(4)) {
         match (weights, out) {
-            ([a, b, c, d], [p, q, r, s]) => combine_into::<4, NARROW, A, T, O>([a, b, c, d], rows, [p, q, r, s], replace),
-            ([a, b, c], [p, q, r]) => combine_into::<3, NARROW, A, T, O>([a, b, c], rows, [p, q, r], replace),
-            ([a, b], [p, q]) => combine_into::<2, LANES, A, T, O>([a, b], rows, [p, q], replace),
-            ([a], [p]) => combine_into::<1, LANES, A, T, O>([a], rows, [p], replace),
+            ([a, b, c, d], [p, q, r, s]) => combine_into::<4, NARROW, A, R, O>([a, b, c, d], rows, [p, q, r, s], replace),
+            ([a, b, c], [p, q, r]) => combine_into::<3, NARROW, A, R, O>([a, b, c], rows, [p, q, r], replace),
+            ([a, b], [p, q]) => combine_into::<2, LANES, A, R, O>([a, b], rows, [p, q], replace),
+            ([a], [p]) => combine_into::<1, LANES, A, R, O>([a], rows, [p], replace),
             _ => {}
         }
     }
 }
 
 /// v ← v + Σₖ weightsₖ rowsₖ.
-pub(super) fn add_combination<T: Scalar>(rows: &[&[T]], weights: &[f64], v: &mut [T]) {
-    combine_into::<1, LANES, T, T, T>([weights], rows, [v], |old, sum| old + sum);
+pub(super) fn add_combination<R: Copy + Into<T>, T: Scalar>(rows: &[&[R]], weights: &[f64], v: &mut [T]) {
+    combine_into::<1, LANES, T, R, T>([weights], rows, [v], |old, sum| old + sum);
 }
 
 /// outⱼ ← put(outⱼ, Σₖ weightsⱼₖ rowsₖ).
-fn combine_into<const N: usize, const L: usize, A: Scalar, T: Scalar + Into<A>, O: Scalar>(
+fn combine_into<const N: usize, const L: usize, A: Scalar, R: Copy + Into<A>, O: Scalar>(
     weights: [&[f64]; N],
-    rows: &[&[T]],
+    rows: &[&[R]],
     out: [&mut [O]; N],
     put: impl Fn(O, A) -> O + Copy,
 ) {
@@ -265,7 +281,7 @@ mod tests {
                 assert!((0..len).all(|i| wide(&out[i]) == expected(weights, i)), "length {len}");
             }
             let before = out[0].clone();
-            add_combination(&rows, &weights[3], &mut out[0]);
+            add_combination::<T, T>(&rows, &weights[3], &mut out[0]);
             assert!((0..len).all(|i| wide(&out[0][i]) == wide(&before[i]) + expected(&weights[3], i)), "length {len}");
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Same input, same results, bit by bit, however many threads there are and however wide the machine's vectors.
 
+mod basis;
 mod equation;
 mod kernels;
 mod lanes;
@@ -11,11 +12,12 @@ mod potential;
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
+use self::basis::{DirectionsMut, grown};
 use self::kernels::Wanted;
-use self::phase::{Coordinates, Field, LiftTable, Model, Phase, Predictor, Tables, grown, rows};
+use self::phase::{Coordinates, Field, LiftTable, Model, Phase, Predictor, Tables, rows};
 use crate::engine::fit::{FitPlan, Grams, implicit_matrix, implicit_weights, residual_of_weights};
 use crate::engine::holdout;
-use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, Traffic, TrustLimits};
+use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, Traffic, TrustLimits};
 use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
@@ -56,6 +58,7 @@ impl<T: Scalar> State<T> {
 /// takes half the time or less. What it costs in accuracy is a rounding of 6·10⁻⁸ per stored number: enough to tell runs apart, not to make them worse.
 #[derive(Debug)]
 pub struct CpuEngine<T = f64> {
+    format: TableFormat,
     flow: Option<Flow>,
     domain: Domain,
     ring: Ring,
@@ -91,20 +94,27 @@ impl Default for CpuEngine {
 impl CpuEngine {
     /// An engine without a run, in f64.
     pub fn new() -> Self {
-        Self::without_run()
+        Self::without_run(TableFormat::State)
     }
 }
 
 impl CpuEngine<f32> {
     /// An engine without a run, in f32.
     pub fn single() -> Self {
-        Self::without_run()
+        Self::without_run(TableFormat::State)
     }
 }
 
 impl<T: Scalar> CpuEngine<T> {
-    fn without_run() -> Self {
+    /// This engine, without a run, with its basis in another format.
+    #[must_use]
+    pub fn with_tables(self, format: TableFormat) -> Self {
+        Self::without_run(format)
+    }
+
+    fn without_run(format: TableFormat) -> Self {
         Self {
+            format,
             flow: None,
             domain: Domain::Unbounded,
             ring: Ring::default(),
@@ -113,7 +123,7 @@ impl<T: Scalar> CpuEngine<T> {
             state: State::default(),
             trusted: State::default(),
             model: None,
-            tables: Tables::default(),
+            tables: Tables::new(format),
             observed: None,
             fit_residual: None,
             equation: phase::InnerStates::default(),
@@ -158,7 +168,7 @@ impl<T: Scalar> CpuEngine<T> {
         let samples = rows(&self.iterates, which);
         self.tables.mean.resize(self.state.x.len(), T::zero());
         let mean = &mut self.tables.mean;
-        kernels::rows_combine(Array2::zeros((0, which.len())).view(), &samples, None, Vec::new(), mean, 0, |_, _, _| {});
+        kernels::rows_combine(Array2::zeros((0, which.len())).view(), &samples, None, DirectionsMut::State(Vec::new()), mean, 0, |_, _, _, _| {});
         kernels::squared_distances(&samples, mean).into_iter().fold(0.0, f64::max).sqrt()
     }
 
@@ -169,11 +179,9 @@ impl<T: Scalar> CpuEngine<T> {
         let reference = if centered { samples.last().copied() } else { None };
         let Tables { mean, basis, .. } = &mut self.tables;
         mean.resize(d, T::zero());
-        let out = grown(basis, coefficients.nrows(), d);
-        kernels::rows_combine(coefficients.view(), &samples, reference, out, mean, 1 + coefficients.nrows(), |here, results, sums| {
-            if let [basis @ .., mean] = results {
-                kernels::state_project(basis, &x[here], mean, centered, sums);
-            }
+        let out = basis.grown(coefficients.nrows(), d);
+        kernels::rows_combine(coefficients.view(), &samples, reference, out, mean, 1 + coefficients.nrows(), |here, basis, mean, sums| {
+            kernels::state_project(basis, &x[here], mean, centered, sums);
         })
     }
 
@@ -198,7 +206,12 @@ impl<T: Scalar> CpuEngine<T> {
 impl<T: Scalar> Engine for CpuEngine<T> {
     fn info(&self) -> EngineInfo {
         let sums = if T::NAME == "f64" { "" } else { ", sums f64" };
-        EngineInfo { engine: "cpu", adapter: format!("{} threads", rayon::current_num_threads()), precision: format!("{}{sums}", T::NAME), software: false }
+        EngineInfo {
+            engine: "cpu",
+            adapter: format!("{} threads", rayon::current_num_threads()),
+            precision: self.format.describe(&format!("{}{sums}", T::NAME)),
+            software: false,
+        }
     }
 
     fn start(&mut self, setup: Setup<'_>) -> Result<()> {
@@ -216,7 +229,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             narrow_pairs: Array2::zeros((pair_rows, if T::single(&[]).is_some() { 0 } else { d })),
             trusted: state.clone(),
             state,
-            ..Self::without_run()
+            ..Self::without_run(self.format)
         };
         Ok(())
     }
@@ -458,11 +471,11 @@ mod tests {
     use crate::surrogate::{Integrator, Rank};
 
     /// One cycle: the samples' length is no multiple of anything.
-    fn cycle<T: Scalar>(flow: Flow, config: &SurrogateConfig, integrator: Integrator) -> (Vec<u64>, u64, Fit) {
+    fn cycle<T: Scalar>(format: TableFormat, flow: Flow, config: &SurrogateConfig, integrator: Integrator) -> (Vec<u64>, u64, Fit) {
         let (d, k) = (9001, 6);
-        let mut engine = CpuEngine::<T>::without_run();
+        let mut engine = CpuEngine::<T>::without_run(format);
         let mut x: Vec<f64> = (0..d).map(|i| (0.37 * i as f64).sin()).collect();
-        engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: k, samples: Samples::Points }).unwrap();
+        engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: k, samples: Samples::Points, directions: None }).unwrap();
         for _ in 0..k + 2 {
             let gradient: Vec<f64> = x.iter().enumerate().map(|(i, x)| (1.5 + (0.11 * i as f64).cos()) * x).collect();
             engine.set_gradient(&gradient).unwrap();
@@ -491,8 +504,9 @@ mod tests {
             for config in [snapshots, trajectory, implicit] {
                 for integrator in [Integrator::FlowStep, Integrator::Rk4, Integrator::DormandPrince { rtol: 1e-6, atol: 1e-9 }] {
                     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                    let both = || (cycle::<f64>(flow, &config, integrator), cycle::<f32>(flow, &config, integrator));
-                    assert_eq!(pool(1).install(both), pool(5).install(both), "{}, {:?}, {integrator:?}", flow.name(), config.space);
+                    let in_each = |format| (cycle::<f64>(format, flow, &config, integrator), cycle::<f32>(format, flow, &config, integrator));
+                    let all = || (in_each(TableFormat::State), in_each(TableFormat::F16));
+                    assert!(pool(1).install(all) == pool(5).install(all), "{}, {:?}, {integrator:?}", flow.name(), config.space);
                 }
             }
         }
@@ -502,7 +516,7 @@ mod tests {
     fn a_fit_ends_with_the_samples_it_predicts_from() {
         let mut engine = CpuEngine::new();
         let flow = Flow::GradientDescent(GradientDescent { rate: 0.5 });
-        engine.start(Setup { flow, domain: &Domain::Unbounded, start: &[1.0, 2.0], capacity: 2, samples: Samples::Points }).unwrap();
+        engine.start(Setup { flow, domain: &Domain::Unbounded, start: &[1.0, 2.0], capacity: 2, samples: Samples::Points, directions: None }).unwrap();
         let limits = PhaseLimits { steps: 1, radius: f64::INFINITY, integrator: Integrator::FlowStep };
         for step in 0..3 {
             engine.set_gradient(&[1.0, step as f64]).unwrap();

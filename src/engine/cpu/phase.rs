@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView1};
 
+use super::basis::{Basis, Directions, leading};
 use super::kernels::{self, CHUNK, chunks, sweep};
 use super::{State, lanes};
-use crate::engine::interface::{Landing, PhaseEnd, PhaseLimits};
+use crate::engine::interface::{Landing, PhaseEnd, PhaseLimits, TableFormat};
 use crate::flow::Flow;
 use crate::objective::Domain;
 use crate::scalar::Scalar;
@@ -82,19 +83,17 @@ pub(super) struct InnerStates<T> {
 }
 
 /// Tables of size d that a fit makes. They are kept from fit to fit: fresh memory costs as much as filling it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Tables<T> {
     pub mean: Vec<T>,
-    pub basis: Vec<Vec<T>>,
+    pub basis: Basis<T>,
     pub encoded: Vec<Vec<T>>,
 }
 
-/// `table` with at least `rows` rows of length `d`.
-pub(super) fn grown<T: Scalar>(table: &mut Vec<Vec<T>>, rows: usize, d: usize) -> Vec<&mut [T]> {
-    if table.len() < rows {
-        table.resize_with(rows, || vec![T::zero(); d]);
+impl<T: Scalar> Tables<T> {
+    pub(super) fn new(format: TableFormat) -> Self {
+        Self { mean: Vec::new(), basis: Basis::new(format), encoded: Vec::new() }
     }
-    table.iter_mut().take(rows).map(|row| &mut row[..]).collect()
 }
 
 /// The rows of a table, in the order asked for.
@@ -108,27 +107,26 @@ pub(super) fn rows<'a, T>(table: &'a Array2<T>, which: &[usize]) -> Vec<&'a [T]>
 pub(super) struct Field<'a, T> {
     pub model: &'a Model,
     pub mean: &'a [T],
-    pub basis: Vec<&'a [T]>,
+    pub basis: Directions<'a, T>,
     /// The samples, for the implicit library.
     pub samples: Vec<&'a [T]>,
+    /// What is lifted by, where that is not the basis.
     pub table: Vec<&'a [T]>,
 }
 
 impl<'a, T: Scalar> Field<'a, T> {
     pub(super) fn new(model: &'a Model, tables: &'a Tables<T>, iterates: &'a Array2<T>, gradients: &'a Array2<T>) -> Self {
-        let leading = |table: &'a [Vec<T>], count: usize| table.iter().take(count).map(|row| &row[..]).collect::<Vec<_>>();
-        let basis = match &model.predictor {
-            Predictor::Explicit { space: Some(space), .. } => leading(&tables.basis, space.mean.len()),
-            _ => Vec::new(),
+        let rank = match &model.predictor {
+            Predictor::Explicit { space: Some(space), .. } => space.mean.len(),
+            _ => 0,
         };
         let samples = if matches!(model.predictor, Predictor::Implicit { .. }) { rows(iterates, &model.rows) } else { Vec::new() };
         let table = match model.lift {
-            LiftTable::Direct => Vec::new(),
-            LiftTable::Basis => basis.clone(),
+            LiftTable::Direct | LiftTable::Basis => Vec::new(),
             LiftTable::Gradients => rows(gradients, &model.rows),
             LiftTable::Encoded => leading(&tables.encoded, model.rows.len()),
         };
-        Self { model, mean: &tables.mean, basis, samples, table }
+        Self { model, mean: &tables.mean, basis: tables.basis.leading(rank), samples, table }
     }
 
     /// ‖x − mean‖², then what the weights are made from.
@@ -141,17 +139,19 @@ impl<'a, T: Scalar> Field<'a, T> {
         matches!(self.model.predictor, Predictor::Explicit { space: None, .. })
     }
 
-    /// Adds one chunk's part of the sums.
-    pub(super) fn observe(&self, here: &Range<usize>, x: &[T], sums: &mut [f64]) {
-        let centered = matches!(&self.model.predictor, Predictor::Explicit { space: Some(Coordinates { centered: true, .. }), .. });
-        let (project, powers) = sums.split_at_mut(1 + self.basis.len());
-        kernels::state_project(&chunks(&self.basis, here), x, &self.mean[here.clone()], centered, project);
-        kernels::power_sums(&chunks(&self.samples, here), x, powers);
+    /// Numbers that a chunk needs room for.
+    pub(super) fn room(&self) -> usize {
+        self.basis.room()
+    }
+
+    /// What of it belongs to the unknowns `here`.
+    pub(super) fn at<'b>(&'b self, here: &Range<usize>, room: &'b mut [T]) -> FieldChunk<'b, T> {
+        FieldChunk { field: self, here: here.clone(), basis: self.basis.at(here, room) }
     }
 
     /// The sums at x, by a pass of their own.
     fn observe_all(&self, x: &[T]) -> Vec<f64> {
-        kernels::sums_over(x.len(), self.sums(), |here, sums| self.observe(&here, &x[here.clone()], sums))
+        sweep(x.len(), Vec::new(), self.sums(), self.room(), |here, _, sums, room| self.at(&here, room).observe(&x[here], sums))
     }
 
     /// ‖x − mean‖ in history radii.
@@ -184,22 +184,41 @@ impl<'a, T: Scalar> Field<'a, T> {
         }
     }
 
-    /// `gradient_lift` of one chunk: outⱼ = Tᵀ wⱼ, not decoded yet.
-    pub(super) fn lift(&self, here: &Range<usize>, weights: &[&[f64]], out: &mut [&mut [T]]) {
-        match self.model.lift {
-            LiftTable::Direct => {
-                for (out, weights) in out.iter_mut().zip(weights) {
-                    out.iter_mut().zip(&weights[here.clone()]).for_each(|(out, w)| *out = T::of(*w));
-                }
-            }
-            _ => lanes::combine::<T, _, _>(&chunks(&self.table, here), weights, out),
-        }
-    }
-
     /// Undoes the transform of the targets at x.
     pub(super) fn decode(&self, x: &[T], y: &mut [T]) {
         if self.model.transform != TargetTransform::Identity {
             y.iter_mut().zip(x).for_each(|(y, x)| *y = T::of(self.model.transform.decode((*y).into(), (*x).into())));
+        }
+    }
+}
+
+/// A field on the unknowns of one chunk.
+pub(super) struct FieldChunk<'a, T> {
+    field: &'a Field<'a, T>,
+    here: Range<usize>,
+    basis: Vec<&'a [T]>,
+}
+
+impl<T: Scalar> FieldChunk<'_, T> {
+    /// Adds the chunk's part of the sums.
+    pub(super) fn observe(&self, x: &[T], sums: &mut [f64]) {
+        let (field, here) = (self.field, &self.here);
+        let centered = matches!(&field.model.predictor, Predictor::Explicit { space: Some(Coordinates { centered: true, .. }), .. });
+        let (project, powers) = sums.split_at_mut(1 + self.basis.len());
+        kernels::state_project(&self.basis, x, &field.mean[here.clone()], centered, project);
+        kernels::power_sums(&chunks(&field.samples, here), x, powers);
+    }
+
+    /// `gradient_lift`: outⱼ = Tᵀ wⱼ, not decoded yet.
+    pub(super) fn lift(&self, weights: &[&[f64]], out: &mut [&mut [T]]) {
+        match self.field.model.lift {
+            LiftTable::Direct => {
+                for (out, weights) in out.iter_mut().zip(weights) {
+                    out.iter_mut().zip(&weights[self.here.clone()]).for_each(|(out, w)| *out = T::of(*w));
+                }
+            }
+            LiftTable::Basis => lanes::combine::<T, _, _>(&self.basis, weights, out),
+            LiftTable::Gradients | LiftTable::Encoded => lanes::combine::<T, _, _>(&chunks(&self.field.table, &self.here), weights, out),
         }
     }
 }
@@ -262,21 +281,21 @@ impl<T: Scalar> Phase<'_, T> {
         let d = x.len();
         if flow.equation_vectors() > 0 && field.model.transform == TargetTransform::Identity {
             let vectors = std::iter::once(x).chain(auxiliary).map(|v| &mut v[..]).collect();
-            let mut sums = sweep(d, vectors, field.sums() + 1, 0, |here, vectors, sums, _| {
+            let mut sums = sweep(d, vectors, field.sums() + 1, field.room(), |here, vectors, sums, room| {
                 let mut g = [T::zero(); CHUNK];
-                let g = &mut g[..here.len()];
-                field.lift(&here, &[weights], &mut [g]);
+                let (g, at) = (&mut g[..here.len()], field.at(&here, room));
+                at.lift(&[weights], &mut [g]);
                 if let Some((change, sums)) = sums.split_last_mut() {
                     *change += kernels::advance(flow, k, vectors, g);
-                    field.observe(&here, vectors[0], sums);
+                    at.observe(vectors[0], sums);
                 }
             });
             self.landing.predicted_change += sums.pop().unwrap_or(0.0);
             *self.observed = Some(sums);
             return true;
         }
-        let spoiled = sweep(d, vec![&mut *gradient], 1, 0, |here, out, sums, _| {
-            field.lift(&here, &[weights], out);
+        let spoiled = sweep(d, vec![&mut *gradient], 1, field.room(), |here, out, sums, room| {
+            field.at(&here, room).lift(&[weights], out);
             field.decode(&x[here], out[0]);
             sums[0] += lanes::sum_of([&*out[0]], |[g]| 0.0 * g);
         });
@@ -332,8 +351,7 @@ impl<T: Scalar> Phase<'_, T> {
             kernels::copy(&y, &mut self.state.x);
         } else {
             let moved: Vec<f64> = y.iter().zip(&start).map(|(y, s)| y - s).collect();
-            let basis = &self.field.basis;
-            kernels::stream(self.state.x.len(), &mut self.state.x, |here, x| lanes::add_combination(&chunks(basis, &here), &moved, x));
+            self.field.basis.add_combination(&moved, &mut self.state.x);
         }
         let coordinates = if space.is_some() { &y[..] } else { &[] };
         *self.observed = Some(std::iter::once((square(&y) + outside).max(0.0)).chain(coordinates.iter().copied()).collect());

@@ -255,9 +255,10 @@ impl Run {
             recorder.ensure(&mut shared.combination, "combination", pairs(rank * (k + 1)))?;
             recorder.upload(&shared.combination, &to_pairs(combination.view()))?;
         }
-        let shared = &self.shared;
         // The full space has no directions, but a mean to measure distances from.
         let directions = if plan.space.is_some() { rank } else { 0 };
+        self.ensure_directions(recorder, directions)?;
+        let shared = &self.shared;
         for s in &self.segments {
             let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: k as u32, rank: directions as u32, reference: newest as u32 };
             recorder.dispatch(params, &[&s.iterates, &shared.combination, &s.basis], [s.slabs as u32, directions.div_ceil(8).max(1) as u32, 1])?;

@@ -3,6 +3,8 @@
 
 use ndarray::ArrayView2;
 
+use crate::engine::interface::TableFormat;
+
 /// What kernels take for a limit that may be infinite.
 pub(crate) fn finite_or_none(limit: f64) -> f32 {
     if limit.is_finite() { limit as f32 } else { -1.0 }
@@ -39,9 +41,11 @@ pub(crate) enum Fragment {
     Reach,
     /// `struct Flow`: a step of the flows whose unknowns move by themselves.
     Flow,
-    /// `struct Lift`: the predicted gradient of one unknown.
+    /// `struct Lift`: the predicted gradient of one unknown; needs [`Fragment::Basis`].
     Lift,
-    /// The pass that moves x and projects it; needs [`Fragment::DoubleWord`] and [`Fragment::TreeSums`].
+    /// How the entries of the basis, and of other tables, lie in memory.
+    Basis,
+    /// The pass that moves x and projects it; needs [`Fragment::DoubleWord`], [`Fragment::TreeSums`] and [`Fragment::Basis`].
     StepProject,
 }
 
@@ -67,9 +71,22 @@ impl Eft {
     }
 }
 
+/// What kernels are built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Variant {
+    /// The device's arithmetic.
+    pub eft: Eft,
+    /// The engine's tables.
+    pub tables: TableFormat,
+}
+
 impl Fragment {
-    pub(crate) fn source(self, eft: Eft) -> &'static str {
-        match (self, eft) {
+    fn source(self, variant: Variant) -> &'static str {
+        match (self, variant.eft) {
+            (Self::Basis, _) => match variant.tables {
+                TableFormat::State => include_str!("../../../shaders/lib/basis_f32.wgsl"),
+                TableFormat::F16 => include_str!("../../../shaders/lib/basis_f16.wgsl"),
+            },
             (Self::Eft, Eft::Fma) => include_str!("../../../shaders/lib/eft_fma.wgsl"),
             (Self::Eft, Eft::Mask) => include_str!("../../../shaders/lib/eft_mask.wgsl"),
             (Self::Eft, Eft::Plain) => include_str!("../../../shaders/lib/eft_plain.wgsl"),
@@ -118,8 +135,8 @@ impl KernelSpec {
     }
 
     /// The whole WGSL text.
-    pub(crate) fn text(&self, eft: Eft) -> String {
-        self.fragments.iter().map(|f| f.source(eft)).chain([self.source]).collect::<Vec<_>>().join("\n")
+    pub(crate) fn text(&self, variant: Variant) -> String {
+        self.fragments.iter().map(|f| f.source(variant)).chain([self.source]).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -303,30 +320,30 @@ kernels! {
     PartialsReduce = "partials_reduce", [Eft, DoubleWord, TreeSums], [Read, Write], { slabs: u32, values: u32, first: u32 };
     TargetEncode = "target_encode", [], [Read, Read, Write],
         { len: u32, slab: u32, rows: u32, damping: f32, gradient_floor: f32, iterate_floor: f32 };
-    RowsCombine = "rows_combine", [Eft, DoubleWord], [Read, Read, Write], { len: u32, slab: u32, rows: u32, rank: u32, reference: u32 };
+    RowsCombine = "rows_combine", [Eft, DoubleWord, Basis], [Read, Read, Write], { len: u32, slab: u32, rows: u32, rank: u32, reference: u32 };
     FeaturesEvaluate = "features_evaluate", [Eft, DoubleWord], [Read, Read, Write], { rows: u32, variables: u32, features: u32, order: u32 };
     MatrixMultiply = "matrix_multiply", [Eft, DoubleWord], [Read, Read, Write], { rows: u32, inner: u32, columns: u32, reserved: u32 };
     ColumnsScale = "columns_scale", [Eft, DoubleWord], [Write], { rows: u32, features: u32, scales_at: u32 };
     RegressionSolve = "regression_solve", [Eft, DoubleWord], [Read, Read, Write, Write, Write, Write],
         { phase: u32, begin: u32, end: u32, chunks: u32, rounds: u32 };
     StateGather = "state_gather", [Phase], [Read, Read, Write], { len: u32, slab: u32, first: u32 };
-    StateProject = "state_project", [Eft, DoubleWord, Phase, TreeSums], [Read, Read, Read, Write],
-        { len: u32, slab: u32, first_slab: u32, rank: u32, first: u32, values: u32, centered: u32, row: u32 };
+    StateProject = "state_project", [Eft, DoubleWord, Phase, TreeSums, Basis], [Read, Read, Read, Write],
+        { len: u32, slab: u32, first_slab: u32, rank: u32, first: u32, values: u32, centered: u32, row: u32, of_basis: u32 };
     PowerSums = "power_sums", [Eft, DoubleWord, Phase, TreeSums], [Read, Read, Read, Read, Write], { len: u32, slab: u32, first_slab: u32, rows: u32, row: u32 };
     ImplicitKernel = "implicit_kernel", [Eft, DoubleWord, Phase], [Read, Read, Write], { rows: u32, order: u32, bias: f32 };
     WeightsEvaluate = "weights_evaluate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Write, Write],
         { rank: u32, features: u32, order: u32, outputs: u32, inverse_scale: f32, radius: f32, trust: f32, counts: u32 };
     ReducedIntegrate = "reduced_integrate", [Eft, DoubleWord, Phase], [Write, Read, Read, Read, Read, Write],
         { rank: u32, features: u32, order: u32, steps: u32, h: f32, inverse_scale: f32, radius: f32, trust: f32, stages: u32, rtol: f32, atol: f32, smallest: f32 };
-    ReducedLift = "reduced_lift", [], [Read, Read, Write], { len: u32, slab: u32, rows: u32, first: u32, rank: u32 };
-    GradientLift = "gradient_lift", [Phase, Lift], [Read, Read, Read, Read, Write],
-        { lift: LiftRule, len: u32, slab: u32, first: u32 };
+    ReducedLift = "reduced_lift", [Basis], [Read, Read, Write], { len: u32, slab: u32, rows: u32, first: u32, rank: u32 };
+    GradientLift = "gradient_lift", [Phase, Basis, Lift], [Read, Read, Read, Read, Write],
+        { lift: LiftRule, len: u32, slab: u32, first: u32, lifts_basis: u32 };
     PhaseAccount = "phase_account", [Eft, DoubleWord, Phase, TreeSums], [Write, Read, Write], { slabs: u32, values: u32 };
-    FlowStep = "flow_step", [Eft, DoubleWord, Phase, TreeSums, Flow, Lift, StepProject], [Read, Read, Read, Read, Write, Write, Write],
+    FlowStep = "flow_step", [Eft, DoubleWord, Phase, TreeSums, Flow, Basis, Lift, StepProject], [Read, Read, Read, Read, Write, Write, Write],
         { flow: FlowRule, lift: LiftRule, len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, values: u32, lifts_basis: u32 };
     ProjectionVolume = "projection_volume", [Eft, DoubleWord, Phase, Bracket, CandidateSums], [Read, Read, Read, Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, candidates: u32, begins: u32, rate: f32, lower: f32, upper: f32 };
-    ProjectedGradientStep = "projected_gradient", [Eft, DoubleWord, Phase, TreeSums, StepProject], [Read, Read, Read, Read, Write, Write],
+    ProjectedGradientStep = "projected_gradient", [Eft, DoubleWord, Phase, TreeSums, Basis, StepProject], [Read, Read, Read, Read, Write, Write],
         { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, values: u32, rate: f32, lower: f32, upper: f32, has_volume: u32 };
     EquationSlope = "equation_slope", [Phase], [Read, Read, Read, Read, Write, Write],
         { len: u32, slab: u32, equation: u32, friction: f32, gain1: f32, gain2: f32, correction1: f32, correction2: f32, epsilon: f32, amsgrad: u32 };
@@ -335,8 +352,8 @@ kernels! {
         { len: u32, slab: u32, first_slab: u32, rtol: f32, atol: f32, row: u32 };
     StateAccept = "state_accept", [Eft, DoubleWord, Phase, ChangePartial], [Read, Read, Read, Read, Write, Write, Write],
         { len: u32, slab: u32, first_slab: u32, amsgrad: u32 };
-    OcGrowth = "oc_growth", [Phase, Lift], [Read, Read, Read, Read, Read, Write, Write],
-        { lift: LiftRule, len: u32, slab: u32, gradient_floor: f32 };
+    OcGrowth = "oc_growth", [Phase, Basis, Lift], [Read, Read, Read, Read, Read, Write, Write],
+        { lift: LiftRule, len: u32, slab: u32, gradient_floor: f32, lifts_basis: u32 };
     OcVolume = "oc_volume", [Eft, DoubleWord, Phase, Bracket, CandidateSums], [Read, Read, Read, Read, Read, Write],
         { len: u32, slab: u32, first_slab: u32, candidates: u32, begins: u32, reach: f32, lower: f32, upper: f32 };
     BracketSelect = "bracket_select", [Eft, DoubleWord, Phase, Bracket], [Write, Write, Read],
@@ -348,8 +365,8 @@ kernels! {
         { len: u32, slab: u32, first_slab: u32, radius: f32, lower: f32, upper: f32, has_volume: u32 };
     PotentialStep = "potential_step", [Eft, DoubleWord, Phase], [Write, Read, Read, Write],
         { rank: u32, outside: f32, order: u32, samples: u32 };
-    PotentialLift = "potential_lift", [Phase, Reach], [Read, Write, Write, Read, Read, Read, Read, Read],
+    PotentialLift = "potential_lift", [Phase, Reach, Basis], [Read, Write, Write, Read, Read, Read, Read, Read],
         { len: u32, slab: u32, rank: u32, radius: f32, lower: f32, upper: f32, outside: f32 };
-    OcUpdate = "oc_update", [Eft, DoubleWord, Phase, TreeSums, StepProject], [Read, Read, Read, Read, Write, Write],
+    OcUpdate = "oc_update", [Eft, DoubleWord, Phase, TreeSums, Basis, StepProject], [Read, Read, Read, Read, Write, Write],
         { len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, values: u32, reach: f32, lower: f32, upper: f32 };
 }

@@ -48,7 +48,7 @@ use self::regression::RegressionBuffers;
 use self::run::{Model, Run, not_started};
 use crate::engine::fit::FitPlan;
 use crate::engine::holdout;
-use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Setup, Traffic, TrustLimits};
+use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Resident, Setup, TableFormat, Traffic, TrustLimits};
 use crate::error::{Error, Result};
 use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::potential::PotentialConfig;
@@ -66,6 +66,8 @@ pub struct GpuOptions {
     /// Largest storage binding to use, bytes; `None`: what the adapter allows. Smaller values make more segments, with the same results down to
     /// segments of one slab (at least 1024 unknowns).
     pub max_binding: Option<u64>,
+    /// What the basis is kept in.
+    pub tables: TableFormat,
 }
 
 /// Consecutive unknowns of the iterate on the device; see [`GpuEngine::design`].
@@ -176,9 +178,13 @@ impl GpuEngine {
     /// wgpu cannot tell how much memory a device has free, and no single buffer is larger than the device allows, so nothing can be refused beforehand: a run
     /// that does not fit ends its [`start`](Engine::start) with [`Error::Memory`], before the first true evaluation, with this number and what the driver had
     /// granted.
-    pub fn memory(setup: &Setup<'_>) -> u64 {
-        let (vectors, rows) = setup.resident();
-        4 * (vectors + rows + 1) as u64 * setup.start.len() as u64
+    pub fn memory(setup: &Setup<'_>, tables: TableFormat) -> u64 {
+        let Resident { vectors, history, basis } = setup.resident();
+        let basis_bytes = match tables {
+            TableFormat::State => 4 * basis,
+            TableFormat::F16 => 2 * basis,
+        };
+        (4 * (vectors + history + 1) + basis_bytes) as u64 * setup.start.len() as u64
     }
 
     /// Where the times of a profile come from.
@@ -253,6 +259,7 @@ impl GpuEngine {
 
     fn new(gpu: Gpu, options: GpuOptions) -> Result<Self> {
         let (mut recorder, eft) = self_test::open(&gpu)?;
+        recorder.variant.tables = options.tables;
         let batch = RegressionBuffers::new(&mut recorder)?;
         let limit = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size).min(MAX_BINDING);
         let max_binding = options.max_binding.map_or(limit, |b| b.min(limit));
@@ -391,7 +398,12 @@ impl GpuEngine {
 
 impl Engine for GpuEngine {
     fn info(&self) -> EngineInfo {
-        EngineInfo { engine: "gpu", adapter: self.recorder.gpu.name(), precision: self.eft.describe().into(), software: self.recorder.gpu.is_software() }
+        EngineInfo {
+            engine: "gpu",
+            adapter: self.recorder.gpu.name(),
+            precision: self.recorder.variant.tables.describe(self.eft.describe()),
+            software: self.recorder.gpu.is_software(),
+        }
     }
 
     fn start(&mut self, setup: Setup<'_>) -> Result<()> {
@@ -402,7 +414,7 @@ impl Engine for GpuEngine {
             // Which buffer the driver refused says nothing; what would fit does.
             Error::Memory { available: None, .. } => Error::Memory {
                 what: format!("a run of {} unknowns with a history of {}", setup.start.len(), setup.capacity),
-                needed: Self::memory(&setup),
+                needed: Self::memory(&setup, self.recorder.variant.tables),
                 available: Some(self.recorder.granted),
             },
             other => other,

@@ -41,6 +41,11 @@ pub(super) struct Projection {
 }
 
 impl Model {
+    /// Whether the table its outputs are lifted by is the basis: 1 or 0, as kernels take it.
+    pub(super) fn lifts_basis(&self) -> u32 {
+        u32::from(self.config.lift == Lift::Trajectory)
+    }
+
     /// What its predictions are made from, if that is a projection.
     pub(super) fn projection(&self) -> Option<Projection> {
         let plan = self.plan.as_ref().filter(|plan| plan.space.is_some())?;
@@ -71,6 +76,7 @@ impl Run {
             first_slab: segment.first_slab as u32,
             rank: rank as u32,
             values: rank as u32 + 1,
+            of_basis: 1,
             ..StateProject::default()
         }
     }
@@ -214,7 +220,8 @@ impl Run {
     fn record_lift(&self, recorder: &mut Recorder, model: &Model, place: Place) -> Result<()> {
         let lift = self.lift_rule(model);
         for s in &self.segments {
-            let params = GradientLift { lift, len: s.len as u32, slab: self.slab as u32, first: s.start as u32 };
+            let lifts_basis = model.lifts_basis();
+            let params = GradientLift { lift, len: s.len as u32, slab: self.slab as u32, first: s.start as u32, lifts_basis };
             let (iterate, gradient) = s.at(place);
             let buffers = [&self.shared.phase, self.lift_table(s, &model.config), &self.shared.weights, iterate, gradient];
             recorder.dispatch(params, &buffers, groups(s))?;

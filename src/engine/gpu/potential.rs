@@ -95,7 +95,7 @@ impl Run {
             self.prepare_sums(recorder, eft, values, new.len())?;
             for (set, &row) in new.iter().enumerate() {
                 for s in &self.segments {
-                    let params = StateProject { row: row as u32, ..self.state_project(s, rows) };
+                    let params = StateProject { row: row as u32, of_basis: 0, ..self.state_project(s, rows) };
                     // The row after the pairs, of zeros, stands where a basis has its mean.
                     let buffers = [&self.shared.no_phase, &s.iterates, &s.iterates, &self.shared.partials];
                     recorder.dispatch(params, &buffers, projection_groups(s, rows))?;
@@ -122,6 +122,7 @@ impl Run {
         for (from, &to) in columns.iter().enumerate() {
             combination.column_mut(to).assign(&learned.combination.column(from));
         }
+        self.ensure_directions(recorder, rank)?;
         let shared = &mut self.shared;
         recorder.ensure(&mut shared.combination, "combination", 8 * combination.len() as u64)?;
         let mut numbers: Vec<f32> = learned.curvatures.iter().map(|l| *l as f32).collect();

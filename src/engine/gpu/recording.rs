@@ -6,9 +6,9 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::device::Gpu;
-use super::kernels::{Access, Eft, KERNELS, KernelSpec, Params};
+use super::kernels::{Access, Eft, KERNELS, KernelSpec, Params, Variant};
 use super::timing::{KernelTime, Pace, Profiler};
-use crate::engine::interface::Traffic;
+use crate::engine::interface::{TableFormat, Traffic};
 use crate::error::{Error, Result};
 
 /// A buffer with an identity, so that bind groups can be reused.
@@ -56,7 +56,8 @@ const PARAMS_BYTES: u64 = 64 << 10;
 /// Gathers work and submits it.
 pub(crate) struct Recorder {
     pub gpu: Gpu,
-    eft: Eft,
+    /// What its kernels are built for.
+    pub variant: Variant,
     /// Made when first used, like the pipelines.
     layouts: Vec<Option<wgpu::BindGroupLayout>>,
     pipelines: Vec<Option<wgpu::ComputePipeline>>,
@@ -117,7 +118,7 @@ impl Recorder {
         Ok(Self {
             pace: Pace::new(&gpu)?,
             gpu,
-            eft,
+            variant: Variant { eft, tables: TableFormat::State },
             layouts,
             pipelines,
             zero_layout,
@@ -305,7 +306,7 @@ impl Recorder {
         missing.dedup();
         let build = |&kernel: &usize| {
             let Some(layout) = &self.layouts[kernel] else { return Err(Error::Incompatible("a dispatch without bindings".into())) };
-            build(&self.gpu, &KERNELS[kernel], self.eft, layout, &self.zero_layout)
+            build(&self.gpu, &KERNELS[kernel], self.variant, layout, &self.zero_layout)
         };
         let built = missing.par_iter().map(build).collect::<Result<Vec<_>>>()?;
         for (kernel, pipeline) in missing.into_iter().zip(built) {
@@ -486,11 +487,11 @@ fn lay_out(gpu: &Gpu, spec: &KernelSpec) -> Result<wgpu::BindGroupLayout> {
     })
 }
 
-fn build(gpu: &Gpu, spec: &KernelSpec, eft: Eft, layout: &wgpu::BindGroupLayout, zero_layout: &wgpu::BindGroupLayout) -> Result<wgpu::ComputePipeline> {
+fn build(gpu: &Gpu, spec: &KernelSpec, variant: Variant, layout: &wgpu::BindGroupLayout, zero_layout: &wgpu::BindGroupLayout) -> Result<wgpu::ComputePipeline> {
     let label = format!("lgf.{}", spec.name);
     gpu.checked(&format!("kernel `{}`", spec.name), || {
         let module =
-            gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(spec.text(eft).into()) });
+            gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(spec.text(variant).into()) });
         let both = [Some(layout), Some(zero_layout)];
         let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(&label),

@@ -6,7 +6,7 @@ use super::kernels::{OC_SCALES, PROJECTION_MULTIPLIERS, PartialsReduce, PhaseSta
 use super::recording::{Buffer, Recorder};
 use super::regression::RegressionBuffers;
 use crate::engine::fit::FitPlan;
-use crate::engine::interface::{Samples, Setup};
+use crate::engine::interface::{Samples, Setup, TableFormat};
 use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
@@ -217,6 +217,15 @@ pub(super) fn block_pairs(rows: usize) -> usize {
     blocks * (blocks + 1) / 2
 }
 
+/// Bytes of `directions` directions of `len` unknowns, and their mean.
+pub(super) fn basis_bytes(tables: TableFormat, len: usize, directions: usize) -> u64 {
+    let words = match tables {
+        TableFormat::State => len,
+        TableFormat::F16 => len.div_ceil(2),
+    };
+    4 * (directions * words + len) as u64
+}
+
 /// Unknowns per slab: a power of two, so that there are at most 1024 slabs and the Gram matrix's partial sums stay small.
 pub(super) fn slab_length(dimension: usize, capacity: usize) -> usize {
     let bytes_per_slab = 128 * block_pairs(2 * capacity).max(1) as u64;
@@ -231,9 +240,13 @@ impl Run {
         let is_pairs = setup.samples == Samples::Pairs;
         let table_rows = if is_pairs { 2 * capacity + 1 } else { capacity };
         let mut slab = slab_length(dimension, capacity);
-        // The longest: the basis with its mean, or the flow's own vectors.
-        let mean_rows = usize::from(capacity > 0 && !is_pairs);
-        let bound_rows = (table_rows + mean_rows).max(setup.flow.auxiliary_vectors()).max(1);
+        // The longest: the basis with its mean, a history, or the flow's own vectors.
+        let directions = setup.resident().basis;
+        let basis_rows = 1 + match recorder.variant.tables {
+            TableFormat::State => directions,
+            TableFormat::F16 => directions.div_ceil(2),
+        };
+        let bound_rows = basis_rows.max(table_rows).max(setup.flow.auxiliary_vectors()).max(1);
         let bindable = (max_binding / 4 / bound_rows as u64) as usize;
         if bindable < 256 {
             return Err(Error::Memory {
@@ -277,7 +290,7 @@ impl Run {
                 slope: recorder.buffer("slope", if is_pairs { vector } else { 0 })?,
                 // Allocated here, so that a lack of memory shows before the first true evaluation.
                 encoded: recorder.buffer("encoded", if is_oc { table } else { 0 })?,
-                basis: recorder.buffer("basis", table + vector * mean_rows as u64)?,
+                basis: recorder.buffer("basis", if capacity > 0 { basis_bytes(recorder.variant.tables, len, directions) } else { 0 })?,
                 equation: None,
             };
             let here = start..start + len;
@@ -344,6 +357,12 @@ impl Run {
             Domain::Box { lower, upper } => (*lower as f32, *upper as f32, None),
             Domain::BoxVolume { lower, upper, volume, .. } => (*lower as f32, *upper as f32, Some(*volume)),
         }
+    }
+
+    /// Makes room for so many directions, where the run was not told of them.
+    pub(super) fn ensure_directions(&mut self, recorder: &mut Recorder, directions: usize) -> Result<()> {
+        let tables = recorder.variant.tables;
+        self.segments.iter_mut().try_for_each(|s| recorder.ensure(&mut s.basis, "basis", basis_bytes(tables, s.len, directions)))
     }
 
     /// Drops the samples.

@@ -6,12 +6,11 @@ use super::kernels::{
 };
 use super::phase::Beside;
 use super::recording::Recorder;
-use super::run::{Run, groups, not_started, projection_groups};
+use super::run::{Model, Run, groups, not_started, projection_groups};
 use super::search::Side;
 use crate::error::Result;
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
-use crate::surrogate::Lift;
 
 /// Directions that the pass which moves x projects on.
 const STEP_DIRECTIONS: usize = 8;
@@ -44,7 +43,7 @@ impl Run {
             Flow::ProjectedGradient(flow) => return self.record_projected_gradient(recorder, flow, beside),
         };
         let (shared, lift) = (&self.shared, beside.lift.map_or(LiftRule::default(), |model| self.lift_rule(model)));
-        let lifts_basis = u32::from(beside.projection.is_some() && beside.lift.is_some_and(|model| model.config.lift == Lift::Trajectory));
+        let lifts_basis = beside.lift.map_or(0, Model::lifts_basis);
         for s in &self.segments {
             let params = FlowStep {
                 flow,
@@ -112,6 +111,7 @@ impl Run {
                 len: s.len as u32,
                 slab,
                 gradient_floor: OptimalityCriteria::GRADIENT_FLOOR as f32,
+                lifts_basis: beside.lift.map_or(0, Model::lifts_basis),
             };
             // Without a lift the table is not touched.
             let table = beside.lift.map_or(&s.basis, |model| self.lift_table(s, &model.config));

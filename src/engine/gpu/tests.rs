@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use proptest::prelude::*;
 
-use super::kernels::{Access, Eft, FeaturesEvaluate, FlowRule, KERNELS, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Search, to_pairs};
+use super::kernels::{Access, Eft, FeaturesEvaluate, FlowRule, KERNELS, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Search, Variant, to_pairs};
 use super::phase::Beside;
 use super::recording::{Buffer, Recorder};
 use super::run::{GRAM_PARTIALS_BYTES, Place, Segment, Shared, block_pairs, slab_length};
@@ -28,12 +28,12 @@ fn engine(options: GpuOptions) -> GpuEngine {
     GpuEngine::open_with(AdapterChoice::Any, options).expect("GPU tests need an adapter, software will do")
 }
 
-/// A fixed pseudo-random sequence in (-1, 1), each number an f32.
 /// The engines whose state is f32: this one, and the CPU engine if asked for. The f64 engine is the twin of both.
-fn in_f32() -> [Box<dyn Engine>; 2] {
-    [Box::new(engine(GpuOptions::default())), Box::new(CpuEngine::single())]
+fn in_f32(tables: TableFormat) -> [Box<dyn Engine>; 2] {
+    [Box::new(engine(GpuOptions { tables, ..GpuOptions::default() })), Box::new(CpuEngine::single().with_tables(tables))]
 }
 
+/// A fixed pseudo-random sequence in (-1, 1), each number an f32.
 fn noise(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     move || {
@@ -84,7 +84,7 @@ fn small(engine: &mut GpuEngine, words: usize, pick: impl Fn(&Shared) -> &Buffer
 /// Starts `engine` on `flow` and gives it `samples` true steps with random negative gradients.
 fn warmed(engine: &mut dyn Engine, flow: Flow, domain: &Domain, d: usize, capacity: usize, samples: usize) {
     let start = vector(d, 1, |v| 0.5 + 0.3 * v);
-    engine.start(Setup { flow, domain, start: &start, capacity, samples: Samples::Points }).unwrap();
+    engine.start(Setup { flow, domain, start: &start, capacity, samples: Samples::Points, directions: None }).unwrap();
     for k in 0..samples {
         engine.set_gradient(&vector(d, 100 + k as u64, |v| -1.0 - 0.9 * v)).unwrap();
         engine.record().unwrap();
@@ -413,7 +413,7 @@ fn flows(d: usize) -> Vec<(Flow, Domain)> {
 /// Ten true steps: each rounds a few times; ADAM's quotient m/√v turns relative errors of g into errors of the rate.
 #[test]
 fn true_steps_match_the_twin() {
-    for mut engine in in_f32() {
+    for mut engine in in_f32(TableFormat::State) {
         for d in SIZES {
             for (flow, domain) in flows(d) {
                 let mut cpu = CpuEngine::new();
@@ -540,7 +540,7 @@ fn searches_take_few_passes() {
     ];
     for (flow, gradient, most) in cases {
         let start = vec![0.4; d];
-        gpu.start(Setup { flow, domain: &domain, start: &start, capacity: 0, samples: Samples::Points }).unwrap();
+        gpu.start(Setup { flow, domain: &domain, start: &start, capacity: 0, samples: Samples::Points, directions: None }).unwrap();
         let (mut x, mut taken, mut longest) = (start, 0, 0);
         for step in 0..steps {
             gpu.set_gradient(&gradient(&x)).unwrap();
@@ -564,7 +564,7 @@ fn searches_take_few_passes() {
 
 #[test]
 fn surrogate_phases_match_the_twin() {
-    let mut engines = in_f32();
+    let mut engines = in_f32(TableFormat::State);
     let tracked = SurrogateConfig::snapshots();
     let reduced = |rank: usize, centered: bool| SpaceConfig::Reduced { rank: Rank::Count(rank), centered };
     let forward = Targets::StrongForm { differences: Differences::Forward };
@@ -608,7 +608,7 @@ fn surrogate_phases_match_the_twin() {
                         continue;
                     }
                     let what = format!("{}, {name}, {integrator:?}, d {d}", flow.name());
-                    engines.iter_mut().for_each(|e| assert_phase_matches(&mut **e, flow, &domain, [d, 6], &config, integrator, &what));
+                    engines.iter_mut().for_each(|e| assert_phase_matches(&mut **e, flow, &domain, [d, 6], &config, integrator, TableFormat::State, &what));
                 }
             }
         }
@@ -618,7 +618,7 @@ fn surrogate_phases_match_the_twin() {
 /// More directions than the pass that moves x has registers for, as many as there are samples, and one of each kind of table.
 #[test]
 fn wide_surrogate_phases_match_the_twin() {
-    let mut engines = in_f32();
+    let mut engines = [TableFormat::State, TableFormat::F16].map(|tables| (tables, in_f32(tables)));
     let reduced = |rank: Rank, centered: bool| SpaceConfig::Reduced { rank, centered };
     let tracked = SurrogateConfig::snapshots();
     let trajectory = SurrogateConfig { lift: Lift::Trajectory, ..tracked };
@@ -631,19 +631,25 @@ fn wide_surrogate_phases_match_the_twin() {
         ("trajectory, rank 9", SurrogateConfig { space: reduced(Rank::Count(9), true), ..trajectory }),
         ("trajectory, full rank, uncentred", SurrogateConfig { space: reduced(Rank::Full, false), ..trajectory }),
     ];
-    for d in [65, 1757] {
+    for d in [65, 1200, 1757] {
         for (flow, domain) in flows(d) {
             for (name, config) in kinds {
                 if config.validate(&flow, 18).is_ok() {
                     let what = format!("{}, {name}, d {d}", flow.name());
-                    engines.iter_mut().for_each(|e| assert_phase_matches(&mut **e, flow, &domain, [d, 18], &config, Integrator::FlowStep, &what));
+                    for (tables, engines) in &mut engines {
+                        let what = format!("{what}, {tables:?}");
+                        for engine in engines {
+                            assert_phase_matches(&mut **engine, flow, &domain, [d, 18], &config, Integrator::FlowStep, *tables, &what);
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-/// Three surrogate steps after a fit and a true one on an engine and its twin, `d` unknowns and `samples` samples.
+/// Three surrogate steps after a fit and a true one on an engine and its twin, both with `tables`, `d` unknowns and `samples` samples.
+#[expect(clippy::too_many_arguments, reason = "what there is to vary")]
 fn assert_phase_matches(
     engine: &mut dyn Engine,
     flow: Flow,
@@ -651,9 +657,10 @@ fn assert_phase_matches(
     [d, samples]: [usize; 2],
     config: &SurrogateConfig,
     integrator: Integrator,
+    tables: TableFormat,
     what: &str,
 ) {
-    let mut cpu = CpuEngine::new();
+    let mut cpu = CpuEngine::new().with_tables(tables);
     let mut before = vec![0.0; d];
     let mut fits = Vec::new();
     for e in [&mut *engine as &mut dyn Engine, &mut cpu] {
@@ -669,11 +676,13 @@ fn assert_phase_matches(
     assert_eq!(la.steps, 3);
     let moved = b.iter().zip(&before).fold(0.0_f64, |m, (b, x)| m.max((b - x).abs()));
     let size = b.iter().fold(0.0_f64, |m, b| m.max(b.abs()));
+    // The halves of nearly the same number are 2⁻¹⁰ of it apart at most, and errors of r directions add up like √r.
+    let halves = if tables == TableFormat::F16 { (fits[0].rank as f64).sqrt() * 2.0_f64.powi(-10) } else { 0.0 };
     for (a, b) in a.iter().zip(&b) {
-        assert!((a - b).abs() <= 1e-3 * moved + 60.0 * EPS * size, "{what}: {a} against {b}, moved {moved}");
+        assert!((a - b).abs() <= (1e-3 + halves) * moved + 60.0 * EPS * size, "{what}: {a} against {b}, moved {moved}");
     }
     let (pa, pb) = (la.predicted_change, lb.predicted_change);
-    assert!((pa - pb).abs() <= 2e-3 * pb.abs() + 1e-4 * moved * d as f64, "{what}: predicted change {pa} against {pb}");
+    assert!((pa - pb).abs() <= (2e-3 + halves) * pb.abs() + 1e-4 * moved * d as f64, "{what}: predicted change {pa} against {pb}");
     let (ra, rb) = (la.fit_residual.unwrap(), lb.fit_residual.unwrap());
     assert!((ra - rb).abs() <= 1e-4 * (1e-2 + rb), "{what}: residual {ra} against {rb}");
     // The step count goes on where the phase ended: ADAM's corrections depend on it.
@@ -683,7 +692,72 @@ fn assert_phase_matches(
         e.read(x).unwrap();
     }
     for (a, b) in a.iter().zip(&b) {
-        assert!((a - b).abs() <= 2e-3 * moved + 100.0 * EPS * size, "{what}: {a} against {b} after the next true step");
+        assert!((a - b).abs() <= (2e-3 + halves) * moved + 100.0 * EPS * size, "{what}: {a} against {b} after the next true step");
+    }
+}
+
+/// The basis in halves is the f32 basis, rounded to nearest, and its mean is the same: every one of them, over several slabs, in segments of odd and even lengths.
+#[test]
+fn a_basis_in_halves_is_the_same_basis_rounded() {
+    let scale = 4096.0_f32;
+    for (d, samples, max_binding) in [(1, 2, None), (63, 5, None), (64, 5, None), (1200, 6, None), (1757, 6, None), (4999, 18, Some(4 * 19 * 1024))] {
+        let [single, halves] = [TableFormat::State, TableFormat::F16].map(|tables| {
+            let mut gpu = engine(GpuOptions { max_binding, tables });
+            warmed(&mut gpu, DESCENT, &Domain::Unbounded, d, samples, samples);
+            let rank = gpu.fit(&SurrogateConfig::snapshots()).unwrap().rank;
+            let run = gpu.run.as_ref().unwrap();
+            let lengths: Vec<usize> = run.segments.iter().map(|s| s.len).collect();
+            let contents = (0..lengths.len()).map(|number| {
+                let bytes = gpu.run.as_ref().unwrap().segments[number].basis.bytes;
+                let staging = gpu.recorder.staging(bytes).unwrap();
+                gpu.recorder.copy(&gpu.run.as_ref().unwrap().segments[number].basis, 0, &staging, 0, bytes);
+                bytemuck::pod_collect_to_vec::<u8, u32>(&gpu.recorder.read(&staging, bytes).unwrap())
+            });
+            (rank, lengths.clone(), contents.collect::<Vec<_>>())
+        });
+        assert_eq!((single.0, &single.1), (halves.0, &halves.1));
+        assert!(max_binding.is_none() || single.1.len() > 1);
+        for ((single_words, half_words), &len) in single.2.iter().zip(&halves.2).zip(&single.1) {
+            let (rank, words) = (single.0, len.div_ceil(2));
+            for i in 0..len {
+                for row in 0..rank {
+                    let value = f32::from_bits(single_words[row * len + i]) * scale;
+                    let expected = if value.abs() < half::f16::MIN_POSITIVE.to_f32() { 0 } else { half::f16::from_f32(value).to_bits() };
+                    let found = (half_words[row * words + i / 2] >> (16 * (i % 2))) as u16;
+                    assert_eq!(found & 0x7fff, expected & 0x7fff, "d {d}, direction {row}, unknown {i}: {value:e}");
+                    assert!(found == expected || value.abs() < 1e-4, "d {d}, direction {row}, unknown {i}: {value:e}");
+                }
+                assert_eq!(half_words[rank * words + i], single_words[rank * len + i], "d {d}, the mean of unknown {i}");
+            }
+        }
+    }
+}
+
+/// The error of a reduced phase in halves: each direction is off by 2⁻¹¹ of itself at most, and so is what it adds to x.
+#[test]
+fn a_basis_in_halves_lifts_as_exactly_as_it_says() {
+    let d = 1757;
+    let config =
+        SurrogateConfig { lift: Lift::Trajectory, space: SpaceConfig::Reduced { rank: Rank::Count(4), centered: true }, ..SurrogateConfig::snapshots() };
+    let moved = |engine: &mut dyn Engine| {
+        let (mut before, mut after) = (vec![0.0; d], vec![0.0; d]);
+        warmed(engine, DESCENT, &Domain::Unbounded, d, 6, 6);
+        engine.fit(&config).unwrap();
+        engine.read(&mut before).unwrap();
+        engine.integrate(PhaseLimits { steps: 20, radius: f64::INFINITY, integrator: Integrator::Euler }).unwrap();
+        engine.read(&mut after).unwrap();
+        Array1::from_iter(after.iter().zip(&before).map(|(a, b)| a - b))
+    };
+    let length = |v: &Array1<f64>| v.dot(v).sqrt();
+    for (number, mut in_halves) in
+        in_f32(TableFormat::F16).into_iter().chain([Box::new(CpuEngine::new().with_tables(TableFormat::F16)) as Box<dyn Engine>]).enumerate()
+    {
+        let exact = moved(&mut CpuEngine::new());
+        let error = length(&(&moved(&mut *in_halves) - &exact));
+        // √r directions' errors at worst, and the path's own in f32.
+        let bound = 2.0_f64.powi(-11) * 2.0 * length(&exact);
+        assert!(error <= bound, "engine {number}: {error:e} over {bound:e}");
+        assert!(error >= 2.0_f64.powi(-15) * length(&exact), "engine {number}: {error:e} is less than halves can do");
     }
 }
 
@@ -736,6 +810,7 @@ fn a_phase_ends_at_the_trust_radius_and_at_the_first_number_that_is_not_finite()
                 start: &x,
                 capacity: 4,
                 samples: Samples::Points,
+                directions: None,
             })
             .unwrap();
             for _ in 0..4 {
@@ -764,7 +839,7 @@ fn step_control_matches_the_twin_and_gives_up_where_it_must() {
     let config = SurrogateConfig { regression: Regression::ridge(Ridge::Relative(1e-9)), ..SurrogateConfig::snapshots() };
     let run = |e: &mut dyn Engine, slope: f64, steps: usize| {
         let mut x = vector(d, 1, |v| v + 2.0);
-        e.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: 4, samples: Samples::Points }).unwrap();
+        e.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: 4, samples: Samples::Points, directions: None }).unwrap();
         for _ in 0..4 {
             e.set_gradient(&x.iter().map(|x| slope * x).collect::<Vec<_>>()).unwrap();
             e.record().unwrap();
@@ -798,12 +873,16 @@ fn segments_do_not_change_a_bit() {
     let trajectory = SurrogateConfig { lift: Lift::Trajectory, ..snapshots };
     let log_damped = SurrogateConfig { transform: TargetTransform::LogDamped { damping: 0.5 }, ..snapshots };
     let implicit = SurrogateConfig { space: SpaceConfig::Implicit, order: 2, ..snapshots };
-    // The last has more directions than the pass that moves x has registers for.
-    for (capacity, d, configs) in
-        [(6, 4099, vec![snapshots, log_damped, trajectory, implicit]), (6, 20_011, vec![snapshots, implicit]), (18, 4099, vec![snapshots, trajectory])]
-    {
+    // With a history of 18 there are more directions than the pass that moves x has registers for.
+    for (tables, capacity, d, configs) in [
+        (TableFormat::State, 6, 4099, vec![snapshots, log_damped, trajectory, implicit]),
+        (TableFormat::State, 6, 20_011, vec![snapshots, implicit]),
+        (TableFormat::State, 18, 4099, vec![snapshots, trajectory]),
+        (TableFormat::F16, 6, 4099, vec![snapshots, trajectory]),
+        (TableFormat::F16, 18, 4099, vec![trajectory]),
+    ] {
         let row = 4 * (capacity as u64 + 1);
-        let mut engines = [None, Some(row * 1024 * 2), Some(row * 1024)].map(|max_binding| engine(GpuOptions { max_binding }));
+        let mut engines = [None, Some(row * 1024 * 2), Some(row * 1024)].map(|max_binding| engine(GpuOptions { max_binding, tables }));
         for (flow, domain) in flows(d) {
             for &config in &configs {
                 if config.validate(&flow, capacity).is_err() {
@@ -874,7 +953,7 @@ fn a_profile_does_not_change_a_bit() {
 fn shorter_dispatches_do_not_change_a_bit() {
     let d = 200_011;
     let start = vector(d, 1, |v| 0.5 + 0.3 * v);
-    let setup = Setup { flow: DESCENT, domain: &Domain::Unbounded, start: &start, capacity: 3, samples: Samples::Points };
+    let setup = Setup { flow: DESCENT, domain: &Domain::Unbounded, start: &start, capacity: 3, samples: Samples::Points, directions: None };
     let results = [None, Some(1)].map(|longest| {
         let mut gpu = engine(GpuOptions::default());
         gpu.run = Some(Run::new(&mut gpu.recorder, setup, gpu.max_binding, longest).unwrap());
@@ -902,18 +981,42 @@ fn shorter_dispatches_do_not_change_a_bit() {
 /// More unknowns than one slab has, and than one binding of the adapter's own limit would hold at full history.
 #[test]
 fn segments_do_not_change_a_bit_of_a_potential() {
-    let d = 5000;
-    let whole = potential_cycles(&mut engine(GpuOptions::default()), &box_volume(d), d, 3, 4, 2);
-    let mut split = engine(GpuOptions { max_binding: Some(4 * 1024 * 7) });
-    let parts = potential_cycles(&mut split, &box_volume(d), d, 3, 4, 2);
-    assert!(split.run.as_ref().unwrap().segments.len() > 2);
-    assert_eq!(whole, parts);
+    let d = 4999;
+    for tables in [TableFormat::State, TableFormat::F16] {
+        let whole = potential_cycles(&mut engine(GpuOptions { tables, ..GpuOptions::default() }), &box_volume(d), d, 3, 4, 2);
+        let mut split = engine(GpuOptions { max_binding: Some(4 * 1024 * 7), tables });
+        let parts = potential_cycles(&mut split, &box_volume(d), d, 3, 4, 2);
+        assert!(split.run.as_ref().unwrap().segments.len() > 2);
+        assert!(whole == parts, "{tables:?}");
+    }
+}
+
+#[test]
+fn a_fit_takes_memory_for_directions_it_was_not_told_of() {
+    let d = 4099;
+    let (start, row) = (vector(d, 1, |v| 0.5 + 0.3 * v), 4 * 7);
+    for tables in [TableFormat::State, TableFormat::F16] {
+        let [told, untold] = [None, Some(1)].map(|directions| {
+            let mut gpu = engine(GpuOptions { max_binding: Some(row * 1024), tables });
+            gpu.start(Setup { flow: DESCENT, domain: &Domain::Unbounded, start: &start, capacity: 6, samples: Samples::Points, directions }).unwrap();
+            for k in 0..6 {
+                gpu.set_gradient(&vector(d, 100 + k, |v| -1.0 - 0.9 * v)).unwrap();
+                gpu.record().unwrap();
+                gpu.step().unwrap();
+            }
+            assert!(gpu.fit(&SurrogateConfig::snapshots()).unwrap().rank > 1);
+            gpu.integrate(PhaseLimits { steps: 2, radius: f64::INFINITY, integrator: Integrator::FlowStep }).unwrap();
+            let mut x = vec![0.0; d];
+            (gpu.read(&mut x).unwrap(), x)
+        });
+        assert!(told == untold, "{tables:?}");
+    }
 }
 
 #[test]
 fn bindings_smaller_than_a_slab_still_work() {
     let d = 5000;
-    let mut gpu = engine(GpuOptions { max_binding: Some(4 * 6 * 300) });
+    let mut gpu = engine(GpuOptions { max_binding: Some(4 * 6 * 300), ..GpuOptions::default() });
     let mut cpu = CpuEngine::new();
     for e in [&mut gpu as &mut dyn Engine, &mut cpu] {
         warmed(e, DESCENT, &Domain::Unbounded, d, 6, 6);
@@ -923,8 +1026,8 @@ fn bindings_smaller_than_a_slab_still_work() {
     assert!(gpu.run.as_ref().unwrap().segments.len() >= 10);
     assert_same(&mut gpu, &mut cpu, d, 200.0, "short slabs");
     let error = GpuEngine::start(
-        &mut engine(GpuOptions { max_binding: Some(64) }),
-        Setup { flow: DESCENT, domain: &Domain::Unbounded, start: &[0.0], capacity: 6, samples: Samples::Points },
+        &mut engine(GpuOptions { max_binding: Some(64), ..GpuOptions::default() }),
+        Setup { flow: DESCENT, domain: &Domain::Unbounded, start: &[0.0], capacity: 6, samples: Samples::Points, directions: None },
     );
     assert!(matches!(error, Err(Error::Memory { .. })), "{error:?}");
 }
@@ -998,7 +1101,7 @@ fn potential_cycles(engine: &mut dyn Engine, domain: &Domain, d: usize, memory: 
         (values.iter().sum(), slopes)
     };
     let flow = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
-    engine.start(Setup { flow, domain, start: &start, capacity: memory, samples: Samples::Pairs }).unwrap();
+    engine.start(Setup { flow, domain, start: &start, capacity: memory, samples: Samples::Pairs, directions: None }).unwrap();
     let mut x = vec![0.0; d];
     engine.read(&mut x).unwrap();
     let mut trusted = (x.clone(), evaluate(&x));
@@ -1039,7 +1142,7 @@ fn learned_potentials_match_the_twin() {
                 let apart = expected.iter().zip(&of_order_3).map(|(a, b)| largest_difference(&a.0, &b.0)).fold(0.0, f64::max);
                 assert!(apart > 1e3 * EPS, "{domain:?}, d {d}: the orders differ by no more than the twins may, {apart:e}");
             }
-            let found = in_f32().map(|mut engine| potential_cycles(&mut *engine, domain, d, 3, 5, order));
+            let found = in_f32(TableFormat::State).map(|mut engine| potential_cycles(&mut *engine, domain, d, 3, 5, order));
             for (cycle, ((x, a), (y, b))) in found.iter().flat_map(|found| found.iter().zip(&expected).enumerate()) {
                 let error = largest_difference(x, y);
                 assert!(error < 1e3 * EPS, "{domain:?}, d {d}, order {order}, cycle {cycle}: off by {error:e}");
@@ -1126,26 +1229,40 @@ fn the_memory_of_a_run_is_known_before() {
     let oc = Flow::OptimalityCriteria(OptimalityCriteria { move_limit: 0.2 });
     let projected = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
     let adam = Flow::Adam(Adam { amsgrad: true, ..Adam::new(0.1) });
-    for (flow, domain, samples) in [
-        (oc, box_volume(d), Samples::Points),
-        (projected, box_volume(d), Samples::Pairs),
-        (adam, Domain::Unbounded, Samples::Points),
-        (DESCENT, Domain::Unbounded, Samples::Points),
+    for (flow, domain, samples, directions) in [
+        (oc, box_volume(d), Samples::Points, None),
+        (oc, box_volume(d), Samples::Points, Some(3)),
+        (projected, box_volume(d), Samples::Pairs, None),
+        (adam, Domain::Unbounded, Samples::Points, Some(100)),
+        (DESCENT, Domain::Unbounded, Samples::Points, Some(0)),
     ] {
-        let setup = Setup { flow, domain: &domain, start: &start, capacity: 7, samples };
-        let mut gpu = engine(GpuOptions::default());
-        gpu.start(setup).unwrap();
-        gpu.read(&mut vec![0.0; d]).unwrap();
-        let run = gpu.run.as_ref().unwrap();
-        let buffers = |s: &Segment| {
-            let fixed =
-                [&s.iterate, &s.gradient, &s.auxiliary, &s.volume_weights, &s.growth, &s.direction, &s.slope, &s.iterates, &s.gradients, &s.encoded, &s.basis];
-            // Buffers that are not used are 16 bytes.
-            fixed.into_iter().chain(&s.trusted).map(|b| if b.bytes > 16 { b.bytes } else { 0 }).sum::<u64>()
-        };
-        let x = run.shared.staging.bytes - size_of::<PhaseState>() as u64;
-        let found = run.segments.iter().map(buffers).sum::<u64>() + x;
-        assert_eq!(found, GpuEngine::memory(&setup), "{flow:?}");
+        let setup = Setup { flow, domain: &domain, start: &start, capacity: 7, samples, directions };
+        for tables in [TableFormat::State, TableFormat::F16] {
+            let mut gpu = engine(GpuOptions { tables, ..GpuOptions::default() });
+            gpu.start(setup).unwrap();
+            gpu.read(&mut vec![0.0; d]).unwrap();
+            let run = gpu.run.as_ref().unwrap();
+            let buffers = |s: &Segment| {
+                let fixed = [
+                    &s.iterate,
+                    &s.gradient,
+                    &s.auxiliary,
+                    &s.volume_weights,
+                    &s.growth,
+                    &s.direction,
+                    &s.slope,
+                    &s.iterates,
+                    &s.gradients,
+                    &s.encoded,
+                    &s.basis,
+                ];
+                // Buffers that are not used are 16 bytes.
+                fixed.into_iter().chain(&s.trusted).map(|b| if b.bytes > 16 { b.bytes } else { 0 }).sum::<u64>()
+            };
+            let x = run.shared.staging.bytes - size_of::<PhaseState>() as u64;
+            let found = run.segments.iter().map(buffers).sum::<u64>() + x;
+            assert_eq!(found, GpuEngine::memory(&setup, tables), "{flow:?}, {tables:?}");
+        }
     }
 }
 
@@ -1154,7 +1271,7 @@ fn the_memory_of_a_run_is_known_before() {
 #[ignore = "some minutes and 12 GiB: cargo test --release --lib -- --ignored thirty_million"]
 fn a_cycle_of_thirty_million_unknowns_matches_the_twin() {
     let d = 30_000_001;
-    let options = GpuOptions { max_binding: Some(128 << 20) };
+    let options = GpuOptions { max_binding: Some(128 << 20), ..GpuOptions::default() };
     let limits = PhaseLimits { steps: 2, radius: f64::INFINITY, integrator: Integrator::FlowStep };
     let field = |engine: &mut dyn Engine| {
         warmed(engine, Flow::Adam(Adam::new(0.01)), &Domain::Unbounded, d, 4, 4);
@@ -1179,10 +1296,10 @@ fn a_cycle_of_thirty_million_unknowns_matches_the_twin() {
     }
 }
 
-fn parse(spec: &super::kernels::KernelSpec, eft: Eft) -> naga::Module {
-    let text = spec.text(eft);
+fn parse(spec: &super::kernels::KernelSpec, variant: Variant) -> naga::Module {
+    let text = spec.text(variant);
     let module = naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}: {}", spec.name, e.emit_to_string(&text)));
-    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32)
         .validate(&module)
         .unwrap_or_else(|e| panic!("{}: {e:?}", spec.name));
     module
@@ -1199,8 +1316,8 @@ fn assert_members(module: &naga::Module, kernel: &str, structure: &str, expected
 #[test]
 fn every_shader_is_valid_and_keeps_its_contract() {
     for spec in KERNELS {
-        for eft in [Eft::Fma, Eft::Mask, Eft::Plain] {
-            let module = parse(spec, eft);
+        for (eft, tables) in [(Eft::Fma, TableFormat::State), (Eft::Mask, TableFormat::State), (Eft::Plain, TableFormat::F16), (Eft::Fma, TableFormat::F16)] {
+            let module = parse(spec, Variant { eft, tables });
             assert_eq!(module.entry_points.len(), 1, "{}", spec.name);
             assert_eq!(module.entry_points[0].name, "main", "{}", spec.name);
             assert_members(&module, spec.name, "Params", spec.params, spec.params_size);

@@ -1,0 +1,48 @@
+// The basis's directions in halves, two unknowns to a word; its mean and all other tables are f32 still. Functions as in basis_f32.wgsl.
+alias Word = u32;
+const PER_WORD: u32 = 2u;
+// Directions are of length 1, so that no entry is larger; 1/sqrt(d) is typical. Times this they are normal halves, 6e-5 to 65504, for any d there
+// is memory for: devices may flush what is smaller.
+const BASIS_SCALE: f32 = 4096.0;
+
+fn direction_words(len: u32) -> u32 {
+    return (len + 1u) / 2u;
+}
+
+fn entry_at(of_basis: u32, row: u32, len: u32, i: u32) -> u32 {
+    if (of_basis == 0u) {
+        return row * len + i;
+    }
+    return row * direction_words(len) + i / 2u;
+}
+
+fn entry(of_basis: u32, word: Word, i: u32) -> f32 {
+    if (of_basis == 0u) {
+        return bitcast<f32>(word);
+    }
+    return unpack2x16float(word >> (16u * (i % 2u))).x * (1.0 / BASIS_SCALE);
+}
+
+fn mean_at(of_basis: u32, rank: u32, len: u32, i: u32) -> u32 {
+    return rank * select(len, direction_words(len), of_basis != 0u) + i;
+}
+
+fn mean_of(word: Word) -> f32 {
+    return bitcast<f32>(word);
+}
+
+// To nearest, ties to even, and what would be subnormal to 0, by hand: how pack2x16float does either is the device's choice, and this leaves it none.
+// Twin: Half::of() in engine/cpu/basis.rs.
+fn half_round(value: f32) -> f32 {
+    let scaled = value * BASIS_SCALE;
+    let bits = bitcast<u32>(scaled);
+    return select(bitcast<f32>((bits + 0xfffu + ((bits >> 13u) & 1u)) & 0xffffe000u), 0.0, abs(scaled) < 6.103515625e-5);
+}
+
+fn direction_word(first: f32, second: f32) -> Word {
+    return pack2x16float(vec2<f32>(half_round(first), half_round(second)));
+}
+
+fn mean_word(value: f32) -> Word {
+    return bitcast<u32>(value);
+}

@@ -1,0 +1,108 @@
+//! The directions that a fit makes: in the precision of the state, or in halves.
+
+use std::ops::Range;
+
+use super::kernels::{CHUNK, chunks, stream};
+use super::lanes;
+use crate::engine::interface::TableFormat;
+use crate::scalar::{Half, Scalar};
+
+/// The table of directions, kept from fit to fit.
+#[derive(Debug, Clone)]
+pub(super) enum Basis<T> {
+    State(Vec<Vec<T>>),
+    F16(Vec<Vec<Half>>),
+}
+
+/// Rows of the table that are to be written, or their parts in a chunk.
+pub(super) enum DirectionsMut<'a, T> {
+    State(Vec<&'a mut [T]>),
+    F16(Vec<&'a mut [Half]>),
+}
+
+/// Rows of the table.
+pub(super) enum Directions<'a, T> {
+    State(Vec<&'a [T]>),
+    F16(Vec<&'a [Half]>),
+}
+
+impl<T: Scalar> Basis<T> {
+    pub(super) fn new(format: TableFormat) -> Self {
+        match format {
+            TableFormat::State => Self::State(Vec::new()),
+            TableFormat::F16 => Self::F16(Vec::new()),
+        }
+    }
+
+    /// The first `count` rows.
+    pub(super) fn leading(&self, count: usize) -> Directions<'_, T> {
+        match self {
+            Self::State(table) => Directions::State(leading(table, count)),
+            Self::F16(table) => Directions::F16(leading(table, count)),
+        }
+    }
+
+    /// The first `rows` rows, of length `d`, made where they are missing.
+    pub(super) fn grown(&mut self, rows: usize, d: usize) -> DirectionsMut<'_, T> {
+        match self {
+            Self::State(table) => DirectionsMut::State(grown(table, rows, d)),
+            Self::F16(table) => DirectionsMut::F16(grown(table, rows, d)),
+        }
+    }
+}
+
+impl<'a, T: Scalar> Directions<'a, T> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::State(rows) => rows.len(),
+            Self::F16(rows) => rows.len(),
+        }
+    }
+
+    /// x ← x + Σₖ weightsₖ rowsₖ.
+    pub(super) fn add_combination(&self, weights: &[f64], x: &mut [T]) {
+        stream(x.len(), x, |here, x| match self {
+            Self::State(rows) => lanes::add_combination::<T, T>(&chunks(rows, &here), weights, x),
+            Self::F16(rows) => lanes::add_combination::<Half, T>(&chunks(rows, &here), weights, x),
+        });
+    }
+
+    /// Numbers that [`at`](Self::at) needs room for.
+    pub(super) fn room(&self) -> usize {
+        match self {
+            Self::State(_) => 0,
+            Self::F16(rows) => rows.len() * CHUNK,
+        }
+    }
+
+    /// The chunks `here`, from halves in `room`: what reads them reads them several times.
+    pub(super) fn at<'b>(&self, here: &Range<usize>, room: &'b mut [T]) -> Vec<&'b [T]>
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::State(rows) => chunks(rows, here),
+            Self::F16(rows) => {
+                let room = room.chunks_exact_mut(CHUNK).map(|row| &mut row[..here.len()]);
+                let widened = rows.iter().zip(room).map(|(row, room)| {
+                    lanes::unhalve(&row[here.clone()], room);
+                    &*room
+                });
+                widened.collect()
+            }
+        }
+    }
+}
+
+/// The first `count` rows of a table.
+pub(super) fn leading<E>(table: &[Vec<E>], count: usize) -> Vec<&[E]> {
+    table.iter().take(count).map(|row| &row[..]).collect()
+}
+
+/// The first `rows` rows of a table, of length `d`, made where they are missing.
+pub(super) fn grown<E: Copy + Default>(table: &mut Vec<Vec<E>>, rows: usize, d: usize) -> Vec<&mut [E]> {
+    if table.len() < rows {
+        table.resize_with(rows, || vec![E::default(); d]);
+    }
+    table.iter_mut().take(rows).map(|row| &mut row[..]).collect()
+}
