@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::kernels::{CHUNK, chunks, stream};
 use super::lanes;
+use super::sweep::{CHUNK, chunks, stream};
 use crate::engine::interface::TableFormat;
 use crate::scalar::{Half, Scalar};
 

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::kernels::{CHUNK, sweep};
 use super::lanes::{sum_of, vectorised};
 use super::phase::{Field, FieldChunk, InnerStates, Phase};
+use super::sweep::{CHUNK, sweep};
 use crate::flow::Flow;
 use crate::scalar::Scalar;
 use crate::surrogate::integrator::{DORMAND_PRINCE, EULER, RK4, StepControl, Tableau, Trial};

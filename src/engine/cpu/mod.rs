@@ -8,6 +8,7 @@ mod kernels;
 mod lanes;
 mod phase;
 mod potential;
+mod sweep;
 
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;

@@ -5,8 +5,8 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView1};
 
 use super::basis::{Basis, Directions, leading};
-use super::kernels::{self, CHUNK, chunks, sweep};
-use super::{State, lanes};
+use super::sweep::{CHUNK, chunks, sweep};
+use super::{State, kernels, lanes};
 use crate::engine::interface::{Landing, PhaseEnd, PhaseLimits, TableFormat};
 use crate::flow::Flow;
 use crate::objective::Domain;

@@ -1,7 +1,7 @@
 //! The learned potential: minimised in a trust region by projected steps.
 
-use super::kernels::{chunks, sums_over, sweep};
 use super::lanes::{LANES, add_dots, combine, dot, vectorised};
+use super::sweep::{chunks, sums_over, sweep};
 use crate::engine::interface::TrustLimits;
 use crate::objective::Domain;
 use crate::scalar::Scalar;
