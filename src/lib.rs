@@ -45,7 +45,7 @@
 //! | know what a setting costs when it is wrong | [`knobs`] |
 //! | run it, watch it, read the result | [`optimizer`], [`observe`], [`report`] |
 //! | run it piece by piece in a frame loop, or go on from a report | [`Session`], [`Lgf::resume`] |
-//! | choose where it runs, or share your own wgpu device | [`engine`], [`GpuEngine::from_device`](engine::GpuEngine::from_device) |
+//! | choose where it runs, or share your own wgpu device | [`EngineChoice`](engine::EngineChoice), [`GpuEngine::from_device`](engine::GpuEngine::from_device) |
 //! | optimize a structure | [`topology`] |
 //! | find the equations behind a recorded trajectory | [`discover`] |
 //!
@@ -56,12 +56,14 @@
 //! the tables are f32; inner products over d are double-word sums (a self-test at start-up finds out whether the device's compiler leaves them intact,
 //! and the report says which variant ran); factorisations of K×K matrices are done on the host in f64; the batched regression on the device is a refined
 //! QR of the ridge-augmented matrix whose coefficients agree with f64 to 10⁻⁴ relative for condition numbers up to 10⁴ and whose predictions on the
-//! samples agree to 10⁻⁵ for any.
+//! samples agree to 10⁻⁵ for any. On every engine the basis may be kept in half precision ([`TableFormat`](engine::TableFormat), `--tables f16`): each entry
+//! is rounded by up to 2⁻¹¹ of itself.
 //! A learned potential is fitted on the host in f64 from the pairs' double-word inner products, its directions are combined in double-word and rounded once.
 //! Objective values always come from the user's objective, in f64. Same input, same engine, same adapter: bit-identical results.
 
 // `!(x <= limit)` is true for NaN as well: that is what the checks of user data mean.
 #![expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must fail range checks")]
+#![deny(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout))]
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 fn lgf(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lgf"));
-    command.args(args).env_remove("RUST_LOG");
+    // What it keeps between runs is no business of the user's own runs.
+    command.args(args).env_remove("RUST_LOG").env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
     command
 }
 

@@ -236,7 +236,7 @@ fn a_device_with_too_low_limits_is_refused_with_the_limits() {
     let refused = GpuEngine::from_device(device, queue, GpuOptions::default()).unwrap_err().to_string();
     assert!(refused.contains("max_compute_invocations_per_workgroup is 64 of 256"), "{refused}");
     assert_eq!(GpuEngine::required_features(wgpu::Features::empty()), wgpu::Features::empty());
-    assert_eq!(GpuEngine::required_features(wgpu::Features::all()), wgpu::Features::TIMESTAMP_QUERY);
+    assert_eq!(GpuEngine::required_features(wgpu::Features::all()), wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
 }
 
 /// Drives a future as a host's event loop would, and says how often it was not ready.
@@ -295,6 +295,7 @@ fn what_waits_for_the_device_can_be_awaited() {
                     engine.trust().unwrap();
                 }
             }
+            engine.trust().unwrap();
             let config = SurrogateConfig::snapshots();
             let fit = match (samples, waits) {
                 (Samples::Points, true) => engine.fit(&config).unwrap(),
@@ -317,8 +318,40 @@ fn what_waits_for_the_device_can_be_awaited() {
                     fit.unwrap()
                 }
             };
+            let phase = |integrator| PhaseLimits { steps: 5, radius: f64::INFINITY, integrator };
+            let by_trials = phase(Integrator::DormandPrince { rtol: 1e-5, atol: 1e-8 });
+            let candidates = [config, SurrogateConfig { order: 2, ..config }];
+            // What else is read back: hold-out errors and trial steps, and the pairs.
+            let read = match (samples, waits) {
+                (Samples::Points, true) => {
+                    let found = engine.select(&candidates, 2).unwrap();
+                    engine.integrate(by_trials).unwrap();
+                    found.errors
+                }
+                (Samples::Points, false) => {
+                    let (found, turns) = drive(&device, engine.select_async(&candidates, 2));
+                    assert!(turns > 0, "somebody else has waited");
+                    {
+                        let mut given_up = std::pin::pin!(engine.integrate_async(by_trials));
+                        assert!(given_up.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
+                    }
+                    assert!(engine.integrate(by_trials).is_err(), "the fit is gone with the phase");
+                    // As after any phase: what it has come to is read, then undone.
+                    engine.read(&mut x).unwrap();
+                    engine.restore().unwrap();
+                    assert_eq!(engine.fit(&config).unwrap(), fit);
+                    let (outcome, turns) = drive(&device, engine.integrate_async(by_trials));
+                    assert!(turns > 5, "{turns} turns for five steps of several trials");
+                    outcome.unwrap();
+                    found.unwrap().errors
+                }
+                (Samples::Pairs, _) => {
+                    let pairs = if waits { engine.pairs() } else { drive(&device, engine.pairs_async()).0 };
+                    pairs.unwrap().into_iter().flat_map(|pair| pair.displacement).collect()
+                }
+            };
             match samples {
-                Samples::Points => engine.integrate(PhaseLimits { steps: 5, radius: f64::INFINITY, integrator: Integrator::FlowStep }).unwrap(),
+                Samples::Points => engine.integrate(phase(Integrator::FlowStep)).unwrap(),
                 Samples::Pairs => engine.minimize(TrustLimits { steps: 5, radius: 0.1 }).unwrap(),
             }
             engine.flush().unwrap();
@@ -330,10 +363,11 @@ fn what_waits_for_the_device_can_be_awaited() {
                 landing.unwrap()
             };
             assert!(landing.steps > 0, "{landing:?}");
-            results.push((x, fit, landing.steps));
+            results.push((x, fit, landing.steps, read));
         }
         let apart = results[0].0.iter().zip(&results[1].0).filter(|(a, b)| a != b).count();
         assert_eq!((apart, results[0].1, results[0].2), (0, results[1].1, results[1].2));
+        assert!(results[0].3 == results[1].3 && !results[0].3.is_empty());
     }
 }
 

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
+use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
 
 /// A failed run.
@@ -188,6 +189,13 @@ enum TablesFlag {
     State,
     /// Half precision: less memory, fewer bytes per surrogate step, predictions off by some 2e-4 of their length
     F16,
+}
+
+impl EngineArgs {
+    fn options(self) -> EngineOptions {
+        // Where programs keep what they can make again; without such a place compiled pipelines are not kept.
+        EngineOptions { tables: self.tables.into(), pipeline_cache: dirs::cache_dir().map(|folder| folder.join("lgf")) }
+    }
 }
 
 impl From<TablesFlag> for crate::engine::TableFormat {

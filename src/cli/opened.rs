@@ -17,8 +17,8 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn new(args: EngineArgs) -> Result<Self> {
-        let tables = args.tables.into();
-        EngineChoice::from(args.engine).open_with(tables).map(|(engine, reason)| Self { engine, reason, tables })
+        let options = args.options();
+        EngineChoice::from(args.engine).open_with(&options).map(|(engine, reason)| Self { engine, reason, tables: options.tables })
     }
 
     /// Minimises `objective`. Where a GPU is lost, this run goes on from its best iterate on the CPU engine, which is then the one for all that follow; should

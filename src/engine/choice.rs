@@ -1,9 +1,20 @@
 //! Which engine a run takes.
 
+use std::path::PathBuf;
+
 use super::cpu::CpuEngine;
 use super::gpu::{AdapterChoice, GpuEngine, GpuOptions};
 use super::interface::{Engine, TableFormat};
 use crate::error::Result;
+
+/// How an engine is opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// What the basis is kept in.
+    pub tables: TableFormat,
+    /// Where a GPU's compiled pipelines are kept: see [`GpuOptions::pipeline_cache`].
+    pub pipeline_cache: Option<PathBuf>,
+}
 
 /// Which engine to run on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,16 +36,16 @@ impl EngineChoice {
     /// # Errors
     /// [`crate::Error::NoAdapter`] and device errors for [`EngineChoice::Gpu`]; the others fall back on the CPU.
     pub fn open(self) -> Result<(Box<dyn Engine>, String)> {
-        self.open_with(TableFormat::State)
+        self.open_with(&EngineOptions::default())
     }
 
-    /// Opens the engine, with its basis in a format of its own, and says, in a sentence, why this one.
+    /// Opens the engine, with options, and says, in a sentence, why this one.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_with(self, tables: TableFormat) -> Result<(Box<dyn Engine>, String)> {
-        let (gpu, reason) = self.open_gpu(tables)?;
-        Ok((gpu.map_or_else(|| self.cpu(tables), |gpu| Box::new(gpu)), reason))
+    pub fn open_with(self, options: &EngineOptions) -> Result<(Box<dyn Engine>, String)> {
+        let (gpu, reason) = self.open_gpu(options)?;
+        Ok((gpu.map_or_else(|| self.cpu(options.tables), |gpu| Box::new(gpu)), reason))
     }
 
     /// The CPU engine that this choice comes to where there is no GPU.
@@ -46,8 +57,8 @@ impl EngineChoice {
     }
 
     /// The GPU engine, or none where this choice comes to the CPU engine, and why.
-    pub(crate) fn open_gpu(self, tables: TableFormat) -> Result<(Option<GpuEngine>, String)> {
-        let options = GpuOptions { tables, ..GpuOptions::default() };
+    pub(crate) fn open_gpu(self, options: &EngineOptions) -> Result<(Option<GpuEngine>, String)> {
+        let options = GpuOptions { tables: options.tables, pipeline_cache: options.pipeline_cache.clone(), ..GpuOptions::default() };
         match self {
             Self::Cpu => Ok((None, "the CPU engine was asked for".into())),
             Self::CpuSingle => Ok((None, "the CPU engine in f32 was asked for".into())),

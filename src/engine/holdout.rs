@@ -18,43 +18,54 @@ struct Trial {
     features: Array2<f64>,
 }
 
-/// Judges `candidates` by `folds` held-out samples; `grams` are of all samples, oldest first, and `regress` solves the batch.
-pub(crate) fn select(
-    candidates: &[SurrogateConfig],
+/// `candidates` on every fold; what they are judged by is to come.
+pub(crate) struct Trials<'a> {
+    candidates: &'a [SurrogateConfig],
     folds: usize,
-    flow: &Flow,
-    grams: &Grams,
-    regress: impl FnOnce(&[RegressionProblem<'_>]) -> Result<Vec<Solution>>,
-) -> Result<Selection> {
-    let k = grams.xx.nrows();
-    let folds = folds.min(k.saturating_sub(2));
-    let mut trials = Vec::new();
-    for fold in 1..=folds {
-        let samples = k - fold;
-        let older = |gram: &Array2<f64>| gram.slice(s![..samples, ..samples]).to_owned();
-        let grams = Grams { xx: older(&grams.xx), xy: older(&grams.xy), yy: older(&grams.yy), resolution: grams.resolution };
-        for (candidate, config) in candidates.iter().enumerate() {
-            let plan = FitPlan::reduced(config, flow, &grams, None)?;
-            let features = plan.features();
-            trials.push(Trial { candidate, samples, plan, features });
-        }
-    }
-    let batch: Vec<_> = trials
-        .iter()
-        .map(|t| RegressionProblem { features: t.features.view(), targets: t.plan.targets.view(), regression: candidates[t.candidate].regression })
-        .collect();
-    let solutions = regress(&batch)?;
+    /// Of all samples, oldest first.
+    grams: Grams,
+    trials: Vec<Trial>,
+}
 
-    let mut squares = vec![0.0; candidates.len()];
-    for (trial, solution) in trials.iter().zip(&solutions) {
-        squares[trial.candidate] += squared_error(trial, &candidates[trial.candidate], solution, grams);
+impl<'a> Trials<'a> {
+    /// Plans every candidate's fit without the newest sample, without the newest two, and so on, `folds` times.
+    pub(crate) fn new(candidates: &'a [SurrogateConfig], folds: usize, flow: &Flow, grams: Grams) -> Result<Self> {
+        let k = grams.xx.nrows();
+        let folds = folds.min(k.saturating_sub(2));
+        let mut trials = Vec::new();
+        for fold in 1..=folds {
+            let samples = k - fold;
+            let older = |gram: &Array2<f64>| gram.slice(s![..samples, ..samples]).to_owned();
+            let grams = Grams { xx: older(&grams.xx), xy: older(&grams.xy), yy: older(&grams.yy), resolution: grams.resolution };
+            for (candidate, config) in candidates.iter().enumerate() {
+                let plan = FitPlan::reduced(config, flow, &grams, None)?;
+                let features = plan.features();
+                trials.push(Trial { candidate, samples, plan, features });
+            }
+        }
+        Ok(Self { candidates, folds, grams, trials })
     }
-    let yy = |i: usize, j: usize| grams.yy[[i, j]];
-    let held_out = || (1..=folds).map(|fold| k - fold);
-    let size: f64 = held_out().map(|n| yy(n, n)).sum();
-    let stays: f64 = held_out().map(|n| yy(n, n) - 2.0 * yy(n, n - 1) + yy(n - 1, n - 1)).sum();
-    let relative = |square: f64| if size > 0.0 { (square.max(0.0) / size).sqrt() } else { 0.0 };
-    Ok(Selection { errors: squares.into_iter().map(|s| if s.is_finite() { relative(s) } else { f64::INFINITY }).collect(), persistence: relative(stays) })
+
+    /// The regressions that are to be solved.
+    pub(crate) fn batch(&self) -> Vec<RegressionProblem<'_>> {
+        let regression = |t: &Trial| self.candidates[t.candidate].regression;
+        self.trials.iter().map(|t| RegressionProblem { features: t.features.view(), targets: t.plan.targets.view(), regression: regression(t) }).collect()
+    }
+
+    /// The candidates' errors at the held-out samples, given the batch's solutions.
+    pub(crate) fn judge(&self, solutions: &[Solution]) -> Selection {
+        let (grams, k) = (&self.grams, self.grams.xx.nrows());
+        let mut squares = vec![0.0; self.candidates.len()];
+        for (trial, solution) in self.trials.iter().zip(solutions) {
+            squares[trial.candidate] += squared_error(trial, &self.candidates[trial.candidate], solution, grams);
+        }
+        let yy = |i: usize, j: usize| grams.yy[[i, j]];
+        let held_out = || (1..=self.folds).map(|fold| k - fold);
+        let size: f64 = held_out().map(|n| yy(n, n)).sum();
+        let stays: f64 = held_out().map(|n| yy(n, n) - 2.0 * yy(n, n - 1) + yy(n - 1, n - 1)).sum();
+        let relative = |square: f64| if size > 0.0 { (square.max(0.0) / size).sqrt() } else { 0.0 };
+        Selection { errors: squares.into_iter().map(|s| if s.is_finite() { relative(s) } else { f64::INFINITY }).collect(), persistence: relative(stays) }
+    }
 }
 
 /// ‖ŷ − y‖² at the held-out sample.

@@ -298,7 +298,7 @@ pub trait Engine {
     /// Device errors.
     fn trust(&mut self) -> Result<()>;
 
-    /// Goes back to the trusted state, bit by bit.
+    /// Goes back to the trusted state, bit by bit. What a phase since then has told of its steps is to be [`read`](Self::read) before.
     ///
     /// # Errors
     /// Device errors.

@@ -19,7 +19,7 @@ mod holdout;
 mod interface;
 mod ring;
 
-pub use choice::EngineChoice;
+pub use choice::{EngineChoice, EngineOptions};
 pub use cpu::CpuEngine;
 pub(crate) use fit::orthonormal as orthonormal_features;
 pub use gpu::GpuEngine;

@@ -189,8 +189,9 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     }
     let memory = Memory::new(args.memory)?;
     let earlier = args.compare.as_deref().map(|path| Earlier::read(path, history, rank)).transpose()?;
-    let (choice, tables) = (EngineChoice::from(args.engine.engine), TableFormat::from(args.engine.tables));
-    let (gpu, engine_reason) = choice.open_gpu(tables)?;
+    let (choice, options) = (EngineChoice::from(args.engine.engine), args.engine.options());
+    let tables = options.tables;
+    let (gpu, engine_reason) = choice.open_gpu(&options)?;
     let mut subject = gpu.map_or_else(|| Subject::Cpu(choice.cpu(tables)), |gpu| Subject::Gpu(Box::new(gpu)));
     let is_gpu = matches!(subject, Subject::Gpu(_));
     let engine = subject.engine().info();

@@ -273,7 +273,9 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         let flow = self.started()?;
         let Some(config) = candidates.first() else { return Err(Error::invalid("the number of candidates", 0, "at least 1")) };
         let grams = self.inner_products(config, &self.ring.rows(), Wanted { xy: true, yy: true });
-        holdout::select(candidates, folds, &flow, &grams, |batch| self.regress(batch))
+        let trials = holdout::Trials::new(candidates, folds, &flow, grams)?;
+        let solutions = self.regress(&trials.batch())?;
+        Ok(trials.judge(&solutions))
     }
 
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit> {

@@ -1,11 +1,13 @@
 //! Adapters, the device, and waiting for it. All faults become [`Error`]s here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::channel::oneshot;
 
+use super::pipelines::PipelineCache;
 use crate::error::{Error, Result};
 
 /// Which adapters may be taken.
@@ -48,6 +50,8 @@ pub(crate) struct Gpu {
     pub queue: wgpu::Queue,
     pub info: wgpu::AdapterInfo,
     pub limits: wgpu::Limits,
+    /// Where compiled pipelines come from, if they are kept.
+    pub pipelines: Option<Arc<PipelineCache>>,
     lost: Arc<OnceLock<String>>,
 }
 
@@ -68,8 +72,7 @@ impl Gpu {
     fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("lgf.device"),
-            // Nothing depends on it but how submissions are sized, and what a profile can tell.
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_features: required_features(adapter.features()),
             required_limits: required_limits(&adapter.limits()),
             experimental_features: wgpu::ExperimentalFeatures::disabled(),
             memory_hints: wgpu::MemoryHints::Performance,
@@ -88,7 +91,12 @@ impl Gpu {
     /// Shares a host application's device.
     pub(crate) fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let (info, limits) = (device.adapter_info(), device.limits());
-        Self { device, queue, info, limits, lost: Arc::new(OnceLock::new()) }
+        Self { device, queue, info, limits, pipelines: None, lost: Arc::new(OnceLock::new()) }
+    }
+
+    /// Keeps compiled pipelines in `folder`, if that can be done.
+    pub(crate) fn keep_pipelines(&mut self, folder: &Path) {
+        self.pipelines = PipelineCache::open(&self.device, folder).map(Arc::new);
     }
 
     /// What the adapter is called, for records.
@@ -197,6 +205,11 @@ impl Gpu {
         }
         Ok(out)
     }
+}
+
+/// What the engine makes use of where there is any: timestamps tell how large submissions may be, and what a profile shows; compiled pipelines can be kept.
+pub(crate) fn required_features(adapter: wgpu::Features) -> wgpu::Features {
+    adapter & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE)
 }
 
 /// What the engine needs: the defaults, and bindings and buffers as large as the adapter allows.

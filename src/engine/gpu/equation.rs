@@ -32,7 +32,7 @@ impl Run {
 
     /// Surrogate steps by a Runge–Kutta rule on the flow's differential equation: recorded only, but for Dormand–Prince, which reads one error norm
     /// back per trial step.
-    pub(super) fn integrate_equation(&mut self, recorder: &mut Recorder, model: &Model, limits: PhaseLimits, h: f64) -> Result<()> {
+    pub(super) async fn integrate_equation(&mut self, recorder: &mut Recorder, model: &Model, limits: PhaseLimits, h: f64) -> Result<()> {
         let (rule, tolerances) = match limits.integrator {
             Integrator::FlowStep | Integrator::Euler => (&EULER, None),
             Integrator::Rk4 => (&RK4, None),
@@ -54,7 +54,7 @@ impl Run {
                     self.record_combination(recorder, rule, rule.weights, h)?;
                 }
                 Some(tolerances) => {
-                    if !self.try_steps(recorder, model, limits.radius, tolerances, t, h)? {
+                    if !self.try_steps(recorder, model, limits.radius, tolerances, t, h).await? {
                         return Ok(());
                     }
                 }
@@ -141,7 +141,7 @@ impl Run {
     }
 
     /// Takes Dormand–Prince from `t` to `t + h` by steps of its own size, leaving the end where a fixed rule would; false when the phase has ended.
-    fn try_steps(&mut self, recorder: &mut Recorder, model: &Model, radius: f64, tolerances: (f64, f64), t: f64, h: f64) -> Result<bool> {
+    async fn try_steps(&mut self, recorder: &mut Recorder, model: &Model, radius: f64, tolerances: (f64, f64), t: f64, h: f64) -> Result<bool> {
         let rule = &DORMAND_PRINCE;
         for (s, e) in self.equation_segments() {
             if let Some(start) = &e.start {
@@ -152,7 +152,7 @@ impl Run {
         let mut begins = true;
         while let Some(size) = control.trial_size() {
             self.record_stages(recorder, model, radius, rule, Step { t: control.now(), size, begins })?;
-            let (error, phase) = self.read_error(recorder, rule, size, tolerances)?;
+            let (error, phase) = self.read_error(recorder, rule, size, tolerances).await?;
             if phase.ended == 1 {
                 return Ok(false);
             }
@@ -186,7 +186,7 @@ impl Run {
     }
 
     /// The scaled error norm of a trial step, `None` if it is not finite, and the phase so far: one read-back.
-    fn read_error(&mut self, recorder: &mut Recorder, rule: &Tableau, size: f64, (rtol, atol): (f64, f64)) -> Result<(Option<f64>, PhaseState)> {
+    async fn read_error(&mut self, recorder: &mut Recorder, rule: &Tableau, size: f64, (rtol, atol): (f64, f64)) -> Result<(Option<f64>, PhaseState)> {
         let n = self.flow.equation_vectors();
         let shared = &self.shared;
         let mut v = 0;
@@ -212,7 +212,7 @@ impl Run {
         recorder.ensure_staging(&mut self.shared.staging, bytes)?;
         recorder.copy(&self.shared.phase, 0, &self.shared.staging, 0, head as u64);
         recorder.copy(&self.shared.totals, 0, &self.shared.staging, head as u64, 8 * n as u64);
-        let data = recorder.read(&self.shared.staging, bytes)?;
+        let data = recorder.read_async(&self.shared.staging, bytes).await?;
         let sums: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&data[head..]);
         let square: f64 = sums.iter().map(|[hi, lo]| f64::from(*hi) + f64::from(*lo)).sum();
         let error = (square / (n * self.dimension) as f64).sqrt();

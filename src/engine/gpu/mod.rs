@@ -6,9 +6,9 @@
 //! shorter than a slab.
 //!
 //! A surrogate step reads its tables once: the pass that moves x lifts the gradient on its way and projects the new x for the next prediction. Per unknown that
-//! is 4 r + 28 bytes for ADAM with a table that is the basis, 4 r + 4 K + 28 with the snapshots; directions beyond eight, which no thread can hold, are
-//! projected on by a pass of their own, for 4 (r − 8) + 8 more where the basis is the table and 8 where it is not. Where unknowns depend on each other (optimality criteria, the
-//! projected gradient), the multiplier's passes lie between lift and projection.
+//! is 4 r + 28 bytes for ADAM with a table that is the basis, 4 r + 4 K + 28 with the snapshots, and 2 r instead of 4 r where the basis is in halves; directions
+//! beyond eight, which no thread can hold, are projected on by a pass of their own, for 4 (r − 8) + 8 more where the basis is the table and 8 where it is not.
+//! Where unknowns depend on each other (optimality criteria, the projected gradient), the multiplier's passes lie between lift and projection.
 //!
 //! Watchdogs: where the device has timestamps, the inner products of a large run are timed on a scratch table when it starts, and segments are short enough for
 //! dispatches of 50 ms (never shorter than 64 slabs, below which a dispatch does not get faster); what the submissions between two read-backs took decides how
@@ -24,6 +24,7 @@ mod fitting;
 mod implicit;
 mod kernels;
 mod phase;
+mod pipelines;
 mod potential;
 mod recording;
 mod regression;
@@ -37,6 +38,8 @@ mod timing;
 
 pub use device::{AdapterChoice, AdapterSummary, list_adapters};
 pub use timing::{Clock, KernelTime};
+
+use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
@@ -61,13 +64,17 @@ const MAX_BINDING: u64 = (1 << 31) - 256;
 /// Tables below this, bytes, are passed over in far less than 50 ms by any hardware.
 const LARGE_TABLE: u64 = 64 << 20;
 /// How a GPU engine is opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GpuOptions {
     /// Largest storage binding to use, bytes; `None`: what the adapter allows. Smaller values make more segments, with the same results down to
     /// segments of one slab (at least 1024 unknowns).
     pub max_binding: Option<u64>,
     /// What the basis is kept in.
     pub tables: TableFormat,
+    /// A folder of the user's own to keep compiled pipelines in, where the device has `PIPELINE_CACHE` (Vulkan): the next engine on the same device and driver
+    /// reads them instead of compiling. It is read when the engine is opened and written when it is dropped; what goes wrong with it is logged, no error.
+    /// `None`: they are not kept, unless the driver does so by itself.
+    pub pipeline_cache: Option<PathBuf>,
 }
 
 /// Consecutive unknowns of the iterate on the device; see [`GpuEngine::design`].
@@ -130,6 +137,11 @@ impl GpuEngine {
         Self::new(Gpu::from_device(device, queue), options)
     }
 
+    /// The file that compiled pipelines are kept in; none where they are not.
+    pub fn pipeline_cache(&self) -> Option<&Path> {
+        self.recorder.gpu.pipelines.as_ref().map(|cache| cache.file())
+    }
+
     /// The device: of this engine's own opening, or the one that is shared.
     pub fn device(&self) -> &wgpu::Device {
         &self.recorder.gpu.device
@@ -164,7 +176,7 @@ impl GpuEngine {
 
     /// The features a host application should open its device with, given its adapter's. None is needed: those the engine makes use of where there are any.
     pub fn required_features(adapter: wgpu::Features) -> wgpu::Features {
-        adapter & wgpu::Features::TIMESTAMP_QUERY
+        device::required_features(adapter)
     }
 
     /// The limits a host application should open its device with, given its adapter's.
@@ -257,7 +269,10 @@ impl GpuEngine {
         Ok(unknowns)
     }
 
-    fn new(gpu: Gpu, options: GpuOptions) -> Result<Self> {
+    fn new(mut gpu: Gpu, options: GpuOptions) -> Result<Self> {
+        if let Some(folder) = &options.pipeline_cache {
+            gpu.keep_pipelines(folder);
+        }
         let (mut recorder, eft) = self_test::open(&gpu)?;
         recorder.variant.tables = options.tables;
         let batch = RegressionBuffers::new(&mut recorder)?;
@@ -268,11 +283,12 @@ impl GpuEngine {
 }
 
 /// What waits for the device, as futures for a host that waits for nothing. They are ready once what was asked for is done *and* somebody has polled the
-/// [`device`](GpuEngine::device): on native, `device.poll(wgpu::PollType::Poll)` in the host's event loop. (A surrogate phase needs no future of its own: it is
-/// only asked for, then [`flush`](GpuEngine::flush)ed, and [`read_async`](GpuEngine::read_async) waits for it; Dormand–Prince on a state of size d, and a
-/// selection, block.)
+/// [`device`](GpuEngine::device): on native, `device.poll(wgpu::PollType::Poll)` in the host's event loop. (A surrogate phase
+/// is only asked for, then [`flush`](GpuEngine::flush)ed, and [`read_async`](GpuEngine::read_async) waits for it, unless its integrator is Dormand–Prince on a state
+/// of size d, which looks at every trial step: [`integrate_async`](GpuEngine::integrate_async) is for any.)
 ///
-/// A future that is dropped before it is ready does no harm but to itself: a fit has not been made, and what a read would have told of the steps is lost.
+/// A future that is dropped before it is ready does no harm but to itself: a fit has not been made, and what a read would have told of the steps is lost. A phase
+/// has been left in the middle, and its fit with it: after a [`read`](Engine::read), as after any phase, [`restore`](Engine::restore) brings the trusted state back.
 impl GpuEngine {
     /// [`Engine::fit`] as a future.
     ///
@@ -281,6 +297,42 @@ impl GpuEngine {
     pub async fn fit_async(&mut self, config: &SurrogateConfig) -> Result<Fit> {
         self.recorder.host_polls = true;
         self.fit_in_turn(config).await
+    }
+
+    /// [`Engine::integrate`] as a future.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn integrate_async(&mut self, limits: PhaseLimits) -> Result<()> {
+        self.recorder.host_polls = true;
+        self.integrate_in_turn(limits).await
+    }
+
+    /// [`Engine::select`] as a future.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn select_async(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection> {
+        self.recorder.host_polls = true;
+        self.select_in_turn(candidates, folds).await
+    }
+
+    /// [`Engine::regress`] as a future.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn regress_async(&mut self, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
+        self.recorder.host_polls = true;
+        regression::solve_batch(&mut self.recorder, &mut self.batch, batch).await
+    }
+
+    /// [`Engine::pairs`] as a future.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn pairs_async(&mut self) -> Result<Vec<Pair>> {
+        self.recorder.host_polls = true;
+        self.run.as_mut().ok_or_else(not_started)?.read_pairs(&mut self.recorder).await
     }
 
     /// [`Engine::fit_potential`] as a future.
@@ -340,6 +392,30 @@ impl GpuEngine {
         };
         run.model = Some(Model { config: *config, plan: Some(plan), samples: rows.len(), yy, radius, reported: false });
         Ok(fit)
+    }
+
+    async fn integrate_in_turn(&mut self, limits: PhaseLimits) -> Result<()> {
+        let run = self.run.as_mut().ok_or_else(not_started)?;
+        let Some(model) = run.model.take() else { return Err(Error::Incompatible("integrate() comes after fit()".into())) };
+        run.ring.moved();
+        match (run.flow.rate(), &model.plan, limits.integrator) {
+            (Some(h), Some(plan), _) if run.flow.is_driven_by_velocity() && model.config.lift == Lift::Trajectory => {
+                run.record_reduced(&mut self.recorder, &model, plan, limits, h)?
+            }
+            (_, _, Integrator::FlowStep) => run.integrate_flow(&mut self.recorder, &model, limits)?,
+            (rate, ..) => run.integrate_equation(&mut self.recorder, &model, limits, rate.unwrap_or(0.0)).await?,
+        }
+        run.model = Some(model);
+        Ok(())
+    }
+
+    async fn select_in_turn(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection> {
+        let Some(config) = candidates.first() else { return Err(Error::invalid("the number of candidates", 0, "at least 1")) };
+        let run = self.run.as_mut().ok_or_else(not_started)?;
+        let grams = run.read_grams_by_age(&mut self.recorder, config, self.eft).await?;
+        let trials = holdout::Trials::new(candidates, folds, &run.flow, grams)?;
+        let solutions = regression::solve_batch(&mut self.recorder, &mut self.batch, &trials.batch()).await?;
+        Ok(trials.judge(&solutions))
     }
 
     async fn fit_potential_in_turn(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
@@ -456,11 +532,8 @@ impl Engine for GpuEngine {
     }
 
     fn select(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection> {
-        let Some(config) = candidates.first() else { return Err(Error::invalid("the number of candidates", 0, "at least 1")) };
-        let run = self.run.as_mut().ok_or_else(not_started)?;
         self.recorder.host_polls = false;
-        let grams = pollster::block_on(run.read_grams_by_age(&mut self.recorder, config, self.eft))?;
-        holdout::select(candidates, folds, &run.flow, &grams, |batch| regression::solve_batch(&mut self.recorder, &mut self.batch, batch))
+        pollster::block_on(self.select_in_turn(candidates, folds))
     }
 
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
@@ -469,18 +542,8 @@ impl Engine for GpuEngine {
     }
 
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()> {
-        let run = self.run.as_mut().ok_or_else(not_started)?;
-        let Some(model) = run.model.take() else { return Err(Error::Incompatible("integrate() comes after fit()".into())) };
-        run.ring.moved();
-        match (run.flow.rate(), &model.plan, limits.integrator) {
-            (Some(h), Some(plan), _) if run.flow.is_driven_by_velocity() && model.config.lift == Lift::Trajectory => {
-                run.record_reduced(&mut self.recorder, &model, plan, limits, h)?
-            }
-            (_, _, Integrator::FlowStep) => run.integrate_flow(&mut self.recorder, &model, limits)?,
-            (rate, ..) => run.integrate_equation(&mut self.recorder, &model, limits, rate.unwrap_or(0.0))?,
-        }
-        run.model = Some(model);
-        Ok(())
+        self.recorder.host_polls = false;
+        pollster::block_on(self.integrate_in_turn(limits))
     }
 
     fn record_pair(&mut self, note: PairNote) -> Result<()> {
@@ -492,7 +555,8 @@ impl Engine for GpuEngine {
     }
 
     fn pairs(&mut self) -> Result<Vec<Pair>> {
-        self.run.as_mut().ok_or_else(not_started)?.read_pairs(&mut self.recorder)
+        self.recorder.host_polls = false;
+        pollster::block_on(self.run.as_mut().ok_or_else(not_started)?.read_pairs(&mut self.recorder))
     }
 
     fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
@@ -533,7 +597,8 @@ impl Engine for GpuEngine {
     }
 
     fn regress(&mut self, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
-        regression::solve_batch(&mut self.recorder, &mut self.batch, batch)
+        self.recorder.host_polls = false;
+        pollster::block_on(regression::solve_batch(&mut self.recorder, &mut self.batch, batch))
     }
 
     fn forget(&mut self) {

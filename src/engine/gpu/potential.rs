@@ -42,7 +42,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn read_pairs(&mut self, recorder: &mut Recorder) -> Result<Vec<Pair>> {
+    pub(super) async fn read_pairs(&mut self, recorder: &mut Recorder) -> Result<Vec<Pair>> {
         let (rows, capacity) = (self.ring.rows(), self.ring.capacity());
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -57,7 +57,7 @@ impl Run {
                 }
             }
         }
-        let data = recorder.read(&self.shared.staging, 2 * rows.len() as u64 * vector)?;
+        let data = recorder.read_async(&self.shared.staging, 2 * rows.len() as u64 * vector).await?;
         let words: Vec<f32> = bytemuck::pod_collect_to_vec(&data);
         let mut vectors = words.chunks_exact(self.dimension).map(|v| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
         let mut pair = |note| Pair { displacement: vectors.next().unwrap_or_default(), change: vectors.next().unwrap_or_default(), note };

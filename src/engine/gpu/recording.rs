@@ -505,7 +505,7 @@ fn build(gpu: &Gpu, spec: &KernelSpec, variant: Variant, layout: &wgpu::BindGrou
             entry_point: Some("main"),
             // Every kernel writes workgroup memory before it reads it.
             compilation_options: wgpu::PipelineCompilationOptions { constants: &[], zero_initialize_workgroup_memory: false },
-            cache: None,
+            cache: gpu.pipelines.as_ref().map(|cache| &cache.raw),
         })
     })
 }

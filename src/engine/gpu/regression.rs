@@ -143,7 +143,7 @@ pub(super) fn problem(rows: usize, features: usize, regression: &Regression, rid
 }
 
 /// Solves a batch: one read-back, or several if one binding cannot hold the data.
-pub(super) fn solve_batch(recorder: &mut Recorder, buffers: &mut RegressionBuffers, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
+pub(super) async fn solve_batch(recorder: &mut Recorder, buffers: &mut RegressionBuffers, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
     let limit = recorder.gpu.limits.max_storage_buffer_binding_size.min(recorder.gpu.limits.max_buffer_size);
     let mut solutions = Vec::with_capacity(batch.len());
     let mut left = batch;
@@ -156,14 +156,14 @@ pub(super) fn solve_batch(recorder: &mut Recorder, buffers: &mut RegressionBuffe
             data.max(outputs) <= limit
         };
         let (now, later) = left.split_at(left.iter().take_while(fits).count().max(1));
-        solutions.extend(solve_part(recorder, buffers, now)?);
+        solutions.extend(solve_part(recorder, buffers, now).await?);
         left = later;
     }
     Ok(solutions)
 }
 
 /// Uploads a batch, solves it and reads coefficients and supports: one read-back.
-fn solve_part(recorder: &mut Recorder, buffers: &mut RegressionBuffers, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
+async fn solve_part(recorder: &mut Recorder, buffers: &mut RegressionBuffers, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
     let mut data: Vec<[f32; 2]> = Vec::new();
     let mut problems = Vec::new();
     let (mut outputs, mut predictions) = (0, 0);
@@ -204,7 +204,7 @@ fn solve_part(recorder: &mut Recorder, buffers: &mut RegressionBuffers, batch: &
     recorder.ensure_staging(&mut buffers.staging, bytes)?;
     recorder.copy(&buffers.coefficients, 0, &buffers.staging, 0, 8 * outputs as u64);
     recorder.copy(&buffers.support, 0, &buffers.staging, 8 * outputs as u64, 4 * outputs as u64);
-    let read = recorder.read(&buffers.staging, bytes)?;
+    let read = recorder.read_async(&buffers.staging, bytes).await?;
     let pairs: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&read[..8 * outputs]);
     let support: Vec<u32> = bytemuck::pod_collect_to_vec(&read[8 * outputs..]);
     let mut at = 0;

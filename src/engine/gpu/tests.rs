@@ -702,7 +702,7 @@ fn a_basis_in_halves_is_the_same_basis_rounded() {
     let scale = 4096.0_f32;
     for (d, samples, max_binding) in [(1, 2, None), (63, 5, None), (64, 5, None), (1200, 6, None), (1757, 6, None), (4999, 18, Some(4 * 19 * 1024))] {
         let [single, halves] = [TableFormat::State, TableFormat::F16].map(|tables| {
-            let mut gpu = engine(GpuOptions { max_binding, tables });
+            let mut gpu = engine(GpuOptions { max_binding, tables, ..GpuOptions::default() });
             warmed(&mut gpu, DESCENT, &Domain::Unbounded, d, samples, samples);
             let rank = gpu.fit(&SurrogateConfig::snapshots()).unwrap().rank;
             let run = gpu.run.as_ref().unwrap();
@@ -882,7 +882,7 @@ fn segments_do_not_change_a_bit() {
         (TableFormat::F16, 18, 4099, vec![trajectory]),
     ] {
         let row = 4 * (capacity as u64 + 1);
-        let mut engines = [None, Some(row * 1024 * 2), Some(row * 1024)].map(|max_binding| engine(GpuOptions { max_binding, tables }));
+        let mut engines = [None, Some(row * 1024 * 2), Some(row * 1024)].map(|max_binding| engine(GpuOptions { max_binding, tables, ..GpuOptions::default() }));
         for (flow, domain) in flows(d) {
             for &config in &configs {
                 if config.validate(&flow, capacity).is_err() {
@@ -984,7 +984,7 @@ fn segments_do_not_change_a_bit_of_a_potential() {
     let d = 4999;
     for tables in [TableFormat::State, TableFormat::F16] {
         let whole = potential_cycles(&mut engine(GpuOptions { tables, ..GpuOptions::default() }), &box_volume(d), d, 3, 4, 2);
-        let mut split = engine(GpuOptions { max_binding: Some(4 * 1024 * 7), tables });
+        let mut split = engine(GpuOptions { max_binding: Some(4 * 1024 * 7), tables, ..GpuOptions::default() });
         let parts = potential_cycles(&mut split, &box_volume(d), d, 3, 4, 2);
         assert!(split.run.as_ref().unwrap().segments.len() > 2);
         assert!(whole == parts, "{tables:?}");
@@ -997,7 +997,7 @@ fn a_fit_takes_memory_for_directions_it_was_not_told_of() {
     let (start, row) = (vector(d, 1, |v| 0.5 + 0.3 * v), 4 * 7);
     for tables in [TableFormat::State, TableFormat::F16] {
         let [told, untold] = [None, Some(1)].map(|directions| {
-            let mut gpu = engine(GpuOptions { max_binding: Some(row * 1024), tables });
+            let mut gpu = engine(GpuOptions { max_binding: Some(row * 1024), tables, ..GpuOptions::default() });
             gpu.start(Setup { flow: DESCENT, domain: &Domain::Unbounded, start: &start, capacity: 6, samples: Samples::Points, directions }).unwrap();
             for k in 0..6 {
                 gpu.set_gradient(&vector(d, 100 + k, |v| -1.0 - 0.9 * v)).unwrap();
@@ -1011,6 +1011,46 @@ fn a_fit_takes_memory_for_directions_it_was_not_told_of() {
         });
         assert!(told == untold, "{tables:?}");
     }
+}
+
+/// What is kept between runs changes no bit; what is not as it was written is left out, and written anew.
+#[test]
+fn compiled_pipelines_are_kept_and_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let cycle = |pipeline_cache: Option<PathBuf>| {
+        let d = 1757;
+        let mut gpu = engine(GpuOptions { pipeline_cache, ..GpuOptions::default() });
+        warmed(&mut gpu, Flow::Adam(Adam::new(0.0625)), &Domain::Unbounded, d, 6, 6);
+        gpu.fit(&SurrogateConfig::snapshots()).unwrap();
+        gpu.integrate(PhaseLimits { steps: 2, radius: f64::INFINITY, integrator: Integrator::FlowStep }).unwrap();
+        let mut x = vec![0.0; d];
+        let landing = gpu.read(&mut x).unwrap();
+        (gpu.pipeline_cache().map(Path::to_path_buf), (landing, x))
+    };
+    let kept = || cycle(Some(folder.path().join("a/b")));
+    let (none, exact) = cycle(None);
+    assert_eq!(none, None);
+    let (file, first) = kept();
+    assert!(first == exact);
+    let adapter = device::adapters().into_iter().next().unwrap();
+    assert_eq!(file.is_some(), adapter.features().contains(wgpu::Features::PIPELINE_CACHE));
+    let Some(file) = file else { return };
+    let written = std::fs::read(&file).unwrap();
+    let digest_of = |bytes: &[u8]| pipelines::read(&file).map(|data| data == bytes[8..]);
+    assert_eq!(digest_of(&written), Some(true));
+    assert!(kept().1 == exact);
+    let (mut short, mut other) = (written.clone(), written.clone());
+    short.pop();
+    *other.last_mut().unwrap() ^= 1;
+    for spoiled in [short, other, Vec::new(), b"something else".to_vec()] {
+        std::fs::write(&file, &spoiled).unwrap();
+        assert!(pipelines::read(&file).is_none(), "{} bytes were taken for what was written", spoiled.len());
+        assert!(kept().1 == exact);
+        assert!(pipelines::read(&file).is_some());
+    }
+    assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing is left beside the file");
+    // A place that cannot be written to is no reason to fail.
+    assert!(cycle(Some(file.join("below a file"))).1 == exact);
 }
 
 #[test]
