@@ -3,7 +3,7 @@
 
     pip install torch numpy
     python3 benches/peers/torch_lgf.py                                            # PyTorch alone: JSON
-    python3 benches/peers/torch_lgf.py --against-lgf > benches/results/torch.md   # and the CPU engine in f32 and f64, in turns: Markdown
+    python3 benches/peers/torch_lgf.py --against-lgf > benches/results/torch.md   # and the CPU engine in f32, in f32 with its basis in halves, and in f64, in turns: Markdown
 
 Written as a user of the paper would: whole-tensor operations, no loop over unknowns, no gradient tape, every table made once per refit. A refit centres the
 history, takes its thin SVD to rank r (and, as a second line, the same from the K x K Gram matrix, which costs PyTorch less), projects, evaluates the
@@ -179,18 +179,20 @@ class Peer:
 class Lgf:
     """The CPU engine: `benches/passes.rs`, which does a round for every line it is sent."""
 
-    def __init__(self, options, single):
+    def __init__(self, options, flags):
         build = ["cargo", "bench", "--bench", "passes", "--no-run", "--message-format", "json"]
         lines = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
         program = [m.get("executable") for m in map(json.loads, lines) if m.get("target", {}).get("name") == "passes"][-1]
         command = [program, "--serve"] + [f"--{name}={getattr(options, name)}" for name in ("d", "k", "rank", "order", "steps")]
         command += ["--processor-time"] if options.processor_time else []
-        command += ["--single"] if single else []
+        command += flags
         environment = {**os.environ, "RAYON_NUM_THREADS": str(options.threads)}
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.adapter, self.precision = map(json.loads(self.process.stdout.readline()).get, ("adapter", "precision"))
-        self.precision = self.precision.split(",")[0]
-        self.word = 4 if single else 8
+        self.precision = self.precision.replace(", sums f64", "").replace(";", ",")
+        self.word = 4 if "--single" in flags else 8
+        # A number of the basis, in numbers of the state.
+        self.basis = 2 / self.word if "--f16" in flags else 1
 
     def round(self):
         self.process.stdin.write("round\n")
@@ -229,8 +231,8 @@ def markdown(options, engines, ours, theirs):
         print(f"| {name} | {show(a)} |{cells} {wanted or ''} |")
     print("\nThe CPU engine's passes against the bandwidth of the same run: bytes that have to be read and written once. *copy* is a parallel copy of the")
     print("history's size in f64 (bytes read plus bytes written), *read* a parallel sum over it.\n")
-    k, r = options.k, options.rank
-    passes = [
+    k = options.k
+    passes = lambda r: [
         ("refit", "refit", (2 * k) + k + 2 + r + 1),
         ("ADAM, one step by RK4", "adam_rk4_step", 4 * (r + 4) + 3),
         ("ADAM, one step of its own", "adam_step", r + 1 + 6),
@@ -244,7 +246,7 @@ def markdown(options, engines, ours, theirs):
         size = options.d * engine.word
         copy, read = 16 * options.d * k / times["copy"]["min"], 8 * options.d * k / times["read"]["min"]
         print(f"| pass, {engine.precision} | ms | MB | GB/s | of copy | of read |\n|---|---|---|---|---|---|")
-        for name, key, vectors in passes:
+        for name, key, vectors in passes(options.rank * engine.basis):
             seconds, data = times[key]["min"], vectors * size
             print(f"| {name} | {1e3 * seconds:.3g} | {data / 1e6:.0f} | {data / seconds / 1e9:.3g} | {data / seconds / copy:.0%} | {data / seconds / read:.0%} |")
         print(f"\nCopy {copy / 1e9:.3g} GB/s, read {read / 1e9:.3g} GB/s.\n")
@@ -265,7 +267,7 @@ def main():
     torch.set_num_threads(options.threads)
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() and not options.against_lgf else [])
     peers = {device: Peer(options, device) for device in devices}
-    engines = [Lgf(options, single) for single in (True, False)] if options.against_lgf else []
+    engines = [Lgf(options, flags) for flags in (["--single"], ["--single", "--f16"], [])] if options.against_lgf else []
     ours, theirs = [[] for _ in engines], {device: [] for device in devices}
     for number in range(options.rounds + 1):
         for device, peer in peers.items():
