@@ -65,6 +65,7 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
             "schedule",
             "engine",
             "adapter",
+            "precision",
             "objective",
             "volume",
             "kkt_residual",
@@ -208,6 +209,30 @@ fn info_shows_adapters_self_test_and_the_choice() {
     let capped = text(&self::output(&["info", "--dimension", "1e7", "--history", "16", "--rank", "8"]).stdout);
     let ([all, _], [some, _]) = (gib(&words, "learned OC flow"), gib(&capped, "learned OC flow"));
     assert!((all - some - 4.0 * 8.0).abs() <= 2.0 * rounding, "{all} and {some} bytes per unknown");
+}
+
+/// Every engine says so, gets nearly the same, and its bounds count the bytes that are there.
+#[test]
+fn a_basis_in_halves_is_said_and_counted() {
+    for (engine, word) in [("gpu", 4.0), ("cpu-f32", 4.0), ("cpu", 8.0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().to_str().unwrap();
+        let [own, halves] = ["state", "f16"].map(|tables| {
+            let run = ["topology", "--size", "24x8", "--flow", "adam", "--schedule", "fixed", "--max-evaluations", "30", "--engine", engine, "--json"];
+            let output = output(&[&run[..], &["--tables", tables, "--out", out]].concat());
+            let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(record["precision"].as_str().unwrap().ends_with("; basis f16"), tables == "f16", "{engine}");
+            let bench = ["bench", "--dimensions", "1757", "--repeats", "1", "--without-cpu", "--engine", engine, "--tables", tables, "--out", out];
+            assert!(self::output(&bench).status.success());
+            let bench: Value = serde_json::from_slice(&std::fs::read(dir.path().join("bench.json")).unwrap()).unwrap();
+            let row = bench["rows"].as_array().unwrap().iter().find(|r| r["pass"] == "step adam, own table").unwrap();
+            // Eight directions, the mean and six numbers of the state.
+            let direction = if tables == "f16" { 2.0 } else { word };
+            assert_eq!(row["bytes"].as_f64().unwrap(), 1757.0 * (8.0 * direction + 7.0 * word), "{engine}, {tables}");
+            record["objective"].as_f64().unwrap()
+        });
+        assert!(own != halves && (own - halves).abs() < 1e-3 * own, "{engine}: {own} and {halves}");
+    }
 }
 
 /// No times are asserted: what is measured, what it is set beside, and that the numbers fit together.

@@ -71,7 +71,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         for &flag in &args.engines {
             let mut opened = Opened::new(EngineArgs { engine: flag, tables: args.tables })?;
             let info = opened.engine.info();
-            let adapter = format!("{}: {}{}; {}", info.engine, info.adapter, if info.software { " (software adapter)" } else { "" }, opened.reason);
+            let software = if info.software { " (software adapter)" } else { "" };
+            let adapter = format!("{}: {}{software}, {}; {}", info.engine, info.adapter, info.precision, opened.reason);
             if !adapters.contains(&adapter) {
                 adapters.push(adapter);
             }

@@ -21,6 +21,8 @@ pub(super) struct Record<'a> {
     pub schedule: &'a str,
     pub engine: &'a str,
     pub adapter: &'a str,
+    /// Of the state, the sums and the tables.
+    pub precision: &'a str,
     /// Recomputed in f64 at the returned design.
     pub objective: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +53,7 @@ impl<'a> Record<'a> {
             schedule,
             engine: report.engine.engine,
             adapter: &report.engine.adapter,
+            precision: &report.engine.precision,
             objective,
             volume: None,
             measures: BTreeMap::new(),
@@ -148,7 +151,7 @@ impl Run {
 /// Which engine ran, and why.
 pub(super) fn engine_line(engine: &EngineInfo, reason: &str) -> String {
     let software = if engine.software { " (software adapter)" } else { "" };
-    format!("engine: {}, {}{software}; {reason}", engine.engine, engine.adapter)
+    format!("engine: {}, {}{software}, {}; {reason}", engine.engine, engine.adapter, engine.precision)
 }
 
 /// A field numbered like the grid's elements as a matrix whose rows run from the top down.

@@ -511,7 +511,7 @@ fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     let earlier: f64 = run.levels.iter().map(|l| l.wall_seconds).sum();
     let with = if run.levels.is_empty() { String::new() } else { format!(", {earlier:.2} before that") };
     line!(out, "  seconds           {:.2} ({:.2} in true evaluations){with}", report.wall_seconds, report.objective_seconds);
-    line!(out, "  engine            {}: {}; {}", report.engine.engine, report.engine.adapter, run.engine_reason);
+    line!(out, "  engine            {}: {}, {}; {}", report.engine.engine, report.engine.adapter, report.engine.precision, run.engine_reason);
     line!(out, "  stop              {}", report.stop);
     if let Some(folder) = folder {
         line!(out, "  written to        {}: design.png design.npy variables.npy convergence.svg record.json history.csv", folder.display());
