@@ -21,8 +21,11 @@ struct Params {
 @group(0) @binding(6) var<storage, read> volume_weights: array<f32>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
 
+// Read once: a load in the loop would be one per unknown.
+var<private> rate: f32;
+
 fn add_volume(i: u32, mu: ptr<function, array<f32, 8>>, shares: ptr<function, array<vec2<f32>, 8>>) {
-    let free = iterate[i] - phase.rate * slope[i];
+    let free = iterate[i] - rate * slope[i];
     let middle = center[i];
     let weight = volume_weights[i];
     for (var t = 0u; t < CANDIDATES; t++) {
@@ -39,5 +42,6 @@ fn main(
     if (phase.ended != 0u || (params.begins == 0u && search.closed != 0u)) {
         return;
     }
+    rate = phase.rate;
     volume_pass(group.xy, groups.x, thread);
 }

@@ -32,9 +32,9 @@ fn mean_of(word: Word) -> f32 {
 }
 
 // To nearest, ties to even, and what would be subnormal to 0, by hand: how pack2x16float does either is the device's choice, and this leaves it none.
-// Twin: Half::of() in engine/cpu/basis.rs.
+// Twin: Half::of() in scalar.rs.
 fn half_round(value: f32) -> f32 {
-    let scaled = value * BASIS_SCALE;
+    let scaled = clamp(value * BASIS_SCALE, -65504.0, 65504.0);
     let bits = bitcast<u32>(scaled);
     return select(bitcast<f32>((bits + 0xfffu + ((bits >> 13u) & 1u)) & 0xffffe000u), 0.0, abs(scaled) < 6.103515625e-5);
 }
