@@ -1,6 +1,6 @@
 // Any number of surrogate iterations of a flow whose state is the reduced coordinate alone: y' = -Xi^T Theta(y/sigma), y = sigma z the coordinates in
 // units of x. One workgroup, one dispatch; the cost does not depend on d. Explicit Runge-Kutta with the tableau in `constants`; with an error row,
-// steps of its own size inside each iteration. Twin: engine/cpu/mod.rs, integrate_reduced().
+// steps of its own size inside each iteration. Twin: engine/cpu/phase.rs, integrate_reduced().
 struct Params {
     rank: u32,
     features: u32,

@@ -3,7 +3,7 @@
 
     python3 benches/sweeps/tables.py [path of a binary]
 
-Needs `cargo build --release` (or the path of a binary), an adapter (software will do) and Python 3 alone. Writes tables.md beside itself; two minutes.
+Needs `cargo build --release` (or the path of a binary), an adapter (software will do) and Python 3 alone. Writes tables.md beside itself; three minutes.
 """
 import json
 import os

@@ -1,5 +1,6 @@
 // The pass that moves x. It adds up g.dx and, on the way, what the next prediction is made from, so that neither x nor a table is read again for it:
-// U (x - c), on the first eight directions, and |x - mean|^2 at the new x. (More would not stay in registers: state_project has the others.) Twin: the pass of flow_step() in engine/cpu/phase.rs. Precision: double-word sums.
+// U (x - c), on the first eight directions, and |x - mean|^2 at the new x. (More would not stay in registers: state_project has the others.)
+// Twin: the pass of flow_step() in engine/cpu/phase.rs. Precision: double-word sums.
 //
 // For kernels with 128 threads that bind `iterate`, `partials` and `basis`, whose row `rank` is the mean. Their parameters have len, slab, first_slab, and
 // rank: directions;

@@ -41,6 +41,14 @@ pub enum TableFormat {
 }
 
 impl TableFormat {
+    /// Bytes of an entry, where the state's numbers have `word`.
+    pub(crate) fn bytes(self, word: u64) -> u64 {
+        match self {
+            Self::State => word,
+            Self::F16 => 2,
+        }
+    }
+
     /// An engine's precision, with its tables'.
     pub(crate) fn describe(self, precision: &str) -> String {
         match self {

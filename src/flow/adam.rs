@@ -64,8 +64,8 @@ impl Adam {
     }
 
     /// The ADAM flow at time t = η·(step number), as a function (m, v, second, g) → [x', m', v']: m' = (1−β₁)(g−m)/η, v' = (1−β₂)(g²−v)/η,
-    /// x' = −m̂/(√v̂ + ε), the bias corrections with real exponents t/η and floored at 10⁻¹⁶: one over [`corrections_at`](Self::corrections_at) time t, which all unknowns share. `second` is what v̂ is made from: v,
-    /// or AMSGrad's maximum, which is held during a step.
+    /// x' = −m̂/(√v̂ + ε), the bias corrections with real exponents t/η and floored at 10⁻¹⁶: one over [`corrections_at`](Self::corrections_at) time t, which all unknowns
+    /// share. `second` is what v̂ is made from: v, or AMSGrad's maximum, which is held during a step.
     pub fn velocity<T: Scalar>(&self, inverse: [f64; 2]) -> impl Fn(T, T, T, T) -> [T; 3] + Copy + Send + Sync + use<T> {
         let [inverse1, inverse2] = inverse.map(T::of);
         let [toward1, toward2] = [self.beta1, self.beta2].map(|beta| T::of((1.0 - beta) / self.rate));

@@ -362,11 +362,8 @@ impl Bench<'_> {
     }
 
     fn basis(&self, rank: usize) -> f64 {
-        rank as f64
-            * match self.shape.tables {
-                TableFormat::State => 1.0,
-                TableFormat::F16 => 2.0 / self.subject.word() as f64,
-            }
+        let word = self.subject.word();
+        (rank as u64 * self.shape.tables.bytes(word)) as f64 / word as f64
     }
 
     fn config(&self, config: SurrogateConfig) -> SurrogateConfig {

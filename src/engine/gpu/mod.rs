@@ -192,11 +192,7 @@ impl GpuEngine {
     /// granted.
     pub fn memory(setup: &Setup<'_>, tables: TableFormat) -> u64 {
         let Resident { vectors, history, basis } = setup.resident();
-        let basis_bytes = match tables {
-            TableFormat::State => 4 * basis,
-            TableFormat::F16 => 2 * basis,
-        };
-        (4 * (vectors + history + 1) + basis_bytes) as u64 * setup.start.len() as u64
+        (4 * (vectors + history + 1) as u64 + tables.bytes(4) * basis as u64) * setup.start.len() as u64
     }
 
     /// Where the times of a profile come from.

@@ -219,11 +219,9 @@ pub(super) fn block_pairs(rows: usize) -> usize {
 
 /// Bytes of `directions` directions of `len` unknowns, and their mean.
 pub(super) fn basis_bytes(tables: TableFormat, len: usize, directions: usize) -> u64 {
-    let words = match tables {
-        TableFormat::State => len,
-        TableFormat::F16 => len.div_ceil(2),
-    };
-    4 * (directions * words + len) as u64
+    // Whole words.
+    let direction = (tables.bytes(4) * len as u64).next_multiple_of(4);
+    directions as u64 * direction + 4 * len as u64
 }
 
 /// Unknowns per slab: a power of two, so that there are at most 1024 slabs and the Gram matrix's partial sums stay small.
@@ -242,10 +240,7 @@ impl Run {
         let mut slab = slab_length(dimension, capacity);
         // The longest: the basis with its mean, a history, or the flow's own vectors.
         let directions = setup.resident().basis;
-        let basis_rows = 1 + match recorder.variant.tables {
-            TableFormat::State => directions,
-            TableFormat::F16 => directions.div_ceil(2),
-        };
+        let basis_rows = 1 + (recorder.variant.tables.bytes(4) * directions as u64).div_ceil(4) as usize;
         let bound_rows = basis_rows.max(table_rows).max(setup.flow.auxiliary_vectors()).max(1);
         let bindable = (max_binding / 4 / bound_rows as u64) as usize;
         if bindable < 256 {
