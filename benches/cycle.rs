@@ -1,7 +1,7 @@
 //! What the parts of a cycle cost: the true gradient, a refit and a surrogate step, on both engines.
 //!
-//! `cargo bench --bench cycle`; compare with `--save-baseline NAME` and `--baseline NAME`. The GPU engine takes the best adapter there is and is
-//! named after it; a software adapter says so in its name.
+//! `cargo bench --bench cycle`; compare with `--save-baseline NAME` and `--baseline NAME`. The GPU engine
+//! takes the best adapter there is and is named after it; a software adapter says so in its name.
 
 use std::hint::black_box;
 
@@ -19,11 +19,14 @@ fn true_gradient(c: &mut Criterion) {
     let mut group = c.benchmark_group("true_gradient");
     group.sample_size(10);
     for (nelx, nely) in [(60, 20), (150, 50), (300, 100)] {
-        let mut problem = Compliance::new(ComplianceConfig::mbb(nelx, nely, FilterKind::Density)).expect("valid settings");
+        let mut problem =
+            Compliance::new(ComplianceConfig::mbb(nelx, nely, FilterKind::Density)).expect("valid settings");
         let x = problem.uniform_start();
         let mut gradient = vec![0.0; x.len()];
         group.throughput(Throughput::Elements(x.len() as u64));
-        group.bench_function(format!("compliance_{nelx}x{nely}"), |b| b.iter(|| problem.evaluate(black_box(&x), &mut gradient).expect("solvable")));
+        group.bench_function(format!("compliance_{nelx}x{nely}"), |b| {
+            b.iter(|| problem.evaluate(black_box(&x), &mut gradient).expect("solvable"))
+        });
     }
 }
 
@@ -56,7 +59,8 @@ fn cycle(c: &mut Criterion) {
     }
     for engine in &mut engines {
         let info = engine.info();
-        let name = format!("{}{} {}", info.engine, if info.software { " (software)" } else { "" }, info.adapter);
+        let name =
+            format!("{}{} {}", info.engine, if info.software { " (software)" } else { "" }, info.adapter);
         for d in [10_000, 1_000_000] {
             warm(&mut **engine, d);
             let mut x = vec![0.0; d];
@@ -70,7 +74,13 @@ fn cycle(c: &mut Criterion) {
             });
             group.bench_function(BenchmarkId::new("ten_surrogate_adam_steps_and_read", d), |b| {
                 b.iter(|| {
-                    engine.integrate(PhaseLimits { steps: 10, radius: f64::INFINITY, integrator: Integrator::FlowStep }).expect("integrate");
+                    engine
+                        .integrate(PhaseLimits {
+                            steps: 10,
+                            radius: f64::INFINITY,
+                            integrator: Integrator::FlowStep,
+                        })
+                        .expect("integrate");
                     engine.read(&mut x).expect("read");
                 });
             });

@@ -1,9 +1,10 @@
 //! What the CPU engine's passes cost, through the public API: one JSON object of seconds per round.
 //!
-//! `cargo bench --bench passes -- --d 1000000 --k 20 --rank 8 --order 1 --steps 5 --rounds 7`; with `--serve` a round for every line of standard input,
-//! which is how `benches/peers/torch_lgf.py` takes turns with it; with `--single` the engine in f32, with `--f16` its
-//! basis in halves. `copy` and `read` are the machine's bandwidth on vectors of the history's size. With
-//! `--processor-time` the clock is the time all threads have run (Linux only), which other work on the machine hardly touches.
+//! `cargo bench --bench passes -- --d 1000000 --k 20 --rank 8 --order 1 --steps 5 --rounds 7`; with `--serve`
+//! a round for every line of standard input, which is how `benches/peers/torch_lgf.py` takes turns with it;
+//! with `--single` the engine in f32, with `--f16` its basis in halves. `copy` and `read` are the machine's
+//! bandwidth on vectors of the history's size. With `--processor-time` the clock is the time all threads have
+//! run (Linux only), which other work on the machine hardly touches.
 
 use std::hint::black_box;
 use std::io::BufRead;
@@ -31,9 +32,20 @@ struct Options {
 }
 
 fn options() -> Options {
-    let mut out =
-        Options { d: 1_000_000, k: 20, rank: 8, order: 1, steps: 5, rounds: 7, serve: false, single: false, tables: TableFormat::State, processor_time: false };
-    let words: Vec<String> = std::env::args().skip(1).flat_map(|a| a.split('=').map(str::to_string).collect::<Vec<_>>()).collect();
+    let mut out = Options {
+        d: 1_000_000,
+        k: 20,
+        rank: 8,
+        order: 1,
+        steps: 5,
+        rounds: 7,
+        serve: false,
+        single: false,
+        tables: TableFormat::State,
+        processor_time: false,
+    };
+    let words: Vec<String> =
+        std::env::args().skip(1).flat_map(|a| a.split('=').map(str::to_string).collect::<Vec<_>>()).collect();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let mut number = || words.next().and_then(|w| w.parse().ok()).expect("a number after every option");
@@ -58,11 +70,21 @@ fn options() -> Options {
 
 /// K true steps on a separable quadratic, recorded; the state after them is the trusted one.
 fn warm(flow: Flow, options: &Options) -> Box<dyn Engine> {
-    let mut engine: Box<dyn Engine> =
-        if options.single { Box::new(CpuEngine::single().with_tables(options.tables)) } else { Box::new(CpuEngine::new().with_tables(options.tables)) };
+    let mut engine: Box<dyn Engine> = if options.single {
+        Box::new(CpuEngine::single().with_tables(options.tables))
+    } else {
+        Box::new(CpuEngine::new().with_tables(options.tables))
+    };
     let mut x: Vec<f64> = (0..options.d).map(|i| (0.37 * i as f64).sin()).collect();
     engine
-        .start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: options.k, samples: Samples::Points, directions: None })
+        .start(Setup {
+            flow,
+            domain: &Domain::Unbounded,
+            start: &x,
+            capacity: options.k,
+            samples: Samples::Points,
+            directions: None,
+        })
         .expect("enough memory");
     for _ in 0..options.k {
         engine.set_gradient(&gradient(&x)).expect("as long as x");
@@ -75,14 +97,22 @@ fn warm(flow: Flow, options: &Options) -> Box<dyn Engine> {
 }
 
 fn gradient(x: &[f64]) -> Vec<f64> {
-    x.iter().enumerate().map(|(i, x)| (0.55 + 0.45 * (0.11 * i as f64).sin()) * (x - (0.23 * i as f64).cos())).collect()
+    x.iter()
+        .enumerate()
+        .map(|(i, x)| (0.55 + 0.45 * (0.11 * i as f64).sin()) * (x - (0.23 * i as f64).cos()))
+        .collect()
 }
 
 /// Seconds that all threads have run.
 fn processor_time() -> f64 {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
     let nanoseconds = |task: std::io::Result<std::fs::DirEntry>| -> Option<f64> {
-        std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
+        std::fs::read_to_string(task.ok()?.path().join("schedstat"))
+            .ok()?
+            .split_whitespace()
+            .next()?
+            .parse()
+            .ok()
     };
     tasks.filter_map(nanoseconds).sum::<f64>() * 1e-9
 }
@@ -131,15 +161,22 @@ impl Bench {
         };
         let (refit, own) = cycle(&mut *self.adam, &trajectory, phase(steps, Integrator::FlowStep));
         let (_, rk4) = cycle(&mut *self.adam, &trajectory, phase(steps, Integrator::Rk4));
-        let (snapshots_refit, snapshots_own) = cycle(&mut *self.adam, &snapshots, phase(steps, Integrator::FlowStep));
+        let (snapshots_refit, snapshots_own) =
+            cycle(&mut *self.adam, &snapshots, phase(steps, Integrator::FlowStep));
         let (_, snapshots_rk4) = cycle(&mut *self.adam, &snapshots, phase(steps, Integrator::Rk4));
         let (_, descent) = cycle(&mut *self.descent, &trajectory, phase(20, Integrator::FlowStep));
         self.adam.restore().expect("a started engine");
         let true_step = seconds(&mut || self.adam.step().expect("a started engine"));
         self.adam.restore().expect("a started engine");
         let record = seconds(&mut || self.adam.record().expect("a started engine"));
-        let copy = seconds(&mut || self.to.par_chunks_mut(CHUNK).zip(self.from.par_chunks(CHUNK)).for_each(|(to, from)| to.copy_from_slice(from)));
-        let read = seconds(&mut || drop(black_box(self.from.par_chunks(CHUNK).map(lanes_sum).collect::<Vec<_>>())));
+        let copy = seconds(&mut || {
+            self.to
+                .par_chunks_mut(CHUNK)
+                .zip(self.from.par_chunks(CHUNK))
+                .for_each(|(to, from)| to.copy_from_slice(from))
+        });
+        let read =
+            seconds(&mut || drop(black_box(self.from.par_chunks(CHUNK).map(lanes_sum).collect::<Vec<_>>())));
         serde_json::json!({
             "refit": refit,
             "adam_step": own / steps as f64,
@@ -167,7 +204,10 @@ fn main() {
     let (serve, rounds) = (options.serve, options.rounds);
     let mut bench = Bench::new(options);
     if serve {
-        println!("{}", serde_json::json!({ "adapter": bench.adam.info().adapter, "precision": bench.adam.info().precision }));
+        println!(
+            "{}",
+            serde_json::json!({ "adapter": bench.adam.info().adapter, "precision": bench.adam.info().precision })
+        );
         std::io::stdin().lock().lines().map_while(Result::ok).for_each(|_| println!("{}", bench.round()));
     } else {
         (0..rounds).for_each(|_| println!("{}", bench.round()));

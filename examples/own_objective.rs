@@ -1,4 +1,5 @@
-//! Your own objective, on whichever engine there is: ADAM by itself and with a learned flow, and a learned potential, at the same number of true evaluations.
+//! Your own objective, on whichever engine there is: ADAM by itself and with a learned flow, and a learned
+//! potential, at the same number of true evaluations.
 //!
 //! `cargo run --release --example own_objective`
 
@@ -10,7 +11,8 @@ use lgf::schedule::{Adaptive, Potential, Schedule};
 use lgf::surrogate::SurrogateConfig;
 use lgf::{Lgf, LgfConfig, Stopping};
 
-/// A chain of springs between two walls, each unknown a support's height: ½ Σ k (x_{i+1} − xᵢ − ℓᵢ)² + ¼ Σ xᵢ⁴ / d.
+/// A chain of springs between two walls, each unknown a support's height: ½ Σ k (x_{i+1} − xᵢ − ℓᵢ)² + ¼ Σ
+/// xᵢ⁴ / d.
 struct Chain {
     lengths: Vec<f64>,
 }
@@ -56,10 +58,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let lgf = Lgf::new(LgfConfig { stopping, ..config })?;
         let report = lgf.minimize(&mut objective, &vec![0.0; d], &mut *engine, &mut ())?;
         let schedule = config.schedule;
-        println!("| {:9} | {:16} | {:15} | {:9.4} |", schedule.name(), report.true_evaluations, report.surrogate_steps, report.objective);
+        println!(
+            "| {:9} | {:16} | {:15} | {:9.4} |",
+            schedule.name(),
+            report.true_evaluations,
+            report.surrogate_steps,
+            report.objective
+        );
         finals.push(report.objective);
     }
-    // ADAM's momentum makes a field that is hard to learn here; the objective's own gradient is that of a function, and a potential knows it.
-    assert!(finals[2] < finals[0] && finals[2] < finals[1], "the learned potential should be ahead at equal cost");
+    // ADAM's momentum makes a field that is hard to learn here; the objective's own gradient is that of a
+    // function, and a potential knows it.
+    assert!(
+        finals[2] < finals[0] && finals[2] < finals[1],
+        "the learned potential should be ahead at equal cost"
+    );
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! Many sparse regressions at once, from NumPy and back: `features` (B x K x P) and `targets` (B x K x m) in, `coefficients` and `support` (B x P x m) and
-//! the `seconds` of every repetition out; one support per column of the targets.
+//! Many sparse regressions at once, from NumPy and back: `features` (B x K x P) and `targets` (B x K x m) in,
+//! `coefficients` and `support` (B x P x m) and the `seconds` of every repetition out; one support per column
+//! of the targets.
 //!
-//! `cargo run --release --example stlsq_batch -- IN.npz OUT.npz ENGINE THRESHOLD RIDGE ITERATIONS REPETITIONS`, ENGINE being `auto`, `cpu` or `gpu`.
-//! `benches/peers/stlsq.py` compares it with PySINDy.
+//! `cargo run --release --example stlsq_batch -- IN.npz OUT.npz ENGINE THRESHOLD RIDGE ITERATIONS REPETITIONS`,
+//! ENGINE being `auto`, `cpu` or `gpu`. `benches/peers/stlsq.py` compares it with PySINDy.
 
 use std::error::Error;
 use std::fs::File;
@@ -35,8 +36,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         other => return Err(format!("no engine is called {other}: auto, cpu or gpu").into()),
     };
     let (mut engine, _) = choice.open()?;
-    let batch: Vec<_> =
-        features.outer_iter().zip(targets.outer_iter()).map(|(features, targets)| RegressionProblem { features, targets, regression }).collect();
+    let batch: Vec<_> = features
+        .outer_iter()
+        .zip(targets.outer_iter())
+        .map(|(features, targets)| RegressionProblem { features, targets, regression })
+        .collect();
 
     // The first one builds kernels.
     let mut solutions = engine.regress(&batch[..1])?;
@@ -49,7 +53,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let shape = (batch.len(), features.len_of(Axis(2)), targets.len_of(Axis(2)));
     let mut coefficients = Array3::zeros(shape);
     let mut support = Array3::<u8>::zeros(shape);
-    for ((solution, mut xi), mut kept) in solutions.iter().zip(coefficients.outer_iter_mut()).zip(support.outer_iter_mut()) {
+    for ((solution, mut xi), mut kept) in
+        solutions.iter().zip(coefficients.outer_iter_mut()).zip(support.outer_iter_mut())
+    {
         xi.assign(&solution.coefficients);
         kept.assign(&solution.support.mapv(u8::from));
     }

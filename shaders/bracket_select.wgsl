@@ -1,10 +1,13 @@
-// Narrows the bracket of multipliers to the candidates around the volume bound, and chooses those of the next pass, or of the next search. One workgroup.
-// Twin: flow/optimality_criteria.rs, volume_scale(): the end is the same, the way there is not.
+// Narrows the bracket of multipliers to the candidates around the volume bound, and chooses those of the next
+// pass, or of the next search. One workgroup. Twin: flow/optimality_criteria.rs, volume_scale(): the end is
+// the same, the way there is not.
 //
-// Where the volumes at both ends are known, candidates stand about the point where the chord between them meets the bound, at distances that grow
-// geometrically up to the bracket's ends: whatever the chord's error, the next bracket is about as wide as it. A search begins about the multiplier of the
-// one before, at distances that grow geometrically from a fraction of how far that had moved. Wide brackets and unknown ends get evenly spaced candidates,
-// and so does a search that has been misled as often as the passes recorded allow: engine/gpu/search.rs has the arithmetic.
+// Where the volumes at both ends are known, candidates stand about the point where the chord between them
+// meets the bound, at distances that grow geometrically up to the bracket's ends: whatever the chord's error,
+// the next bracket is about as wide as it. A search begins about the multiplier of the one before, at
+// distances that grow geometrically from a fraction of how far that had moved. Wide brackets and unknown ends
+// get evenly spaced candidates, and so does a search that has been misled as often as the passes recorded
+// allow: engine/gpu/search.rs has the arithmetic.
 struct Params {
     slabs: u32,
     // The volume bound, double-word.
@@ -16,7 +19,8 @@ struct Params {
     begins: u32,
     range_low: u32,
     range_high: u32,
-    // Candidates of this pass and of the next, and how many passes may have failed before that one has to space its candidates evenly.
+    // Candidates of this pass and of the next, and how many passes may have failed before that one has to
+    // space its candidates evenly.
     candidates: u32,
     next: u32,
     chances: u32,

@@ -1,4 +1,5 @@
-// Theta <- Theta / scales, double-word, in place: a quotient with its remainder. Twin: surrogate/regression.rs, the first line of solve().
+// Theta <- Theta / scales, double-word, in place: a quotient with its remainder. Twin:
+// surrogate/regression.rs, the first line of solve().
 struct Params {
     rows: u32,
     features: u32,

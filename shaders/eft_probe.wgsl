@@ -1,5 +1,5 @@
-// Self-test: the error-free transforms of known pairs, alone and in a double-word inner product, where a compiler has more to
-// reassociate. Twin: engine/gpu/self_test.rs checks them in f64.
+// Self-test: the error-free transforms of known pairs, alone and in a double-word inner product, where a
+// compiler has more to reassociate. Twin: engine/gpu/self_test.rs checks them in f64.
 struct Params {
     count: u32,
     // Terms per inner product: a uniform that steers control flow, as in the real kernels.

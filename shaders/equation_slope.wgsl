@@ -4,7 +4,8 @@ struct Params {
     slab: u32,
     // 0: x' = -g; 1: momentum; 2: ADAM.
     equation: u32,
-    // Momentum: friction. ADAM: (1 - beta)/rate of both moments, the bias corrections at the stage's time, epsilon, and whether the maximum counts.
+    // Momentum: friction. ADAM: (1 - beta)/rate of both moments, the bias corrections at the stage's time,
+    // epsilon, and whether the maximum counts.
     friction: f32,
     gain1: f32,
     gain2: f32,

@@ -1,4 +1,5 @@
-// The feature matrix: monomials of every sample's coordinates, double-word, one thread per entry. Twin: surrogate/library.rs, evaluate().
+// The feature matrix: monomials of every sample's coordinates, double-word, one thread per entry. Twin:
+// surrogate/library.rs, evaluate().
 struct Params {
     rows: u32,
     variables: u32,

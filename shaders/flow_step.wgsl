@@ -1,5 +1,6 @@
-// One step of a flow whose unknowns move by themselves, with the gradient lifted on the way and the next step's projection. Traffic per unknown: the basis
-// and the table, which are read once if they are the same, and the mean; x and the flow's vectors read and written. A true step: the gradient and those.
+// One step of a flow whose unknowns move by themselves, with the gradient lifted on the way and the next
+// step's projection. Traffic per unknown: the basis and the table, which are read once if they are the same,
+// and the mean; x and the flow's vectors read and written. A true step: the gradient and those.
 struct Params {
     flow: Flow,
     // Without rows the table is the gradient itself.

@@ -1,4 +1,5 @@
-// The predicted gradient, for what needs it as a vector. Traffic: the table once, x read, 4 bytes written per unknown.
+// The predicted gradient, for what needs it as a vector. Traffic: the table once, x read, 4 bytes written per
+// unknown.
 struct Params {
     // Without rows the weights are the gradient itself, this segment's from `first` on.
     lift: Lift,

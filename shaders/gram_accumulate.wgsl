@@ -1,6 +1,7 @@
-// Inner products of the rows of [X - reference; Y] with each other: one 4x4 block of the Gram matrix per workgroup and slab of unknowns.
-// Each workgroup writes its partial sums; partials_reduce adds them up. Twin: engine/cpu/kernels.rs, grams().
-// Traffic: the history is read once per block row, from cache beyond the first. Precision: double-word.
+// Inner products of the rows of [X - reference; Y] with each other: one 4x4 block of the Gram matrix per
+// workgroup and slab of unknowns. Each workgroup writes its partial sums; partials_reduce adds them up. Twin:
+// engine/cpu/kernels.rs, grams(). Traffic: the history is read once per block row, from cache beyond the
+// first. Precision: double-word.
 struct Params {
     // Unknowns in this segment, and unknowns per slab.
     len: u32,

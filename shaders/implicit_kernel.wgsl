@@ -1,5 +1,5 @@
-// The inner products of the features of x with those of every sample, from power sums: complete homogeneous symmetric polynomials. One thread per
-// sample. Twin: surrogate/space.rs, implicit_kernel().
+// The inner products of the features of x with those of every sample, from power sums: complete homogeneous
+// symmetric polynomials. One thread per sample. Twin: surrogate/space.rs, implicit_kernel().
 struct Params {
     rows: u32,
     // 1 to 3.

@@ -1,5 +1,6 @@
-// OC, first pass: the gradient, where it is lifted, and x sqrt(-g/w), what x becomes at multiplier 1 before clipping.
-// Twin: flow/optimality_criteria.rs, growth(). Traffic: the table, if any, and 12 bytes read, 4 written per unknown (8 read, 8 written with a table).
+// OC, first pass: the gradient, where it is lifted, and x sqrt(-g/w), what x becomes at multiplier 1 before
+// clipping. Twin: flow/optimality_criteria.rs, growth(). Traffic: the table, if any, and 12 bytes read, 4
+// written per unknown (8 read, 8 written with a table).
 struct Params {
     // Without rows the gradient is there.
     lift: Lift,

@@ -1,5 +1,5 @@
-// OC, last pass: x <- clip(growth s), and the next step's projection. Twin: flow/optimality_criteria.rs, clip().
-// Traffic: 12 bytes read, 4 written per unknown; the basis and the mean with a projection.
+// OC, last pass: x <- clip(growth s), and the next step's projection. Twin: flow/optimality_criteria.rs,
+// clip(). Traffic: 12 bytes read, 4 written per unknown; the basis and the mean with a projection.
 struct Params {
     len: u32,
     slab: u32,

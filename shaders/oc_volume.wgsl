@@ -1,6 +1,7 @@
-// OC: partial sums of the volume at eight candidate scales per workgroup. Every thread has unknowns of its own and all eight scales for each, so that an
-// unknown is read once and its limits are found once. Twin: the closure in engine/cpu/kernels.rs, optimality_criteria().
-// Traffic: 12 bytes read per unknown for each eight candidates. Precision: double-word sums.
+// OC: partial sums of the volume at eight candidate scales per workgroup. Every thread has unknowns of its
+// own and all eight scales for each, so that an unknown is read once and its limits are found once. Twin: the
+// closure in engine/cpu/kernels.rs, optimality_criteria(). Traffic: 12 bytes read per unknown for each eight
+// candidates. Precision: double-word sums.
 struct Params {
     len: u32,
     slab: u32,

@@ -1,4 +1,5 @@
-// Adds the slabs' partial sums of many values, one value per workgroup, in a fixed tree. Twin: the order of sums in engine/cpu/sweep.rs, sweep_pieces().
+// Adds the slabs' partial sums of many values, one value per workgroup, in a fixed tree. Twin: the order of
+// sums in engine/cpu/sweep.rs, sweep_pieces().
 struct Params {
     // Slabs, and values per slab.
     slabs: u32,

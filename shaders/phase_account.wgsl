@@ -1,5 +1,6 @@
-// Adds up the slabs' partial sums of a step, one value per workgroup: the last, the sum of g.dx, goes to the phase's account, the others, the projection of
-// the new x, to where the next prediction takes them from. Twin: the sums of flow_step() in engine/cpu/phase.rs.
+// Adds up the slabs' partial sums of a step, one value per workgroup: the last, the sum of g.dx, goes to the
+// phase's account, the others, the projection of the new x, to where the next prediction takes them from.
+// Twin: the sums of flow_step() in engine/cpu/phase.rs.
 struct Params {
     slabs: u32,
     // Per slab.

@@ -1,5 +1,6 @@
-// How far along the projected step the potential falls, and what follows from it. One workgroup.
-// Twins: minimize() in engine/cpu/potential.rs, and HigherOrder in surrogate/higher_order.rs. Precision: f32, but for the sums that f32 would spoil.
+// How far along the projected step the potential falls, and what follows from it. One workgroup. Twins:
+// minimize() in engine/cpu/potential.rs, and HigherOrder in surrogate/higher_order.rs. Precision: f32, but
+// for the sums that f32 would spoil.
 struct Params {
     // Learned directions, and the curvature outside them.
     rank: u32,
@@ -21,7 +22,8 @@ const THREADS: u32 = 64u;
 const BISECTIONS: u32 = 40u;
 var<workgroup> ended: u32;
 var<workgroup> share: f32;
-// Per sample, what it adds to the second to fourth derivative along the step; then its point's and its slope's factor in the gradient.
+// Per sample, what it adds to the second to fourth derivative along the step; then its point's and its
+// slope's factor in the gradient.
 var<workgroup> added: array<vec3<f32>, THREADS>;
 
 // The first derivative of kappa(u) = u^2/2 + ... + u^n/n!, and the next three.

@@ -1,5 +1,6 @@
-// Partial sums over a slab of (x_i y_i)^j, j = 1, 2, 3, for the rows y of a table, four rows per workgroup, and of |x - mean|^2 (the last value).
-// Twin: engine/cpu/kernels.rs, power_sums(). Traffic: the table and the mean once, x once per four rows. Precision: double-word.
+// Partial sums over a slab of (x_i y_i)^j, j = 1, 2, 3, for the rows y of a table, four rows per workgroup,
+// and of |x - mean|^2 (the last value). Twin: engine/cpu/kernels.rs, power_sums(). Traffic: the table and the
+// mean once, x once per four rows. Precision: double-word.
 struct Params {
     len: u32,
     slab: u32,

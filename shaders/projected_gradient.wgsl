@@ -1,5 +1,6 @@
-// x <- clip(x - rate g - mu w), mu from the bracket where there is a volume, and the next step's projection. Twin: flow/projected_gradient.rs, update().
-// Traffic: 12 bytes read, 4 written per unknown; the basis and the mean with a projection.
+// x <- clip(x - rate g - mu w), mu from the bracket where there is a volume, and the next step's projection.
+// Twin: flow/projected_gradient.rs, update(). Traffic: 12 bytes read, 4 written per unknown; the basis and
+// the mean with a projection.
 struct Params {
     len: u32,
     slab: u32,

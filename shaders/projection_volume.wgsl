@@ -1,6 +1,7 @@
-// Projection onto box and volume: partial sums of the volume of clip(x - rate g - mu w) at eight candidate multipliers mu per workgroup, laid out as in
-// oc_volume.wgsl. Twin: the closure in engine/cpu/kernels.rs, projected_gradient().
-// Traffic: 12 bytes read per unknown for each eight candidates. Precision: double-word sums.
+// Projection onto box and volume: partial sums of the volume of clip(x - rate g - mu w) at eight candidate
+// multipliers mu per workgroup, laid out as in oc_volume.wgsl. Twin: the closure in engine/cpu/kernels.rs,
+// projected_gradient(). Traffic: 12 bytes read per unknown for each eight candidates. Precision: double-word
+// sums.
 struct Params {
     len: u32,
     slab: u32,

@@ -1,6 +1,7 @@
-// Any number of surrogate iterations of a flow whose state is the reduced coordinate alone: y' = -Xi^T Theta(y/sigma), y = sigma z the coordinates in
-// units of x. One workgroup, one dispatch; the cost does not depend on d. Explicit Runge-Kutta with the tableau in `constants`; with an error row,
-// steps of its own size inside each iteration. Twin: engine/cpu/phase.rs, integrate_reduced().
+// Any number of surrogate iterations of a flow whose state is the reduced coordinate alone: y' = -Xi^T
+// Theta(y/sigma), y = sigma z the coordinates in units of x. One workgroup, one dispatch; the cost does not
+// depend on d. Explicit Runge-Kutta with the tableau in `constants`; with an error row, steps of its own size
+// inside each iteration. Twin: engine/cpu/phase.rs, integrate_reduced().
 struct Params {
     rank: u32,
     features: u32,
@@ -99,7 +100,8 @@ fn derivative(thread: u32, s: u32) {
     fence();
 }
 
-// One step of length h from y to the trial; returns the scaled squared error (0 without an estimate), negative if something is not finite.
+// One step of length h from y to the trial; returns the scaled squared error (0 without an estimate),
+// negative if something is not finite.
 fn step(thread: u32, h: f32) -> f32 {
     for (var s = 0u; s < params.stages; s++) {
         for (var j = thread; j < params.rank; j += THREADS) {
@@ -219,7 +221,8 @@ fn main(@builtin(local_invocation_index) thread: u32) {
             ended = 2u;
             break;
         }
-        // g.dx of the iteration, g = -slope at its start, evaluated once more: the inner steps have overwritten it.
+        // g.dx of the iteration, g = -slope at its start, evaluated once more: the inner steps have
+        // overwritten it.
         for (var j = thread; j < params.rank; j += THREADS) {
             work[stage_at() + j] = work[j];
         }

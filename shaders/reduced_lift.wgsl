@@ -1,4 +1,5 @@
-// x <- x + U^T (y - y(start)); in the full space x <- y. Twin: engine/cpu/basis.rs, add_combination(). Traffic: U once, x read and written.
+// x <- x + U^T (y - y(start)); in the full space x <- y. Twin: engine/cpu/basis.rs, add_combination().
+// Traffic: U once, x read and written.
 struct Params {
     len: u32,
     slab: u32,

@@ -1,22 +1,24 @@
-// Batched sequentially thresholded ridge least squares (STLSQ), one workgroup per problem (one column of Y with its own support):
-// argmin |Theta xi - y|^2 + ridge |xi|^2 on the support, then support <- |xi| >= threshold. The support lives in the work space, and a problem whose
-// support stays is settled. At the end it is solved once more without ridge, if asked for, and the results are written. One such phase is a sequence of
-// units: load, factorise COLUMNS columns at a time, judge the pivots, refine a few times, finish. A dispatch runs as many of them as the host thinks good.
+// Batched sequentially thresholded ridge least squares (STLSQ), one workgroup per problem (one column of Y
+// with its own support): argmin |Theta xi - y|^2 + ridge |xi|^2 on the support, then support <- |xi| >=
+// threshold. The support lives in the work space, and a problem whose support stays is settled. At the end it
+// is solved once more without ridge, if asked for, and the results are written. One such phase is a sequence
+// of units: load, factorise COLUMNS columns at a time, judge the pivots, refine a few times, finish. A
+// dispatch runs as many of them as the host thinks good.
 //
-// With K rows and P features on the support, A is the (K+P) x min(K,P) ridge-augmented matrix. Both cases are one symmetric system,
-//   r + A x = b,  A^T r = c:
-//   P <= K: A = [Theta; root I],   b = [y; 0], c = 0: least squares, xi = x;
-//   P >  K: A = [Theta^T; root I], b = 0, c = y:      least norm, xi = the first P entries of r.
-// It is solved with A = Q R (Householder) and refined by Bjorck's iteration on the pair (r, x) with double-word residuals, so that neither
-// the condition number's digits nor, in the second case, the null space's component are lost (Higham, Accuracy and Stability of
-// Numerical Algorithms, ch. 20 and 21). A pivot below its column's rounding counts as zero: never a division by it.
-// Theta and y are double-word as well; the factorisation uses their high words, the residuals both.
-// Inner loops take sixteen rows per turn: Mesa's software rasteriser ends loops, silently, after 65535 turns in all.
-// Twin: surrogate/regression.rs, solve().
+// With K rows and P features on the support, A is the (K+P) x min(K,P) ridge-augmented matrix. Both cases are
+// one symmetric system, r + A x = b,  A^T r = c: P <= K: A = [Theta; root I],   b = [y; 0], c = 0: least
+// squares, xi = x; P >  K: A = [Theta^T; root I], b = 0, c = y:      least norm, xi = the first P entries of
+// r. It is solved with A = Q R (Householder) and refined by Bjorck's iteration on the pair (r, x) with
+// double-word residuals, so that neither the condition number's digits nor, in the second case, the null
+// space's component are lost (Higham, Accuracy and Stability of Numerical Algorithms, ch. 20 and 21). A pivot
+// below its column's rounding counts as zero: never a division by it. Theta and y are double-word as well;
+// the factorisation uses their high words, the residuals both. Inner loops take sixteen rows per turn: Mesa's
+// software rasteriser ends loops, silently, after 65535 turns in all. Twin: surrogate/regression.rs, solve().
 struct Params {
     // 0: the first iteration; 1: a later one; 2: the end.
     phase: u32,
-    // The units to run: 0 loads, 1 to `chunks` factorise, the next judges the pivots, `rounds` solve and refine, and the last finishes.
+    // The units to run: 0 loads, 1 to `chunks` factorise, the next judges the pivots, `rounds` solve and
+    // refine, and the last finishes.
     begin: u32,
     end: u32,
     chunks: u32,
@@ -80,8 +82,8 @@ fn narrow(s: System) -> u32 {
     return min(problems[s.problem].rows, s.features);
 }
 
-// Work space of this problem: the support, the reflections and R column by column, then the vectors. Sized for all s.features.
-// First how many features the support has, and whether it is settled.
+// Work space of this problem: the support, the reflections and R column by column, then the vectors. Sized
+// for all s.features. First how many features the support has, and whether it is settled.
 fn count_at(problem: u32) -> u32 {
     return problems[problem].work_at;
 }
@@ -219,8 +221,8 @@ fn factorize(s: System, thread: u32, first: u32) {
     }
 }
 
-// A pivot that is rounding against its own column counts as zero (rounding errors of m operations grow as sqrt(m): Higham & Mary, SISC 41:A2815, 2019);
-// the column's norm is kept by its reflections.
+// A pivot that is rounding against its own column counts as zero (rounding errors of m operations grow as
+// sqrt(m): Higham & Mary, SISC 41:A2815, 2019); the column's norm is kept by its reflections.
 fn judge_pivots(s: System, thread: u32) {
     let m = tall(s);
     let n = narrow(s);

@@ -1,7 +1,8 @@
-// Directions U = B (X - reference) + offset reference and the samples' mean, eight directions per workgroup: differences to a sample first, so
-// that large entries of B do not cancel against the size of x. Twin: engine/cpu/kernels.rs, rows_combine().
-// Traffic: the history is read once per eight directions; 4 bytes, or 2, written per direction and unknown. Precision: double-word, rounded once: the
-// terms of a weak direction are as large as the leading direction's and cancel.
+// Directions U = B (X - reference) + offset reference and the samples' mean, eight directions per workgroup:
+// differences to a sample first, so that large entries of B do not cancel against the size of x. Twin:
+// engine/cpu/kernels.rs, rows_combine(). Traffic: the history is read once per eight directions; 4 bytes, or
+// 2, written per direction and unknown. Precision: double-word, rounded once: the terms of a weak direction
+// are as large as the leading direction's and cancel.
 struct Params {
     len: u32,
     slab: u32,

@@ -1,4 +1,5 @@
-// x <- the end of a Runge-Kutta step, with the account of g.dx; AMSGrad's maximum is raised. Twin: engine/cpu/equation.rs, equation_step().
+// x <- the end of a Runge-Kutta step, with the account of g.dx; AMSGrad's maximum is raised. Twin:
+// engine/cpu/equation.rs, equation_step().
 struct Params {
     len: u32,
     slab: u32,

@@ -1,4 +1,5 @@
-// The full space: z = x, as double-word numbers where a projection would be. Twin: engine/cpu/phase.rs, Field::weights() without a space.
+// The full space: z = x, as double-word numbers where a projection would be. Twin: engine/cpu/phase.rs,
+// Field::weights() without a space.
 struct Params {
     len: u32,
     slab: u32,

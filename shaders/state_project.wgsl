@@ -1,5 +1,6 @@
-// Partial sums of U (x - c), eight values per workgroup and slab, and of |x - mean|^2 (after the last direction's) in the first workgroup.
-// Twin: engine/cpu/kernels.rs, state_project(). Traffic: U, x and the mean once. Precision: double-word.
+// Partial sums of U (x - c), eight values per workgroup and slab, and of |x - mean|^2 (after the last
+// direction's) in the first workgroup. Twin: engine/cpu/kernels.rs, state_project(). Traffic: U, x and the
+// mean once. Precision: double-word.
 struct Params {
     len: u32,
     slab: u32,

@@ -1,4 +1,5 @@
-// Sum of (e/(atol + rtol max(|x|, |next|)))^2 of a trial step from x to next with estimated error e. Twin: surrogate/integrator.rs, step().
+// Sum of (e/(atol + rtol max(|x|, |next|)))^2 of a trial step from x to next with estimated error e. Twin:
+// surrogate/integrator.rs, step().
 struct Params {
     len: u32,
     slab: u32,

@@ -1,5 +1,5 @@
-// The transformed targets y = log(-g) + a log(max(x, floor)) of all samples. Twin: surrogate/transform.rs, encode().
-// Traffic: 8 bytes read and 4 written per sample and unknown.
+// The transformed targets y = log(-g) + a log(max(x, floor)) of all samples. Twin: surrogate/transform.rs,
+// encode(). Traffic: 8 bytes read and 4 written per sample and unknown.
 struct Params {
     len: u32,
     slab: u32,

@@ -1,5 +1,6 @@
-// The projected step d = clip(z - rate slope - mu w) - z, mu from the bracket where there is a volume, with partial sums of d.d and d.slope.
-// Twin: direction() in engine/cpu/potential.rs. Traffic: 16 bytes read, 4 written per unknown. Precision: double-word sums.
+// The projected step d = clip(z - rate slope - mu w) - z, mu from the bracket where there is a volume, with
+// partial sums of d.d and d.slope. Twin: direction() in engine/cpu/potential.rs. Traffic: 16 bytes read, 4
+// written per unknown. Precision: double-word sums.
 struct Params {
     len: u32,
     slab: u32,

@@ -1,6 +1,7 @@
-// Projection onto trust region and volume: partial sums of the volume of clip(z - rate slope - mu w) at eight candidate multipliers mu per workgroup, laid
-// out as in oc_volume.wgsl. Twin: multiplier() in engine/cpu/potential.rs.
-// Traffic: 16 bytes read per unknown for each eight candidates. Precision: double-word sums.
+// Projection onto trust region and volume: partial sums of the volume of clip(z - rate slope - mu w) at eight
+// candidate multipliers mu per workgroup, laid out as in oc_volume.wgsl. Twin: multiplier() in
+// engine/cpu/potential.rs. Traffic: 16 bytes read per unknown for each eight candidates. Precision:
+// double-word sums.
 struct Params {
     len: u32,
     slab: u32,

@@ -1,4 +1,5 @@
-// out <- base + c slope, out <- out + c slope or out <- c slope: the stages of a Runge-Kutta rule and its error. Twin: surrogate/integrator.rs, step().
+// out <- base + c slope, out <- out + c slope or out <- c slope: the stages of a Runge-Kutta rule and its
+// error. Twin: surrogate/integrator.rs, step().
 struct Params {
     len: u32,
     slab: u32,

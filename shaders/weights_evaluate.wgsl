@@ -1,5 +1,6 @@
 // From the projection to the lift's weights: z, then the monomials, then w = Xi^T Theta(z). One workgroup.
-// Ends the phase when x has left the trust radius or something is not finite. Twin: engine/cpu/phase.rs, Field::weights().
+// Ends the phase when x has left the trust radius or something is not finite. Twin: engine/cpu/phase.rs,
+// Field::weights().
 struct Params {
     rank: u32,
     // Monomials, and factors per monomial; 0 factors: they are there already.

@@ -1,8 +1,10 @@
-//! Equation discovery on a recorded trajectory: the surrogate's library, targets and regression, without an optimizer.
+//! Equation discovery on a recorded trajectory: the surrogate's library, targets and regression, without an
+//! optimizer.
 //!
-//! Given samples x(t_k) ∈ R^d, find sparse Ξ with x' = Ξᵀ Θ(x), or, with recorded gradients, g = Ξᵀ Θ(x); in x itself or in the coordinates z of the
-//! trajectory's leading directions. Cost: one SVD of the samples (reduced space), the library at K samples, one sparse regression per coordinate.
-//! Precision: f64 but for the regression itself, which is the engine's.
+//! Given samples x(t_k) ∈ R^d, find sparse Ξ with x' = Ξᵀ Θ(x), or, with recorded gradients, g = Ξᵀ Θ(x); in
+//! x itself or in the coordinates z of the trajectory's leading directions. Cost: one SVD of the samples
+//! (reduced space), the library at K samples, one sparse regression per coordinate. Precision: f64 but for
+//! the regression itself, which is the engine's.
 
 use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
@@ -29,27 +31,43 @@ impl Trajectory {
     /// Samples (K×d), their times (K) and, if known, the gradients there (K×d).
     ///
     /// # Errors
-    /// Fewer than two samples, lengths that do not match, times that do not increase, entries that are not finite.
+    /// Fewer than two samples, lengths that do not match, times that do not increase, entries that are not
+    /// finite.
     pub fn new(states: Array2<f64>, times: Array1<f64>, gradients: Option<Array2<f64>>) -> Result<Self> {
         let (k, d) = states.dim();
         if k < 2 || d == 0 {
-            return Err(Error::invalid("the shape of x", format!("{k}x{d}"), "at least 2 samples of at least 1 coordinate"));
+            return Err(Error::invalid(
+                "the shape of x",
+                format!("{k}x{d}"),
+                "at least 2 samples of at least 1 coordinate",
+            ));
         }
         if times.len() != k {
             return Err(Error::Length { name: "t", found: times.len(), expected: k });
         }
         if let Some(g) = gradients.as_ref().filter(|g| g.dim() != (k, d)) {
-            return Err(Error::invalid("the shape of g", format!("{}x{}", g.nrows(), g.ncols()), format!("that of x, {k}x{d}")));
+            return Err(Error::invalid(
+                "the shape of g",
+                format!("{}x{}", g.nrows(), g.ncols()),
+                format!("that of x, {k}x{d}"),
+            ));
         }
-        let bad_row = |a: &Array2<f64>| a.rows().into_iter().position(|row| row.iter().any(|v| !v.is_finite()));
+        let bad_row =
+            |a: &Array2<f64>| a.rows().into_iter().position(|row| row.iter().any(|v| !v.is_finite()));
         if let Some(row) = bad_row(&states) {
             return Err(Error::invalid("x", format!("not finite in row {row}"), "finite everywhere"));
         }
         if let Some(row) = gradients.as_ref().and_then(bad_row) {
             return Err(Error::invalid("g", format!("not finite in row {row}"), "finite everywhere"));
         }
-        if let Some(at) = (1..k).find(|&i| !(times[i] > times[i - 1] && times[i].is_finite() && times[i - 1].is_finite())) {
-            return Err(Error::invalid("t", format!("{} after {} at sample {at}", times[at], times[at - 1]), "finite and increasing"));
+        if let Some(at) =
+            (1..k).find(|&i| !(times[i] > times[i - 1] && times[i].is_finite() && times[i - 1].is_finite()))
+        {
+            return Err(Error::invalid(
+                "t",
+                format!("{} after {} at sample {at}", times[at], times[at - 1]),
+                "finite and increasing",
+            ));
         }
         Ok(Self { states, times, gradients })
     }
@@ -72,7 +90,10 @@ impl Trajectory {
             None => Ok(dt),
             Some(at) => Err(Error::invalid(
                 "t",
-                format!("spaced by {:e} at sample {at} and by {dt:e} on average", self.times[at] - self.times[at - 1]),
+                format!(
+                    "spaced by {:e} at sample {at} and by {dt:e} on average",
+                    self.times[at] - self.times[at - 1]
+                ),
                 "equidistant for strong- and weak-form targets",
             )),
         }
@@ -131,7 +152,8 @@ pub struct Discovery {
     pub fit_error: f64,
     /// The same on the newest fifth of the rows, predicted from the older ones; none if there are too few.
     pub validation_error: Option<f64>,
-    /// Condition number of the regression's matrix, its columns scaled as they were; ∞ if it is rank-deficient.
+    /// Condition number of the regression's matrix, its columns scaled as they were; ∞ if it is
+    /// rank-deficient.
     pub condition: f64,
 }
 
@@ -139,7 +161,11 @@ pub struct Discovery {
 ///
 /// # Errors
 /// Settings outside their ranges, targets that the trajectory does not have, and faults of the engine.
-pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut dyn Engine) -> Result<Discovery> {
+pub fn discover(
+    trajectory: &Trajectory,
+    config: &DiscoverConfig,
+    engine: &mut dyn Engine,
+) -> Result<Discovery> {
     config.regression.validate()?;
     config.targets.validate()?;
     if config.order == 0 {
@@ -148,15 +174,22 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
     let k = trajectory.states.nrows();
     let rows = config.targets.rows(k);
     if rows == 0 {
-        return Err(Error::invalid("the number of samples", k, format!("at least {} for these targets", config.targets.samples_needed())));
+        return Err(Error::invalid(
+            "the number of samples",
+            k,
+            format!("at least {} for these targets", config.targets.samples_needed()),
+        ));
     }
     let (space, energy, z) = variables(trajectory, config.variables)?;
     // Counts before anything of that size is allocated.
     let library = Library::new(z.ncols(), config.order, config.bias)?;
     let theta = library.evaluate_rows(z.view());
-    let transform = if config.orthonormal { Some(crate::engine::orthonormal_features(theta.view())?) } else { None };
+    let transform =
+        if config.orthonormal { Some(crate::engine::orthonormal_features(theta.view())?) } else { None };
     let (features, targets) = match (config.targets, &trajectory.gradients) {
-        (Targets::Tracked, None) => return Err(Error::Incompatible("tracked targets need the recorded gradients, array `g`".into())),
+        (Targets::Tracked, None) => {
+            return Err(Error::Incompatible("tracked targets need the recorded gradients, array `g`".into()));
+        }
         (Targets::Tracked, Some(g)) => {
             let along = match &space {
                 Some((directions, _, scale)) => g.dot(directions) / *scale,
@@ -166,7 +199,9 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
         }
         (targets, _) => {
             let dt = trajectory.spacing()?;
-            let operator = targets.operator(k, dt).ok_or_else(|| Error::Incompatible("these targets have no operator".into()))?;
+            let operator = targets
+                .operator(k, dt)
+                .ok_or_else(|| Error::Incompatible("these targets have no operator".into()))?;
             (operator.features.dot(&theta), operator.samples.dot(&z))
         }
     };
@@ -175,7 +210,11 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
         None => features,
     };
     if config.regression.refit && features.ncols() >= rows {
-        log::warn!("a final refit without ridge on {} features and {rows} rows follows the noise; consider leaving it out", features.ncols());
+        log::warn!(
+            "a final refit without ridge on {} features and {rows} rows follows the noise; consider leaving \
+             it out",
+            features.ncols()
+        );
     }
 
     // The equations and their validation are one batch.
@@ -183,21 +222,35 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
     let validates = split >= 2;
     // Weak rows run from the newest to the oldest.
     let newest_first = matches!(config.targets, Targets::WeakForm(_));
-    let (older, newer) = if newest_first { (s![rows - split.., ..], s![..rows - split, ..]) } else { (s![..split, ..], s![split.., ..]) };
+    let (older, newer) = if newest_first {
+        (s![rows - split.., ..], s![..rows - split, ..])
+    } else {
+        (s![..split, ..], s![split.., ..])
+    };
     let (train, train_targets) = (features.slice(older).to_owned(), targets.slice(older).to_owned());
-    let mut batch = vec![RegressionProblem { features: features.view(), targets: targets.view(), regression: config.regression }];
+    let mut batch = vec![RegressionProblem {
+        features: features.view(),
+        targets: targets.view(),
+        regression: config.regression,
+    }];
     if validates {
-        batch.push(RegressionProblem { features: train.view(), targets: train_targets.view(), regression: config.regression });
+        batch.push(RegressionProblem {
+            features: train.view(),
+            targets: train_targets.view(),
+            regression: config.regression,
+        });
     }
     let mut solutions = engine.regress(&batch)?.into_iter();
-    let solution = solutions.next().ok_or_else(|| Error::Incompatible("the engine returned no solution".into()))?;
+    let solution =
+        solutions.next().ok_or_else(|| Error::Incompatible("the engine returned no solution".into()))?;
     let error = |coefficients: &Array2<f64>, features: ArrayView2<f64>, targets: ArrayView2<f64>| {
         let norm = |a: &Array2<f64>| a.iter().map(|v| v * v).sum::<f64>().sqrt();
         let size = norm(&targets.to_owned());
         if size > 0.0 { norm(&(features.dot(coefficients) - targets)) / size } else { 0.0 }
     };
     let fit_error = error(&solution.coefficients, features.view(), targets.view());
-    let validation_error = solutions.next().map(|s| error(&s.coefficients, features.slice(newer), targets.slice(newer)));
+    let validation_error =
+        solutions.next().map(|s| error(&s.coefficients, features.slice(newer), targets.slice(newer)));
     let condition = conditioning(features.view(), &config.regression)?.condition;
     let (coefficients, support) = match &transform {
         Some(t) => {
@@ -208,7 +261,18 @@ pub fn discover(trajectory: &Trajectory, config: &DiscoverConfig, engine: &mut d
         None => (solution.coefficients, solution.support),
     };
     let of_gradient = config.targets == Targets::Tracked;
-    Ok(Discovery { library, coefficients, support, of_gradient, space, energy, rows, fit_error, validation_error, condition })
+    Ok(Discovery {
+        library,
+        coefficients,
+        support,
+        of_gradient,
+        space,
+        energy,
+        rows,
+        fit_error,
+        validation_error,
+        condition,
+    })
 }
 
 type ReducedSpace = Option<(Array2<f64>, Array1<f64>, f64)>;
@@ -220,19 +284,31 @@ fn variables(trajectory: &Trajectory, variables: Variables) -> Result<(ReducedSp
     let (k, d) = x.dim();
     match rank {
         Rank::Count(r) if !(1..=k.min(d)).contains(&r) => {
-            return Err(Error::invalid("the rank", r, format!("between 1 and {}, the smaller side of x", k.min(d))));
+            return Err(Error::invalid(
+                "the rank",
+                r,
+                format!("between 1 and {}, the smaller side of x", k.min(d)),
+            ));
         }
-        Rank::Energy(e) if !(e > 0.0 && e <= 1.0) => return Err(Error::invalid("the energy fraction", e, "above 0 and at most 1")),
+        Rank::Energy(e) if !(e > 0.0 && e <= 1.0) => {
+            return Err(Error::invalid("the energy fraction", e, "above 0 and at most 1"));
+        }
         _ => {}
     }
-    let center = if centered { x.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(d)) } else { Array1::zeros(d) };
+    let center =
+        if centered { x.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(d)) } else { Array1::zeros(d) };
     let off = x - &center;
     let largest = off.rows().into_iter().map(|r| r.dot(&r).sqrt()).fold(0.0, f64::max);
     let scale = if centered && largest > 0.0 { largest } else { 1.0 };
-    let svd = Mat::from_fn(k, d, |i, j| off[[i, j]]).thin_svd().map_err(|_| Error::Factorization { what: "singular value decomposition of the samples" })?;
+    let svd = Mat::from_fn(k, d, |i, j| off[[i, j]])
+        .thin_svd()
+        .map_err(|_| Error::Factorization { what: "singular value decomposition of the samples" })?;
     let squares: Vec<f64> = (0..k.min(d)).map(|i| svd.S()[i] * svd.S()[i]).collect();
     let total: f64 = squares.iter().sum();
-    let resolved = (0..squares.len()).take_while(|&i| svd.S()[i] > k.max(d) as f64 * f64::EPSILON * svd.S()[0]).count().max(1);
+    let resolved = (0..squares.len())
+        .take_while(|&i| svd.S()[i] > k.max(d) as f64 * f64::EPSILON * svd.S()[0])
+        .count()
+        .max(1);
     let r = rank.resolve(&squares, resolved);
     let directions = Array2::from_shape_fn((d, r), |(i, j)| {
         // The sign is open: the largest entry is made positive.
@@ -265,8 +341,16 @@ impl Discovery {
                         _ => factors.push((i, 1)),
                     }
                 }
-                let text: Vec<String> =
-                    factors.iter().map(|(i, p)| if *p > 1 { format!("{}^{p}", names[*i as usize - 1]) } else { names[*i as usize - 1].clone() }).collect();
+                let text: Vec<String> = factors
+                    .iter()
+                    .map(|(i, p)| {
+                        if *p > 1 {
+                            format!("{}^{p}", names[*i as usize - 1])
+                        } else {
+                            names[*i as usize - 1].clone()
+                        }
+                    })
+                    .collect();
                 if text.is_empty() { "1".into() } else { text.join(" ") }
             })
             .collect()
@@ -282,10 +366,14 @@ impl Discovery {
             .zip(self.support.columns())
             .enumerate()
             .map(|(i, (xi, support))| {
-                let left =
-                    if self.of_gradient { format!("g_{}", names.get(i).cloned().unwrap_or(format!("{letter}{}", i + 1))) } else { format!("d{}/dt", names[i]) };
+                let left = if self.of_gradient {
+                    format!("g_{}", names.get(i).cloned().unwrap_or(format!("{letter}{}", i + 1)))
+                } else {
+                    format!("d{}/dt", names[i])
+                };
                 let mut right = String::new();
-                for ((value, feature), _) in xi.iter().zip(&features).zip(support).filter(|(_, kept)| **kept) {
+                for ((value, feature), _) in xi.iter().zip(&features).zip(support).filter(|(_, kept)| **kept)
+                {
                     let sign = match (right.is_empty(), *value < 0.0) {
                         (true, true) => "-",
                         (true, false) => "",
@@ -313,12 +401,18 @@ impl Discovery {
         }
     }
 
-    /// Integrates the equations from `start` (d) over `duration` by Dormand–Prince (tolerances 10⁻⁹), with a sample every `dt`; gradients count as x' = −g.
-    /// Returns times and states; ends early, with fewer samples, where the equations leave the finite numbers.
+    /// Integrates the equations from `start` (d) over `duration` by Dormand–Prince (tolerances 10⁻⁹), with a
+    /// sample every `dt`; gradients count as x' = −g. Returns times and states; ends early, with fewer
+    /// samples, where the equations leave the finite numbers.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] unless `duration` and `dt` are positive and give at most 10⁷ samples.
-    pub fn simulate(&self, start: ArrayView1<f64>, duration: f64, dt: f64) -> Result<(Array1<f64>, Array2<f64>)> {
+    pub fn simulate(
+        &self,
+        start: ArrayView1<f64>,
+        duration: f64,
+        dt: f64,
+    ) -> Result<(Array1<f64>, Array2<f64>)> {
         Error::require_positive("the duration", duration)?;
         Error::require_positive("dt", dt)?;
         let steps = (duration / dt).round();
@@ -346,7 +440,11 @@ impl Discovery {
             rows.extend(lift(&z));
         }
         let d = states.ncols();
-        let rest = Array2::from_shape_vec((rows.len() / d, d), rows).map_err(|_| Error::Length { name: "the simulated states", found: 0, expected: d })?;
+        let rest = Array2::from_shape_vec((rows.len() / d, d), rows).map_err(|_| Error::Length {
+            name: "the simulated states",
+            found: 0,
+            expected: d,
+        })?;
         states = concatenate![Axis(0), states, rest];
         Ok((Array1::from(times), states))
     }

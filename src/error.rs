@@ -40,7 +40,10 @@ pub enum Error {
     #[error("the finite-element system could not be solved: {0}")]
     Solve(String),
     /// No adapter fits the request.
-    #[error("no GPU adapter found ({looked_for}); install a Vulkan driver (software: `apt-get install mesa-vulkan-drivers libvulkan1`) or use the CPU engine")]
+    #[error(
+        "no GPU adapter found ({looked_for}); install a Vulkan driver (software: `apt-get install \
+         mesa-vulkan-drivers libvulkan1`) or use the CPU engine"
+    )]
     NoAdapter {
         /// What was searched for.
         looked_for: String,
@@ -54,13 +57,15 @@ pub enum Error {
         reason: String,
     },
     /// More memory is needed than the device offers.
-    #[error("{}; use fewer snapshots (--history), a basis in halves (--tables f16) or of fewer directions (--rank), or the CPU engine", shortage(what, *needed, *available))]
+    #[error("{}; use fewer snapshots (--history), a basis in halves (--tables f16) or of fewer directions \
+        (--rank), or the CPU engine", shortage(what, *needed, *available))]
     Memory {
         /// What was to be allocated.
         what: String,
         /// Bytes needed; 0: unknown.
         needed: u64,
-        /// Bytes available: a limit of the device, or what the driver had granted a run before it refused more; none: unknown.
+        /// Bytes available: a limit of the device, or what the driver had granted a run before it refused
+        /// more; none: unknown.
         available: Option<u64>,
     },
     /// The device disappeared (driver reset, unplugged, destroyed).
@@ -98,7 +103,11 @@ impl Error {
 
     /// `value`, if it is positive and finite.
     pub(crate) fn require_positive(name: &'static str, value: f64) -> Result<f64> {
-        if value > 0.0 && value.is_finite() { Ok(value) } else { Err(Self::invalid(name, value, "positive and finite")) }
+        if value > 0.0 && value.is_finite() {
+            Ok(value)
+        } else {
+            Err(Self::invalid(name, value, "positive and finite"))
+        }
     }
 
     /// An [`Error::Io`] for `path`.

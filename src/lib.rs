@@ -1,9 +1,10 @@
 //! **Learned gradient flow**: optimization when every gradient is a finite-element solve.
 //!
-//! The iterates of an optimizer are samples of a flow. This crate records a handful of true iterates, fits a polynomial model to them in the
-//! space they span (on the GPU, or on the CPU in f64), lets the optimizer run on the model's gradient instead of the true one, and goes
-//! back to the truth to check: a surrogate phase that made the true objective worse is undone. Fewer true gradients, the same design, and
-//! every value that is reported was computed by the true objective in f64.
+//! The iterates of an optimizer are samples of a flow. This crate records a handful of true iterates, fits a
+//! polynomial model to them in the space they span (on the GPU, or on the CPU in f64), lets the optimizer run
+//! on the model's gradient instead of the true one, and goes back to the truth to check: a surrogate phase
+//! that made the true objective worse is undone. Fewer true gradients, the same design, and every value that
+//! is reported was computed by the true objective in f64.
 //!
 //! ```
 //! use lgf::engine::EngineChoice;
@@ -50,16 +51,19 @@
 //! | find the equations behind a recorded trajectory | [`discover`] |
 //!
 //! # Precision contract
-//! The CPU engine is f64, but for the rows that a learned potential is made of (f32; their inner products f64). In f32
-//! ([`CpuEngine::single`](engine::CpuEngine::single), `--engine cpu-f32`) its state, history and tables are f32; inner products over d are sums in f64, but
-//! for a state's coordinates, of which runs of 16 products are added in f32. On the GPU the state, the history and
-//! the tables are f32; inner products over d are double-word sums (a self-test at start-up finds out whether the device's compiler leaves them intact,
-//! and the report says which variant ran); factorisations of K×K matrices are done on the host in f64; the batched regression on the device is a refined
-//! QR of the ridge-augmented matrix whose coefficients agree with f64 to 10⁻⁴ relative for condition numbers up to 10⁴ and whose predictions on the
-//! samples agree to 10⁻⁵ for any. On every engine the basis may be kept in half precision ([`TableFormat`](engine::TableFormat), `--tables f16`): each entry
-//! is rounded by up to 2⁻¹¹ of itself.
-//! A learned potential is fitted on the host in f64 from the pairs' double-word inner products, its directions are combined in double-word and rounded once.
-//! Objective values always come from the user's objective, in f64. Same input, same engine, same adapter: bit-identical results.
+//! The CPU engine is f64, but for the rows that a learned potential is made of (f32; their inner products
+//! f64). In f32 ([`CpuEngine::single`](engine::CpuEngine::single), `--engine cpu-f32`) its state, history and
+//! tables are f32; inner products over d are sums in f64, but for a state's coordinates, of which runs of 16
+//! products are added in f32. On the GPU the state, the history and the tables are f32; inner products over d
+//! are double-word sums (a self-test at start-up finds out whether the device's compiler leaves them intact,
+//! and the report says which variant ran); factorisations of K×K matrices are done on the host in f64; the
+//! batched regression on the device is a refined QR of the ridge-augmented matrix whose coefficients agree
+//! with f64 to 10⁻⁴ relative for condition numbers up to 10⁴ and whose predictions on the samples agree to
+//! 10⁻⁵ for any. On every engine the basis may be kept in half precision
+//! ([`TableFormat`](engine::TableFormat), `--tables f16`): each entry is rounded by up to 2⁻¹¹ of itself. A
+//! learned potential is fitted on the host in f64 from the pairs' double-word inner products, its directions
+//! are combined in double-word and rounded once. Objective values always come from the user's objective, in
+//! f64. Same input, same engine, same adapter: bit-identical results.
 
 // `!(x <= limit)` is true for NaN as well: that is what the checks of user data mean.
 #![expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must fail range checks")]

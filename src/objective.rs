@@ -4,16 +4,16 @@ use crate::error::{Error, ObjectiveError, Result};
 
 /// A function R^d → R to be minimised, with its gradient.
 ///
-/// One call of [`evaluate`](Self::evaluate) is one *true evaluation*, the unit everything in this crate is counted in:
-/// it is assumed to be expensive (a finite-element solve and its adjoint).
+/// One call of [`evaluate`](Self::evaluate) is one *true evaluation*, the unit everything in this crate is
+/// counted in: it is assumed to be expensive (a finite-element solve and its adjoint).
 pub trait Objective {
     /// The number of unknowns, d ≥ 1.
     fn dimension(&self) -> usize;
 
     /// Returns f(x) and writes ∇f(x) to `gradient`; both slices have length [`dimension`](Self::dimension).
     ///
-    /// A non-finite value or gradient ends the run with the best trusted iterate, unless a surrogate phase has led there and landings are checked: then
-    /// the phase is undone.
+    /// A non-finite value or gradient ends the run with the best trusted iterate, unless a surrogate phase
+    /// has led there and landings are checked: then the phase is undone.
     ///
     /// # Errors
     /// Whatever keeps the value from being computed; treated alike.
@@ -33,12 +33,13 @@ pub trait Objective {
         Domain::Unbounded
     }
 
-    /// A number that changes whenever f itself has changed, for continuation in a penalty, say; values of different revisions are not compared. Default:
-    /// f never changes.
+    /// A number that changes whenever f itself has changed, for continuation in a penalty, say; values of
+    /// different revisions are not compared. Default: f never changes.
     ///
-    /// It is asked for after each evaluation and must be that of the function which that evaluation saw. When it differs from the trusted iterate's, the
-    /// run begins afresh where it is: the history is dropped, and what was evaluated is trusted whatever its value. The flow's own state (momenta, say), dimension
-    /// and domain stay.
+    /// It is asked for after each evaluation and must be that of the function which that evaluation saw. When
+    /// it differs from the trusted iterate's, the run begins afresh where it is: the history is dropped, and
+    /// what was evaluated is trusted whatever its value. The flow's own state (momenta, say), dimension and
+    /// domain stay.
     fn revision(&self) -> u64 {
         0
     }
@@ -108,7 +109,8 @@ pub enum Domain {
         /// Upper bound of every unknown.
         upper: f64,
     },
-    /// { x ∈ \[lower, upper\]^d : Σ wᵢ xᵢ ≤ volume }, with all wᵢ > 0: the box and the one linear constraint of topology optimization.
+    /// { x ∈ \[lower, upper\]^d : Σ wᵢ xᵢ ≤ volume }, with all wᵢ > 0: the box and the one linear constraint
+    /// of topology optimization.
     BoxVolume {
         /// Lower bound of every unknown.
         lower: f64,
@@ -122,16 +124,25 @@ pub enum Domain {
 }
 
 impl Domain {
-    /// Checks that `start` is inside (the volume to 10⁻⁶ relative): a start outside would be the best design of its run.
+    /// Checks that `start` is inside (the volume to 10⁻⁶ relative): a start outside would be the best design
+    /// of its run.
     pub(crate) fn check_start(&self, start: &[f64]) -> Result<()> {
         let (Self::Box { lower, upper } | Self::BoxVolume { lower, upper, .. }) = self else { return Ok(()) };
         if let Some(x) = start.iter().find(|x| !(*lower..=*upper).contains(x)) {
-            return Err(Error::invalid("an entry of the starting point", x, format!("between the bounds, {lower} and {upper}")));
+            return Err(Error::invalid(
+                "an entry of the starting point",
+                x,
+                format!("between the bounds, {lower} and {upper}"),
+            ));
         }
         if let Self::BoxVolume { weights, volume, .. } = self {
             let total: f64 = weights.iter().zip(start).map(|(w, x)| w * x).sum();
             if total > volume + 1e-6 * volume.abs() {
-                return Err(Error::invalid("the volume of the starting point", total, format!("at most the volume bound, {volume}")));
+                return Err(Error::invalid(
+                    "the volume of the starting point",
+                    total,
+                    format!("at most the volume bound, {volume}"),
+                ));
             }
         }
         Ok(())
@@ -142,11 +153,19 @@ impl Domain {
         if let Self::Box { lower, upper } | Self::BoxVolume { lower, upper, .. } = self
             && !(lower.is_finite() && upper.is_finite() && lower < upper)
         {
-            return Err(Error::invalid("the design's bounds", format!("[{lower}, {upper}]"), "finite, the lower below the upper"));
+            return Err(Error::invalid(
+                "the design's bounds",
+                format!("[{lower}, {upper}]"),
+                "finite, the lower below the upper",
+            ));
         }
         let Self::BoxVolume { lower, upper, weights, volume } = self else { return Ok(()) };
         if weights.len() != dimension {
-            return Err(Error::Length { name: "the volume weights", found: weights.len(), expected: dimension });
+            return Err(Error::Length {
+                name: "the volume weights",
+                found: weights.len(),
+                expected: dimension,
+            });
         }
         if let Some(w) = weights.iter().find(|w| !(w.is_finite() && **w > 0.0)) {
             return Err(Error::invalid("a volume weight", w, "finite and positive"));
@@ -154,23 +173,31 @@ impl Domain {
         let total: f64 = weights.iter().sum();
         let slack = 1e-9 * total * upper.abs().max(lower.abs());
         if !(*volume >= lower * total - slack && *volume <= upper * total + slack) {
-            return Err(Error::invalid("the volume bound", volume, format!("between {} and {}, what the bounds allow", lower * total, upper * total)));
+            return Err(Error::invalid(
+                "the volume bound",
+                volume,
+                format!("between {} and {}, what the bounds allow", lower * total, upper * total),
+            ));
         }
         Ok(())
     }
 }
 
-/// How far `x` is from a Karush–Kuhn–Tucker point of min f on `domain`: minᵤ maxᵢ |rᵢ| over the volume's multiplier μ ≥ 0 (0 where the bound is slack), with
-/// r = g + μ w, of which only what the bounds leave counts: a negative entry at an upper bound and a positive one at a lower bound count for nothing, as
-/// no feasible step follows them downhill.
+/// How far `x` is from a Karush–Kuhn–Tucker point of min f on `domain`: minᵤ maxᵢ |rᵢ| over the volume's
+/// multiplier μ ≥ 0 (0 where the bound is slack), with r = g + μ w, of which only what the bounds leave
+/// counts: a negative entry at an upper bound and a positive one at a lower bound count for nothing, as no
+/// feasible step follows them downhill.
 ///
-/// In units of the gradient; 0 at a stationary point. "At" a bound: within 10⁻⁶ of the box; "slack": by more than 10⁻⁶ of the volume, which is what f32
-/// iterates resolve. Cost: some hundred passes over x. Source: Nocedal & Wright, *Numerical Optimization* (2006), §12.3.
+/// In units of the gradient; 0 at a stationary point. "At" a bound: within 10⁻⁶ of the box; "slack": by more
+/// than 10⁻⁶ of the volume, which is what f32 iterates resolve. Cost: some hundred passes over x. Source:
+/// Nocedal & Wright, *Numerical Optimization* (2006), §12.3.
 pub fn kkt_residual(domain: &Domain, x: &[f64], gradient: &[f64]) -> f64 {
     const NEAR: f64 = 1e-6;
     let (lower, upper) = match domain {
         Domain::Unbounded => (f64::MIN, f64::MAX),
-        Domain::Box { lower, upper } | Domain::BoxVolume { lower, upper, .. } => (lower + NEAR * (upper - lower), upper - NEAR * (upper - lower)),
+        Domain::Box { lower, upper } | Domain::BoxVolume { lower, upper, .. } => {
+            (lower + NEAR * (upper - lower), upper - NEAR * (upper - lower))
+        }
     };
     // The largest downward and upward slope that is left: raising μ shrinks the one and grows the other.
     let slopes = |weights: &[f64], mu: f64| {
@@ -184,8 +211,11 @@ pub fn kkt_residual(domain: &Domain, x: &[f64], gradient: &[f64]) -> f64 {
         falls.max(rises)
     };
     match domain {
-        Domain::BoxVolume { weights, volume, .. } if weights.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() > volume * (1.0 - NEAR) => {
-            let (mut low, mut high) = (0.0, gradient.iter().zip(weights).fold(0.0_f64, |m, (g, w)| m.max(-g / w)));
+        Domain::BoxVolume { weights, volume, .. }
+            if weights.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() > volume * (1.0 - NEAR) =>
+        {
+            let (mut low, mut high) =
+                (0.0, gradient.iter().zip(weights).fold(0.0_f64, |m, (g, w)| m.max(-g / w)));
             for _ in 0..100 {
                 let middle = 0.5 * (low + high);
                 let (falls, rises) = slopes(weights, middle);

@@ -41,7 +41,8 @@ pub enum Event<'a> {
         /// The landing.
         x: &'a [f64],
     },
-    /// The learned step was compared with the true one, under [`Schedule::Cosine`](crate::schedule::Schedule::Cosine).
+    /// The learned step was compared with the true one, under
+    /// [`Schedule::Cosine`](crate::schedule::Schedule::Cosine).
     Compared {
         /// The true evaluation it was compared at, counted from 1.
         evaluation: usize,
@@ -52,8 +53,8 @@ pub enum Event<'a> {
         /// Whether the model and its history were dropped.
         dropped: bool,
     },
-    /// The objective is a new [revision](crate::objective::Objective::revision): what was learned is dropped, and the best value is the
-    /// new one's. Comes before the event of the evaluation that showed it.
+    /// The objective is a new [revision](crate::objective::Objective::revision): what was learned is dropped,
+    /// and the best value is the new one's. Comes before the event of the evaluation that showed it.
     Changed {
         /// The first trusted evaluation of the new revision, counted from 1.
         evaluation: usize,

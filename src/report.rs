@@ -11,7 +11,10 @@ use crate::surrogate::selection::Verdict;
 #[non_exhaustive]
 pub enum StopReason {
     /// A true step of the base flow changed no unknown by more than the tolerance.
-    #[error("converged: a true step of the base flow changed no unknown by more than {tolerance} (largest change {change:.3e})")]
+    #[error(
+        "converged: a true step of the base flow changed no unknown by more than {tolerance} (largest change \
+         {change:.3e})"
+    )]
     Converged {
         /// The largest change, max|Δx|.
         change: f64,
@@ -19,7 +22,10 @@ pub enum StopReason {
         tolerance: f64,
     },
     /// The base flow came to rest, but no iterate was better than the starting point.
-    #[error("the flow came to rest after {evaluations} true evaluations without improving on the starting point (is the rate too large?)")]
+    #[error(
+        "the flow came to rest after {evaluations} true evaluations without improving on the starting point \
+         (is the rate too large?)"
+    )]
     Stalled {
         /// True evaluations spent.
         evaluations: usize,
@@ -31,7 +37,10 @@ pub enum StopReason {
         target: f64,
     },
     /// The best value has hardly fallen for a while.
-    #[error("settled: the best value has fallen by at most {change:e} of itself within the last {evaluations} true evaluations")]
+    #[error(
+        "settled: the best value has fallen by at most {change:e} of itself within the last {evaluations} \
+         true evaluations"
+    )]
     Settled {
         /// The relative change.
         change: f64,
@@ -51,7 +60,9 @@ pub enum StopReason {
         limit: usize,
     },
     /// The objective returned a value or gradient that is not finite.
-    #[error("true evaluation {evaluation} returned a non-finite {what}; the best trusted iterate is returned")]
+    #[error(
+        "true evaluation {evaluation} returned a non-finite {what}; the best trusted iterate is returned"
+    )]
     NonFinite {
         /// `value` or `gradient`.
         what: &'static str,
@@ -67,7 +78,10 @@ pub enum StopReason {
         evaluation: usize,
     },
     /// A step of the base flow itself left the finite numbers: its rate is too large.
-    #[error("step {iteration} of the base flow is not finite (is the rate too large?); the best trusted iterate is returned")]
+    #[error(
+        "step {iteration} of the base flow is not finite (is the rate too large?); the best trusted iterate \
+         is returned"
+    )]
     Diverged {
         /// Which step of the flow.
         iteration: usize,
@@ -84,9 +98,17 @@ pub enum StopReason {
 }
 
 impl StopReason {
-    /// Whether something went wrong (a fault of the objective or divergence), as against a budget, convergence or a wish.
+    /// Whether something went wrong (a fault of the objective or divergence), as against a budget,
+    /// convergence or a wish.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::Stalled { .. } | Self::NonFinite { .. } | Self::ObjectiveFailed { .. } | Self::Diverged { .. } | Self::EngineFailed { .. })
+        matches!(
+            self,
+            Self::Stalled { .. }
+                | Self::NonFinite { .. }
+                | Self::ObjectiveFailed { .. }
+                | Self::Diverged { .. }
+                | Self::EngineFailed { .. }
+        )
     }
 }
 
@@ -99,7 +121,8 @@ pub struct HistoryEntry {
     pub iteration: usize,
     /// The true value.
     pub objective: f64,
-    /// Whether the iterate was trusted (false: a surrogate phase landed here and was undone, or it is outside the domain).
+    /// Whether the iterate was trusted (false: a surrogate phase landed here and was undone, or it is outside
+    /// the domain).
     pub accepted: bool,
 }
 
@@ -122,7 +145,8 @@ pub struct PhaseEntry {
     pub damping: Option<f64>,
     /// Σ ĝ·Δx.
     pub predicted_change: f64,
-    /// f(landing) − f(trusted); none if the landing was not evaluated, could not be, or f has changed on the way.
+    /// f(landing) − f(trusted); none if the landing was not evaluated, could not be, or f has changed on the
+    /// way.
     pub true_change: Option<f64>,
     /// Whether it was kept.
     pub accepted: bool,
@@ -133,22 +157,24 @@ pub struct PhaseEntry {
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The best trusted iterate, of the newest [revision](crate::objective::Objective::revision) of the objective.
+    /// The best trusted iterate, of the newest [revision](crate::objective::Objective::revision) of the
+    /// objective.
     #[serde(skip)]
     pub x: Vec<f64>,
     /// The true value there, as the objective returned it (f64).
     pub objective: f64,
     /// Which true evaluation that was, counted from 1.
     pub best_evaluation: usize,
-    /// [`kkt_residual`](crate::objective::kkt_residual) at x, relative to the largest entry of the gradient at the start (of the newest
-    /// revision); none for the Newton flow, which knows no gradient, and where that is zero.
+    /// [`kkt_residual`](crate::objective::kkt_residual) at x, relative to the largest entry of the gradient
+    /// at the start (of the newest revision); none for the Newton flow, which knows no gradient, and where
+    /// that is zero.
     pub kkt_residual: Option<f64>,
     /// That largest entry, of the Newton direction for the Newton flow.
     pub first_slope: f64,
     /// True evaluations, all of them: training iterates, landing checks and rejected landings.
     pub true_evaluations: usize,
-    /// The first trusted evaluations of all further [revisions](crate::objective::Objective::revision) of the objective, counted from 1: values
-    /// before and after are of different functions.
+    /// The first trusted evaluations of all further [revisions](crate::objective::Objective::revision) of the
+    /// objective, counted from 1: values before and after are of different functions.
     pub changes: Vec<usize>,
     /// Surrogate phases that were undone.
     pub rejected: usize,
@@ -171,7 +197,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// True evaluations spent when an accepted iterate of the newest revision of the objective first had a value ≤ `target`.
+    /// True evaluations spent when an accepted iterate of the newest revision of the objective first had a
+    /// value ≤ `target`.
     pub fn evaluations_to_reach(&self, target: f64) -> Option<usize> {
         let first = self.changes.last().copied().unwrap_or(0);
         evaluations_to_reach(&self.history[self.history.partition_point(|e| e.evaluation < first)..], target)

@@ -8,12 +8,16 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
-/// f64 or f32: what a state is made of, and what is computed for each unknown by itself. Sums over unknowns are f64 always.
-pub trait Scalar: num_traits::Float + Into<f64> + From<Half> + Default + Debug + Send + Sync + sealed::Sealed + 'static {
+/// f64 or f32: what a state is made of, and what is computed for each unknown by itself. Sums over unknowns
+/// are f64 always.
+pub trait Scalar:
+    num_traits::Float + Into<f64> + From<Half> + Default + Debug + Send + Sync + sealed::Sealed + 'static
+{
     /// The type's name.
     const NAME: &'static str;
 
-    /// Singular values below this share of the largest are rounding, in a history of this type whose inner products are f64.
+    /// Singular values below this share of the largest are rounding, in a history of this type whose inner
+    /// products are f64.
     const RESOLUTION: f64;
 
     /// `value`, rounded.
@@ -68,10 +72,11 @@ impl Scalar for f32 {
     }
 }
 
-/// A number of size 1 at most in IEEE half precision, times 4096, as in `shaders/lib/basis_f16.wgsl`: to nearest, ties to even, and what would be subnormal
-/// is 0. For storing only.
+/// A number of size 1 at most in IEEE half precision, times 4096, as in `shaders/lib/basis_f16.wgsl`: to
+/// nearest, ties to even, and what would be subnormal is 0. For storing only.
 ///
-/// (`f16` of the `half` crate asks the processor what it can do whenever it is converted: loops of that do not vectorise.)
+/// (`f16` of the `half` crate asks the processor what it can do whenever it is converted: loops of that do
+/// not vectorise.)
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Half(u16);
 
@@ -115,7 +120,8 @@ mod tests {
     use super::*;
     use half::f16;
 
-    /// Every number that there is room for, what lies between two of them, and what is too small: against the `half` crate.
+    /// Every number that there is room for, what lies between two of them, and what is too small: against the
+    /// `half` crate.
     #[test]
     fn halves_round_as_ieee_says() {
         for bits in 0..=u16::MAX {
@@ -126,10 +132,17 @@ mod tests {
             let next = f16::from_bits(bits + 1).to_f32();
             let middle = 0.5 * (exact.to_f32() + if next.is_finite() { next } else { exact.to_f32() });
             for value in [exact.to_f32(), middle, middle.next_up(), middle.next_down()] {
-                let expected = if value.abs() < f16::MIN_POSITIVE.to_f32() { f16::from_f32(0.0_f32.copysign(value)) } else { f16::from_f32(value) };
+                let expected = if value.abs() < f16::MIN_POSITIVE.to_f32() {
+                    f16::from_f32(0.0_f32.copysign(value))
+                } else {
+                    f16::from_f32(value)
+                };
                 let found = Half::of(value / Half::SCALE);
                 assert_eq!(found.0, expected.to_bits(), "{value:e}");
-                assert_eq!((f32::from(found), f64::from(found)), (expected.to_f32() / Half::SCALE, expected.to_f64() / f64::from(Half::SCALE)));
+                assert_eq!(
+                    (f32::from(found), f64::from(found)),
+                    (expected.to_f32() / Half::SCALE, expected.to_f64() / f64::from(Half::SCALE))
+                );
             }
         }
         assert_eq!(f32::from(Half::of(1e9)), 65504.0 / Half::SCALE, "what no direction has stays finite");

@@ -8,7 +8,10 @@ use serde_json::Value;
 fn lgf(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lgf"));
     // What it keeps between runs is no business of the user's own runs.
-    command.args(args).env_remove("RUST_LOG").env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
+    command
+        .args(args)
+        .env_remove("RUST_LOG")
+        .env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
     command
 }
 
@@ -42,7 +45,9 @@ fn json(output: &Output) -> Value {
 }
 
 fn files(dir: &Path) -> Vec<String> {
-    let mut names: Vec<_> = std::fs::read_dir(dir).map(|d| d.map(|f| f.unwrap().file_name().to_string_lossy().into_owned()).collect()).unwrap_or_default();
+    let mut names: Vec<_> = std::fs::read_dir(dir)
+        .map(|d| d.map(|f| f.unwrap().file_name().to_string_lossy().into_owned()).collect())
+        .unwrap_or_default();
     names.sort();
     names
 }
@@ -53,7 +58,8 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
         let engine = if flag == "gpu" { "gpu" } else { "cpu" };
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("deep/er");
-        let args = ["topology", "--size", "30x10", "--engine", flag, "--out", out.to_str().unwrap(), "--json"];
+        let args =
+            ["topology", "--size", "30x10", "--engine", flag, "--out", out.to_str().unwrap(), "--json"];
         let output = output(&args);
         assert!(output.status.success(), "{:?}", complaints(&output));
         assert_eq!(complaints(&output), [""; 0], "nothing but JSON");
@@ -90,29 +96,46 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
         let history = record["history"].as_array().unwrap();
         assert_eq!(history.len() as u64, record["true_evaluations"].as_u64().unwrap());
         assert!(record["surrogate_steps"].as_u64().unwrap() > 0);
-        let best = history.iter().filter(|e| e["accepted"] == true).map(|e| e["objective"].as_f64().unwrap()).fold(f64::INFINITY, f64::min);
+        let best = history
+            .iter()
+            .filter(|e| e["accepted"] == true)
+            .map(|e| e["objective"].as_f64().unwrap())
+            .fold(f64::INFINITY, f64::min);
         // Recomputed at the design that is handed out: the same f64 arithmetic.
         assert_eq!(record["objective"].as_f64().unwrap(), best);
         assert!((record["volume"].as_f64().unwrap() - 0.5).abs() < 1e-6);
 
-        assert_eq!(files(&out), ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json", "variables.npy"]);
+        assert_eq!(
+            files(&out),
+            ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json", "variables.npy"]
+        );
         let full: Value = serde_json::from_slice(&std::fs::read(out.join("record.json")).unwrap()).unwrap();
         assert_eq!(full["objective"], record["objective"]);
         assert_eq!(
             full["report"]["phases"].as_array().unwrap().len(),
-            full["report"]["phases"].as_array().unwrap().iter().filter(|p| p["horizon"].as_u64() > Some(0)).count()
+            full["report"]["phases"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|p| p["horizon"].as_u64() > Some(0))
+                .count()
         );
         let csv = std::fs::read_to_string(out.join("history.csv")).unwrap();
         assert_eq!(csv.lines().next(), Some("evaluation,iteration,objective,accepted"));
         assert_eq!(csv.lines().count(), history.len() + 1);
-        let picture = image::load_from_memory(&std::fs::read(out.join("design.png")).unwrap()).unwrap().into_luma8();
+        let picture =
+            image::load_from_memory(&std::fs::read(out.join("design.png")).unwrap()).unwrap().into_luma8();
         assert_eq!((picture.width(), picture.height()), (1200, 400));
         // Half the area is material: the mean shade is grey 50 %.
         let mean = picture.pixels().map(|p| f64::from(p.0[0])).sum::<f64>() / f64::from(1200 * 400);
         assert!((mean - 127.5).abs() < 2.0, "mean shade {mean}");
         // NumPy's header: little-endian doubles, rows by columns.
         let npy = std::fs::read(out.join("design.npy")).unwrap();
-        assert!(npy.starts_with(b"\x93NUMPY") && text(&npy[..128]).contains("'<f8'") && text(&npy[..128]).contains("(10, 30)"));
+        assert!(
+            npy.starts_with(b"\x93NUMPY")
+                && text(&npy[..128]).contains("'<f8'")
+                && text(&npy[..128]).contains("(10, 30)")
+        );
         let svg = std::fs::read_to_string(out.join("convergence.svg")).unwrap();
         assert!(svg.contains("<svg") && svg.contains("true evaluations"));
     }
@@ -147,8 +170,16 @@ fn every_flow_and_schedule_runs() {
             assert!(output.status.success(), "{flow} {schedule}: {:?}", complaints(&output));
             let record = json(&output);
             let first = record["history"][0]["objective"].as_f64().unwrap();
-            assert!(record["objective"].as_f64().unwrap() < 0.8 * first, "{flow} {schedule}: from {first} to {}", record["objective"]);
-            assert_eq!(record["surrogate_steps"].as_u64().unwrap() > 0, schedule != "none", "{flow} {schedule}");
+            assert!(
+                record["objective"].as_f64().unwrap() < 0.8 * first,
+                "{flow} {schedule}: from {first} to {}",
+                record["objective"]
+            );
+            assert_eq!(
+                record["surrogate_steps"].as_u64().unwrap() > 0,
+                schedule != "none",
+                "{flow} {schedule}"
+            );
             assert!((record["volume"].as_f64().unwrap() - 0.5).abs() < 1e-9);
         }
     }
@@ -166,7 +197,10 @@ fn quiet_is_quiet_and_a_summary_is_for_people() {
         assert!(words.contains(word), "no {word} in {words}");
     }
     assert!(complaints(&loud).is_empty(), "no progress bar in a pipe");
-    let logged = lgf(&["topology", "--size", "12x4", "--out", out, "--quiet"]).env("RUST_LOG", "lgf=info").output().unwrap();
+    let logged = lgf(&["topology", "--size", "12x4", "--out", out, "--quiet"])
+        .env("RUST_LOG", "lgf=info")
+        .output()
+        .unwrap();
     assert!(text(&logged.stderr).contains("evaluation 1,"), "{}", text(&logged.stderr));
 }
 
@@ -181,7 +215,10 @@ fn the_main_job_writes_its_table_and_pictures() {
     }
     assert_eq!(files(dir.path()), ["convergence.svg", "design.png", "lgf", "lgf-oc", "plain"]);
     for run in ["plain", "lgf-oc", "lgf"] {
-        assert_eq!(files(&dir.path().join(run)), ["design.npy", "design.png", "history.csv", "record.json", "variables.npy"]);
+        assert_eq!(
+            files(&dir.path().join(run)),
+            ["design.npy", "design.png", "history.csv", "record.json", "variables.npy"]
+        );
     }
 }
 
@@ -193,20 +230,25 @@ fn info_shows_adapters_self_test_and_the_choice() {
     for word in ["GPU adapters", "largest binding", "self-test", "double-word", "`--engine auto` takes"] {
         assert!(words.contains(word), "no {word} in {words}");
     }
-    // The potential: x, g, their copies, weights, mean, step, slope and x to be read are 9 numbers, 16 pairs with a row of zeros and
-    // as many directions 65.
+    // The potential: x, g, their copies, weights, mean, step, slope and x to be read are 9 numbers, 16 pairs
+    // with a row of zeros and as many directions 65.
     let words = text(&self::output(&["info", "--dimension", "1e7", "--history", "16"]).stdout);
     let gib = |words: &str, run: &str| {
         let line = words.lines().find(|l| l.contains(run)).unwrap();
-        let last: Vec<f64> = line.split_whitespace().rev().take(2).map(|word| word.parse().unwrap()).collect();
+        let last: Vec<f64> =
+            line.split_whitespace().rev().take(2).map(|word| word.parse().unwrap()).collect();
         [last[1], last[0]].map(|gib| gib * f64::from(1 << 30) / 1e7)
     };
     // Two digits of a number of GiB.
     let rounding = 0.005 * f64::from(1 << 30) / 1e7;
     let [single, halves] = gib(&words, "learned potential");
-    assert!((single - 4.0 * 74.0).abs() <= rounding && (halves - 4.0 * 58.0).abs() <= rounding, "{single} and {halves} bytes per unknown");
+    assert!(
+        (single - 4.0 * 74.0).abs() <= rounding && (halves - 4.0 * 58.0).abs() <= rounding,
+        "{single} and {halves} bytes per unknown"
+    );
     // Eight of the directions less.
-    let capped = text(&self::output(&["info", "--dimension", "1e7", "--history", "16", "--rank", "8"]).stdout);
+    let capped =
+        text(&self::output(&["info", "--dimension", "1e7", "--history", "16", "--rank", "8"]).stdout);
     let ([all, _], [some, _]) = (gib(&words, "learned OC flow"), gib(&capped, "learned OC flow"));
     assert!((all - some - 4.0 * 8.0).abs() <= 2.0 * rounding, "{all} and {some} bytes per unknown");
 }
@@ -218,17 +260,57 @@ fn a_basis_in_halves_is_said_and_counted() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().to_str().unwrap();
         let [own, halves] = ["state", "f16"].map(|tables| {
-            let run = ["topology", "--size", "24x8", "--flow", "adam", "--schedule", "fixed", "--max-evaluations", "30", "--engine", engine, "--json"];
+            let run = [
+                "topology",
+                "--size",
+                "24x8",
+                "--flow",
+                "adam",
+                "--schedule",
+                "fixed",
+                "--max-evaluations",
+                "30",
+                "--engine",
+                engine,
+                "--json",
+            ];
             let output = output(&[&run[..], &["--tables", tables, "--out", out]].concat());
             let record: Value = serde_json::from_slice(&output.stdout).unwrap();
-            assert_eq!(record["precision"].as_str().unwrap().ends_with("; basis f16"), tables == "f16", "{engine}");
-            let bench = ["bench", "--dimensions", "1757", "--repeats", "1", "--without-cpu", "--engine", engine, "--tables", tables, "--out", out];
+            assert_eq!(
+                record["precision"].as_str().unwrap().ends_with("; basis f16"),
+                tables == "f16",
+                "{engine}"
+            );
+            let bench = [
+                "bench",
+                "--dimensions",
+                "1757",
+                "--repeats",
+                "1",
+                "--without-cpu",
+                "--engine",
+                engine,
+                "--tables",
+                tables,
+                "--out",
+                out,
+            ];
             assert!(self::output(&bench).status.success());
-            let bench: Value = serde_json::from_slice(&std::fs::read(dir.path().join("bench.json")).unwrap()).unwrap();
-            let row = bench["rows"].as_array().unwrap().iter().find(|r| r["pass"] == "step adam, own table").unwrap();
+            let bench: Value =
+                serde_json::from_slice(&std::fs::read(dir.path().join("bench.json")).unwrap()).unwrap();
+            let row = bench["rows"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|r| r["pass"] == "step adam, own table")
+                .unwrap();
             // Eight directions, the mean and six numbers of the state.
             let direction = if tables == "f16" { 2.0 } else { word };
-            assert_eq!(row["bytes"].as_f64().unwrap(), 1757.0 * (8.0 * direction + 7.0 * word), "{engine}, {tables}");
+            assert_eq!(
+                row["bytes"].as_f64().unwrap(),
+                1757.0 * (8.0 * direction + 7.0 * word),
+                "{engine}, {tables}"
+            );
             record["objective"].as_f64().unwrap()
         });
         assert!(own != halves && (own - halves).abs() < 1e-3 * own, "{engine}: {own} and {halves}");
@@ -262,10 +344,18 @@ fn bench_measures_every_pass_on_both_engines() {
         assert_eq!(files(dir.path()), ["bench.json", "bench.md"]);
         let table = std::fs::read_to_string(dir.path().join("bench.md")).unwrap();
         assert!(text(&output.stdout).starts_with(&table), "what is printed is what is written");
-        assert_eq!(table.contains("(software adapter)"), engine == "gpu" && text(&self::output(&["info"]).stdout).contains("`--engine auto` takes: cpu"));
-        let read = || -> Value { serde_json::from_slice(&std::fs::read(dir.path().join("bench.json")).unwrap()).unwrap() };
+        assert_eq!(
+            table.contains("(software adapter)"),
+            engine == "gpu" && text(&self::output(&["info"]).stdout).contains("`--engine auto` takes: cpu")
+        );
+        let read = || -> Value {
+            serde_json::from_slice(&std::fs::read(dir.path().join("bench.json")).unwrap()).unwrap()
+        };
         let report = read();
-        assert_eq!((report["engine"]["engine"].as_str(), report["history"].as_u64(), report["rank"].as_u64()), (Some(engine), Some(16), Some(8)));
+        assert_eq!(
+            (report["engine"]["engine"].as_str(), report["history"].as_u64(), report["rank"].as_u64()),
+            (Some(engine), Some(16), Some(8))
+        );
         assert!(report["skipped"].as_array().unwrap().is_empty(), "{}", report["skipped"]);
         let copy = &report["copies"][0];
         // 16 rows of 1757 numbers, read and written, to the vector of four.
@@ -273,7 +363,8 @@ fn bench_measures_every_pass_on_both_engines() {
         assert_eq!(copy["bytes"].as_u64().unwrap(), 2 * 16 * 1757 * word);
         let rows = report["rows"].as_array().unwrap();
         let found: std::collections::BTreeSet<_> = rows.iter().map(|r| r["pass"].as_str().unwrap()).collect();
-        let expected: std::collections::BTreeSet<_> = calls.into_iter().chain(parts.into_iter().filter(|_| engine == "gpu")).collect();
+        let expected: std::collections::BTreeSet<_> =
+            calls.into_iter().chain(parts.into_iter().filter(|_| engine == "gpu")).collect();
         assert_eq!(found, expected);
         assert_eq!(found.len(), rows.len());
         let row = |pass: &str| rows.iter().find(|r| r["pass"] == pass).unwrap();
@@ -284,7 +375,8 @@ fn bench_measures_every_pass_on_both_engines() {
             if let Some(bytes) = r["bytes"].as_f64() {
                 let rate = r["gigabytes_per_second"].as_f64().unwrap();
                 assert!((rate * seconds * 1e9 / bytes - 1.0).abs() < 1e-9, "{r}");
-                let share = r["share_of_copy"].as_f64().unwrap() * copy["gigabytes_per_second"].as_f64().unwrap();
+                let share =
+                    r["share_of_copy"].as_f64().unwrap() * copy["gigabytes_per_second"].as_f64().unwrap();
                 assert!((share / rate - 1.0).abs() < 1e-9, "{r}");
             }
             assert_eq!(r["bytes"].is_null(), pass == "regression");
@@ -292,20 +384,31 @@ fn bench_measures_every_pass_on_both_engines() {
             assert_eq!(r["wall_seconds"].is_f64(), calls.contains(&pass), "{r}");
             assert!(r["ratio"].is_null());
         }
-        // Basis 8, the mean, snapshots 16, and ADAM's x, m, v read and written; without the snapshots where the basis is the table.
+        // Basis 8, the mean, snapshots 16, and ADAM's x, m, v read and written; without the snapshots where
+        // the basis is the table.
         assert_eq!(row("step adam")["bytes"].as_u64().unwrap(), 31 * 1757 * word);
         assert_eq!(row("step adam, own table")["bytes"].as_u64().unwrap(), 15 * 1757 * word);
         if engine == "gpu" {
-            assert_eq!((row("refit")["readbacks"].as_f64(), row("step adam")["readbacks"].as_f64()), (Some(1.0), Some(0.0)));
+            assert_eq!(
+                (row("refit")["readbacks"].as_f64(), row("step adam")["readbacks"].as_f64()),
+                (Some(1.0), Some(0.0))
+            );
             // Weights, the step, its account and sums; once in ten steps a projection and its sums.
             assert_eq!(row("step adam")["dispatches"].as_f64(), Some(3.2));
-            let kernels: Vec<_> = row("gram")["kernels"].as_array().unwrap().iter().map(|k| k["kernel"].as_str().unwrap()).collect();
+            let kernels: Vec<_> = row("gram")["kernels"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|k| k["kernel"].as_str().unwrap())
+                .collect();
             assert_eq!(kernels, ["gram_accumulate", "partials_reduce"]);
         }
 
         // Compared with itself: a time from before and a ratio in every row.
         let file = dir.path().join("bench.json");
-        let again = lgf(&[&bench[..], &["--without-cpu", "--compare", file.to_str().unwrap()]].concat()).output().unwrap();
+        let again = lgf(&[&bench[..], &["--without-cpu", "--compare", file.to_str().unwrap()]].concat())
+            .output()
+            .unwrap();
         assert!(again.status.success(), "{:?}", complaints(&again));
         assert!(text(&again.stdout).contains("| new/old |"));
         let compared = read();
@@ -315,10 +418,15 @@ fn bench_measures_every_pass_on_both_engines() {
             assert!(new["cpu_seconds"].is_null());
         }
         // Another shape is not comparable, and that is known before anything is measured.
-        let other = lgf(&[&bench[..], &["--history", "9", "--compare", file.to_str().unwrap()]].concat()).output().unwrap();
+        let other = lgf(&[&bench[..], &["--history", "9", "--compare", file.to_str().unwrap()]].concat())
+            .output()
+            .unwrap();
         assert_eq!(other.status.code(), Some(2));
         let sentence = &complaints(&other)[0];
-        assert!(sentence.contains("--history 16 --rank 8") && sentence.contains("--history 9 --rank 8"), "{sentence}");
+        assert!(
+            sentence.contains("--history 16 --rank 8") && sentence.contains("--history 9 --rank 8"),
+            "{sentence}"
+        );
     }
 }
 
@@ -352,13 +460,23 @@ fn bench_says_what_it_cannot_do() {
         assert!(!out.exists(), "{arguments:?}");
     }
     // A size that does not fit is skipped with the reason; nothing measured at all is a failure.
-    let args = ["bench", "--engine", "cpu", "--repeats", "1", "--memory", "0.001", "--out", out.to_str().unwrap()];
+    let args =
+        ["bench", "--engine", "cpu", "--repeats", "1", "--memory", "0.001", "--out", out.to_str().unwrap()];
     let some = output(&[&args[..], &["--dimensions", "100,1e6"]].concat());
     assert!(some.status.success(), "{:?}", complaints(&some));
-    assert!(text(&some.stdout).contains("Skipped on the cpu engine, 1e6 unknowns: it takes"), "{}", text(&some.stdout));
+    assert!(
+        text(&some.stdout).contains("Skipped on the cpu engine, 1e6 unknowns: it takes"),
+        "{}",
+        text(&some.stdout)
+    );
     let none = output(&[&args[..], &["--dimensions", "1e6"]].concat());
     assert_eq!(none.status.code(), Some(1));
-    assert!(complaints(&none)[0].contains("no size could be measured") && complaints(&none)[0].contains("--memory allows 0.001"), "{:?}", complaints(&none));
+    assert!(
+        complaints(&none)[0].contains("no size could be measured")
+            && complaints(&none)[0].contains("--memory allows 0.001"),
+        "{:?}",
+        complaints(&none)
+    );
 }
 
 /// One sentence on the standard error, the culprit in it, exit code 2, nothing written.
@@ -384,7 +502,10 @@ fn bad_usage_is_one_sentence() {
         (&["--penalty", "-3"], &["penalty is -3", "between 1 and 10"]),
         (&["--radius", "0"], &["filter radius is 0", "above 0"]),
         (&["--history", "9", "--interval", "5"], &["interval M is 5", "at least the history size K, 9"]),
-        (&["--schedule", "fixed", "--history", "9", "--interval", "5"], &["interval M is 5", "at least the history size K, 9"]),
+        (
+            &["--schedule", "fixed", "--history", "9", "--interval", "5"],
+            &["interval M is 5", "at least the history size K, 9"],
+        ),
         (&["--rank", "30"], &["rank is 30", "between 1 and the history size, 8"]),
         (&["--ridge", "-1"], &["ridge is -1", "at least 0"]),
         (&["--flow", "adam", "--rate", "0"], &["rate is 0", "positive"]),
@@ -393,21 +514,36 @@ fn bad_usage_is_one_sentence() {
         (&["--size", "4096x4096"], &["16777216", "at most 4194304"]),
         (&["--interval", "1000000"], &["1000", "at most 10000"]),
         (&["--schedule", "fixed", "--interval", "18446744073709551615"], &["interval M", "at most 10000"]),
-        (&["--flow", "oc", "--order", "4", "--history", "256"], &["number of polynomial features", "at most 32768"]),
+        (
+            &["--flow", "oc", "--order", "4", "--history", "256"],
+            &["number of polynomial features", "at most 32768"],
+        ),
         (&["--tolerance", "inf"], &["tolerance is inf", "finite and at least 0"]),
-        (&["--flow", "oc", "--tolerance", "inf"], &["tolerance is inf", "below the flow's largest step, 0.2"]),
+        (
+            &["--flow", "oc", "--tolerance", "inf"],
+            &["tolerance is inf", "below the flow's largest step, 0.2"],
+        ),
         (&["--history", "65"], &["remembered pairs is 65", "between 1 and 64"]),
         (&["--steps", "0"], &["steps on the potential is 0", "between 1 and 1000"]),
         (&["--trust", "-1"], &["trust radius is -1", "above 0 and at most 1"]),
         (&["--max-seconds", "0"], &["time budget", "0"]),
-        (&["--flow", "potential", "--schedule", "none"], &["--schedule is for learned fields", "--flow potential"]),
+        (
+            &["--flow", "potential", "--schedule", "none"],
+            &["--schedule is for learned fields", "--flow potential"],
+        ),
         (&["--flow", "potential", "--filter", "sensitivity"], &["sensitivity filter", "--flow oc"]),
         (&["--flow", "oc", "--trust", "0.1"], &["--trust", "--flow potential"]),
-        (&["--flow", "adam", "--rate", "0.01", "--tolerance", "0.01"], &["tolerance is 0.01", "below the flow's largest step, 0.01"]),
+        (
+            &["--flow", "adam", "--rate", "0.01", "--tolerance", "0.01"],
+            &["tolerance is 0.01", "below the flow's largest step, 0.01"],
+        ),
         (&["--flow", "adam", "--volume", "1"], &["volume fraction", "OC flow"]),
         (&["--rate", "1"], &["--rate", "OC flow has none"]),
         (&["--schedule", "cosine"], &["--schedule cosine", "adam and gradient-descent flows"]),
-        (&["--flow", "adam", "--schedule", "cosine", "--interval", "30"], &["--interval", "the other schedules"]),
+        (
+            &["--flow", "adam", "--schedule", "cosine", "--interval", "30"],
+            &["--interval", "the other schedules"],
+        ),
     ];
     for &(arguments, expected) in cases {
         let dir = tempfile::tempdir().unwrap();
@@ -438,13 +574,17 @@ fn an_unwritable_folder_is_found_out_before_the_run() {
 #[test]
 fn an_adapter_that_does_not_exist_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let output = lgf(&["topology", "--size", "12x4", "--engine", "gpu", "--out", dir.path().to_str().unwrap()])
-        .env("WGPU_ADAPTER_NAME", "no such card")
-        .output()
-        .unwrap();
+    let output =
+        lgf(&["topology", "--size", "12x4", "--engine", "gpu", "--out", dir.path().to_str().unwrap()])
+            .env("WGPU_ADAPTER_NAME", "no such card")
+            .output()
+            .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let lines = complaints(&output);
-    assert!(lines.len() == 1 && lines[0].contains("no such card") && lines[0].contains("install"), "{lines:?}");
+    assert!(
+        lines.len() == 1 && lines[0].contains("no such card") && lines[0].contains("install"),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -466,7 +606,11 @@ fn a_rate_that_never_improves_is_no_success() {
     ]);
     assert_eq!(output.status.code(), Some(1));
     let record = json(&output);
-    assert!(record["stop"].as_str().unwrap().contains("without improving on the starting point"), "{}", record["stop"]);
+    assert!(
+        record["stop"].as_str().unwrap().contains("without improving on the starting point"),
+        "{}",
+        record["stop"]
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -533,7 +677,10 @@ fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
     let record = json(&output);
     assert!(record["stop"].as_str().unwrap().starts_with("interrupted"));
     assert!(record["history"].as_array().unwrap().len() >= 3);
-    assert_eq!(files(dir.path()), ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json", "variables.npy"]);
+    assert_eq!(
+        files(dir.path()),
+        ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json", "variables.npy"]
+    );
 }
 
 /// Each of the paper's problems, every schedule, with its table, plots, records and its own picture.
@@ -550,32 +697,54 @@ fn every_problem_of_the_paper_runs_and_leaves_its_pictures() {
         for schedule in ["fixed", "adaptive", "cosine"] {
             let dir = tempfile::tempdir().unwrap();
             let out = dir.path().to_str().unwrap();
-            let output = output(&["run", problem, "--scale", "small", "--engine", "cpu", "--schedule", schedule, "--out", out, "--json"]);
+            let output = output(&[
+                "run",
+                problem,
+                "--scale",
+                "small",
+                "--engine",
+                "cpu",
+                "--schedule",
+                schedule,
+                "--out",
+                out,
+                "--json",
+            ]);
             assert!(output.status.success(), "{problem}: {:?}", complaints(&output));
             assert_eq!(complaints(&output), [""; 0], "{problem}");
             let record = json(&output);
             for run in ["plain", "lgf"] {
                 assert_eq!(record[run]["problem"], problem);
-                assert!(record[run]["objective"].as_f64().is_some_and(f64::is_finite), "{problem}: {}", record[run]["objective"]);
+                assert!(
+                    record[run]["objective"].as_f64().is_some_and(f64::is_finite),
+                    "{problem}: {}",
+                    record[run]["objective"]
+                );
                 assert!(record[run]["measures"].as_object().is_some_and(|m| !m.is_empty()), "{problem}");
                 for file in ["record.json", "history.csv", "parameters.csv", "solution.npy"] {
                     assert!(dir.path().join(run).join(file).is_file(), "{problem}: {run}/{file}");
                 }
-                let written: Value = serde_json::from_slice(&std::fs::read(dir.path().join(run).join("record.json")).unwrap()).unwrap();
+                let written: Value =
+                    serde_json::from_slice(&std::fs::read(dir.path().join(run).join("record.json")).unwrap())
+                        .unwrap();
                 assert_eq!(written["objective"], record[run]["objective"], "{problem}");
             }
             let evaluations = |run: &str| record[run]["true_evaluations"].as_u64().unwrap();
             assert!(evaluations("lgf") <= evaluations("plain"), "{problem}, {schedule}");
             for file in [picture, "table.md", "convergence.svg", "parameters.svg"] {
-                assert!(std::fs::metadata(dir.path().join(file)).is_ok_and(|f| f.len() > 100), "{problem}: {file}");
+                assert!(
+                    std::fs::metadata(dir.path().join(file)).is_ok_and(|f| f.len() > 100),
+                    "{problem}: {file}"
+                );
             }
         }
     }
 }
 
-/// Adaptive LGF is ahead of the plain flow at equal true evaluations from 20 % of them on, and reaches its best value in at most half of them; in at most
-/// two thirds on the nonlinear heat problem, whose best value is reached to the last digits there are: another order of summation alone has moved the count
-/// between 44 and 57 of plain's 96.
+/// Adaptive LGF is ahead of the plain flow at equal true evaluations from 20 % of them on, and reaches its
+/// best value in at most half of them; in at most two thirds on the nonlinear heat problem, whose best value
+/// is reached to the last digits there are: another order of summation alone has moved the count between 44
+/// and 57 of plain's 96.
 #[test]
 fn the_comparison_is_a_table_and_the_adaptive_schedule_wins_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -610,13 +779,31 @@ fn every_structure_and_option_runs() {
     ];
     for arguments in cases {
         let dir = tempfile::tempdir().unwrap();
-        let args = [&["topology", "--engine", "cpu", "--max-evaluations", "25", "--json", "--out", dir.path().to_str().unwrap()][..], arguments].concat();
+        let args = [
+            &[
+                "topology",
+                "--engine",
+                "cpu",
+                "--max-evaluations",
+                "25",
+                "--json",
+                "--out",
+                dir.path().to_str().unwrap(),
+            ][..],
+            arguments,
+        ]
+        .concat();
         let output = output(&args);
         assert!(output.status.success(), "{arguments:?}: {:?}", complaints(&output));
         let record = json(&output);
         let history = record["history"].as_array().unwrap();
-        assert!(record["objective"].as_f64().unwrap() <= history[0]["objective"].as_f64().unwrap(), "{arguments:?}");
-        let sizes: Vec<&str> = record["levels"].as_array().map_or(Vec::new(), |l| l.iter().map(|l| l["size"].as_str().unwrap()).collect());
+        assert!(
+            record["objective"].as_f64().unwrap() <= history[0]["objective"].as_f64().unwrap(),
+            "{arguments:?}"
+        );
+        let sizes: Vec<&str> = record["levels"]
+            .as_array()
+            .map_or(Vec::new(), |l| l.iter().map(|l| l["size"].as_str().unwrap()).collect());
         match arguments[..] {
             [.., "--projection", _] => assert_eq!(sizes, ["36x12 beta 1", "36x12 beta 2"]),
             [.., "--continuation", _] => assert_eq!(sizes, ["36x12"]),
@@ -632,7 +819,9 @@ fn a_multilevel_start_needs_fewer_fine_evaluations() {
     let run = |levels: &str| {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().to_str().unwrap();
-        let output = output(&["topology", "--size", "150x50", "--engine", "cpu", "--levels", levels, "--out", out, "--json"]);
+        let output = output(&[
+            "topology", "--size", "150x50", "--engine", "cpu", "--levels", levels, "--out", out, "--json",
+        ]);
         assert!(output.status.success(), "{:?}", complaints(&output));
         json(&output)
     };
@@ -642,7 +831,9 @@ fn a_multilevel_start_needs_fewer_fine_evaluations() {
     assert_eq!((levels.len(), &levels[1]["size"]), (2, &Value::from("75x25")));
     let coarse = levels[1]["true_evaluations"].as_f64().unwrap();
     assert!((levels[1]["fine_equivalents"].as_f64().unwrap() - coarse / 4.0).abs() < 1e-12);
-    let to = |record: &Value, target: f64| record["history"].as_array().unwrap().iter().position(|e| e["objective"].as_f64().unwrap() <= target);
+    let to = |record: &Value, target: f64| {
+        record["history"].as_array().unwrap().iter().position(|e| e["objective"].as_f64().unwrap() <= target)
+    };
     // Within 1 % of what the cold run ends with.
     let target = 1.01 * cold["objective"].as_f64().unwrap();
     let (cold, warm) = (to(&cold, target).unwrap(), to(&warm, target).unwrap());
@@ -655,8 +846,14 @@ fn bad_usage_of_the_papers_problems_is_one_sentence() {
         (&["run", "cold-fusion"], &["cold-fusion", "heat-inverse"]),
         (&["run", "heat-inverse", "--iterations", "0"], &["iterations is 0", "at least 1"]),
         (&["run", "heat-inverse", "--rate", "-1"], &["rate is -1", "positive"]),
-        (&["run", "heat-inverse", "--schedule", "adaptive", "--interval", "9"], &["--interval", "fixed schedule"]),
-        (&["run", "scattering", "--history", "30", "--interval", "9"], &["interval M is 9", "at least the history size K, 30"]),
+        (
+            &["run", "heat-inverse", "--schedule", "adaptive", "--interval", "9"],
+            &["--interval", "fixed schedule"],
+        ),
+        (
+            &["run", "scattering", "--history", "30", "--interval", "9"],
+            &["interval M is 9", "at least the history size K, 30"],
+        ),
         (&["run", "nonlinear-heat", "--order", "9"], &["order is 9", "between 1 and 6"]),
         (&["compare", "--problems", "heat-inverse,tea"], &["tea", "--problems"]),
     ];
@@ -679,16 +876,23 @@ fn bad_usage_of_the_papers_problems_is_one_sentence() {
 fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().to_str().unwrap();
-    let run = || output(&["benchmark", "--cases", "30x10:0.5:1.5", "--budget", "40", "--jobs", "2", "--out", out]);
+    let run =
+        || output(&["benchmark", "--cases", "30x10:0.5:1.5", "--budget", "40", "--jobs", "2", "--out", out]);
     let first = run();
     assert!(first.status.success(), "{:?}", complaints(&first));
-    assert_eq!(files(dir.path()), ["benchmark.csv", "benchmark.md", "convergence.svg", "profiles.svg", "runs"]);
+    assert_eq!(
+        files(dir.path()),
+        ["benchmark.csv", "benchmark.md", "convergence.svg", "profiles.svg", "runs"]
+    );
     let runs = files(&dir.path().join("runs"));
     assert_eq!(runs.len(), 13, "{runs:?}");
     // No two methods share a colour.
     let picture = std::fs::read_to_string(dir.path().join("profiles.svg")).unwrap();
     let curves = picture.lines().filter(|line| line.contains("<polyline"));
-    let mut colors: Vec<&str> = curves.filter_map(|line| line.split("stroke=\"").nth(1)?.split('"').next()).filter(|color| *color != "#000000").collect();
+    let mut colors: Vec<&str> = curves
+        .filter_map(|line| line.split("stroke=\"").nth(1)?.split('"').next())
+        .filter(|color| *color != "#000000")
+        .collect();
     colors.sort_unstable();
     colors.dedup();
     assert_eq!(colors.len(), runs.len(), "{colors:?}");
@@ -696,21 +900,54 @@ fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
     let file = dir.path().join("runs/30x10-vf0.5-r1.5-spg-40.csv");
     std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,1.5,true\n").unwrap();
     let second = run();
-    assert!(text(&second.stdout).contains("| spg | 1 | 1 | 1 | 1.5000 | 0.000 |"), "{}", text(&second.stdout));
+    assert!(
+        text(&second.stdout).contains("| spg | 1 | 1 | 1 | 1.5000 | 0.000 |"),
+        "{}",
+        text(&second.stdout)
+    );
     // By its name it is the same benchmark.
-    let named = output(&["benchmark", "topology", "--cases", "30x10:0.5:1.5", "--budget", "40", "--jobs", "2", "--out", out]);
+    let named = output(&[
+        "benchmark",
+        "topology",
+        "--cases",
+        "30x10:0.5:1.5",
+        "--budget",
+        "40",
+        "--jobs",
+        "2",
+        "--out",
+        out,
+    ]);
     assert_eq!(text(&named.stdout), text(&second.stdout));
     // From a coarse grid's result the first value is below a cold run's tenth.
     let first = |start: &str, name: &str| -> Vec<f64> {
-        let output = output(&["benchmark", "--cases", "64x32:0.5:3", "--methods", "pqn", "--start", start, "--budget", "10", "--out", out]);
+        let output = output(&[
+            "benchmark",
+            "--cases",
+            "64x32:0.5:3",
+            "--methods",
+            "pqn",
+            "--start",
+            start,
+            "--budget",
+            "10",
+            "--out",
+            out,
+        ]);
         assert!(output.status.success(), "{:?}", complaints(&output));
         let history = std::fs::read_to_string(dir.path().join("runs").join(name)).unwrap();
         history.lines().skip(1).map(|line| line.split(',').nth(2).unwrap().parse().unwrap()).collect()
     };
-    let (cold, warm) = (first("cold", "64x32-vf0.5-r3-pqn-10.csv"), first("multilevel", "64x32-vf0.5-r3-pqn-10-multilevel.csv"));
+    let (cold, warm) = (
+        first("cold", "64x32-vf0.5-r3-pqn-10.csv"),
+        first("multilevel", "64x32-vf0.5-r3-pqn-10-multilevel.csv"),
+    );
     assert!(warm[0] < *cold.last().unwrap(), "{warm:?} against {cold:?}");
-    for (flag, value, expected) in [("--cases", "60x20", "60x20:0.5:2.4"), ("--cases", "60x20:2:2.4", "volume fraction is 2"), ("--budget", "0", "budget is 0")]
-    {
+    for (flag, value, expected) in [
+        ("--cases", "60x20", "60x20:0.5:2.4"),
+        ("--cases", "60x20:2:2.4", "volume fraction is 2"),
+        ("--budget", "0", "budget is 0"),
+    ] {
         let output = output(&["benchmark", flag, value, "--out", out]);
         assert_eq!(output.status.code(), Some(2), "{flag} {value}");
         assert!(complaints(&output)[0].contains(expected), "{:?}", complaints(&output));
@@ -725,15 +962,25 @@ fn the_benchmark_of_functions_is_a_table_and_is_resumed() {
     let run = || output(&["benchmark", "functions", "--budget", "40", "--jobs", "2", "--out", out]);
     let first = run();
     assert!(first.status.success(), "{:?}", complaints(&first));
-    assert_eq!(files(dir.path()), ["benchmark.csv", "benchmark.md", "convergence.svg", "profiles.svg", "runs"]);
+    assert_eq!(
+        files(dir.path()),
+        ["benchmark.csv", "benchmark.md", "convergence.svg", "profiles.svg", "runs"]
+    );
     let table = text(&first.stdout);
     assert!(table.contains("f(x0) - f*") && table.contains("40 true evaluations each"), "{table}");
-    let unbounded = ["quadratic-1e2", "quadratic-1e4", "rosenbrock", "logistic", "heat-inverse", "scattering"];
-    let unbounded = unbounded.map(|case| (case, &["gd", "adam", "lgf-adam", "l-bfgs", "anderson", "lgf", "lgf-3", "lgf-4"][..]));
-    let boxed = ["quadratic-box", "rosenbrock-box"].map(|case| (case, &["gd", "spg", "pqn", "lgf", "lgf-3", "lgf-4"][..]));
-    let expected: Vec<String> =
-        unbounded.iter().chain(&boxed).flat_map(|(case, methods)| methods.iter().map(move |method| format!("| {case} | {method} |"))).collect();
-    let found: Vec<&str> = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| case")).collect();
+    let unbounded =
+        ["quadratic-1e2", "quadratic-1e4", "rosenbrock", "logistic", "heat-inverse", "scattering"];
+    let unbounded = unbounded
+        .map(|case| (case, &["gd", "adam", "lgf-adam", "l-bfgs", "anderson", "lgf", "lgf-3", "lgf-4"][..]));
+    let boxed = ["quadratic-box", "rosenbrock-box"]
+        .map(|case| (case, &["gd", "spg", "pqn", "lgf", "lgf-3", "lgf-4"][..]));
+    let expected: Vec<String> = unbounded
+        .iter()
+        .chain(&boxed)
+        .flat_map(|(case, methods)| methods.iter().map(move |method| format!("| {case} | {method} |")))
+        .collect();
+    let found: Vec<&str> =
+        table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| case")).collect();
     assert_eq!(found.len(), expected.len(), "{table}");
     for (line, start) in found.iter().zip(&expected) {
         assert!(line.starts_with(start), "{line} for {start}");
@@ -751,7 +998,13 @@ fn the_benchmark_of_functions_is_a_table_and_is_resumed() {
     std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,5.0,true\n2,1,0.0,true\n").unwrap();
     let second = text(&run().stdout);
     assert!(second.contains("| quadratic-1e2 | gd | 2 | 2 | 2 | 0.000000e0 | 0.0e0 |"), "{second}");
-    let others = |table: &str| table.lines().filter(|line| !line.contains("| quadratic-1e2 | gd |")).map(String::from).collect::<Vec<_>>();
+    let others = |table: &str| {
+        table
+            .lines()
+            .filter(|line| !line.contains("| quadratic-1e2 | gd |"))
+            .map(String::from)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(others(&second), others(&table));
 }
 
@@ -763,7 +1016,10 @@ fn bad_usage_of_the_benchmarks_is_one_sentence() {
         (&["functions", "--methods", "sgd"], &["sgd", "--methods", "l-bfgs"]),
         (&["functions", "--budget", "0"], &["budget is 0", "at least 1"]),
         (&["functions", "--jobs", "0"], &["jobs is 0", "at least 1"]),
-        (&["functions", "--cases", "quadratic-box,rosenbrock-box", "--methods", "adam,l-bfgs"], &["none of the methods"]),
+        (
+            &["functions", "--cases", "quadratic-box,rosenbrock-box", "--methods", "adam,l-bfgs"],
+            &["none of the methods"],
+        ),
         (&["functions", "--start", "cold"], &["--start"]),
         (&["topology", "--cases", "60x20"], &["60x20:0.5:2.4"]),
         (&["tea"], &["tea"]),

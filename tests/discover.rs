@@ -1,4 +1,5 @@
-//! Equation discovery: known systems from clean and noisy data, on both engines, and the command line around it.
+//! Equation discovery: known systems from clean and noisy data, on both engines, and the command line around
+//! it.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -18,7 +19,13 @@ fn record(f: impl Fn(&[f64], &mut [f64]), start: &[f64], k: usize, dt: f64) -> A
     let mut rows = x.clone();
     for step in 1..k {
         let mut rhs = |_: f64, x: &[f64], dx: &mut [f64]| f(x, dx);
-        assert!(Integrator::DormandPrince { rtol: 1e-11, atol: 1e-13 }.advance(&mut rhs, step as f64 * dt, dt, &mut x, &mut inner));
+        assert!(Integrator::DormandPrince { rtol: 1e-11, atol: 1e-13 }.advance(
+            &mut rhs,
+            step as f64 * dt,
+            dt,
+            &mut x,
+            &mut inner
+        ));
         rows.extend(&x);
     }
     Array2::from_shape_vec((k, start.len()), rows).unwrap()
@@ -69,41 +76,78 @@ fn assert_equations(found: &Discovery, truth: &[(usize, &str, f64)], tolerance: 
     for (coordinate, feature, value) in truth {
         let row = names.iter().position(|n| n == feature).unwrap();
         let xi = found.coefficients[[row, *coordinate]];
-        assert!((xi - value).abs() <= tolerance, "{feature} in equation {coordinate}: {xi}, expected {value}");
+        assert!(
+            (xi - value).abs() <= tolerance,
+            "{feature} in equation {coordinate}: {xi}, expected {value}"
+        );
     }
 }
 
-const LORENZ: [(usize, &str, f64); 7] =
-    [(0, "x1", -10.0), (0, "x2", 10.0), (1, "x1", 28.0), (1, "x2", -1.0), (1, "x1 x3", -1.0), (2, "x3", -8.0 / 3.0), (2, "x1 x2", 1.0)];
+const LORENZ: [(usize, &str, f64); 7] = [
+    (0, "x1", -10.0),
+    (0, "x2", 10.0),
+    (1, "x1", 28.0),
+    (1, "x2", -1.0),
+    (1, "x1 x3", -1.0),
+    (2, "x3", -8.0 / 3.0),
+    (2, "x1 x2", 1.0),
+];
 
 #[test]
 fn lorenz_from_noisy_data() {
     let (k, dt) = (2500, 0.01);
     let states = noisy(&record(lorenz, &[-8.0, 8.0, 27.0], k, dt), 0.05, 1);
     let trajectory = Trajectory::new(states, times(k, dt), None).unwrap();
-    let targets = Targets::WeakForm(WeakForm { half_width: 20, power: 5, stride: 10, include_endpoints: false });
-    let config = DiscoverConfig { order: 3, bias: true, orthonormal: false, variables: Variables::Full, targets, regression: sparse(0.05) };
+    let targets =
+        Targets::WeakForm(WeakForm { half_width: 20, power: 5, stride: 10, include_endpoints: false });
+    let config = DiscoverConfig {
+        order: 3,
+        bias: true,
+        orthonormal: false,
+        variables: Variables::Full,
+        targets,
+        regression: sparse(0.05),
+    };
     let mut gpu = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
     for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu] {
         let found = discover(&trajectory, &config, engine).unwrap();
         assert_equations(&found, &LORENZ, 0.1);
-        assert!(found.fit_error < 0.05 && found.validation_error.unwrap() < 0.05, "{} {:?}", found.fit_error, found.validation_error);
+        assert!(
+            found.fit_error < 0.05 && found.validation_error.unwrap() < 0.05,
+            "{} {:?}",
+            found.fit_error,
+            found.validation_error
+        );
     }
 }
 
 #[test]
 fn a_damped_oscillator_from_noisy_data() {
     let (k, dt) = (2000, 0.01);
-    let clean = record(|x, dx| (dx[0], dx[1]) = (-0.1 * x[0] + 2.0 * x[1], -2.0 * x[0] - 0.1 * x[1]), &[2.0, 0.0], k, dt);
+    let clean = record(
+        |x, dx| (dx[0], dx[1]) = (-0.1 * x[0] + 2.0 * x[1], -2.0 * x[0] - 0.1 * x[1]),
+        &[2.0, 0.0],
+        k,
+        dt,
+    );
     let trajectory = Trajectory::new(noisy(&clean, 0.01, 2), times(k, dt), None).unwrap();
-    let targets = Targets::WeakForm(WeakForm { half_width: 40, power: 5, stride: 10, include_endpoints: false });
-    let config = DiscoverConfig { order: 3, bias: true, orthonormal: false, variables: Variables::Full, targets, regression: sparse(0.05) };
+    let targets =
+        Targets::WeakForm(WeakForm { half_width: 40, power: 5, stride: 10, include_endpoints: false });
+    let config = DiscoverConfig {
+        order: 3,
+        bias: true,
+        orthonormal: false,
+        variables: Variables::Full,
+        targets,
+        regression: sparse(0.05),
+    };
     let found = discover(&trajectory, &config, &mut CpuEngine::new()).unwrap();
     assert_equations(&found, &[(0, "x1", -0.1), (0, "x2", 2.0), (1, "x1", -2.0), (1, "x2", -0.1)], 0.02);
     assert_eq!(found.equations()[0].split(" = ").next(), Some("dx1/dt"));
 }
 
-/// x' = μx − ωy − x(x²+y²), y' = ωx + μy − y(x²+y²): onto the limit cycle from inside and outside would be two trajectories; one spiral has both regimes.
+/// x' = μx − ωy − x(x²+y²), y' = ωx + μy − y(x²+y²): onto the limit cycle from inside and outside would be
+/// two trajectories; one spiral has both regimes.
 #[test]
 fn a_noisy_hopf_normal_form() {
     let (k, dt) = (4000, 0.01);
@@ -111,9 +155,18 @@ fn a_noisy_hopf_normal_form() {
         let r = x[0] * x[0] + x[1] * x[1];
         (dx[0], dx[1]) = (0.3 * x[0] - 2.0 * x[1] - x[0] * r, 2.0 * x[0] + 0.3 * x[1] - x[1] * r);
     };
-    let trajectory = Trajectory::new(noisy(&record(hopf, &[1.6, 0.0], k, dt), 0.002, 3), times(k, dt), None).unwrap();
-    let targets = Targets::WeakForm(WeakForm { half_width: 30, power: 5, stride: 5, include_endpoints: false });
-    let config = DiscoverConfig { order: 3, bias: true, orthonormal: false, variables: Variables::Full, targets, regression: sparse(0.15) };
+    let trajectory =
+        Trajectory::new(noisy(&record(hopf, &[1.6, 0.0], k, dt), 0.002, 3), times(k, dt), None).unwrap();
+    let targets =
+        Targets::WeakForm(WeakForm { half_width: 30, power: 5, stride: 5, include_endpoints: false });
+    let config = DiscoverConfig {
+        order: 3,
+        bias: true,
+        orthonormal: false,
+        variables: Variables::Full,
+        targets,
+        regression: sparse(0.15),
+    };
     let found = discover(&trajectory, &config, &mut CpuEngine::new()).unwrap();
     let truth = [
         (0, "x1", 0.3),
@@ -131,7 +184,8 @@ fn a_noisy_hopf_normal_form() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Random stable linear systems of 2 to 8 dimensions, from clean data with their gradients of motion tracked, to 1e-6.
+    /// Random stable linear systems of 2 to 8 dimensions, from clean data with their gradients of motion
+    /// tracked, to 1e-6.
     #[test]
     fn stable_linear_systems_are_recovered(d in 2_usize..=8, entries in prop::collection::vec(-1.0_f64..1.0, 64), start in prop::collection::vec(0.5_f64..2.0, 8)) {
         // A = S − R Rᵀ/d − 0.2 I is stable: S skew.
@@ -165,11 +219,17 @@ proptest! {
     }
 }
 
-/// A trajectory of 40 coordinates that moves in a plane: two equations in z, and the simulation lifts them back.
+/// A trajectory of 40 coordinates that moves in a plane: two equations in z, and the simulation lifts them
+/// back.
 #[test]
 fn reduced_equations_and_their_simulation() {
     let (k, dt, d) = (400, 0.02, 40);
-    let plane = record(|x, dx| (dx[0], dx[1]) = (-0.1 * x[0] + 2.0 * x[1], -2.0 * x[0] - 0.1 * x[1]), &[2.0, 0.0], k, dt);
+    let plane = record(
+        |x, dx| (dx[0], dx[1]) = (-0.1 * x[0] + 2.0 * x[1], -2.0 * x[0] - 0.1 * x[1]),
+        &[2.0, 0.0],
+        k,
+        dt,
+    );
     let mut next = noise(5);
     let directions = Array2::from_shape_fn((2, d), |_| next());
     let states = plane.dot(&directions);
@@ -188,7 +248,8 @@ fn reduced_equations_and_their_simulation() {
         assert!(found.energy > 0.999_999 && found.equations()[1].starts_with("dz2/dt = "));
         let (t, x) = found.simulate(states.row(0), (k - 1) as f64 * dt, dt).unwrap();
         assert_eq!((t.len(), x.dim()), (k, (k, d)));
-        // Fourth-order differences at ω dt = 0.04 are off by (ω dt)⁴/30 in the frequency: 1e-7, and 16 radians go by.
+        // Fourth-order differences at ω dt = 0.04 are off by (ω dt)⁴/30 in the frequency: 1e-7, and 16
+        // radians go by.
         let error = (&x - &states).iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         assert!(error < 1e-4, "{error}");
     }
@@ -199,7 +260,11 @@ fn lgf(args: &[&str]) -> Output {
 }
 
 fn complaints(output: &Output) -> Vec<String> {
-    String::from_utf8_lossy(&output.stderr).lines().filter(|l| !l.contains("XDG_RUNTIME_DIR")).map(String::from).collect()
+    String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .filter(|l| !l.contains("XDG_RUNTIME_DIR"))
+        .map(String::from)
+        .collect()
 }
 
 fn write_npz(path: &Path, x: &Array2<f64>, t: Option<&Array1<f64>>, g: Option<&Array2<f64>>) {
@@ -219,7 +284,12 @@ fn the_command_prints_equations_and_writes_json_and_a_simulation() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
     let (k, dt) = (2500, 0.01);
-    write_npz(dir.path().join("lorenz.npz").as_path(), &noisy(&record(lorenz, &[-8.0, 8.0, 27.0], k, dt), 0.05, 1), Some(&times(k, dt)), None);
+    write_npz(
+        dir.path().join("lorenz.npz").as_path(),
+        &noisy(&record(lorenz, &[-8.0, 8.0, 27.0], k, dt), 0.05, 1),
+        Some(&times(k, dt)),
+        None,
+    );
     for engine in ["cpu", "gpu"] {
         let output = lgf(&[
             "discover",
@@ -246,12 +316,31 @@ fn the_command_prints_equations_and_writes_json_and_a_simulation() {
         ]);
         assert!(output.status.success(), "{:?}", complaints(&output));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        for word in ["dx1/dt = -", " x1 + ", "dx3/dt = ", "fit error", "validation error", "condition number", "[2 terms]", "[3 terms]"] {
+        for word in [
+            "dx1/dt = -",
+            " x1 + ",
+            "dx3/dt = ",
+            "fit error",
+            "validation error",
+            "condition number",
+            "[2 terms]",
+            "[3 terms]",
+        ] {
             assert!(text.contains(word), "no `{word}` in {text}");
         }
-        let record: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.path().join("equations.json")).unwrap()).unwrap();
-        assert_eq!((record["features"][0].as_str(), record["features"][4].as_str()), (Some("1"), Some("x1^2")));
-        assert_eq!((record["coefficients"].as_array().unwrap().len(), record["coefficients"][0].as_array().unwrap().len()), (20, 3));
+        let record: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(dir.path().join("equations.json")).unwrap()).unwrap();
+        assert_eq!(
+            (record["features"][0].as_str(), record["features"][4].as_str()),
+            (Some("1"), Some("x1^2"))
+        );
+        assert_eq!(
+            (
+                record["coefficients"].as_array().unwrap().len(),
+                record["coefficients"][0].as_array().unwrap().len()
+            ),
+            (20, 3)
+        );
         assert!((record["coefficients"][1][0].as_f64().unwrap() + 10.0).abs() < 0.1);
         let mut npz = NpzReader::new(std::fs::File::open(dir.path().join("simulated.npz")).unwrap()).unwrap();
         let x: Array2<f64> = npz.by_name("x").unwrap();
@@ -265,7 +354,9 @@ fn bad_files_are_one_sentence() {
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
     let x = Array2::from_shape_fn((20, 2), |(i, j)| (0.1 * i as f64 + j as f64).sin());
     let t = times(20, 0.1);
-    let file = |name: &str, x: &Array2<f64>, t: Option<&Array1<f64>>, g: Option<&Array2<f64>>| write_npz(&dir.path().join(name), x, t, g);
+    let file = |name: &str, x: &Array2<f64>, t: Option<&Array1<f64>>, g: Option<&Array2<f64>>| {
+        write_npz(&dir.path().join(name), x, t, g)
+    };
     file("good.npz", &x, Some(&t), None);
     file("no_t.npz", &x, None, None);
     file("short_t.npz", &x, Some(&times(19, 0.1)), None);

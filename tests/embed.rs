@@ -1,4 +1,5 @@
-//! What an application that embeds the engine relies on: a shared device, the design on it, runs in pieces, and a way on when the device goes.
+//! What an application that embeds the engine relies on: a shared device, the design on it, runs in pieces,
+//! and a way on when the device goes.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -22,13 +23,17 @@ fn host_device(limits: impl Fn(wgpu::Limits) -> wgpu::Limits) -> (wgpu::Device, 
     host_device_of(wgpu::InstanceDescriptor::new_without_display_handle_from_env(), limits)
 }
 
-fn host_device_of(mut descriptor: wgpu::InstanceDescriptor, limits: impl Fn(wgpu::Limits) -> wgpu::Limits) -> (wgpu::Device, wgpu::Queue) {
+fn host_device_of(
+    mut descriptor: wgpu::InstanceDescriptor,
+    limits: impl Fn(wgpu::Limits) -> wgpu::Limits,
+) -> (wgpu::Device, wgpu::Queue) {
     descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    let adapter = pollster::block_on(
-        wgpu::Instance::new(descriptor)
-            .request_adapter(&wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() }),
-    )
-    .expect("GPU tests need an adapter, software will do");
+    let adapter =
+        pollster::block_on(wgpu::Instance::new(descriptor).request_adapter(&wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        }))
+        .expect("GPU tests need an adapter, software will do");
     pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
         required_features: GpuEngine::required_features(adapter.features()),
         required_limits: limits(GpuEngine::required_limits(&adapter.limits())),
@@ -67,20 +72,27 @@ fn runs() -> Vec<LgfConfig> {
 
 /// All of a report but its seconds.
 fn same(a: &Report, b: &Report) {
-    assert_eq!((&a.x, &a.history, &a.phases, &a.stop, a.kkt_residual, a.traffic), (&b.x, &b.history, &b.phases, &b.stop, b.kkt_residual, b.traffic));
+    assert_eq!(
+        (&a.x, &a.history, &a.phases, &a.stop, a.kkt_residual, a.traffic),
+        (&b.x, &b.history, &b.phases, &b.stop, b.kkt_residual, b.traffic)
+    );
 }
 
 #[test]
 fn a_session_is_the_same_run_in_pieces() {
     for config in runs() {
         let lgf = Lgf::new(config).unwrap();
-        let whole = lgf.minimize(&mut Rosenbrock { dimension: 6 }, &[-0.5; 6], &mut CpuEngine::new(), &mut ()).unwrap();
+        let whole = lgf
+            .minimize(&mut Rosenbrock { dimension: 6 }, &[-0.5; 6], &mut CpuEngine::new(), &mut ())
+            .unwrap();
         let mut events = 0;
         let observer = |_: Event<'_>| {
             events += 1;
             ControlFlow::Continue(())
         };
-        let mut session = lgf.begin(Origin::at(&[-0.5; 6]), Rosenbrock { dimension: 6 }, Box::new(CpuEngine::new()), observer).unwrap();
+        let mut session = lgf
+            .begin(Origin::at(&[-0.5; 6]), Rosenbrock { dimension: 6 }, Box::new(CpuEngine::new()), observer)
+            .unwrap();
         assert_eq!((session.design(), session.true_evaluations()), (&[-0.5; 6][..], 0));
         let mut pieces = 0;
         let report = loop {
@@ -88,7 +100,11 @@ fn a_session_is_the_same_run_in_pieces() {
             // No time at all is enough for one piece.
             let outcome = session.step_for(Duration::ZERO).unwrap();
             pieces += 1;
-            assert!(session.true_evaluations() <= before + 1, "{}: one piece, one evaluation", config.schedule.name());
+            assert!(
+                session.true_evaluations() <= before + 1,
+                "{}: one piece, one evaluation",
+                config.schedule.name()
+            );
             if let Some(report) = outcome {
                 break report;
             }
@@ -109,7 +125,11 @@ fn a_session_is_the_same_run_in_pieces() {
 /// Ends a run by a wish after some evaluations, to be gone on with.
 fn interrupt(at: usize) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
     move |event| match event {
-        Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. } if entry.evaluation >= at => ControlFlow::Break(()),
+        Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. }
+            if entry.evaluation >= at =>
+        {
+            ControlFlow::Break(())
+        }
         _ => ControlFlow::Continue(()),
     }
 }
@@ -118,9 +138,12 @@ fn interrupt(at: usize) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
 fn a_resumed_run_goes_on_with_counts_budget_and_best() {
     for config in runs() {
         let lgf = Lgf::new(config).unwrap();
-        let earlier = lgf.minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut CpuEngine::new(), &mut interrupt(9)).unwrap();
+        let earlier = lgf
+            .minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut CpuEngine::new(), &mut interrupt(9))
+            .unwrap();
         assert_eq!((&earlier.stop, earlier.true_evaluations), (&StopReason::Interrupted, 9));
-        let report = lgf.resume(&earlier, &mut Quadratic::geometric(5, 10.0), &mut CpuEngine::new(), &mut ()).unwrap();
+        let report =
+            lgf.resume(&earlier, &mut Quadratic::geometric(5, 10.0), &mut CpuEngine::new(), &mut ()).unwrap();
         assert_eq!(report.history[..9], earlier.history[..]);
         // Its first evaluation is of the best iterate.
         assert_eq!((report.history[9].evaluation, report.history[9].objective), (10, earlier.objective));
@@ -134,7 +157,9 @@ fn a_resumed_run_goes_on_with_counts_budget_and_best() {
         }
     }
     let wrong = Lgf::new(runs()[0]).unwrap();
-    let earlier = wrong.minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut CpuEngine::new(), &mut interrupt(3)).unwrap();
+    let earlier = wrong
+        .minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut CpuEngine::new(), &mut interrupt(3))
+        .unwrap();
     let refused = wrong.resume(&earlier, &mut Quadratic::geometric(6, 10.0), &mut CpuEngine::new(), &mut ());
     assert!(matches!(refused, Err(RunError::NotStarted(Error::Length { found: 5, expected: 6, .. }))));
 }
@@ -144,12 +169,17 @@ fn best(history: &[HistoryEntry]) -> f64 {
     history.iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min)
 }
 
-/// Every way to lose a device ends a run with its best design, and it goes on from there on a new device or on the CPU.
+/// Every way to lose a device ends a run with its best design, and it goes on from there on a new device or
+/// on the CPU.
 #[test]
 fn a_run_whose_device_is_destroyed_keeps_its_best_design_and_goes_on() {
     let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density)).unwrap();
     let start = problem.uniform_start();
-    let oc = LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), Schedule::Adaptive(Adaptive::default()), SurrogateConfig::topology());
+    let oc = LgfConfig::new(
+        Flow::OptimalityCriteria(OptimalityCriteria::default()),
+        Schedule::Adaptive(Adaptive::default()),
+        SurrogateConfig::topology(),
+    );
     for (config, tolerance) in [(oc, 0.01), (LgfConfig::potential(Potential::default()), 1e-4)] {
         let lgf = Lgf::new(LgfConfig { stopping: Stopping { tolerance, ..stopping(40) }, ..config }).unwrap();
         for (name, mut engine) in [("shared", shared()), ("own", own())] {
@@ -162,23 +192,36 @@ fn a_run_whose_device_is_destroyed_keeps_its_best_design_and_goes_on() {
                 }
                 ControlFlow::Continue(())
             };
-            let (source, report) = match lgf.begin(Origin::at(&start), &mut problem, &mut engine, destroy).unwrap().finish() {
-                Err(RunError::CutShort { source, report }) => (source, *report),
-                other => panic!("{name}: {other:?}"),
-            };
+            let (source, report) =
+                match lgf.begin(Origin::at(&start), &mut problem, &mut engine, destroy).unwrap().finish() {
+                    Err(RunError::CutShort { source, report }) => (source, *report),
+                    other => panic!("{name}: {other:?}"),
+                };
             assert!(matches!(source, Error::DeviceLost(_)), "{name}: {source:?}");
-            assert!(matches!(&report.stop, StopReason::EngineFailed { message } if message.contains("lost")), "{name}: {}", report.stop);
+            assert!(
+                matches!(&report.stop, StopReason::EngineFailed { message } if message.contains("lost")),
+                "{name}: {}",
+                report.stop
+            );
             assert!((9..=10).contains(&report.history.len()), "{name}: {}", report.history.len());
             assert_eq!(report.objective, best(&report.history));
             assert_eq!(problem.compliance(&report.x).unwrap(), report.objective);
             // The lost engine says so from the beginning.
             let refused = lgf.minimize(&mut problem, &start, &mut engine, &mut ());
-            assert!(matches!(refused, Err(RunError::NotStarted(Error::DeviceLost(_)))), "{name}: {refused:?}");
+            assert!(
+                matches!(refused, Err(RunError::NotStarted(Error::DeviceLost(_)))),
+                "{name}: {refused:?}"
+            );
             for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut own()] {
                 let resumed = lgf.resume(&report, &mut problem, engine, &mut ()).unwrap();
                 assert_eq!(resumed.engine, engine.info());
                 assert_eq!(resumed.history[..report.history.len()], report.history[..]);
-                assert!(resumed.objective < 0.99 * report.objective, "{name}: {} after {}", resumed.objective, report.objective);
+                assert!(
+                    resumed.objective < 0.99 * report.objective,
+                    "{name}: {} after {}",
+                    resumed.objective,
+                    report.objective
+                );
                 assert_eq!(problem.compliance(&resumed.x).unwrap(), resumed.objective);
             }
         }
@@ -191,10 +234,19 @@ fn the_design_on_the_device_is_the_trusted_iterate() {
     let d = 3000;
     // 2·6 + 1 rows of a potential's history: segments of 1024.
     for (max_binding, segments) in [(None, 1), (Some(4 * 13 * 1024), 3)] {
-        let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions { max_binding, ..GpuOptions::default() }).unwrap();
+        let engine = GpuEngine::from_device(
+            device.clone(),
+            queue.clone(),
+            GpuOptions { max_binding, ..GpuOptions::default() },
+        )
+        .unwrap();
         assert_eq!(engine.design().count(), 0);
-        let lgf = Lgf::new(LgfConfig { stopping: stopping(12), ..LgfConfig::potential(Potential::default()) }).unwrap();
-        let mut session = lgf.begin(Origin::at(&vec![0.0; d]), Quadratic::geometric(d, 100.0), Box::new(engine), ()).unwrap();
+        let lgf =
+            Lgf::new(LgfConfig { stopping: stopping(12), ..LgfConfig::potential(Potential::default()) })
+                .unwrap();
+        let mut session = lgf
+            .begin(Origin::at(&vec![0.0; d]), Quadratic::geometric(d, 100.0), Box::new(engine), ())
+            .unwrap();
         loop {
             let ended = session.step_for(Duration::ZERO).unwrap().is_some();
             if ended {
@@ -214,7 +266,9 @@ fn the_design_on_the_device_is_the_trusted_iterate() {
             let mut next = 0;
             for s in design {
                 assert_eq!(s.start, next);
-                assert!(s.buffer.usage().contains(wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC));
+                assert!(
+                    s.buffer.usage().contains(wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC)
+                );
                 assert!((4 * s.len as u64..4 * s.len as u64 + 16).contains(&s.buffer.size()));
                 encoder.copy_buffer_to_buffer(s.buffer, 0, &host, 4 * s.start as u64, 4 * s.len as u64);
                 next += s.len;
@@ -224,7 +278,10 @@ fn the_design_on_the_device_is_the_trusted_iterate() {
             host.map_async(wgpu::MapMode::Read, .., |outcome| outcome.unwrap());
             device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
             let view = host.get_mapped_range(..).unwrap();
-            let x: Vec<f64> = view.chunks_exact(4).map(|b| f64::from(f32::from_ne_bytes([b[0], b[1], b[2], b[3]]))).collect();
+            let x: Vec<f64> = view
+                .chunks_exact(4)
+                .map(|b| f64::from(f32::from_ne_bytes([b[0], b[1], b[2], b[3]])))
+                .collect();
             assert_eq!(x, session.design());
         }
     }
@@ -232,11 +289,15 @@ fn the_design_on_the_device_is_the_trusted_iterate() {
 
 #[test]
 fn a_device_with_too_low_limits_is_refused_with_the_limits() {
-    let (device, queue) = host_device(|limits| wgpu::Limits { max_compute_invocations_per_workgroup: 64, ..limits });
+    let (device, queue) =
+        host_device(|limits| wgpu::Limits { max_compute_invocations_per_workgroup: 64, ..limits });
     let refused = GpuEngine::from_device(device, queue, GpuOptions::default()).unwrap_err().to_string();
     assert!(refused.contains("max_compute_invocations_per_workgroup is 64 of 256"), "{refused}");
     assert_eq!(GpuEngine::required_features(wgpu::Features::empty()), wgpu::Features::empty());
-    assert_eq!(GpuEngine::required_features(wgpu::Features::all()), wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
+    assert_eq!(
+        GpuEngine::required_features(wgpu::Features::all()),
+        wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE
+    );
 }
 
 /// Drives a future as a host's event loop would, and says how often it was not ready.
@@ -272,7 +333,16 @@ fn what_waits_for_the_device_can_be_awaited() {
             let mut engine = shared();
             let device = engine.device().clone();
             let (mut x, mut gradient) = (vec![0.0; d], vec![0.0; d]);
-            engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: 4, samples, directions: None }).unwrap();
+            engine
+                .start(Setup {
+                    flow,
+                    domain: &Domain::Unbounded,
+                    start: &x,
+                    capacity: 4,
+                    samples,
+                    directions: None,
+                })
+                .unwrap();
             objective.evaluate(&x, &mut gradient).unwrap();
             engine.set_gradient(&gradient).unwrap();
             engine.trust().unwrap();
@@ -333,7 +403,12 @@ fn what_waits_for_the_device_can_be_awaited() {
                     assert!(turns > 0, "somebody else has waited");
                     {
                         let mut given_up = std::pin::pin!(engine.integrate_async(by_trials));
-                        assert!(given_up.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
+                        assert!(
+                            given_up
+                                .as_mut()
+                                .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+                                .is_pending()
+                        );
                     }
                     assert!(engine.integrate(by_trials).is_err(), "the fit is gone with the phase");
                     // As after any phase: what it has come to is read, then undone.
@@ -374,8 +449,10 @@ fn what_waits_for_the_device_can_be_awaited() {
 /// A host whose frames are shorter than an evaluation gives the session to a thread, and draws from handles.
 #[test]
 fn a_session_may_go_to_another_thread() {
-    let lgf = Lgf::new(LgfConfig { stopping: stopping(8), ..LgfConfig::potential(Potential::default()) }).unwrap();
-    let session = lgf.begin(Origin::at(&[0.0; 50]), Quadratic::geometric(50, 10.0), Box::new(shared()), ()).unwrap();
+    let lgf =
+        Lgf::new(LgfConfig { stopping: stopping(8), ..LgfConfig::potential(Potential::default()) }).unwrap();
+    let session =
+        lgf.begin(Origin::at(&[0.0; 50]), Quadratic::geometric(50, 10.0), Box::new(shared()), ()).unwrap();
     let handles: Vec<wgpu::Buffer> = session.engine().design().map(|s| s.buffer.clone()).collect();
     let report = std::thread::spawn(move || session.finish().unwrap()).join().unwrap();
     assert!(report.true_evaluations > 1 && handles[0].size() >= 200);
@@ -386,7 +463,12 @@ fn a_session_may_go_to_another_thread() {
 fn a_device_that_is_lost_at_once_is_known_as_lost() {
     let mut engine = shared();
     engine.device().destroy();
-    let refused = Lgf::new(runs()[0]).unwrap().minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut engine, &mut ());
+    let refused = Lgf::new(runs()[0]).unwrap().minimize(
+        &mut Quadratic::geometric(5, 10.0),
+        &[0.0; 5],
+        &mut engine,
+        &mut (),
+    );
     assert!(matches!(refused, Err(RunError::NotStarted(Error::DeviceLost(_)))), "{refused:?}");
     let (device, queue) = (engine.device().clone(), engine.queue().clone());
     let refused = GpuEngine::from_device(device, queue, GpuOptions::default());
@@ -396,7 +478,8 @@ fn a_device_that_is_lost_at_once_is_known_as_lost() {
 /// Set for the child process of the test below.
 const CHILD: &str = "LGF_TEST_LITTLE_MEMORY";
 
-/// The driver's own refusal: a child process with little address space, in which a software adapter gets its memory.
+/// The driver's own refusal: a child process with little address space, in which a software adapter gets its
+/// memory.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_run_that_does_not_fit_says_what_it_needs_and_harms_nothing() {
@@ -408,12 +491,21 @@ fn a_run_that_does_not_fit_says_what_it_needs_and_harms_nothing() {
         return;
     }
     let child = std::process::Command::new("sh")
-        .args(["-c", "ulimit -v 6291456 && exec \"$0\" --exact a_run_that_does_not_fit_says_what_it_needs_and_harms_nothing --nocapture"])
+        .args([
+            "-c",
+            "ulimit -v 6291456 && exec \"$0\" --exact \
+            a_run_that_does_not_fit_says_what_it_needs_and_harms_nothing --nocapture",
+        ])
         .arg(std::env::current_exe().unwrap())
         .envs([(CHILD, "1"), ("WGPU_ADAPTER_NAME", "llvmpipe")])
         .output()
         .unwrap();
-    assert!(child.status.success(), "{}{}", String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+    assert!(
+        child.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&child.stdout),
+        String::from_utf8_lossy(&child.stderr)
+    );
 }
 
 fn with_little_memory() {
@@ -421,11 +513,24 @@ fn with_little_memory() {
     let d = 30_000_000;
     let start = vec![0.5; d];
     let flow = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
-    let setup = Setup { flow, domain: &Domain::Unbounded, start: &start, capacity: 16, samples: Samples::Pairs, directions: None };
+    let setup = Setup {
+        flow,
+        domain: &Domain::Unbounded,
+        start: &start,
+        capacity: 16,
+        samples: Samples::Pairs,
+        directions: None,
+    };
     let error = engine.start(setup).unwrap_err();
     match &error {
         Error::Memory { what, needed, available: Some(granted) } => {
-            assert_eq!((&**what, *needed), ("a run of 30000000 unknowns with a history of 16", GpuEngine::memory(&setup, TableFormat::State)));
+            assert_eq!(
+                (&**what, *needed),
+                (
+                    "a run of 30000000 unknowns with a history of 16",
+                    GpuEngine::memory(&setup, TableFormat::State)
+                )
+            );
             assert!((1 << 28..6 << 30).contains(granted) && needed > granted, "{granted}");
         }
         other => panic!("{other:?}"),
@@ -444,19 +549,38 @@ fn with_little_memory() {
 #[path = "../examples/embed/view.rs"]
 mod view;
 
-/// What the example draws from the engine's buffers is what the library draws from the design on the host. The shader filters in f32: a density's error is a
-/// few 10⁻⁷, so a grey that differs at all is one of those next to a rounding boundary of 1/255, and off by one.
+/// What the example draws from the engine's buffers is what the library draws from the design on the host.
+/// The shader filters in f32: a density's error is a few 10⁻⁷, so a grey that differs at all is one of those
+/// next to a rounding boundary of 1/255, and off by one.
 #[cfg(feature = "cli")]
 #[test]
 fn pictures_from_the_device_are_those_from_the_host() {
     let (device, queue) = host_device(|limits| limits);
-    for (size, radius, max_binding) in [((60, 20), 2.4, None), ((37, 41), 1.0, None), ((60, 40), 3.7, Some(4 * 13 * 1024))] {
-        let mut problem = Compliance::new(ComplianceConfig { radius, ..ComplianceConfig::mbb(size.0, size.1, FilterKind::Density) }).unwrap();
+    for (size, radius, max_binding) in
+        [((60, 20), 2.4, None), ((37, 41), 1.0, None), ((60, 40), 3.7, Some(4 * 13 * 1024))]
+    {
+        let mut problem = Compliance::new(ComplianceConfig {
+            radius,
+            ..ComplianceConfig::mbb(size.0, size.1, FilterKind::Density)
+        })
+        .unwrap();
         let start = problem.uniform_start();
-        let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions { max_binding, ..GpuOptions::default() }).unwrap();
-        let lgf = Lgf::new(LgfConfig { stopping: stopping(12), ..LgfConfig::potential(Potential::default()) }).unwrap();
+        let engine = GpuEngine::from_device(
+            device.clone(),
+            queue.clone(),
+            GpuOptions { max_binding, ..GpuOptions::default() },
+        )
+        .unwrap();
+        let lgf =
+            Lgf::new(LgfConfig { stopping: stopping(12), ..LgfConfig::potential(Potential::default()) })
+                .unwrap();
         let mut session = lgf.begin(Origin::at(&start), &mut problem, Box::new(engine), ()).unwrap();
-        let mut view = view::View::new(device.clone(), queue.clone(), wgpu::TextureFormat::Rgba8Unorm, session.objective());
+        let mut view = view::View::new(
+            device.clone(),
+            queue.clone(),
+            wgpu::TextureFormat::Rgba8Unorm,
+            session.objective(),
+        );
         let (mut wrong, mut greys, mut pixels) = (0, std::collections::BTreeSet::new(), 0);
         loop {
             let ended = session.step_for(Duration::ZERO).unwrap().is_some();

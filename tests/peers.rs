@@ -1,4 +1,5 @@
-//! The peers against values others measured with implementations of their own: the half-MBB beam 60x20, density filter of radius 2.4.
+//! The peers against values others measured with implementations of their own: the half-MBB beam 60x20,
+//! density filter of radius 2.4.
 
 use std::ops::ControlFlow;
 
@@ -21,7 +22,8 @@ fn to(course: &Course, target: f64) -> usize {
     evaluations_to_reach(&course.history, target).unwrap_or_else(|| panic!("{target} is not reached"))
 }
 
-/// The best value any prototype of these methods found; theirs needed 23/35 (SPG) and 20/31 (PQN) evaluations to within 1 and 0.1 % of it.
+/// The best value any prototype of these methods found; theirs needed 23/35 (SPG) and 20/31 (PQN) evaluations
+/// to within 1 and 0.1 % of it.
 const BEST: f64 = 233.489;
 
 #[test]
@@ -30,7 +32,11 @@ fn spectral_and_quasi_newton_projection_need_what_prototypes_needed() {
         let course = course(peer, 60);
         let found = [to(&course, 1.01 * BEST), to(&course, 1.001 * BEST)];
         // Details of the line search move a count by a few evaluations, not by half.
-        assert!(2 * found[0] <= 3 * coarse && 2 * found[1] <= 3 * fine, "{}: {found:?} against {coarse}, {fine}", peer.name());
+        assert!(
+            2 * found[0] <= 3 * coarse && 2 * found[1] <= 3 * fine,
+            "{}: {found:?} against {coarse}, {fine}",
+            peer.name()
+        );
     }
 }
 

@@ -1,5 +1,6 @@
-//! The paper's problems against numbers produced by the authors' published implementation (double precision, PyTorch): values and gradients at probes to
-//! 1e-8, runs of the base flow and of the fixed schedule to 1e-6 along the way; and against finite differences.
+//! The paper's problems against numbers produced by the authors' published implementation (double precision,
+//! PyTorch): values and gradients at probes to 1e-8, runs of the base flow and of the fixed schedule to 1e-6
+//! along the way; and against finite differences.
 
 use std::ops::ControlFlow;
 
@@ -8,7 +9,10 @@ use lgf::engine::{CpuEngine, Engine, GpuEngine};
 use lgf::flow::{Adam, Flow, GradientDescent, Newton};
 use lgf::objective::Objective;
 use lgf::observe::{Event, Observer};
-use lgf::problems::{ElasticNetwork, HeatInverse, LogisticRegression, NonlinearHeat, Quadratic, Rosenbrock, Rotated, Scattering};
+use lgf::problems::{
+    ElasticNetwork, HeatInverse, LogisticRegression, NonlinearHeat, Quadratic, Rosenbrock, Rotated,
+    Scattering,
+};
 use lgf::report::{HistoryEntry, Report};
 use lgf::schedule::{Fixed, Schedule};
 use lgf::surrogate::{Differences, Integrator, Regression, Ridge, SpaceConfig, SurrogateConfig, Targets};
@@ -42,7 +46,8 @@ fn assert_probe(problem: &mut dyn Objective, a: &[f64], value: f64, gradient: &[
     assert!(relative(&found, gradient) <= 1e-8, "gradient off by {:e}", relative(&found, gradient));
 }
 
-/// The derivative along a direction by central differences: h² f''' and eps f/h balance near h = 1e-5 for values of size 1.
+/// The derivative along a direction by central differences: h² f''' and eps f/h balance near h = 1e-5 for
+/// values of size 1.
 fn assert_slope(problem: &mut dyn Objective, a: &[f64], step: f64, tolerance: f64) {
     let direction: Vec<f64> = (0..a.len()).map(|i| (1.7 * i as f64 + 0.3).sin()).collect();
     let mut gradient = vec![0.0; a.len()];
@@ -71,16 +76,28 @@ fn config(settings: &Value, flow: Flow, fixed: bool) -> LgfConfig {
     let surrogate = SurrogateConfig {
         order: count(&settings["order"]),
         bias: settings["bias"].as_bool().unwrap(),
-        targets: if strong { Targets::StrongForm { differences: Differences::Central } } else { Targets::Tracked },
+        targets: if strong {
+            Targets::StrongForm { differences: Differences::Central }
+        } else {
+            Targets::Tracked
+        },
         regression,
         ..SurrogateConfig::paper(SpaceConfig::Full)
     };
     let (history, interval) = (count(&settings["history"]), count(&settings["interval"]));
-    let schedule =
-        if fixed { Schedule::Fixed(Fixed { landing_check: false, record_after_step: strong, ..Fixed::new(history, interval) }) } else { Schedule::None };
+    let schedule = if fixed {
+        Schedule::Fixed(Fixed {
+            landing_check: false,
+            record_after_step: strong,
+            ..Fixed::new(history, interval)
+        })
+    } else {
+        Schedule::None
+    };
     let epochs = count(&settings["epochs"]);
     // One more than the reference counts: the iterate its run ends with.
-    let budget = 1 + if fixed { epochs / interval * history + (epochs % interval).min(history) } else { epochs };
+    let budget =
+        1 + if fixed { epochs / interval * history + (epochs % interval).min(history) } else { epochs };
     let stopping = Stopping { max_evaluations: budget, tolerance: 0.0, ..Stopping::default() };
     LgfConfig { integrator: Integrator::Rk4, stopping, ..LgfConfig::new(flow, schedule, surrogate) }
 }
@@ -98,7 +115,12 @@ impl Observer for Last {
 }
 
 /// A run and the iterate it ended with.
-fn run(problem: &mut dyn Objective, config: LgfConfig, start: &[f64], engine: &mut dyn Engine) -> (Report, Vec<f64>) {
+fn run(
+    problem: &mut dyn Objective,
+    config: LgfConfig,
+    start: &[f64],
+    engine: &mut dyn Engine,
+) -> (Report, Vec<f64>) {
     let mut last = Last(Vec::new());
     let report = Lgf::new(config).unwrap().minimize(problem, start, engine, &mut last).unwrap();
     assert!(!report.stop.is_fault(), "{}", report.stop);
@@ -116,15 +138,21 @@ fn assert_values(report: &Report, values: &[f64], tolerance: f64, what: &str) {
 }
 
 /// Base and LGF on the CPU engine along the way, LGF on the GPU engine at the end.
-fn assert_runs(problem: &mut dyn Objective, reference: &Value, base: &str, flow: Flow, start: &[f64]) -> [Vec<f64>; 2] {
+fn assert_runs(
+    problem: &mut dyn Objective,
+    reference: &Value,
+    base: &str,
+    flow: Flow,
+    start: &[f64],
+) -> [Vec<f64>; 2] {
     let settings = &reference["settings"];
     let ends = [(base, false), ("lgf", true)].map(|(name, fixed)| {
         let (report, end) = run(problem, config(settings, flow, fixed), start, &mut CpuEngine::new());
         let expected = &reference["runs"][name];
         assert_values(&report, &numbers(&expected["values"]), 1e-6, name);
         let off = relative(&end, &numbers(&expected["last"]));
-        // A refit without ridge in more features than rows divides by singular values down to 1e-14 of the largest, where both are rounding: 1e-4, as the
-        // reference's authors ask for.
+        // A refit without ridge in more features than rows divides by singular values down to 1e-14 of the
+        // largest, where both are rounding: 1e-4, as the reference's authors ask for.
         let interpolates = settings["stlsq"]["unbias"] == true && start.len() >= count(&settings["history"]);
         let tolerance = if fixed && interpolates { 1e-4 } else { 1e-6 };
         println!("{name}: last iterate off by {off:.1e}");
@@ -172,7 +200,10 @@ fn nonlinear_heat() {
     for (end, name) in ends.iter().zip(["newton", "lgf"]) {
         let mut residual = vec![0.0; 36];
         problem.evaluate(end, &mut residual).unwrap();
-        let (norm, expected) = (residual.iter().map(|r| r * r).sum::<f64>().sqrt(), reference["runs"][name]["final_residual_norm"].as_f64().unwrap());
+        let (norm, expected) = (
+            residual.iter().map(|r| r * r).sum::<f64>().sqrt(),
+            reference["runs"][name]["final_residual_norm"].as_f64().unwrap(),
+        );
         assert!((norm / expected - 1.0).abs() <= 1e-3, "{name}: residual norm {norm} against {expected}");
     }
 }
@@ -182,9 +213,18 @@ fn scattering() {
     let reference = load("scattering");
     let mut problem = Scattering::new().unwrap();
     let pressure = reference["max_true_pressure"].as_f64().unwrap();
-    assert!((problem.largest_pressure() - pressure).abs() <= 1e-8 * pressure, "{} against {pressure}", problem.largest_pressure());
+    assert!(
+        (problem.largest_pressure() - pressure).abs() <= 1e-8 * pressure,
+        "{} against {pressure}",
+        problem.largest_pressure()
+    );
     let ones = vec![1.0; 346];
-    assert_probe(&mut problem, &ones, reference["probe"]["value"].as_f64().unwrap(), &numbers(&reference["probe"]["gradient"]));
+    assert_probe(
+        &mut problem,
+        &ones,
+        reference["probe"]["value"].as_f64().unwrap(),
+        &numbers(&reference["probe"]["gradient"]),
+    );
     let mixed: Vec<f64> = (0..346).map(|i| if i % 7 == 0 { -1.3 } else { 1.0 + 0.01 * i as f64 }).collect();
     assert_slope(&mut problem, &mixed, 1e-5, 1e-7);
     assert_runs(&mut problem, &reference, "adam", Flow::Adam(Adam::new(0.02)), &ones);
@@ -222,5 +262,8 @@ fn rotated() {
     let (x, mut gradient) = ([0.3, -0.7, 1.1, 0.2, -0.4, 0.9], [0.0; 6]);
     let value = problem.evaluate(&x, &mut gradient).unwrap();
     // ½ |Q x|² = ½ |x|², and QᵀQ x = x.
-    assert!((value - 0.5 * x.iter().map(|x| x * x).sum::<f64>()).abs() < 1e-14 && relative(&gradient, &x) < 1e-14, "{value} {gradient:?}");
+    assert!(
+        (value - 0.5 * x.iter().map(|x| x * x).sum::<f64>()).abs() < 1e-14 && relative(&gradient, &x) < 1e-14,
+        "{value} {gradient:?}"
+    );
 }

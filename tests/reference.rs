@@ -1,5 +1,6 @@
-//! Agreement with numbers produced by the method's authors' published implementation (double precision, PyTorch), on small inputs:
-//! `tests/reference/*.json`. Assembly and single regressions to 1e-9, whole runs to 1e-6 on the last iterate, 1e-4 where features outnumber rows.
+//! Agreement with numbers produced by the method's authors' published implementation (double precision,
+//! PyTorch), on small inputs: `tests/reference/*.json`. Assembly and single regressions to 1e-9, whole runs
+//! to 1e-6 on the last iterate, 1e-4 where features outnumber rows.
 
 use lgf::engine::gpu::AdapterChoice;
 use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup};
@@ -7,7 +8,8 @@ use lgf::flow::{Adam, Flow, GradientDescent};
 use lgf::objective::Domain;
 use lgf::surrogate::targets::WeakForm;
 use lgf::surrogate::{
-    Differences, Integrator, Library, Lift, Rank, Regression, RegressionProblem, Ridge, SpaceConfig, SurrogateConfig, TargetTransform, Targets,
+    Differences, Integrator, Library, Lift, Rank, Regression, RegressionProblem, Ridge, SpaceConfig,
+    SurrogateConfig, TargetTransform, Targets,
 };
 use ndarray::Array2;
 use serde_json::Value;
@@ -59,14 +61,30 @@ fn libraries_and_targets_are_assembled_alike() {
     let dt = reference["dt"].as_f64().unwrap();
     for library in reference["libraries"].as_array().unwrap() {
         let (order, bias) = (count(&library["order"]), library["bias"].as_bool().unwrap());
-        assert_close(&theta(&states, order, bias), &matrix(&library["theta"]), 1e-12, &format!("library of order {order}, bias {bias}"));
+        assert_close(
+            &theta(&states, order, bias),
+            &matrix(&library["theta"]),
+            1e-12,
+            &format!("library of order {order}, bias {bias}"),
+        );
     }
     let features = theta(&states, 2, true);
     for strong in reference["strong"].as_array().unwrap() {
         let order = count(&strong["fd_order"]);
-        let operator = Targets::StrongForm { differences: differences(order) }.operator(states.nrows(), dt).unwrap();
-        assert_close(&operator.samples.dot(&states), &matrix(&strong["dxdt"]), 1e-9, &format!("strong form, order {order}"));
-        assert_close(&operator.features.dot(&features), &matrix(&strong["theta"]), 1e-12, &format!("strong form's features, order {order}"));
+        let operator =
+            Targets::StrongForm { differences: differences(order) }.operator(states.nrows(), dt).unwrap();
+        assert_close(
+            &operator.samples.dot(&states),
+            &matrix(&strong["dxdt"]),
+            1e-9,
+            &format!("strong form, order {order}"),
+        );
+        assert_close(
+            &operator.features.dot(&features),
+            &matrix(&strong["theta"]),
+            1e-12,
+            &format!("strong form's features, order {order}"),
+        );
     }
     for weak in reference["weak"].as_array().unwrap() {
         let form = WeakForm {
@@ -77,7 +95,12 @@ fn libraries_and_targets_are_assembled_alike() {
         };
         let operator = Targets::WeakForm(form).operator(states.nrows(), dt).unwrap();
         assert_close(&operator.samples.dot(&states), &matrix(&weak["lhs"]), 1e-9, &format!("{form:?}, lhs"));
-        assert_close(&operator.features.dot(&features), &matrix(&weak["rhs"]), 1e-9, &format!("{form:?}, rhs"));
+        assert_close(
+            &operator.features.dot(&features),
+            &matrix(&weak["rhs"]),
+            1e-9,
+            &format!("{form:?}, rhs"),
+        );
     }
 }
 
@@ -87,7 +110,8 @@ fn sparse_regressions_agree_on_both_engines() {
     let reference = load("assembly_and_regression.json");
     let states = matrix(&reference["states"]);
     let dt = reference["dt"].as_f64().unwrap();
-    let operator = Targets::StrongForm { differences: Differences::Central }.operator(states.nrows(), dt).unwrap();
+    let operator =
+        Targets::StrongForm { differences: Differences::Central }.operator(states.nrows(), dt).unwrap();
     let targets = operator.samples.dot(&states);
     let mut gpu = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
     for case in reference["stlsq"].as_array().unwrap() {
@@ -108,7 +132,8 @@ fn sparse_regressions_agree_on_both_engines() {
         let what = format!("order {order}, {regression:?}");
         let batch = [RegressionProblem { features: features.view(), targets: targets.view(), regression }];
         let cpu = CpuEngine::new().regress(&batch).unwrap().remove(0).coefficients;
-        // Where features outnumber rows or the condition number is 4e5 the coefficients themselves are less well determined than the predictions.
+        // Where features outnumber rows or the condition number is 4e5 the coefficients themselves are less
+        // well determined than the predictions.
         let condition = case["cond"].as_f64().unwrap();
         assert_close(&cpu, &xi, 1e-9_f64.max(1e-13 * condition * condition.sqrt()), &what);
         assert_close(&features.dot(&cpu), &prediction, 1e-9, &what);
@@ -142,7 +167,9 @@ impl Problem {
     fn gradient(&self, x: &[f64]) -> Vec<f64> {
         let d = x.len();
         match self {
-            Self::Quadratic { a, b } => (0..d).map(|i| (0..d).map(|j| 0.5 * (a[[i, j]] + a[[j, i]]) * x[j]).sum::<f64>() - b[i]).collect(),
+            Self::Quadratic { a, b } => (0..d)
+                .map(|i| (0..d).map(|j| 0.5 * (a[[i, j]] + a[[j, i]]) * x[j]).sum::<f64>() - b[i])
+                .collect(),
             Self::Rosenbrock { weight } => {
                 let mut g = vec![0.0; d];
                 for i in 0..d - 1 {
@@ -165,7 +192,13 @@ fn replay(run: &Value, engine: &mut dyn Engine) -> Vec<Vec<f64>> {
     let is_adam = run["flow"] == "adam";
     let flow = if is_adam {
         let betas = numbers(&run["betas"]);
-        Flow::Adam(Adam { rate, beta1: betas[0], beta2: betas[1], epsilon: run["eps"].as_f64().unwrap(), amsgrad: run["amsgrad"].as_bool().unwrap() })
+        Flow::Adam(Adam {
+            rate,
+            beta1: betas[0],
+            beta2: betas[1],
+            epsilon: run["eps"].as_f64().unwrap(),
+            amsgrad: run["amsgrad"].as_bool().unwrap(),
+        })
     } else {
         Flow::GradientDescent(GradientDescent { rate })
     };
@@ -198,7 +231,10 @@ fn replay(run: &Value, engine: &mut dyn Engine) -> Vec<Vec<f64>> {
         order: count(&run["order"]),
         bias: run["bias"].as_bool().unwrap(),
         orthonormal: run["orthonormal"].as_bool().unwrap(),
-        space: run["rank"].as_u64().map_or(SpaceConfig::Full, |r| SpaceConfig::Reduced { rank: Rank::Count(r as usize), centered: false }),
+        space: run["rank"].as_u64().map_or(SpaceConfig::Full, |r| SpaceConfig::Reduced {
+            rank: Rank::Count(r as usize),
+            centered: false,
+        }),
         targets,
         transform: TargetTransform::Identity,
         lift: Lift::Trajectory,
@@ -206,7 +242,16 @@ fn replay(run: &Value, engine: &mut dyn Engine) -> Vec<Vec<f64>> {
     };
     let (history, interval) = (count(&run["history"]), count(&run["interval"]));
     config.validate(&flow, history).unwrap();
-    engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x0, capacity: history, samples: Samples::Points, directions: None }).unwrap();
+    engine
+        .start(Setup {
+            flow,
+            domain: &Domain::Unbounded,
+            start: &x0,
+            capacity: history,
+            samples: Samples::Points,
+            directions: None,
+        })
+        .unwrap();
     let mut x = x0.clone();
     let mut trajectory = vec![x0];
     let mut fitted = false;
@@ -230,7 +275,9 @@ fn replay(run: &Value, engine: &mut dyn Engine) -> Vec<Vec<f64>> {
                 engine.fit(&config).unwrap();
                 fitted = true;
             }
-            engine.integrate(PhaseLimits { steps: 1, radius: f64::INFINITY, integrator: Integrator::Rk4 }).unwrap();
+            engine
+                .integrate(PhaseLimits { steps: 1, radius: f64::INFINITY, integrator: Integrator::Rk4 })
+                .unwrap();
         }
         engine.read(&mut x).unwrap();
         trajectory.push(x.clone());
@@ -247,7 +294,8 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 fn is_wide(run: &Value) -> bool {
     let d = run["x0"].as_array().unwrap().len();
     let variables = run["rank"].as_u64().map_or(d, |r| r as usize);
-    Library::feature_count(variables, count(&run["order"]), run["bias"].as_bool().unwrap()).unwrap() >= count(&run["history"])
+    Library::feature_count(variables, count(&run["order"]), run["bias"].as_bool().unwrap()).unwrap()
+        >= count(&run["history"])
 }
 
 #[test]

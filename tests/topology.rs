@@ -7,7 +7,9 @@ use lgf::optimizer::{Lgf, LgfConfig, Stopping};
 use lgf::report::Report;
 use lgf::schedule::Schedule;
 use lgf::surrogate::SurrogateConfig;
-use lgf::topology::{Compliance, ComplianceConfig, FilterKind, PassiveRegion, Preset, Projection, Shape, SigmoidDesign};
+use lgf::topology::{
+    Compliance, ComplianceConfig, FilterKind, PassiveRegion, Preset, Projection, Shape, SigmoidDesign,
+};
 use proptest::prelude::*;
 
 fn plain_oc(config: ComplianceConfig) -> Report {
@@ -18,13 +20,31 @@ fn plain_oc(config: ComplianceConfig) -> Report {
     lgf.minimize(&mut problem, &start, &mut CpuEngine::new(), &mut ()).unwrap()
 }
 
-fn assert_reference(nelx: u32, nely: u32, filter: FilterKind, first: f64, compliance: f64, evaluations: usize) {
+fn assert_reference(
+    nelx: u32,
+    nely: u32,
+    filter: FilterKind,
+    first: f64,
+    compliance: f64,
+    evaluations: usize,
+) {
     let report = plain_oc(ComplianceConfig::mbb(nelx, nely, filter));
     let last = report.history.last().unwrap().objective;
     // Published to three decimals.
-    assert!((report.history[0].objective - first).abs() <= 5e-4, "{nelx}x{nely}: first compliance {}", report.history[0].objective);
-    assert!((last / compliance - 1.0).abs() <= 1e-4, "{nelx}x{nely} {filter:?}: compliance {last}, expected {compliance}");
-    assert!(report.true_evaluations.abs_diff(evaluations) <= 2, "{nelx}x{nely} {filter:?}: {} evaluations, expected {evaluations}", report.true_evaluations);
+    assert!(
+        (report.history[0].objective - first).abs() <= 5e-4,
+        "{nelx}x{nely}: first compliance {}",
+        report.history[0].objective
+    );
+    assert!(
+        (last / compliance - 1.0).abs() <= 1e-4,
+        "{nelx}x{nely} {filter:?}: compliance {last}, expected {compliance}"
+    );
+    assert!(
+        report.true_evaluations.abs_diff(evaluations) <= 2,
+        "{nelx}x{nely} {filter:?}: {} evaluations, expected {evaluations}",
+        report.true_evaluations
+    );
 }
 
 /// Andreassen et al. 2011, with the volume multiplier solved exactly.
@@ -40,72 +60,115 @@ fn plain_oc_reproduces_the_literature_150x50() {
     assert_reference(150, 50, FilterKind::Sensitivity, 1033.045, 219.6239, 95);
 }
 
-/// The published values of the largest mesh; the multiplier there is bisected to 1e-3, which moves the value by up to 5e-4 and the count.
+/// The published values of the largest mesh; the multiplier there is bisected to 1e-3, which moves the value
+/// by up to 5e-4 and the count.
 #[test]
 #[ignore = "a minute and a half: cargo test --release --test topology -- --ignored"]
 fn plain_oc_reproduces_the_literature_300x100() {
-    for (filter, published, iterations) in [(FilterKind::Density, 238.31, 625), (FilterKind::Sensitivity, 222.29, 93)] {
+    for (filter, published, iterations) in
+        [(FilterKind::Density, 238.31, 625), (FilterKind::Sensitivity, 222.29, 93)]
+    {
         let report = plain_oc(ComplianceConfig::mbb(300, 100, filter));
         let last = report.history.last().unwrap().objective;
         assert!((report.history[0].objective - 1052.119).abs() <= 5e-4);
-        assert!((last / published - 1.0).abs() <= 5e-4, "{filter:?}: {last} after {}", report.true_evaluations);
-        assert!(report.true_evaluations.abs_diff(iterations) <= 10, "{filter:?}: {last} after {}", report.true_evaluations);
+        assert!(
+            (last / published - 1.0).abs() <= 5e-4,
+            "{filter:?}: {last} after {}",
+            report.true_evaluations
+        );
+        assert!(
+            report.true_evaluations.abs_diff(iterations) <= 10,
+            "{filter:?}: {last} after {}",
+            report.true_evaluations
+        );
     }
 }
 
 /// topoptlab's cantilever, sensitivity filter, 208.4429; its multiplier is bisected, hence 5e-4.
 #[test]
 fn the_cantilever_matches_another_code() {
-    let config = ComplianceConfig { preset: Preset::Cantilever, ..ComplianceConfig::mbb(60, 20, FilterKind::Sensitivity) };
+    let config = ComplianceConfig {
+        preset: Preset::Cantilever,
+        ..ComplianceConfig::mbb(60, 20, FilterKind::Sensitivity)
+    };
     let report = plain_oc(config);
     let last = report.history.last().unwrap().objective;
     assert!((last / 208.4429 - 1.0).abs() <= 5e-4, "{last}");
 }
 
-/// topoptlab's cantilever with two load cases, 510.3728. Its multiplier is bisected to 1e-3; the same algorithm with the exact one gives 510.037547.
+/// topoptlab's cantilever with two load cases, 510.3728. Its multiplier is bisected to 1e-3; the same
+/// algorithm with the exact one gives 510.037547.
 #[test]
 fn two_load_cases_match_another_code() {
-    let config = ComplianceConfig { preset: Preset::CantileverTwoLoads, ..ComplianceConfig::mbb(60, 20, FilterKind::Sensitivity) };
+    let config = ComplianceConfig {
+        preset: Preset::CantileverTwoLoads,
+        ..ComplianceConfig::mbb(60, 20, FilterKind::Sensitivity)
+    };
     let report = plain_oc(config);
     let last = report.history.last().unwrap().objective;
     assert!((last / 510.3728 - 1.0).abs() <= 1e-3 && (last - 510.037547).abs() <= 1e-6, "{last}");
     assert_eq!(report.true_evaluations, 45);
 }
 
-/// topoptlab's cantilever with the circular hole, 221.9721. Its multiplier is bisected to 1e-3 and its first design fills the hole; the same algorithm
-/// with the exact multiplier and the hole empty from the start gives 221.879525.
+/// topoptlab's cantilever with the circular hole, 221.9721. Its multiplier is bisected to 1e-3 and its first
+/// design fills the hole; the same algorithm with the exact multiplier and the hole empty from the start
+/// gives 221.879525.
 #[test]
 fn the_passive_hole_matches_another_code() {
     let base = ComplianceConfig::mbb(60, 20, FilterKind::Sensitivity);
-    let config = ComplianceConfig { preset: Preset::Cantilever, passive: vec![PassiveRegion::classic_hole(60, 20)], ..base };
+    let config = ComplianceConfig {
+        preset: Preset::Cantilever,
+        passive: vec![PassiveRegion::classic_hole(60, 20)],
+        ..base
+    };
     let report = plain_oc(config);
     let last = report.history.last().unwrap().objective;
     assert!((last / 221.9721 - 1.0).abs() <= 1e-3 && (last - 221.879525).abs() <= 1e-6, "{last}");
     assert_eq!(report.true_evaluations, 46);
 }
 
-/// Published after 500 OC iterations: 218.963 (219.001 with the multiplier solved exactly). There the gradient holds the threshold fixed and ∂ρ/∂ρ̃ weighs
-/// the volume; with the exact gradient OC takes another way, to 220.058, half a percent above.
+/// Published after 500 OC iterations: 218.963 (219.001 with the multiplier solved exactly). There the
+/// gradient holds the threshold fixed and ∂ρ/∂ρ̃ weighs the volume; with the exact gradient OC takes another
+/// way, to 220.058, half a percent above.
 #[test]
 #[ignore = "more than a minute: cargo test --release --test topology -- --ignored projected"]
 fn oc_on_the_projected_beam_comes_near_the_published_value() {
     let projection = Some(Projection { beta: 2.0 });
-    let mut problem = Compliance::new(ComplianceConfig { radius: 8.75, projection, ..ComplianceConfig::mbb(300, 100, FilterKind::Density) }).unwrap();
+    let mut problem = Compliance::new(ComplianceConfig {
+        radius: 8.75,
+        projection,
+        ..ComplianceConfig::mbb(300, 100, FilterKind::Density)
+    })
+    .unwrap();
     let start = problem.uniform_start();
-    let config = LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), Schedule::None, SurrogateConfig::topology());
-    let lgf = Lgf::new(LgfConfig { stopping: Stopping { max_evaluations: 500, tolerance: 0.0, ..Stopping::default() }, ..config }).unwrap();
+    let config = LgfConfig::new(
+        Flow::OptimalityCriteria(OptimalityCriteria::default()),
+        Schedule::None,
+        SurrogateConfig::topology(),
+    );
+    let lgf = Lgf::new(LgfConfig {
+        stopping: Stopping { max_evaluations: 500, tolerance: 0.0, ..Stopping::default() },
+        ..config
+    })
+    .unwrap();
     let report = lgf.minimize(&mut problem, &start, &mut CpuEngine::new(), &mut ()).unwrap();
     let last = report.history.last().unwrap().objective;
     assert!((report.history[0].objective - 1052.119).abs() <= 5e-4);
-    // An independent program with the same gradient: 353.7620 at the tenth iterate, 271.8212 at the twentieth.
-    assert!((report.history[9].objective - 353.7620).abs() <= 1e-3 && (report.history[19].objective - 271.8212).abs() <= 1e-3);
+    // An independent program with the same gradient: 353.7620 at the tenth iterate, 271.8212 at the
+    // twentieth.
+    assert!(
+        (report.history[9].objective - 353.7620).abs() <= 1e-3
+            && (report.history[19].objective - 271.8212).abs() <= 1e-3
+    );
     assert!((last / 218.963 - 1.0).abs() <= 6e-3 && (last - 220.058).abs() <= 0.05, "{last}");
     assert!((problem.volume(&report.x) - 0.5).abs() <= 1e-7);
 }
 
-/// The fourth-order difference (8 (f₊ₕ − f₋ₕ) − (f₊₂ₕ − f₋₂ₕ)) / 12h along v against g·v at h = 1e-3. The truncation h⁴ f⁽⁵⁾/30 is far below the first term
-/// of the bound: every derivative brings a factor below 30 (penalty 4 over a density of 0.2, sharpness 8). The second is the rounding 1.5 κ eps f/h for
-/// conditions κ up to 3e4: a bracket whose arms are one element thick, with a void of a tenth of the modulus in one, has some thousands.
+/// The fourth-order difference (8 (f₊ₕ − f₋ₕ) − (f₊₂ₕ − f₋₂ₕ)) / 12h along v against g·v at h = 1e-3. The
+/// truncation h⁴ f⁽⁵⁾/30 is far below the first term of the bound: every derivative brings a factor below 30
+/// (penalty 4 over a density of 0.2, sharpness 8). The second is the rounding 1.5 κ eps f/h for conditions κ
+/// up to 3e4: a bracket whose arms are one element thick, with a void of a tenth of the modulus in one, has
+/// some thousands.
 fn assert_gradient(objective: &mut dyn Objective, x: &[f64], direction: &[f64]) {
     let mut g = vec![0.0; x.len()];
     let mut scratch = g.clone();
@@ -118,7 +181,10 @@ fn assert_gradient(objective: &mut dyn Objective, x: &[f64], direction: &[f64]) 
     let difference = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
     let exact: f64 = g.iter().zip(direction).map(|(g, v)| g * v).sum();
     let size: f64 = g.iter().zip(direction).map(|(g, v)| (g * v).abs()).sum();
-    assert!((difference - exact).abs() <= 1e-6 * size + 1e-8 * value.abs(), "gradient {exact}, finite difference {difference} of a value {value}");
+    assert!(
+        (difference - exact).abs() <= 1e-6 * size + 1e-8 * value.abs(),
+        "gradient {exact}, finite difference {difference} of a value {value}"
+    );
 }
 
 proptest! {
@@ -161,12 +227,21 @@ proptest! {
     }
 }
 
-/// Grey enough for the differences, with everything that has a gradient of its own. A void may cut the structure in two: its modulus keeps the compliance
-/// and its rounding small.
+/// Grey enough for the differences, with everything that has a gradient of its own. A void may cut the
+/// structure in two: its modulus keeps the compliance and its rounding small.
 fn settings() -> impl Strategy<Value = ComplianceConfig> {
-    let presets = [Preset::Mbb, Preset::Cantilever, Preset::CantileverTwoLoads, Preset::LBracket, Preset::TwoLoadBridge];
+    let presets = [
+        Preset::Mbb,
+        Preset::Cantilever,
+        Preset::CantileverTwoLoads,
+        Preset::LBracket,
+        Preset::TwoLoadBridge,
+    ];
     let passive = || {
-        let rectangle = |(x, y, width, height): (f64, f64, f64, f64)| Shape::Rectangle { lower: (x, y), upper: (x + width, y + height) };
+        let rectangle = |(x, y, width, height): (f64, f64, f64, f64)| Shape::Rectangle {
+            lower: (x, y),
+            upper: (x + width, y + height),
+        };
         (0.0_f64..0.9, 0.0_f64..0.9, 0.1_f64..0.5, 0.1_f64..0.5).prop_map(rectangle)
     };
     let passive = (prop::option::of(passive()), prop::option::of(passive()));
@@ -176,7 +251,11 @@ fn settings() -> impl Strategy<Value = ComplianceConfig> {
             preset,
             radius,
             penalty,
-            passive: void.map(PassiveRegion::Void).into_iter().chain(solid.map(PassiveRegion::Solid)).collect(),
+            passive: void
+                .map(PassiveRegion::Void)
+                .into_iter()
+                .chain(solid.map(PassiveRegion::Solid))
+                .collect(),
             projection: beta.map(|beta| Projection { beta }),
             void_modulus: 0.1,
             ..ComplianceConfig::mbb(nelx, nely, FilterKind::Density)
@@ -208,7 +287,8 @@ proptest! {
         let Domain::BoxVolume { weights, volume, .. } = problem.domain() else { panic!("a box with a volume") };
         let weighted: f64 = weights.iter().zip(&x).map(|(w, x)| w * x).sum();
         prop_assert!(weights.iter().all(|w| *w > 0.0));
-        prop_assert!((weighted - volume - (total - 0.5 * d as f64)).abs() <= allowed, "{weighted} of {volume} against {total}");
+        prop_assert!((weighted - volume - (total - 0.5 * d as f64)).abs() <= allowed, "{weighted} of \
+            {volume} against {total}");
 
         let start = problem.uniform_start();
         prop_assert!((problem.volume(&start) - 0.5).abs() * d as f64 <= allowed);
@@ -229,7 +309,11 @@ fn passive_elements_have_the_density_they_are_given() {
     let void = Shape::Rectangle { lower: (0.5, 0.2), upper: (0.9, 0.8) };
     let solid = Shape::Rectangle { lower: (0.8, 0.0), upper: (1.0, 1.0) };
     let base = ComplianceConfig::mbb(nelx, nely, FilterKind::Density);
-    let density_filter = ComplianceConfig { radius: 2.5, passive: vec![PassiveRegion::Void(void), PassiveRegion::Solid(solid)], ..base };
+    let density_filter = ComplianceConfig {
+        radius: 2.5,
+        passive: vec![PassiveRegion::Void(void), PassiveRegion::Solid(solid)],
+        ..base
+    };
     let projected = ComplianceConfig { projection: Some(Projection { beta: 4.0 }), ..density_filter.clone() };
     let sensitivity_filter = ComplianceConfig { filter: FilterKind::Sensitivity, ..density_filter.clone() };
     let x: Vec<f64> = (0..600).map(|e| 0.1 + 0.8 * f64::from(e * 37 % 101) / 101.0).collect();
@@ -238,10 +322,13 @@ fn passive_elements_have_the_density_they_are_given() {
         let density = problem.physical_density(&x);
         let mut gradient = vec![0.0; 600];
         problem.evaluate(&x, &mut gradient).unwrap();
-        let Domain::BoxVolume { weights, volume, .. } = problem.domain() else { panic!("a box with a volume") };
+        let Domain::BoxVolume { weights, volume, .. } = problem.domain() else {
+            panic!("a box with a volume")
+        };
         let (mut voids, mut solids) = (0, 0);
         for (e, rho) in density.iter().enumerate() {
-            // Columns 24 to 29 are solid, though the void reaches to column 26; columns 15 to 23 in rows 4 to 15 are void.
+            // Columns 24 to 29 are solid, though the void reaches to column 26; columns 15 to 23 in rows 4 to
+            // 15 are void.
             let (column, row) = (e / 20, e % 20);
             if column >= 24 {
                 solids += 1;
@@ -255,7 +342,8 @@ fn passive_elements_have_the_density_they_are_given() {
         }
         assert_eq!((voids, solids), (9 * 12, 6 * 20));
         assert_eq!(volume, 300.0 - 120.0);
-        // The middle of the void is farther from any designed element than the filter reaches; the sensitivity filter has no reach at all.
+        // The middle of the void is farther from any designed element than the filter reaches; the
+        // sensitivity filter has no reach at all.
         let middle = 19 * 20 + 10;
         assert_eq!((gradient[middle], weights[middle]), (0.0, 1e-9));
         let border = 15 * 20 + 10;
@@ -266,7 +354,8 @@ fn passive_elements_have_the_density_they_are_given() {
     }
 }
 
-/// The second load of the two is the first one's mirror image, so the sum is that of one load on the design and on its mirror image.
+/// The second load of the two is the first one's mirror image, so the sum is that of one load on the design
+/// and on its mirror image.
 #[test]
 fn two_load_cases_are_the_sum_of_two_problems() {
     let (nelx, nely) = (12, 7);
@@ -278,7 +367,9 @@ fn two_load_cases_are_the_sum_of_two_problems() {
         assert_eq!(problem.evaluations(), 1);
         (value, gradient)
     };
-    let upside_down = |x: &[f64]| -> Vec<f64> { x.chunks_exact(nely as usize).flat_map(|column| column.iter().rev().copied()).collect() };
+    let upside_down = |x: &[f64]| -> Vec<f64> {
+        x.chunks_exact(nely as usize).flat_map(|column| column.iter().rev().copied()).collect()
+    };
     let x: Vec<f64> = (0..84).map(|e| 0.2 + 0.7 * f64::from(e * 29 % 83) / 83.0).collect();
     let (both, gradient) = of(Preset::CantileverTwoLoads, &x);
     let (lower, lower_gradient) = of(Preset::Cantilever, &x);
@@ -290,18 +381,31 @@ fn two_load_cases_are_the_sum_of_two_problems() {
 
     // The bridge does not change if left and right are swapped.
     let swapped: Vec<f64> = x.chunks_exact(nely as usize).rev().flatten().copied().collect();
-    approx::assert_relative_eq!(of(Preset::TwoLoadBridge, &x).0, of(Preset::TwoLoadBridge, &swapped).0, max_relative = 1e-12);
+    approx::assert_relative_eq!(
+        of(Preset::TwoLoadBridge, &x).0,
+        of(Preset::TwoLoadBridge, &swapped).0,
+        max_relative = 1e-12
+    );
 }
 
-/// The L: nothing above and right of the corner, clamped along the leg's 16 elements, loaded at the arm's upper right corner.
+/// The L: nothing above and right of the corner, clamped along the leg's 16 elements, loaded at the arm's
+/// upper right corner.
 #[test]
 fn the_l_bracket_is_an_l() {
     let n = 40;
-    let config = ComplianceConfig { preset: Preset::LBracket, volume_fraction: 0.3, ..ComplianceConfig::mbb(n, n, FilterKind::Density) };
+    let config = ComplianceConfig {
+        preset: Preset::LBracket,
+        volume_fraction: 0.3,
+        ..ComplianceConfig::mbb(n, n, FilterKind::Density)
+    };
     let problem = Compliance::new(config.clone()).unwrap();
     let (grid, load_case) = (problem.grid(), problem.load_case());
-    let clamped: Vec<usize> = (0..=16).flat_map(|ix| [2 * grid.node(ix, 0), 2 * grid.node(ix, 0) + 1]).collect();
-    assert_eq!((&load_case.fixed, &load_case.forces), (&clamped, &vec![vec![(2 * grid.node(40, 24) + 1, -1.0)]]));
+    let clamped: Vec<usize> =
+        (0..=16).flat_map(|ix| [2 * grid.node(ix, 0), 2 * grid.node(ix, 0) + 1]).collect();
+    assert_eq!(
+        (&load_case.fixed, &load_case.forces),
+        (&clamped, &vec![vec![(2 * grid.node(40, 24) + 1, -1.0)]])
+    );
     let density = problem.physical_density(&problem.uniform_start());
     assert_eq!(density.iter().filter(|rho| **rho == 0.0).count(), 24 * 24);
 
@@ -329,7 +433,9 @@ fn continuation_changes_the_objective_in_place() {
         assert_eq!(problem.domain(), domain);
         assert!((problem.volume(&x) - volume).abs() <= 1e-13);
     }
-    assert!(problem.set_penalty(0.5).is_err() && problem.set_projection(Some(Projection { beta: 0.0 })).is_err());
+    assert!(
+        problem.set_penalty(0.5).is_err() && problem.set_projection(Some(Projection { beta: 0.0 })).is_err()
+    );
     assert_eq!(problem.config().penalty, 3.0);
     problem.set_projection(None).unwrap();
     assert_eq!(problem.compliance(&x).unwrap(), plain);
@@ -343,21 +449,54 @@ fn settings_out_of_range_are_named() {
     let sharp = |beta| Some(Projection { beta });
     let cases: [(ComplianceConfig, &str); 16] = [
         (ComplianceConfig { size: (0, 4), ..good.clone() }, "the size is 0x4"),
-        (ComplianceConfig { volume_fraction: 1.5, ..good.clone() }, "the volume fraction is 1.5; it must be above 0 and at most 1"),
+        (
+            ComplianceConfig { volume_fraction: 1.5, ..good.clone() },
+            "the volume fraction is 1.5; it must be above 0 and at most 1",
+        ),
         (ComplianceConfig { volume_fraction: f64::NAN, ..good.clone() }, "the volume fraction is NaN"),
         (ComplianceConfig { penalty: 0.0, ..good.clone() }, "the penalty is 0"),
         (ComplianceConfig { radius: -1.0, ..good.clone() }, "the filter radius is -1"),
         (ComplianceConfig { poisson_ratio: 0.5, ..good.clone() }, "Poisson's ratio is 0.5"),
-        (ComplianceConfig { projection: sharp(f64::NAN), ..good.clone() }, "the projection's sharpness is NaN; it must be above 0 and at most 1000"),
-        (ComplianceConfig { projection: sharp(2.0), filter: FilterKind::Sensitivity, ..good.clone() }, "the projection needs the density filter"),
-        (ComplianceConfig { passive: vec![rectangle((0.5, 0.0))], ..good.clone() }, "a passive region is Rectangle"),
-        (ComplianceConfig { passive: vec![rectangle((f64::NAN, 1.0))], ..good.clone() }, "a passive region is Rectangle"),
-        (ComplianceConfig { passive: vec![rectangle((1.0, 1.0))], ..good.clone() }, "the number of elements outside the passive regions is 0"),
-        (ComplianceConfig { passive: vec![rectangle((0.7, 1.0))], ..good.clone() }, "the volume fraction is 0.5; it must be above 0 and at most 0.333"),
-        (ComplianceConfig { passive: vec![solid_half], ..good.clone() }, "the volume fraction is 0.5; it must be above 0.5 and at most 1, what"),
-        (ComplianceConfig { passive: vec![rectangle((0.2, 1.0))], ..good.clone() }, "a load acts on a node with nothing but void around it"),
-        (ComplianceConfig { preset: Preset::LBracket, size: (1, 4), ..good.clone() }, "the size is 1x4; it must be at least 2x2 for this structure"),
-        (ComplianceConfig { preset: Preset::TwoLoadBridge, size: (1, 4), ..good }, "the size is 1x4; it must be at least 2x1 for this structure"),
+        (
+            ComplianceConfig { projection: sharp(f64::NAN), ..good.clone() },
+            "the projection's sharpness is NaN; it must be above 0 and at most 1000",
+        ),
+        (
+            ComplianceConfig { projection: sharp(2.0), filter: FilterKind::Sensitivity, ..good.clone() },
+            "the projection needs the density filter",
+        ),
+        (
+            ComplianceConfig { passive: vec![rectangle((0.5, 0.0))], ..good.clone() },
+            "a passive region is Rectangle",
+        ),
+        (
+            ComplianceConfig { passive: vec![rectangle((f64::NAN, 1.0))], ..good.clone() },
+            "a passive region is Rectangle",
+        ),
+        (
+            ComplianceConfig { passive: vec![rectangle((1.0, 1.0))], ..good.clone() },
+            "the number of elements outside the passive regions is 0",
+        ),
+        (
+            ComplianceConfig { passive: vec![rectangle((0.7, 1.0))], ..good.clone() },
+            "the volume fraction is 0.5; it must be above 0 and at most 0.333",
+        ),
+        (
+            ComplianceConfig { passive: vec![solid_half], ..good.clone() },
+            "the volume fraction is 0.5; it must be above 0.5 and at most 1, what",
+        ),
+        (
+            ComplianceConfig { passive: vec![rectangle((0.2, 1.0))], ..good.clone() },
+            "a load acts on a node with nothing but void around it",
+        ),
+        (
+            ComplianceConfig { preset: Preset::LBracket, size: (1, 4), ..good.clone() },
+            "the size is 1x4; it must be at least 2x2 for this structure",
+        ),
+        (
+            ComplianceConfig { preset: Preset::TwoLoadBridge, size: (1, 4), ..good },
+            "the size is 1x4; it must be at least 2x1 for this structure",
+        ),
     ];
     for (config, expected) in cases {
         let message = Compliance::new(config).unwrap_err().to_string();
@@ -367,7 +506,11 @@ fn settings_out_of_range_are_named() {
 
 #[test]
 fn volume_fraction_one_is_the_solid() {
-    let mut problem = Compliance::new(ComplianceConfig { volume_fraction: 1.0, ..ComplianceConfig::mbb(12, 4, FilterKind::Density) }).unwrap();
+    let mut problem = Compliance::new(ComplianceConfig {
+        volume_fraction: 1.0,
+        ..ComplianceConfig::mbb(12, 4, FilterKind::Density)
+    })
+    .unwrap();
     let solid = problem.compliance(&[1.0; 48]).unwrap();
     let start = problem.uniform_start();
     let mut gradient = vec![0.0; 48];

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+# !/usr/bin/env python3
 """Batched STLSQ against PySINDy's, on the same matrices: are the supports the same, and how long does each take?
 
     pip install pysindy && python3 benches/peers/stlsq.py > benches/results/stlsq.md

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+# !/usr/bin/env python3
 """The method's PyTorch formulation, float32, timed; alone, or in turns with the CPU engine's passes.
 
     pip install torch numpy

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+# !/usr/bin/env python3
 """The sweeps behind the defaults of `lgf topology --flow potential`: pairs remembered, projected steps, first trust radius; and the polynomial's order.
 
     python3 benches/sweeps/potential.py [settings|orders] [path of a binary]

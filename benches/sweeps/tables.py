@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+# !/usr/bin/env python3
 """What a basis in halves (`--tables f16`) costs in accuracy: the same runs with either format, on every engine.
 
     python3 benches/sweeps/tables.py [path of a binary]

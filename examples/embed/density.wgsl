@@ -1,4 +1,5 @@
-// The density of a structure, black where it is solid, from the design where the optimizer has it: filtered here as `topology::HatFilter` does on the CPU.
+// The density of a structure, black where it is solid, from the design where the optimizer has it: filtered
+// here as `topology::HatFilter` does on the CPU.
 
 struct Settings {
     columns: u32,

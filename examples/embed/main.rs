@@ -1,4 +1,5 @@
-//! One device for two: an application draws a structure while it is optimized, straight from the optimizer's memory.
+//! One device for two: an application draws a structure while it is optimized, straight from the optimizer's
+//! memory.
 //!
 //! `cargo run --release --example embed --features window` opens a window,
 //! `cargo run --release --example embed -- --headless frames` writes a picture of each piece of the run.
@@ -19,7 +20,10 @@ use lgf::{Lgf, LgfConfig, Origin, Session, Settled, Stopping, wgpu};
 type Run = Session<Compliance, Box<GpuEngine>, ()>;
 
 /// The host's device, opened with what the engine needs.
-fn open(instance: &wgpu::Instance, surface: Option<&wgpu::Surface<'_>>) -> Result<(wgpu::Adapter, wgpu::Device, wgpu::Queue), Box<dyn std::error::Error>> {
+fn open(
+    instance: &wgpu::Instance,
+    surface: Option<&wgpu::Surface<'_>>,
+) -> Result<(wgpu::Adapter, wgpu::Device, wgpu::Queue), Box<dyn std::error::Error>> {
     let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions {
         power_preference: wgpu::PowerPreference::HighPerformance,
         compatible_surface: surface,
@@ -35,9 +39,20 @@ fn open(instance: &wgpu::Instance, surface: Option<&wgpu::Surface<'_>>) -> Resul
 }
 
 /// A beam on an engine that shares the host's device.
-fn begin(device: &wgpu::Device, queue: &wgpu::Queue, size: (u32, u32)) -> Result<Run, Box<dyn std::error::Error>> {
-    let problem = Compliance::new(ComplianceConfig { radius: 2.4, ..ComplianceConfig::mbb(size.0, size.1, FilterKind::Density) })?;
-    let stopping = Stopping { max_evaluations: 200, settled: Some(Settled { evaluations: 10, change: 2e-4 }), ..Stopping::default() };
+fn begin(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    size: (u32, u32),
+) -> Result<Run, Box<dyn std::error::Error>> {
+    let problem = Compliance::new(ComplianceConfig {
+        radius: 2.4,
+        ..ComplianceConfig::mbb(size.0, size.1, FilterKind::Density)
+    })?;
+    let stopping = Stopping {
+        max_evaluations: 200,
+        settled: Some(Settled { evaluations: 10, change: 2e-4 }),
+        ..Stopping::default()
+    };
     let lgf = Lgf::new(LgfConfig { stopping, ..LgfConfig::potential(Potential::default()) })?;
     let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions::default())?;
     Ok(lgf.begin(Origin::at(&problem.uniform_start()), problem, Box::new(engine), ())?)
@@ -57,7 +72,13 @@ fn headless(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
             .ok_or("a picture of the wrong size")?
             .save(folder.join(format!("frame-{frame:03}.png")))?;
         if let Some(report) = report {
-            println!("{} frames; compliance {:.4} after {} true evaluations: {}", frame + 1, report.objective, report.true_evaluations, report.stop);
+            println!(
+                "{} frames; compliance {:.4} after {} true evaluations: {}",
+                frame + 1,
+                report.objective,
+                report.true_evaluations,
+                report.stop
+            );
             break;
         }
     }

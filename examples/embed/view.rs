@@ -4,7 +4,8 @@ use lgf::engine::GpuEngine;
 use lgf::topology::Compliance;
 use lgf::wgpu;
 
-/// Draws the density of a run with the density filter (without passive elements and projection) straight from the engine's buffers.
+/// Draws the density of a run with the density filter (without passive elements and projection) straight from
+/// the engine's buffers.
 pub struct View {
     device: wgpu::Device,
     queue: wgpu::Queue,
@@ -19,12 +20,22 @@ pub struct View {
 
 impl View {
     /// For targets of `format`, on the device the engine shares.
-    pub fn new(device: wgpu::Device, queue: wgpu::Queue, format: wgpu::TextureFormat, problem: &Compliance) -> Self {
+    pub fn new(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        format: wgpu::TextureFormat,
+        problem: &Compliance,
+    ) -> Self {
         let module = device.create_shader_module(wgpu::include_wgsl!("density.wgsl"));
         let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
             label: Some("density"),
             layout: None,
-            vertex: wgpu::VertexState { module: &module, entry_point: Some("vertex"), compilation_options: Default::default(), buffers: &[] },
+            vertex: wgpu::VertexState {
+                module: &module,
+                entry_point: Some("vertex"),
+                compilation_options: Default::default(),
+                buffers: &[],
+            },
             primitive: wgpu::PrimitiveState::default(),
             depth_stencil: None,
             multisample: wgpu::MultisampleState::default(),
@@ -43,15 +54,29 @@ impl View {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let (grid, radius) = ([problem.grid().nelx() as u32, problem.grid().nely() as u32], problem.config().radius as f32);
+        let (grid, radius) =
+            ([problem.grid().nelx() as u32, problem.grid().nely() as u32], problem.config().radius as f32);
         Self { device, queue, pipeline, settings, grid, radius, gathered: None }
     }
 
-    /// Draws the design as it is after what the engine has been asked for, over the whole of `target`, `size` pixels. Nothing waits, nothing is read back.
-    pub fn draw(&mut self, engine: &mut GpuEngine, target: &wgpu::TextureView, size: [u32; 2]) -> lgf::Result<()> {
+    /// Draws the design as it is after what the engine has been asked for, over the whole of `target`, `size`
+    /// pixels. Nothing waits, nothing is read back.
+    pub fn draw(
+        &mut self,
+        engine: &mut GpuEngine,
+        target: &wgpu::TextureView,
+        size: [u32; 2],
+    ) -> lgf::Result<()> {
         // What the engine has recorded goes first.
         engine.flush()?;
-        let words = [self.grid[0], self.grid[1], size[0], size[1], self.radius.to_bits(), (self.radius.ceil() as u32).saturating_sub(1)];
+        let words = [
+            self.grid[0],
+            self.grid[1],
+            size[0],
+            size[1],
+            self.radius.to_bits(),
+            (self.radius.ceil() as u32).saturating_sub(1),
+        ];
         self.queue.write_buffer(&self.settings, 0, bytemuck::cast_slice(&words));
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut segments = engine.design();
@@ -69,7 +94,13 @@ impl View {
                     })
                 });
                 for s in engine.design() {
-                    encoder.copy_buffer_to_buffer(s.buffer, 0, gathered, 4 * s.start as u64, 4 * s.len as u64);
+                    encoder.copy_buffer_to_buffer(
+                        s.buffer,
+                        0,
+                        gathered,
+                        4 * s.start as u64,
+                        4 * s.len as u64,
+                    );
                 }
                 gathered.clone()
             }
@@ -88,7 +119,10 @@ impl View {
                 view: target,
                 depth_slice: None,
                 resolve_target: None,
-                ops: wgpu::Operations { load: wgpu::LoadOp::Clear(wgpu::Color::WHITE), store: wgpu::StoreOp::Store },
+                ops: wgpu::Operations {
+                    load: wgpu::LoadOp::Clear(wgpu::Color::WHITE),
+                    store: wgpu::StoreOp::Store,
+                },
             })],
             depth_stencil_attachment: None,
             timestamp_writes: None,
@@ -103,8 +137,13 @@ impl View {
         Ok(())
     }
 
-    /// The same as a picture in grey, `scale`×`scale` pixels an element, row by row from the top: its width and its pixels.
-    pub fn picture(&mut self, engine: &mut GpuEngine, scale: u32) -> Result<(u32, Vec<u8>), Box<dyn std::error::Error>> {
+    /// The same as a picture in grey, `scale`×`scale` pixels an element, row by row from the top: its width
+    /// and its pixels.
+    pub fn picture(
+        &mut self,
+        engine: &mut GpuEngine,
+        scale: u32,
+    ) -> Result<(u32, Vec<u8>), Box<dyn std::error::Error>> {
         let [width, height] = self.grid.map(|elements| elements * scale);
         let extent = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
         let texture = self.device.create_texture(&wgpu::TextureDescriptor {
@@ -126,15 +165,23 @@ impl View {
             mapped_at_creation: false,
         });
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride), rows_per_image: None };
-        encoder.copy_texture_to_buffer(texture.as_image_copy(), wgpu::TexelCopyBufferInfo { buffer: &buffer, layout }, extent);
+        let layout =
+            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride), rows_per_image: None };
+        encoder.copy_texture_to_buffer(
+            texture.as_image_copy(),
+            wgpu::TexelCopyBufferInfo { buffer: &buffer, layout },
+            extent,
+        );
         self.queue.submit([encoder.finish()]);
         let (sender, receiver) = std::sync::mpsc::channel();
         buffer.map_async(wgpu::MapMode::Read, .., move |outcome| drop(sender.send(outcome)));
         self.device.poll(wgpu::PollType::wait_indefinitely())?;
         receiver.recv()??;
         let bytes = buffer.get_mapped_range(..)?;
-        let grey = bytes.chunks_exact(stride as usize).flat_map(|row| row[..4 * width as usize].chunks_exact(4).map(|pixel| pixel[0])).collect();
+        let grey = bytes
+            .chunks_exact(stride as usize)
+            .flat_map(|row| row[..4 * width as usize].chunks_exact(4).map(|pixel| pixel[0]))
+            .collect();
         Ok((width, grey))
     }
 }

@@ -47,13 +47,16 @@ struct Scene {
 impl Scene {
     fn new(events: &ActiveEventLoop) -> Outcome<Self> {
         let size = LogicalSize::new(8 * SIZE.0, 8 * SIZE.1);
-        let window = Arc::new(events.create_window(Window::default_attributes().with_title("lgf").with_inner_size(size))?);
+        let window = Arc::new(
+            events.create_window(Window::default_attributes().with_title("lgf").with_inner_size(size))?,
+        );
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
         let surface = instance.create_surface(window.clone())?;
         let (adapter, device, queue) = open(&instance, Some(&surface))?;
         let inner = window.inner_size();
-        let mut surface_config =
-            surface.get_default_config(&adapter, inner.width.max(1), inner.height.max(1)).ok_or("the adapter cannot draw to the window")?;
+        let mut surface_config = surface
+            .get_default_config(&adapter, inner.width.max(1), inner.height.max(1))
+            .ok_or("the adapter cannot draw to the window")?;
         // Greys as they are, as in the pictures the library writes.
         surface_config.format = surface_config.format.remove_srgb_suffix();
         if !surface.get_capabilities(&adapter).formats.contains(&surface_config.format) {
@@ -70,18 +73,32 @@ impl Scene {
     fn frame(&mut self) -> Outcome<()> {
         if !self.done {
             if let Some(report) = self.run.step_for(SLICE)? {
-                println!("compliance {:.4} after {} true evaluations: {}", report.objective, report.true_evaluations, report.stop);
+                println!(
+                    "compliance {:.4} after {} true evaluations: {}",
+                    report.objective, report.true_evaluations, report.stop
+                );
                 self.done = true;
             }
-            self.window.set_title(&format!("lgf: compliance {:.4}, {} true evaluations", self.run.value(), self.run.true_evaluations()));
+            self.window.set_title(&format!(
+                "lgf: compliance {:.4}, {} true evaluations",
+                self.run.value(),
+                self.run.true_evaluations()
+            ));
         }
         match self.surface.get_current_texture() {
-            wgpu::CurrentSurfaceTexture::Success(texture) | wgpu::CurrentSurfaceTexture::Suboptimal(texture) => {
+            wgpu::CurrentSurfaceTexture::Success(texture)
+            | wgpu::CurrentSurfaceTexture::Suboptimal(texture) => {
                 let target = texture.texture.create_view(&wgpu::TextureViewDescriptor::default());
-                self.view.draw(self.run.engine_mut(), &target, [self.surface_config.width, self.surface_config.height])?;
+                self.view.draw(
+                    self.run.engine_mut(),
+                    &target,
+                    [self.surface_config.width, self.surface_config.height],
+                )?;
                 self.queue.present(texture);
             }
-            wgpu::CurrentSurfaceTexture::Outdated | wgpu::CurrentSurfaceTexture::Lost => self.surface.configure(&self.device, &self.surface_config),
+            wgpu::CurrentSurfaceTexture::Outdated | wgpu::CurrentSurfaceTexture::Lost => {
+                self.surface.configure(&self.device, &self.surface_config)
+            }
             // Nothing to draw on now.
             _ => {}
         }
@@ -105,7 +122,8 @@ impl ApplicationHandler for App {
         match event {
             WindowEvent::CloseRequested => events.exit(),
             WindowEvent::Resized(size) => {
-                (scene.surface_config.width, scene.surface_config.height) = (size.width.max(1), size.height.max(1));
+                (scene.surface_config.width, scene.surface_config.height) =
+                    (size.width.max(1), size.height.max(1));
                 scene.surface.configure(&scene.device, &scene.surface_config);
                 scene.window.request_redraw();
             }

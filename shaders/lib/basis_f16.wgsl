@@ -1,8 +1,9 @@
-// The basis's directions in halves, two unknowns to a word; its mean and all other tables are f32 still. Functions as in basis_f32.wgsl.
+// The basis's directions in halves, two unknowns to a word; its mean and all other tables are f32 still.
+// Functions as in basis_f32.wgsl.
 alias Word = u32;
 const PER_WORD: u32 = 2u;
-// Directions are of length 1, so that no entry is larger; 1/sqrt(d) is typical. Times this they are normal halves, 6e-5 to 65504, for any d there
-// is memory for: devices may flush what is smaller.
+// Directions are of length 1, so that no entry is larger; 1/sqrt(d) is typical. Times this they are normal
+// halves, 6e-5 to 65504, for any d there is memory for: devices may flush what is smaller.
 const BASIS_SCALE: f32 = 4096.0;
 
 fn direction_words(len: u32) -> u32 {
@@ -31,8 +32,8 @@ fn mean_of(word: Word) -> f32 {
     return bitcast<f32>(word);
 }
 
-// To nearest, ties to even, and what would be subnormal to 0, by hand: how pack2x16float does either is the device's choice, and this leaves it none.
-// Twin: Half::of() in scalar.rs.
+// To nearest, ties to even, and what would be subnormal to 0, by hand: how pack2x16float does either is the
+// device's choice, and this leaves it none. Twin: Half::of() in scalar.rs.
 fn half_round(value: f32) -> f32 {
     let scaled = clamp(value * BASIS_SCALE, -65504.0, 65504.0);
     let bits = bitcast<u32>(scaled);

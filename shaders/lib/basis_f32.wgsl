@@ -1,4 +1,5 @@
-// Tables as every kernel finds them: all rows in f32. The other form, basis_f16.wgsl, has the basis's directions in halves.
+// Tables as every kernel finds them: all rows in f32. The other form, basis_f16.wgsl, has the basis's
+// directions in halves.
 alias Word = f32;
 // Unknowns in a word of a direction.
 const PER_WORD: u32 = 1u;

@@ -1,5 +1,6 @@
-// Partial sums of the volume at eight candidate multipliers per workgroup, for kernels with 64 threads whose parameters have len, slab, first_slab and
-// candidates. Their add_volume(i, multipliers, shares) adds what unknown i has at each of the eight.
+// Partial sums of the volume at eight candidate multipliers per workgroup, for kernels with 64 threads whose
+// parameters have len, slab, first_slab and candidates. Their add_volume(i, multipliers, shares) adds what
+// unknown i has at each of the eight.
 const THREADS: u32 = 64u;
 // A row per candidate, longer than it need be, so that neighbouring rows are in different banks.
 const ROW: u32 = 72u;
@@ -32,7 +33,8 @@ fn candidate_sums(thread: u32, first: u32, shares: array<vec2<f32>, 8>) {
     workgroupBarrier();
 }
 
-// The slabs of one workgroup: every `stride`-th from group.x on, at the eight candidates that group.y stands for.
+// The slabs of one workgroup: every `stride`-th from group.x on, at the eight candidates that group.y stands
+// for.
 fn volume_pass(group: vec2<u32>, stride: u32, thread: u32) {
     let first = CANDIDATES * group.y;
     var multiplier: array<f32, 8>;

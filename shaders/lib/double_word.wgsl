@@ -1,4 +1,5 @@
-// Double-word numbers hi + lo on top of the error-free transforms (Ogita, Rump & Oishi, SISC 26:1955, 2005: Dot2).
+// Double-word numbers hi + lo on top of the error-free transforms (Ogita, Rump & Oishi, SISC 26:1955, 2005:
+// Dot2).
 
 // a + b.
 fn dw_add(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {

@@ -1,7 +1,9 @@
-// Error-free transforms; the product's error by a fused multiply-add, for devices whose fma() really is fused (the self-test tells).
-// Compilers may reassociate: every intermediate that another sum consumes passes through opaque(), the error terms too (unguarded, they are
-// right alone and lost in the sums built from them). It hides a value behind an exclusive or with a zero that only the buffer knows. A
-// uniform will not do: Mesa compiles uniforms that steer control flow into the kernel, its neighbours with them, and sees through.
+// Error-free transforms; the product's error by a fused multiply-add, for devices whose fma() really is fused
+// (the self-test tells). Compilers may reassociate: every intermediate that another sum consumes passes
+// through opaque(), the error terms too (unguarded, they are right alone and lost in the sums built from
+// them). It hides a value behind an exclusive or with a zero that only the buffer knows. A uniform will not
+// do: Mesa compiles uniforms that steer control flow into the kernel, its neighbours with them, and sees
+// through.
 @group(1) @binding(0) var<storage, read> eft_zero: u32;
 
 fn opaque(v: f32) -> f32 {

@@ -1,5 +1,6 @@
-// The flows whose unknowns move by themselves: one step of one unknown. Twins: update() in flow/gradient_descent.rs, flow/momentum.rs and flow/adam.rs.
-// For kernels that bind `auxiliary`, the flow's own vectors one after another: momentum's m; ADAM's m, v and, for AMSGrad, the running maximum of v.
+// The flows whose unknowns move by themselves: one step of one unknown. Twins: update() in
+// flow/gradient_descent.rs, flow/momentum.rs and flow/adam.rs. For kernels that bind `auxiliary`, the flow's
+// own vectors one after another: momentum's m; ADAM's m, v and, for AMSGrad, the running maximum of v.
 struct Flow {
     // 0: gradient descent; 1: momentum; 2: ADAM.
     rule: u32,

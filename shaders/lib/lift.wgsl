@@ -1,5 +1,5 @@
-// The predicted gradient decode(T^T w, x) of one unknown, for kernels that bind `table`, T, the basis or another, and `weights`, w.
-// Twin: FieldChunk::lift() and Field::decode() in engine/cpu/phase.rs.
+// The predicted gradient decode(T^T w, x) of one unknown, for kernels that bind `table`, T, the basis or
+// another, and `weights`, w. Twin: FieldChunk::lift() and Field::decode() in engine/cpu/phase.rs.
 struct Lift {
     // Rows of T.
     rows: u32,

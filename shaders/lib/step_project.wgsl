@@ -1,12 +1,13 @@
-// The pass that moves x. It adds up g.dx and, on the way, what the next prediction is made from, so that neither x nor a table is read again for it:
-// U (x - c), on the first eight directions, and |x - mean|^2 at the new x. (More would not stay in registers: state_project has the others.)
-// Twin: the pass of flow_step() in engine/cpu/phase.rs. Precision: double-word sums.
+// The pass that moves x. It adds up g.dx and, on the way, what the next prediction is made from, so that
+// neither x nor a table is read again for it: U (x - c), on the first eight directions, and |x - mean|^2 at
+// the new x. (More would not stay in registers: state_project has the others.) Twin: the pass of flow_step()
+// in engine/cpu/phase.rs. Precision: double-word sums.
 //
-// For kernels with 128 threads that bind `iterate`, `partials` and `basis`, whose row `rank` is the mean. Their parameters have len, slab, first_slab, and
-// rank: directions;
-// centered: 1: c is the mean; 0: c is 0;
-// values: partial sums per slab: the projection's, the square and, last, g.dx; 1: g.dx alone, without a projection (rank 0).
-// Their advance(i, x, rows) gives (g, next x) of an unknown; `rows` are the basis's first eight there.
+// For kernels with 128 threads that bind `iterate`, `partials` and `basis`, whose row `rank` is the mean.
+// Their parameters have len, slab, first_slab, and rank: directions; centered: 1: c is the mean; 0: c is 0;
+// values: partial sums per slab: the projection's, the square and, last, g.dx; 1: g.dx alone, without a
+// projection (rank 0). Their advance(i, x, rows) gives (g, next x) of an unknown; `rows` are the basis's
+// first eight there.
 const THREADS: u32 = 128u;
 const VALUES: u32 = 10u;
 var<workgroup> sums: array<vec2<f32>, 640>;
@@ -16,7 +17,8 @@ fn step_and_project(group: u32, thread: u32) {
     var shares = array<vec2<f32>, 10>();
     let end = min((group + 1u) * params.slab, params.len);
     for (var i = group * params.slab + thread; i < end; i += THREADS) {
-        // Without branches, so that the reads are under way together: what is beyond the last direction reads the mean, and counts as 0.
+        // Without branches, so that the reads are under way together: what is beyond the last direction reads
+        // the mean, and counts as 0.
         var rows = array<f32, 8>();
         for (var t = 0u; t < 8u; t++) {
             rows[t] = select(0.0, entry(1u, basis[entry_at(1u, min(t, params.rank), params.len, i)], i), t < params.rank);

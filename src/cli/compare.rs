@@ -72,7 +72,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             let mut opened = Opened::new(EngineArgs { engine: flag, tables: args.tables })?;
             let info = opened.engine.info();
             let software = if info.software { " (software adapter)" } else { "" };
-            let adapter = format!("{}: {}{software}, {}; {}", info.engine, info.adapter, info.precision, opened.reason);
+            let adapter =
+                format!("{}: {}{software}, {}; {}", info.engine, info.adapter, info.precision, opened.reason);
             if !adapters.contains(&adapter) {
                 adapters.push(adapter);
             }
@@ -83,13 +84,18 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             for &schedule in &args.schedules {
                 methods.push((schedule.name().to_string(), plan.lgf(schedule)?));
             }
-            if args.paper_regression && args.schedules.contains(&ScheduleFlag::Fixed) && settings.paper_regression != settings.surrogate.regression {
-                let letter = Plan::new(settings, Overrides { paper_regression: true, ..Overrides::default() })?;
+            if args.paper_regression
+                && args.schedules.contains(&ScheduleFlag::Fixed)
+                && settings.paper_regression != settings.surrogate.regression
+            {
+                let letter =
+                    Plan::new(settings, Overrides { paper_regression: true, ..Overrides::default() })?;
                 methods.push(("fixed, the paper's regression".to_string(), letter.lgf(ScheduleFlag::Fixed)?));
             }
             let mut outcomes: Vec<Outcome> = Vec::new();
             for (name, lgf) in &methods {
-                let outcome = solve(&mut *case, lgf, &mut opened, name, outcomes.first(), args.quiet, &interrupted)?;
+                let outcome =
+                    solve(&mut *case, lgf, &mut opened, name, outcomes.first(), args.quiet, &interrupted)?;
                 rows.push(row(problem, &outcome, outcomes.first().unwrap_or(&outcome)));
                 let stopped = outcome.stopped_early();
                 if stopped {
@@ -118,7 +124,8 @@ fn row(problem: Problem, outcome: &Outcome, plain: &Outcome) -> Row {
     let report = &outcome.report;
     let to_plain = report.evaluations_to_reach(matching(plain.report.objective));
     let plain_to_itself = plain.report.evaluations_to_reach(matching(plain.report.objective));
-    let measures: Vec<String> = outcome.measures.iter().map(|(name, value)| format!("{name} {value:.3e}")).collect();
+    let measures: Vec<String> =
+        outcome.measures.iter().map(|(name, value)| format!("{name} {value:.3e}")).collect();
     Row {
         problem: problem.name(),
         engine: report.engine.engine,
@@ -149,13 +156,21 @@ fn ahead_from(report: &Report, plain: &Report) -> usize {
             })
             .collect::<Vec<f64>>()
     };
-    1 + best_after(report).iter().zip(&best_after(plain)).rposition(|(a, b)| *a > matching(*b)).map_or(0, |last| last + 1)
+    1 + best_after(report)
+        .iter()
+        .zip(&best_after(plain))
+        .rposition(|(a, b)| *a > matching(*b))
+        .map_or(0, |last| last + 1)
 }
 
 fn markdown(rows: &[Row], adapters: &[String]) -> String {
     let mut text = String::new();
     let out = &mut text;
-    line!(out, "| problem | engine | method | true evaluations | undone | to plain's best | ratio | ahead from | objective | seconds | measures |");
+    line!(
+        out,
+        "| problem | engine | method | true evaluations | undone | to plain's best | ratio | ahead from | \
+         objective | seconds | measures |"
+    );
     line!(out, "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---|");
     for row in rows {
         let reached = row.to_plain.map_or("not reached".to_string(), |n| n.to_string());
@@ -177,9 +192,14 @@ fn markdown(rows: &[Row], adapters: &[String]) -> String {
     line!(out, "");
     line!(
         out,
-        "*To plain's best*: true evaluations to the plain flow's best value, to nine digits; *ratio*: the plain flow's over these; *ahead from*: the evaluation from"
+        "*To plain's best*: true evaluations to the plain flow's best value, to nine digits; *ratio*: the \
+         plain flow's over these; *ahead from*: the evaluation from"
     );
-    line!(out, "which on the best value so far is never above the plain flow's after as many evaluations; *undone*: landings that were rejected.");
+    line!(
+        out,
+        "which on the best value so far is never above the plain flow's after as many evaluations; *undone*: \
+         landings that were rejected."
+    );
     line!(out, "");
     for adapter in adapters {
         line!(out, "{adapter}");
@@ -188,7 +208,10 @@ fn markdown(rows: &[Row], adapters: &[String]) -> String {
 }
 
 fn write(args: &Args, rows: &[Row], panels: &[(String, Vec<Outcome>)], adapters: &[String]) -> Result<()> {
-    let curves: Vec<io::Panel<'_>> = panels.iter().map(|(title, outcomes)| (&**title, outcomes.iter().map(Outcome::curve).collect())).collect();
+    let curves: Vec<io::Panel<'_>> = panels
+        .iter()
+        .map(|(title, outcomes)| (&**title, outcomes.iter().map(Outcome::curve).collect()))
+        .collect();
     let files = [
         ("comparison.md", markdown(rows, adapters).into_bytes()),
         ("comparison.csv", io::csv(rows)?),

@@ -30,7 +30,8 @@ enum TargetsFlag {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Recorded trajectory, NumPy .npz with arrays `x` (samples x coordinates), `t` (samples) or --dt, and optionally `g` (like x)
+    /// Recorded trajectory, NumPy .npz with arrays `x` (samples x coordinates), `t` (samples) or --dt, and
+    /// optionally `g` (like x)
     #[arg(value_name = "FILE.npz")]
     file: PathBuf,
     /// Spacing of the samples, above 0, if the file has no `t`
@@ -125,14 +126,17 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let trajectory = load(&args.file, args.dt)?;
     let half_width = args.half_width.unwrap_or(WeakForm::for_samples(trajectory.states().nrows()).half_width);
     let config = match config.targets {
-        Targets::WeakForm(weak) => DiscoverConfig { targets: Targets::WeakForm(WeakForm { half_width, ..weak }), ..config },
+        Targets::WeakForm(weak) => {
+            DiscoverConfig { targets: Targets::WeakForm(WeakForm { half_width, ..weak }), ..config }
+        }
         _ => config,
     };
     let (mut engine, _) = EngineChoice::from(args.engine).open()?;
     let found = discover(&trajectory, &config, &mut *engine)?;
     let info = engine.info();
     let equations = found.equations();
-    let sizes: Vec<usize> = found.support.columns().into_iter().map(|c| c.iter().filter(|v| **v).count()).collect();
+    let sizes: Vec<usize> =
+        found.support.columns().into_iter().map(|c| c.iter().filter(|v| **v).count()).collect();
     print(&summary(&trajectory, &found, &equations, &sizes, &format!("{} ({})", info.engine, info.adapter)))?;
     if let Some(path) = &args.json {
         let record = Equations {
@@ -159,9 +163,15 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         let (t, x) = found.simulate(trajectory.states().row(0), duration, dt)?;
         let reached = t[t.len() - 1];
         save(&args.trajectory, &t, &x)?;
-        print(&format!("simulated to t = {reached}: {} samples written to {}\n", t.len(), args.trajectory.display()))?;
+        print(&format!(
+            "simulated to t = {reached}: {} samples written to {}\n",
+            t.len(),
+            args.trajectory.display()
+        ))?;
         if reached < duration - 0.5 * dt {
-            return Ok(Ending::Faulty(format!("the equations leave the finite numbers at t = {reached}; the trajectory ends there")));
+            return Ok(Ending::Faulty(format!(
+                "the equations leave the finite numbers at t = {reached}; the trajectory ends there"
+            )));
         }
     }
     Ok(Ending::Done)
@@ -175,7 +185,13 @@ impl Args {
                     1 => Differences::Forward,
                     2 => Differences::Central,
                     4 => Differences::FivePoint,
-                    other => return Err(Error::invalid("the order of the finite differences (--fd)", other, "1, 2 or 4")),
+                    other => {
+                        return Err(Error::invalid(
+                            "the order of the finite differences (--fd)",
+                            other,
+                            "1, 2 or 4",
+                        ));
+                    }
                 },
             },
             TargetsFlag::Weak => Targets::WeakForm(WeakForm {
@@ -196,7 +212,8 @@ impl Args {
             order: self.order,
             bias: !self.no_bias,
             orthonormal: self.orthonormal,
-            variables: rank.map_or(Variables::Full, |rank| Variables::Reduced { rank, centered: self.center }),
+            variables: rank
+                .map_or(Variables::Full, |rank| Variables::Reduced { rank, centered: self.center }),
             targets,
             regression: Regression {
                 ridge: Ridge::Absolute(self.ridge),
@@ -209,7 +226,13 @@ impl Args {
     }
 }
 
-fn summary(trajectory: &Trajectory, found: &Discovery, equations: &[String], sizes: &[usize], engine: &str) -> String {
+fn summary(
+    trajectory: &Trajectory,
+    found: &Discovery,
+    equations: &[String],
+    sizes: &[usize],
+    engine: &str,
+) -> String {
     let mut text = String::new();
     let out = &mut text;
     let (k, d) = trajectory.states().dim();
@@ -224,7 +247,9 @@ fn summary(trajectory: &Trajectory, found: &Discovery, equations: &[String], siz
     line!(out, "");
     line!(out, "fit error         {:.3e}", found.fit_error);
     match found.validation_error {
-        Some(error) => line!(out, "validation error  {error:.3e} (newest fifth of the rows, from the others)"),
+        Some(error) => {
+            line!(out, "validation error  {error:.3e} (newest fifth of the rows, from the others)")
+        }
         None => line!(out, "validation error  too few rows"),
     }
     line!(out, "condition number  {:.3e}", found.condition);
@@ -235,25 +260,39 @@ fn summary(trajectory: &Trajectory, found: &Discovery, equations: &[String], siz
 /// Reads `x`, `t` and `g`.
 fn load(path: &Path, dt: Option<f64>) -> Result<Trajectory> {
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let not_npz = |e: String| Error::io(path, std::io::Error::other(format!("this is no NumPy .npz file ({e})")));
+    let not_npz =
+        |e: String| Error::io(path, std::io::Error::other(format!("this is no NumPy .npz file ({e})")));
     let mut npz = NpzReader::new(file).map_err(|e| not_npz(e.to_string()))?;
-    let names: Vec<String> = npz.names().map_err(|e| not_npz(e.to_string()))?.iter().map(|n| n.trim_end_matches(".npy").to_string()).collect();
+    let names: Vec<String> = npz
+        .names()
+        .map_err(|e| not_npz(e.to_string()))?
+        .iter()
+        .map(|n| n.trim_end_matches(".npy").to_string())
+        .collect();
     let mut read = |name: &str| -> Result<Option<ArrayD<f64>>> {
         if !names.iter().any(|n| n == name) {
             return Ok(None);
         }
         // NumPy appends the suffix; others may not.
-        let as_f64 = npz.by_name::<ndarray::OwnedRepr<f64>, _>(&format!("{name}.npy")).or_else(|_| npz.by_name(name));
+        let as_f64 =
+            npz.by_name::<ndarray::OwnedRepr<f64>, _>(&format!("{name}.npy")).or_else(|_| npz.by_name(name));
         if let Ok(array) = as_f64 {
             return Ok(Some(array));
         }
-        let as_f32 = npz.by_name::<ndarray::OwnedRepr<f32>, ndarray::IxDyn>(&format!("{name}.npy")).or_else(|_| npz.by_name(name));
+        let as_f32 = npz
+            .by_name::<ndarray::OwnedRepr<f32>, ndarray::IxDyn>(&format!("{name}.npy"))
+            .or_else(|_| npz.by_name(name));
         match as_f32 {
             Ok(array) => Ok(Some(array.mapv(f64::from))),
-            Err(e) => Err(Error::io(path, std::io::Error::other(format!("array `{name}` is no array of floats ({e})")))),
+            Err(e) => Err(Error::io(
+                path,
+                std::io::Error::other(format!("array `{name}` is no array of floats ({e})")),
+            )),
         }
     };
-    let x = read("x")?.ok_or_else(|| Error::io(path, std::io::Error::other(format!("there is no array `x`, only: {}", names.join(", ")))))?;
+    let x = read("x")?.ok_or_else(|| {
+        Error::io(path, std::io::Error::other(format!("there is no array `x`, only: {}", names.join(", "))))
+    })?;
     let x = matrix("x", x)?;
     let g = read("g")?.map(|g| matrix("g", g)).transpose()?;
     let t = match (read("t")?, dt) {
@@ -262,7 +301,12 @@ fn load(path: &Path, dt: Option<f64>) -> Result<Trajectory> {
             let shape = format!("{:?}", t.shape());
             t.into_dimensionality().map_err(|_| Error::invalid("the shape of t", shape, "one-dimensional"))?
         }
-        (None, None) => return Err(Error::Incompatible(format!("{} has no array `t`: give the samples' spacing with --dt", path.display()))),
+        (None, None) => {
+            return Err(Error::Incompatible(format!(
+                "{} has no array `t`: give the samples' spacing with --dt",
+                path.display()
+            )));
+        }
     };
     if let Some(dt) = dt {
         Error::require_positive("dt", dt)?;
@@ -274,7 +318,9 @@ fn load(path: &Path, dt: Option<f64>) -> Result<Trajectory> {
 fn matrix(name: &'static str, array: ArrayD<f64>) -> Result<Array2<f64>> {
     let shape = array.shape().to_vec();
     let array = if shape.len() == 1 { array.insert_axis(ndarray::Axis(1)) } else { array };
-    array.into_dimensionality().map_err(|_| Error::invalid("an array's shape", format!("{shape:?} for `{name}`"), "samples x coordinates"))
+    array.into_dimensionality().map_err(|_| {
+        Error::invalid("an array's shape", format!("{shape:?} for `{name}`"), "samples x coordinates")
+    })
 }
 
 fn save(path: &Path, t: &Array1<f64>, x: &Array2<f64>) -> Result<()> {

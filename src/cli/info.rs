@@ -16,7 +16,8 @@ pub(super) struct Args {
     /// ... with this many samples (or pairs) in the history, 1 to 256
     #[arg(long, value_name = "K", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=256))]
     history: u64,
-    /// ... and at most this many directions in a learned flow's basis, at least 1 [default: as many as there are samples]
+    /// ... and at most this many directions in a learned flow's basis, at least 1 [default: as many as there
+    /// are samples]
     #[arg(long, value_name = "R", requires = "dimension", value_parser = clap::value_parser!(u64).range(1..=256))]
     rank: Option<u64>,
 }
@@ -38,14 +39,20 @@ fn describe(out: &mut String) -> Result<()> {
     if adapters.is_empty() {
         line!(
             out,
-            "GPU adapters: none (looked for Vulkan, Metal and DX12, as WGPU_BACKEND and WGPU_ADAPTER_NAME allow); software: apt-get install mesa-vulkan-drivers libvulkan1"
+            "GPU adapters: none (looked for Vulkan, Metal and DX12, as WGPU_BACKEND and WGPU_ADAPTER_NAME \
+             allow); software: apt-get install mesa-vulkan-drivers libvulkan1"
         );
     } else {
         line!(out, "GPU adapters, best first:");
     }
     for a in &adapters {
         line!(out, "  {}", a.name);
-        line!(out, "    kind             {}{}", a.kind, if a.software { " (runs on the CPU; `auto` never takes it)" } else { "" });
+        line!(
+            out,
+            "    kind             {}{}",
+            a.kind,
+            if a.software { " (runs on the CPU; `auto` never takes it)" } else { "" }
+        );
         line!(out, "    back end, driver {}, {}", a.backend, a.driver);
         line!(out, "    largest binding  {} MiB", a.max_binding >> 20);
         line!(out, "    largest buffer   {} MiB", a.max_buffer >> 20);
@@ -62,10 +69,20 @@ fn memory(out: &mut String, dimension: u64, history: usize, rank: Option<usize>)
     let (one, start) = (Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0], volume: 1.0 }, [0.5]);
     let unbounded = Domain::Unbounded;
     let kinds = [
-        ("learned potential, bounds and volume", Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 }), &one, Samples::Pairs),
+        (
+            "learned potential, bounds and volume",
+            Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 }),
+            &one,
+            Samples::Pairs,
+        ),
         ("learned OC flow", Flow::OptimalityCriteria(OptimalityCriteria::default()), &one, Samples::Points),
         ("learned ADAM flow", Flow::Adam(Adam::new(0.1)), &unbounded, Samples::Points),
-        ("learned gradient descent", Flow::GradientDescent(GradientDescent { rate: 0.1 }), &unbounded, Samples::Points),
+        (
+            "learned gradient descent",
+            Flow::GradientDescent(GradientDescent { rate: 0.1 }),
+            &unbounded,
+            Samples::Points,
+        ),
     ];
     let formats = [TableFormat::State, TableFormat::F16];
     line!(out, "GPU memory, GiB, for {dimension} unknowns and a history of {history}:");
@@ -73,8 +90,13 @@ fn memory(out: &mut String, dimension: u64, history: usize, rank: Option<usize>)
     for (name, flow, domain, samples) in kinds {
         let directions = rank.filter(|_| samples == Samples::Points);
         let setup = Setup { flow, domain, start: &start, capacity: history, samples, directions };
-        let [single, halves] = formats.map(|tables| (GpuEngine::memory(&setup, tables) * dimension) as f64 / f64::from(1 << 30));
+        let [single, halves] =
+            formats.map(|tables| (GpuEngine::memory(&setup, tables) * dimension) as f64 / f64::from(1 << 30));
         line!(out, "  {name:38} {single:10.2} {halves:14.2}");
     }
-    line!(out, "(and at most 64 MiB for partial sums; a smaller --history takes less, and so does a smaller --rank of a learned flow)");
+    line!(
+        out,
+        "(and at most 64 MiB for partial sums; a smaller --history takes less, and so does a smaller --rank \
+         of a learned flow)"
+    );
 }

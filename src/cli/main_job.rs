@@ -14,7 +14,8 @@ use crate::topology::{Compliance, Levels};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all; the filter radius is 0.04 times the columns, at least 1.5
+    /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all; the filter radius is 0.04 times the
+    /// columns, at least 1.5
     #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
     size: (u32, u32),
     #[command(flatten)]
@@ -42,7 +43,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     }
     let mut runs: Vec<(&str, Run)> = Vec::new();
     let mut problem = None;
-    // OC's runs begin cold: the start is not the learned flow's merit. The last one is what a user gets by default.
+    // OC's runs begin cold: the start is not the learned flow's merit. The last one is what a user gets by
+    // default.
     let cold = Some(Levels::Count(1));
     let plans = [
         ("plain OC", FlowFlag::Oc, Some(ScheduleFlag::None), cold),
@@ -83,7 +85,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         };
         let fresh = settings.compliance()?;
         let problem: &mut Compliance = problem.insert(fresh);
-        let run = topology::solve(problem, &settings.lgf()?, &mut opened, name, &settings, interrupted.clone())?;
+        let run =
+            topology::solve(problem, &settings.lgf()?, &mut opened, name, &settings, interrupted.clone())?;
         run.write(&settings.out, problem, false)?;
         let stopped = matches!(run.report.stop, StopReason::Interrupted) || run.report.stop.is_fault();
         runs.push((name, run));
@@ -91,9 +94,11 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             break;
         }
     }
-    let curves: Vec<_> = runs.iter().map(|(name, run)| io::Curve { name, history: &run.report.history }).collect();
+    let curves: Vec<_> =
+        runs.iter().map(|(name, run)| io::Curve { name, history: &run.report.history }).collect();
     let title = format!("half-MBB beam {}x{}, density filter", args.size.0, args.size.1);
-    let mut files = vec![("convergence.svg", io::convergence_svg(&title, "compliance", &curves)?.into_bytes())];
+    let mut files =
+        vec![("convergence.svg", io::convergence_svg(&title, "compliance", &curves)?.into_bytes())];
     if let (Some(problem), Some((_, last))) = (&problem, runs.last()) {
         files.push(("design.png", io::density_png(problem.grid(), &problem.physical_density(&last.design))?));
     }
@@ -109,13 +114,26 @@ fn table(args: &Args, runs: &[(&str, Run)]) -> String {
     let mut text = String::new();
     let out = &mut text;
     let (nelx, nely) = args.size;
-    line!(out, "half-MBB beam {nelx}x{nely}, volume fraction 0.5, p = 3, density filter of radius {:.1}", (0.04 * f64::from(nelx)).max(1.5));
+    line!(
+        out,
+        "half-MBB beam {nelx}x{nely}, volume fraction 0.5, p = 3, density filter of radius {:.1}",
+        (0.04 * f64::from(nelx)).max(1.5)
+    );
     line!(out, "");
-    line!(out, "| method   | true evaluations | to plain OC's final value | compliance |   volume | seconds | engine |");
-    line!(out, "|----------|-----------------:|--------------------------:|-----------:|---------:|--------:|--------|");
+    line!(
+        out,
+        "| method   | true evaluations | to plain OC's final value | compliance |   volume | seconds | \
+         engine |"
+    );
+    line!(
+        out,
+        "|----------|-----------------:|--------------------------:|-----------:|---------:|--------:|--------|"
+    );
     let target = runs.first().map(|(_, plain)| plain.objective);
     for (name, run) in runs {
-        let reached = target.and_then(|t| run.report.evaluations_to_reach(t)).map_or("not reached".to_string(), |n| n.to_string());
+        let reached = target
+            .and_then(|t| run.report.evaluations_to_reach(t))
+            .map_or("not reached".to_string(), |n| n.to_string());
         line!(
             out,
             "| {name:8} | {:16} | {reached:>25} | {:10.4} | {:8.6} | {:7.2} | {:6} |",
@@ -139,7 +157,8 @@ fn table(args: &Args, runs: &[(&str, Run)]) -> String {
     let folders: Vec<_> = FOLDERS.iter().map(|f| format!("{f}/")).take(runs.len()).collect();
     line!(
         out,
-        "written to {}: design.png convergence.svg, and record.json history.csv design.png design.npy variables.npy in {}",
+        "written to {}: design.png convergence.svg, and record.json history.csv design.png design.npy \
+         variables.npy in {}",
         args.out.display(),
         folders.join(", ")
     );

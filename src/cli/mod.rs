@@ -39,8 +39,8 @@ const INTERRUPTED: u8 = 130;
 ///
 /// Without a subcommand: the half-MBB beam by plain OC and by LGF-OC, side by side.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (results written). Environment: RUST_LOG=lgf=info logs every evaluation;
-/// WGPU_ADAPTER_NAME and WGPU_BACKEND choose the GPU.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (results written). Environment:
+/// RUST_LOG=lgf=info logs every evaluation; WGPU_ADAPTER_NAME and WGPU_BACKEND choose the GPU.
 #[derive(Debug, Parser)]
 #[command(name = "lgf", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -58,11 +58,13 @@ enum Command {
     Run(Box<run::Args>),
     /// Those problems by the plain flow and by both schedules: one table
     Compare(Box<compare::Args>),
-    /// Learned flows and other optimizers, on structures or on smooth functions: evaluations to the best value, performance profiles
+    /// Learned flows and other optimizers, on structures or on smooth functions: evaluations to the best
+    /// value, performance profiles
     Benchmark(Box<benchmark::Args>),
     /// Equation discovery: find the differential equations behind a recorded trajectory
     Discover(Box<discover::Args>),
-    /// What each pass of a cycle costs on this machine: device times, bandwidth, both engines, against an earlier measurement
+    /// What each pass of a cycle costs on this machine: device times, bandwidth, both engines, against an
+    /// earlier measurement
     Bench(bench::Args),
     /// Show the GPU adapters, their limits and self-tests, and which engine `auto` takes
     Info(info::Args),
@@ -75,9 +77,13 @@ enum Ending {
     Interrupted,
 }
 
-/// Parses the arguments, runs, and turns the outcome into an exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted (results written).
+/// Parses the arguments, runs, and turns the outcome into an exit code: 0 done, 1 failed, 2 wrong usage, 130
+/// interrupted (results written).
 pub fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,wgpu_core=error,wgpu_hal=error,naga=error")).init();
+    env_logger::Builder::from_env(
+        env_logger::Env::default().default_filter_or("warn,wgpu_core=error,wgpu_hal=error,naga=error"),
+    )
+    .init();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -144,7 +150,9 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
         if shared.swap(true, Ordering::SeqCst) {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        eprintln!("\nstopping after the current evaluation; press Ctrl-C again to quit at once without results");
+        eprintln!(
+            "\nstopping after the current evaluation; press Ctrl-C again to quit at once without results"
+        );
     })
     .map_err(|e| Error::Incompatible(format!("Ctrl-C cannot be handled: {e}")))?;
     Ok(flag)
@@ -177,7 +185,8 @@ enum EngineFlag {
     Gpu,
     /// The f64 reference
     Cpu,
-    /// The CPU engine with state, history and tables in f32: half the memory, and its passes take half the time or less
+    /// The CPU engine with state, history and tables in f32: half the memory, and its passes take half the
+    /// time or less
     CpuF32,
 }
 
@@ -187,14 +196,18 @@ enum TablesFlag {
     /// As the state is: f32 on a GPU, f64 or f32 on the CPU
     #[default]
     State,
-    /// Half precision: less memory, fewer bytes per surrogate step, predictions off by some 2e-4 of their length
+    /// Half precision: less memory, fewer bytes per surrogate step, predictions off by some 2e-4 of their
+    /// length
     F16,
 }
 
 impl EngineArgs {
     fn options(self) -> EngineOptions {
         // Where programs keep what they can make again; without such a place compiled pipelines are not kept.
-        EngineOptions { tables: self.tables.into(), pipeline_cache: dirs::cache_dir().map(|folder| folder.join("lgf")) }
+        EngineOptions {
+            tables: self.tables.into(),
+            pipeline_cache: dirs::cache_dir().map(|folder| folder.join("lgf")),
+        }
     }
 }
 

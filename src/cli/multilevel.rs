@@ -5,12 +5,14 @@ use crate::error::{Error, Result};
 use crate::objective::{Domain, Objective};
 use crate::topology::{Compliance, ComplianceConfig, Grid, Projection, interpolate, prolong};
 
-/// Budgets of true evaluations of the coarsest grid and of the other ones before the run: cheap levels deserve them.
+/// Budgets of true evaluations of the coarsest grid and of the other ones before the run: cheap levels
+/// deserve them.
 const BUDGETS: (usize, usize) = (40, 30);
 /// The coarse grid's where it is the only one: the better of two layouts is taken from it.
 const EACH_OF_TWO: usize = 30;
-/// The penalty is raised from 1, where compliance is convex, in this many steps of this many evaluations before it is what was asked for, on the first
-/// grid: which layout is found is decided there, and better ones are found that way.
+/// The penalty is raised from 1, where compliance is convex, in this many steps of this many evaluations
+/// before it is what was asked for, on the first grid: which layout is found is decided there, and better
+/// ones are found that way.
 const PENALTY_STEPS: (usize, usize) = (4, 10);
 
 /// A design, and what is known of the curvature around it.
@@ -29,25 +31,32 @@ impl Start {
     }
 }
 
-/// The problems on the way to `fine`: on `coarse` grids, the coarsest first, then on its own grid with projections of half its sharpness and so on, the
-/// softest (β ≤ 1, which the coarse grids have as well) first.
+/// The problems on the way to `fine`: on `coarse` grids, the coarsest first, then on its own grid with
+/// projections of half its sharpness and so on, the softest (β ≤ 1, which the coarse grids have as well)
+/// first.
 pub(super) fn way(mut coarse: Vec<ComplianceConfig>, fine: &ComplianceConfig) -> Vec<ComplianceConfig> {
     let Some(Projection { beta }) = fine.projection else { return coarse };
-    let mut softer: Vec<f64> = std::iter::successors(Some(beta), |b| (*b > 1.0).then(|| 0.5 * b)).skip(1).collect();
+    let mut softer: Vec<f64> =
+        std::iter::successors(Some(beta), |b| (*b > 1.0).then(|| 0.5 * b)).skip(1).collect();
     softer.reverse();
     let softest = softer.first().copied().unwrap_or(beta);
     coarse.iter_mut().for_each(|config| config.projection = Some(Projection { beta: softest }));
-    coarse.extend(softer.into_iter().map(|beta| ComplianceConfig { projection: Some(Projection { beta }), ..fine.clone() }));
+    coarse.extend(
+        softer
+            .into_iter()
+            .map(|beta| ComplianceConfig { projection: Some(Projection { beta }), ..fine.clone() }),
+    );
     coarse
 }
 
 /// Minimises a problem from a start with a budget; none to end it all.
 type Runner<'a> = dyn FnMut(&mut Compliance, &Start, usize) -> Result<Option<Start>> + 'a;
 
-/// The start on `fine` that the problems before it lead to; with `raised` the penalty is raised on the first (on `fine` itself if there is none). On the
-/// coarsest of several grids values are too far from the fine one's to choose by; a single coarse grid is also solved straight on, and the better design
-/// taken. `run` takes a problem, a start and a budget and gives the best design and what was learned, or none to end it all. Without any it is the uniform
-/// design.
+/// The start on `fine` that the problems before it lead to; with `raised` the penalty is raised on the first
+/// (on `fine` itself if there is none). On the coarsest of several grids values are too far from the fine
+/// one's to choose by; a single coarse grid is also solved straight on, and the better design taken. `run`
+/// takes a problem, a start and a budget and gives the best design and what was learned, or none to end it
+/// all. Without any it is the uniform design.
 pub(super) fn start(
     before: Vec<ComplianceConfig>,
     raised: bool,
@@ -72,11 +81,16 @@ pub(super) fn start(
         let mut problem = Compliance::new(config.clone())?;
         let begun = begin(&problem, found.as_ref())?;
         let ended = if raised && number == 0 && count == 1 {
-            // Neither way leads to the better layout always; half the fine grid's resolution is enough to tell which one did.
+            // Neither way leads to the better layout always; half the fine grid's resolution is enough to
+            // tell which one did.
             let Some(straight) = run(&mut problem, &begun, EACH_OF_TWO)? else { return Ok(None) };
             let Some(softened) = raise(&config, begun, &mut run)? else { return Ok(None) };
             let Some(round) = run(&mut problem, &softened, EACH_OF_TWO)? else { return Ok(None) };
-            log::info!("layouts on the coarse grid: {} straight on, {} by raising the penalty", straight.value, round.value);
+            log::info!(
+                "layouts on the coarse grid: {} straight on, {} by raising the penalty",
+                straight.value,
+                round.value
+            );
             if round.value <= straight.value { round } else { straight }
         } else {
             let mut begun = begun;
@@ -84,7 +98,10 @@ pub(super) fn start(
                 let Some(softened) = raise(&config, begun, &mut run)? else { return Ok(None) };
                 begun = softened;
             }
-            let Some(ended) = run(&mut problem, &begun, if number == 0 { BUDGETS.0 } else { BUDGETS.1 })? else { return Ok(None) };
+            let Some(ended) = run(&mut problem, &begun, if number == 0 { BUDGETS.0 } else { BUDGETS.1 })?
+            else {
+                return Ok(None);
+            };
             ended
         };
         found = Some((*problem.grid(), ended));
@@ -98,7 +115,8 @@ fn penalties(last: f64) -> impl Iterator<Item = f64> {
     (0..steps).map(move |step| 1.0 + (last - 1.0) * step as f64 / steps as f64)
 }
 
-/// The coarser grid's result on this problem's, or the uniform design. A gradient's entries are shares of their element, which get smaller with it.
+/// The coarser grid's result on this problem's, or the uniform design. A gradient's entries are shares of
+/// their element, which get smaller with it.
 fn begin(problem: &Compliance, coarse: Option<&(Grid, Start)>) -> Result<Start> {
     let (Some((grid, ended)), Domain::BoxVolume { weights, volume, .. }) = (coarse, problem.domain()) else {
         return Ok(Start::at(problem.uniform_start()));

@@ -18,14 +18,28 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) fn new(args: EngineArgs) -> Result<Self> {
         let options = args.options();
-        EngineChoice::from(args.engine).open_with(&options).map(|(engine, reason)| Self { engine, reason, tables: options.tables })
+        EngineChoice::from(args.engine).open_with(&options).map(|(engine, reason)| Self {
+            engine,
+            reason,
+            tables: options.tables,
+        })
     }
 
-    /// Minimises `objective`. Where a GPU is lost, this run goes on from its best iterate on the CPU engine, which is then the one for all that follow; should
-    /// that fail as well, the best iterate comes back.
-    pub(super) fn minimize(&mut self, lgf: &Lgf, origin: Origin<'_>, objective: &mut dyn Objective, observer: &mut dyn Observer) -> Result<Report> {
-        let run = |engine: &mut dyn Engine, origin: Origin<'_>, objective: &mut dyn Objective, observer: &mut dyn Observer| {
-            lgf.begin(origin, objective, engine, |event: crate::observe::Event<'_>| observer.event(event))?.finish()
+    /// Minimises `objective`. Where a GPU is lost, this run goes on from its best iterate on the CPU engine,
+    /// which is then the one for all that follow; should that fail as well, the best iterate comes back.
+    pub(super) fn minimize(
+        &mut self,
+        lgf: &Lgf,
+        origin: Origin<'_>,
+        objective: &mut dyn Objective,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
+        let run = |engine: &mut dyn Engine,
+                   origin: Origin<'_>,
+                   objective: &mut dyn Objective,
+                   observer: &mut dyn Observer| {
+            lgf.begin(origin, objective, engine, |event: crate::observe::Event<'_>| observer.event(event))?
+                .finish()
         };
         let keep = |outcome| match outcome {
             Ok(report) => Ok(report),
@@ -38,7 +52,10 @@ impl Opened {
         }
         match outcome {
             Err(RunError::CutShort { source, report }) => {
-                log::warn!("{source}; going on from true evaluation {} on the CPU engine", report.best_evaluation);
+                log::warn!(
+                    "{source}; going on from true evaluation {} on the CPU engine",
+                    report.best_evaluation
+                );
                 self.replace(&source);
                 keep(run(&mut *self.engine, Origin::after(&report), objective, observer))
             }
@@ -76,12 +93,19 @@ mod tests {
         let lgf = Lgf::new(LgfConfig::potential(Potential::default())).unwrap();
         let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density)).unwrap();
         let start = problem.uniform_start();
-        let engine = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
+        let engine =
+            GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
         let device = engine.device().clone();
-        let mut opened = Opened { engine: Box::new(engine), reason: "the GPU engine was asked for".into(), tables: TableFormat::State };
+        let mut opened = Opened {
+            engine: Box::new(engine),
+            reason: "the GPU engine was asked for".into(),
+            tables: TableFormat::State,
+        };
         let mut best = f64::INFINITY;
         let mut watch = |event: Event<'_>| {
-            let (Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. }) = event else { return ControlFlow::Continue(()) };
+            let (Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. }) = event else {
+                return ControlFlow::Continue(());
+            };
             if entry.evaluation == 7 {
                 device.destroy();
             } else if entry.evaluation < 7 && entry.accepted {

@@ -19,9 +19,15 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(name: &str, quiet: bool, interrupted: Arc<AtomicBool>) -> Self {
-        let bar = if quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(0) };
+        let bar = if quiet || !std::io::stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(0)
+        };
         // The template is a constant; should it not parse, the default style serves.
-        if let Ok(style) = ProgressStyle::with_template("{prefix:10} {bar:30} {pos}/{len} evaluations, {elapsed} gone, at most {eta} left, {msg}") {
+        if let Ok(style) = ProgressStyle::with_template(
+            "{prefix:10} {bar:30} {pos}/{len} evaluations, {elapsed} gone, at most {eta} left, {msg}",
+        ) {
             bar.set_style(style);
         }
         Self { bar, name: name.to_string(), interrupted }
@@ -30,7 +36,13 @@ impl Progress {
     fn show(&self, entry: HistoryEntry, note: &str) {
         self.bar.set_position(entry.evaluation as u64);
         self.bar.set_message(format!("objective {:.6}{note}", entry.objective));
-        log::info!("{}: evaluation {}, iteration {}, objective {:.9}{note}", self.name, entry.evaluation, entry.iteration, entry.objective);
+        log::info!(
+            "{}: evaluation {}, iteration {}, objective {:.9}{note}",
+            self.name,
+            entry.evaluation,
+            entry.iteration,
+            entry.objective
+        );
     }
 }
 
@@ -40,20 +52,32 @@ impl Observer for Progress {
             Event::Started { engine, dimension, max_evaluations } => {
                 self.bar.set_length(max_evaluations as u64);
                 self.bar.set_prefix(self.name.clone());
-                log::info!("{}: {dimension} unknowns on the {} engine, {}, {}", self.name, engine.engine, engine.adapter, engine.precision);
+                log::info!(
+                    "{}: {dimension} unknowns on the {} engine, {}, {}",
+                    self.name,
+                    engine.engine,
+                    engine.adapter,
+                    engine.precision
+                );
             }
             Event::TrueStep { entry, change, .. } => self.show(entry, &format!(", step {change:.3}")),
             Event::Landed { entry: Some(entry), phase, .. } => {
                 let verdict = if phase.accepted { "landed" } else { "undone" };
                 self.show(entry, &format!(", {verdict} after {} surrogate steps", phase.steps));
             }
-            Event::Changed { evaluation } => log::info!("{}: the objective is another one from evaluation {evaluation} on", self.name),
+            Event::Changed { evaluation } => {
+                log::info!("{}: the objective is another one from evaluation {evaluation} on", self.name)
+            }
             Event::Finished { report } => {
                 self.bar.finish_and_clear();
                 log::info!("{}: {}", self.name, report.stop);
             }
             _ => {}
         }
-        if self.interrupted.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.interrupted.load(Ordering::SeqCst) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }

@@ -45,7 +45,13 @@ pub(super) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(problem: &'a str, size: String, [flow, schedule]: [&'a str; 2], objective: f64, report: &'a Report) -> Self {
+    pub(super) fn new(
+        problem: &'a str,
+        size: String,
+        [flow, schedule]: [&'a str; 2],
+        objective: f64,
+        report: &'a Report,
+    ) -> Self {
         Self {
             problem,
             size,
@@ -83,7 +89,12 @@ pub(super) struct FullRecord<'a> {
 }
 
 impl<'a> FullRecord<'a> {
-    pub(super) fn new(record: &'a Record<'a>, engine_reason: &'a str, settings: String, report: &'a Report) -> Self {
+    pub(super) fn new(
+        record: &'a Record<'a>,
+        engine_reason: &'a str,
+        settings: String,
+        report: &'a Report,
+    ) -> Self {
         let command = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
         Self { version: env!("CARGO_PKG_VERSION"), record, engine_reason, command, settings, report }
     }
@@ -96,7 +107,8 @@ pub(super) struct Level {
     pub true_evaluations: usize,
     /// Of the design that was taken from it.
     pub objective: f64,
-    /// Its evaluations times its share of the fine grid's elements: a direct solve costs a little less than that.
+    /// Its evaluations times its share of the fine grid's elements: a direct solve costs a little less than
+    /// that.
     pub fine_equivalents: f64,
     pub wall_seconds: f64,
     pub stop: String,
@@ -121,11 +133,15 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn record(&self) -> Record<'_> {
         let size = format!("{}x{}", self.size.0, self.size.1);
-        Record { volume: Some(self.volume), levels: &self.levels, ..Record::new(self.problem, size, [self.flow, self.schedule], self.objective, &self.report) }
+        Record {
+            volume: Some(self.volume),
+            levels: &self.levels,
+            ..Record::new(self.problem, size, [self.flow, self.schedule], self.objective, &self.report)
+        }
     }
 
-    /// Writes `record.json`, `history.csv`, `design.png`, `design.npy` (physical density, rows from the top), `variables.npy` (the design variables)
-    /// and, for a run of its own, `convergence.svg` to `dir`.
+    /// Writes `record.json`, `history.csv`, `design.png`, `design.npy` (physical density, rows from the top),
+    /// `variables.npy` (the design variables) and, for a run of its own, `convergence.svg` to `dir`.
     pub(super) fn write(&self, dir: &Path, problem: &Compliance, with_plot: bool) -> Result<()> {
         io::prepare(dir)?;
         let record = self.record();
@@ -157,7 +173,11 @@ pub(super) fn engine_line(engine: &EngineInfo, reason: &str) -> String {
 /// A field numbered like the grid's elements as a matrix whose rows run from the top down.
 fn by_rows(problem: &Compliance, field: Vec<f64>) -> Result<Array2<f64>> {
     let (nelx, nely, found) = (problem.grid().nelx(), problem.grid().nely(), field.len());
-    let columns = Array2::from_shape_vec((nelx, nely), field).map_err(|_| Error::Length { name: "the field", found, expected: nelx * nely })?;
+    let columns = Array2::from_shape_vec((nelx, nely), field).map_err(|_| Error::Length {
+        name: "the field",
+        found,
+        expected: nelx * nely,
+    })?;
     Ok(columns.reversed_axes())
 }
 

@@ -49,7 +49,8 @@ impl ScheduleFlag {
 
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct Overrides {
-    /// Iterations of the plain flow, at least 1; LGF gets as many (fixed) or as many true evaluations (adaptive, cosine) [default: the paper's]
+    /// Iterations of the plain flow, at least 1; LGF gets as many (fixed) or as many true evaluations
+    /// (adaptive, cosine) [default: the paper's]
     #[arg(long)]
     pub iterations: Option<usize>,
     /// K, iterates the surrogate is learned from, 2 to 256 [default: the paper's; adaptive, cosine: 20]
@@ -61,10 +62,12 @@ pub(super) struct Overrides {
     /// Order of the polynomial surrogate, 1 to 6 [default: the paper's; adaptive, cosine: 1]
     #[arg(long)]
     pub order: Option<usize>,
-    /// Ridge of the fixed schedule, absolute, at least 0; of the others, relative to the mean squared norm of a feature row [default: 1e-6]
+    /// Ridge of the fixed schedule, absolute, at least 0; of the others, relative to the mean squared norm of
+    /// a feature row [default: 1e-6]
     #[arg(long, allow_negative_numbers = true)]
     pub ridge: Option<f64>,
-    /// The paper's regression to the letter: its ridge and its refit without ridge, which is unstable with more features than rows (fixed only)
+    /// The paper's regression to the letter: its ridge and its refit without ridge, which is unstable with
+    /// more features than rows (fixed only)
     #[arg(long)]
     pub paper_regression: bool,
     /// Undo landings that are worse (fixed only; the others always do)
@@ -90,8 +93,8 @@ pub(super) struct Args {
     overrides: Overrides,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Folder for table.md, convergence.svg, parameters.svg, the problem's pictures, and record.json, history.csv, parameters.csv and solution.npy of
-    /// each run in plain/ and lgf/
+    /// Folder for table.md, convergence.svg, parameters.svg, the problem's pictures, and record.json,
+    /// history.csv, parameters.csv and solution.npy of each run in plain/ and lgf/
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
     /// Print one JSON object and nothing else on the standard output
@@ -134,7 +137,10 @@ impl Plan {
     /// The plain flow.
     pub(super) fn plain(&self) -> Result<Lgf> {
         let stopping = self.stopping(self.settings.iterations + 1);
-        Lgf::new(LgfConfig { stopping, ..LgfConfig::new(self.settings.flow, Schedule::None, Settings::adaptive_surrogate()) })
+        Lgf::new(LgfConfig {
+            stopping,
+            ..LgfConfig::new(self.settings.flow, Schedule::None, Settings::adaptive_surrogate())
+        })
     }
 
     pub(super) fn lgf(&self, schedule: ScheduleFlag) -> Result<Lgf> {
@@ -150,7 +156,12 @@ impl Plan {
             ScheduleFlag::Cosine => {
                 let adaptive = Settings::adaptive();
                 let window = self.overrides.history.unwrap_or(adaptive.window);
-                let cosine = Cosine { window, warm_up: adaptive.warm_up.min(window), horizon: adaptive.max_horizon, ..Cosine::default() };
+                let cosine = Cosine {
+                    window,
+                    warm_up: adaptive.warm_up.min(window),
+                    horizon: adaptive.max_horizon,
+                    ..Cosine::default()
+                };
                 self.rolling(Schedule::Cosine(cosine))
             }
         }
@@ -158,23 +169,39 @@ impl Plan {
 
     fn fixed(&self) -> Result<Lgf> {
         let Settings { flow, surrogate, paper_regression, history, interval, iterations, .. } = self.settings;
-        let mut regression = if self.overrides.paper_regression { paper_regression } else { surrogate.regression };
+        let mut regression =
+            if self.overrides.paper_regression { paper_regression } else { surrogate.regression };
         if let Some(ridge) = self.overrides.ridge {
             regression.ridge = Ridge::Absolute(ridge);
         }
-        let surrogate = SurrogateConfig { regression, order: self.overrides.order.unwrap_or(surrogate.order), ..surrogate };
+        let surrogate = SurrogateConfig {
+            regression,
+            order: self.overrides.order.unwrap_or(surrogate.order),
+            ..surrogate
+        };
         let record_after_step = self.settings.records_after_step();
-        let schedule = Schedule::Fixed(Fixed { landing_check: self.overrides.landing_check, record_after_step, ..Fixed::new(history, interval) });
+        let schedule = Schedule::Fixed(Fixed {
+            landing_check: self.overrides.landing_check,
+            record_after_step,
+            ..Fixed::new(history, interval)
+        });
         // K of every M iterations, and the landing where the last one ends.
-        let evaluations = iterations / interval.max(1) * history + (iterations % interval.max(1)).min(history) + 1;
-        Lgf::new(LgfConfig { integrator: Integrator::Rk4, stopping: self.stopping(evaluations), ..LgfConfig::new(flow, schedule, surrogate) })
+        let evaluations =
+            iterations / interval.max(1) * history + (iterations % interval.max(1)).min(history) + 1;
+        Lgf::new(LgfConfig {
+            integrator: Integrator::Rk4,
+            stopping: self.stopping(evaluations),
+            ..LgfConfig::new(flow, schedule, surrogate)
+        })
     }
 
     /// With a schedule that has a rolling window.
     fn rolling(&self, schedule: Schedule) -> Result<Lgf> {
         let Overrides { interval, order, ridge, paper_regression, landing_check, .. } = self.overrides;
         if interval.is_some() || paper_regression || landing_check {
-            return Err(Error::Incompatible("--interval, --paper-regression and --landing-check are for the fixed schedule".into()));
+            return Err(Error::Incompatible(
+                "--interval, --paper-regression and --landing-check are for the fixed schedule".into(),
+            ));
         }
         let mut surrogate = Settings::adaptive_surrogate();
         surrogate.order = order.unwrap_or(surrogate.order);
@@ -209,7 +236,13 @@ impl Outcome {
     }
 
     fn record(&self, problem: Problem) -> Record<'_> {
-        let record = Record::new(problem.name(), self.report.x.len().to_string(), [self.flow, self.schedule], self.objective, &self.report);
+        let record = Record::new(
+            problem.name(),
+            self.report.x.len().to_string(),
+            [self.flow, self.schedule],
+            self.objective,
+            &self.report,
+        );
         Record { measures: self.measures.iter().copied().collect::<BTreeMap<_, _>>(), ..record }
     }
 
@@ -217,11 +250,14 @@ impl Outcome {
         io::prepare(dir)?;
         let record = self.record(problem);
         let full = FullRecord::new(&record, engine_reason, self.settings.clone(), &self.report);
-        let solution = ndarray::ArrayView2::from_shape((1, self.report.x.len()), &self.report.x).map_err(|_| Error::Length {
-            name: "the solution",
-            found: self.report.x.len(),
-            expected: self.report.x.len(),
-        })?;
+        let solution =
+            ndarray::ArrayView2::from_shape((1, self.report.x.len()), &self.report.x).map_err(|_| {
+                Error::Length {
+                    name: "the solution",
+                    found: self.report.x.len(),
+                    expected: self.report.x.len(),
+                }
+            })?;
         io::write_all(
             dir,
             &[
@@ -272,7 +308,8 @@ impl Observer for Watch {
     }
 }
 
-/// Runs one method on a problem, if need be to the end on another engine; see [`Opened::minimize`]. `plain` is where the plain flow ended, for the measures.
+/// Runs one method on a problem, if need be to the end on another engine; see [`Opened::minimize`]. `plain`
+/// is where the plain flow ended, for the measures.
 pub(super) fn solve(
     case: &mut dyn Case,
     lgf: &Lgf,
@@ -310,8 +347,13 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     io::prepare(&args.out)?;
     let mut outcomes: Vec<Outcome> = Vec::new();
     for (lgf, name) in methods.iter().zip(["plain", "lgf"]) {
-        let label = if name == "plain" { format!("plain {}", lgf.config().flow.name()) } else { format!("LGF, {}", args.schedule.name()) };
-        let outcome = solve(&mut *case, lgf, &mut opened, &label, outcomes.first(), args.quiet, &interrupted)?;
+        let label = if name == "plain" {
+            format!("plain {}", lgf.config().flow.name())
+        } else {
+            format!("LGF, {}", args.schedule.name())
+        };
+        let outcome =
+            solve(&mut *case, lgf, &mut opened, &label, outcomes.first(), args.quiet, &interrupted)?;
         outcome.write(&args.out.join(name), args.problem, &opened.reason)?;
         let stopped = outcome.stopped_early();
         outcomes.push(outcome);
@@ -322,7 +364,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let table = table(&*case, &outcomes, &opened.reason);
     let written = write(args, &mut *case, &outcomes, &table);
     if args.json {
-        let records: BTreeMap<&str, Record<'_>> = ["plain", "lgf"].into_iter().zip(outcomes.iter().map(|o| o.record(args.problem))).collect();
+        let records: BTreeMap<&str, Record<'_>> =
+            ["plain", "lgf"].into_iter().zip(outcomes.iter().map(|o| o.record(args.problem))).collect();
         print(&(String::from_utf8_lossy(&json(&records, false)?).into_owned() + "\n"))?;
     } else if !args.quiet {
         print(&table)?;
@@ -337,7 +380,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
 /// The table and all pictures.
 fn write(args: &Args, case: &mut dyn Case, outcomes: &[Outcome], table: &str) -> Result<()> {
     let title = case.title();
-    let solved: Vec<Solved<'_>> = outcomes.iter().map(|o| Solved { name: &o.name, x: &o.report.x, path: &o.path }).collect();
+    let solved: Vec<Solved<'_>> =
+        outcomes.iter().map(|o| Solved { name: &o.name, x: &o.report.x, path: &o.path }).collect();
     let tracks: Vec<io::Track<'_>> = outcomes.iter().map(|o| (&*o.name, &*o.path)).collect();
     let panels = [(&*title, outcomes.iter().map(Outcome::curve).collect())];
     let mut files = vec![
@@ -354,13 +398,22 @@ fn table(case: &dyn Case, outcomes: &[Outcome], reason: &str) -> String {
     let out = &mut text;
     line!(out, "{}", case.title());
     line!(out, "");
-    let measures: Vec<&str> = outcomes.first().map(|o| o.measures.iter().map(|(name, _)| *name).collect()).unwrap_or_default();
-    line!(out, "| method | true evaluations | to plain's best | {} | {} | seconds |", case.value_name(), measures.join(" | "));
+    let measures: Vec<&str> =
+        outcomes.first().map(|o| o.measures.iter().map(|(name, _)| *name).collect()).unwrap_or_default();
+    line!(
+        out,
+        "| method | true evaluations | to plain's best | {} | {} | seconds |",
+        case.value_name(),
+        measures.join(" | ")
+    );
     line!(out, "|---|---:|---:|---:|{}---:|", "---:|".repeat(measures.len()));
     let target = outcomes.first().map(|plain| plain.report.objective);
     for outcome in outcomes {
-        let reached = target.and_then(|t| outcome.report.evaluations_to_reach(matching(t))).map_or("not reached".to_string(), |n| n.to_string());
-        let measured: Vec<String> = outcome.measures.iter().map(|(_, value)| format!("{value:.4e}")).collect();
+        let reached = target
+            .and_then(|t| outcome.report.evaluations_to_reach(matching(t)))
+            .map_or("not reached".to_string(), |n| n.to_string());
+        let measured: Vec<String> =
+            outcome.measures.iter().map(|(_, value)| format!("{value:.4e}")).collect();
         line!(
             out,
             "| {} | {} | {reached} | {:.8} | {} | {:.2} |",

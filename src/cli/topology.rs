@@ -21,7 +21,10 @@ use crate::optimizer::{Lgf, LgfConfig, Origin, Settled, Stopping};
 use crate::report::{Report, StopReason};
 use crate::schedule::{Adaptive, Cosine, Fixed, Potential, Schedule};
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
-use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Preset, Projection, Shape, SigmoidDesign, coarse_levels};
+use crate::topology::{
+    Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Preset, Projection, Shape,
+    SigmoidDesign, coarse_levels,
+};
 
 /// When a run with a potential counts as settled: it goes on finding a little for long.
 const SETTLED_CHANGE: f64 = 2e-4;
@@ -29,7 +32,8 @@ const SETTLED_WINDOW: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum PresetFlag {
-    /// Half of the MBB beam: symmetry at the left edge, roller at the lower right corner, load at the upper left
+    /// Half of the MBB beam: symmetry at the left edge, roller at the lower right corner, load at the upper
+    /// left
     Mbb,
     /// Left edge clamped, load at the lower right corner
     Cantilever,
@@ -101,7 +105,8 @@ pub(super) enum ScheduleFlag {
     Fixed,
     /// Short true phases, surrogate phases as long and bold as they prove right
     Adaptive,
-    /// Learned steps within a reach that follows the angle between learned and true steps; adam and gradient-descent flows
+    /// Learned steps within a reach that follows the angle between learned and true steps; adam and
+    /// gradient-descent flows
     Cosine,
 }
 
@@ -119,39 +124,44 @@ pub(super) struct Args {
     /// SIMP penalty exponent, 1 to 10
     #[arg(long, default_value_t = 3.0, allow_negative_numbers = true)]
     pub penalty: f64,
-    /// Filter radius in element sides, above 0 and at most 1000; up to 1 filters nothing [default: 0.04 times the columns, at least 1.5]
+    /// Filter radius in element sides, above 0 and at most 1000; up to 1 filters nothing [default: 0.04 times
+    /// the columns, at least 1.5]
     #[arg(long, allow_negative_numbers = true)]
     pub radius: Option<f64>,
-    /// Grids to go through, the given one included: 1 to 12, or auto; coarse ones find the layout, the fine one refines it (potential and OC
-    /// only) [default: auto with these, else 1]
+    /// Grids to go through, the given one included: 1 to 12, or auto; coarse ones find the layout, the fine
+    /// one refines it (potential and OC only) [default: auto with these, else 1]
     #[arg(long, value_name = "N|auto", value_parser = parse_levels)]
     pub levels: Option<Levels>,
-    /// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for; where there is one coarse grid only, that is done
-    /// beside going straight on and the better layout taken (potential and OC only)
+    /// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for; where
+    /// there is one coarse grid only, that is done beside going straight on and the better layout taken
+    /// (potential and OC only)
     #[arg(long, value_enum, default_value = "auto")]
     pub continuation: ContinuationFlag,
     /// What the filter smooths
     #[arg(long, value_enum, default_value = "density")]
     pub filter: FilterFlag,
-    /// Sharpness BETA of a projection of the filtered densities towards 0 and 1 that keeps the volume, above 0 and at most 1000; reached by doubling, 30
-    /// evaluations each (potential and OC, density filter only) [default: none]
+    /// Sharpness BETA of a projection of the filtered densities towards 0 and 1 that keeps the volume, above
+    /// 0 and at most 1000; reached by doubling, 30 evaluations each (potential and OC, density filter only)
+    /// [default: none]
     #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
     pub projection: Option<f64>,
-    /// A round hole where there is never material: its centre in parts of width and height from the lower left, its radius in parts of the height; may be
-    /// given several times
+    /// A round hole where there is never material: its centre in parts of width and height from the lower
+    /// left, its radius in parts of the height; may be given several times
     #[arg(long = "hole", value_name = "X,Y,R", value_parser = parse_hole)]
     pub holes: Vec<(f64, f64, f64)>,
-    /// What is learned and followed [default: potential; oc with an option that is for learned fields, or with the sensitivity filter, whose field is the
-    /// gradient of no function]
+    /// What is learned and followed [default: potential; oc with an option that is for learned fields, or
+    /// with the sensitivity filter, whose field is the gradient of no function]
     #[arg(long, value_enum)]
     pub flow: Option<FlowFlag>,
     /// When true gradients are computed; a potential has a schedule of its own [default: adaptive]
     #[arg(long, value_enum)]
     pub schedule: Option<ScheduleFlag>,
-    /// K, samples the surrogate is learned from, 2 to 256 (potential: pairs of samples, 1 to 64) [default: 6 with a potential, 8 with OC, else 20]
+    /// K, samples the surrogate is learned from, 2 to 256 (potential: pairs of samples, 1 to 64) [default: 6
+    /// with a potential, 8 with OC, else 20]
     #[arg(long, value_name = "K")]
     pub history: Option<usize>,
-    /// M, iterations per cycle, true and surrogate, K to 10000 (adaptive: of the first cycle); not for a potential [default: K + 16 with OC, else 2 K]
+    /// M, iterations per cycle, true and surrogate, K to 10000 (adaptive: of the first cycle); not for a
+    /// potential [default: K + 16 with OC, else 2 K]
     #[arg(long, value_name = "M")]
     pub interval: Option<usize>,
     /// Projected steps that minimise a potential, at most, 1 to 1000 [default: 20]
@@ -160,17 +170,20 @@ pub(super) struct Args {
     /// First trust radius of a potential, as a change of the densities, above 0 and at most 1 [default: 0.2]
     #[arg(long, value_name = "CHANGE", allow_negative_numbers = true)]
     pub trust: Option<f64>,
-    /// Order of the polynomial: of a learned field 1 to 6, of a potential 2 to 4 [default: field 1, potential 2]
+    /// Order of the polynomial: of a learned field 1 to 6, of a potential 2 to 4 [default: field 1, potential
+    /// 2]
     #[arg(long)]
     pub order: Option<usize>,
-    /// Directions of the history kept, 1 to K; with the order it bounds the number of polynomial features, at most 32768; not for a potential [default: all]
+    /// Directions of the history kept, 1 to K; with the order it bounds the number of polynomial features, at
+    /// most 32768; not for a potential [default: all]
     #[arg(long)]
     pub rank: Option<usize>,
-    /// Ridge, relative to the mean squared norm of a feature row, at least 0; not for a potential [default: 0.001]
+    /// Ridge, relative to the mean squared norm of a feature row, at least 0; not for a potential [default:
+    /// 0.001]
     #[arg(long, allow_negative_numbers = true)]
     pub ridge: Option<f64>,
-    /// Learning rate of ADAM and gradient descent, in units of the sigmoid's argument, above 0 [default: 0.1 for ADAM, for gradient
-    /// descent 0.001 times the number of elements]
+    /// Learning rate of ADAM and gradient descent, in units of the sigmoid's argument, above 0 [default: 0.1
+    /// for ADAM, for gradient descent 0.001 times the number of elements]
     #[arg(long, allow_negative_numbers = true)]
     pub rate: Option<f64>,
     #[command(flatten)]
@@ -178,15 +191,17 @@ pub(super) struct Args {
     /// Budget of true evaluations, at least 1
     #[arg(long, default_value_t = 1000)]
     pub max_evaluations: usize,
-    /// Wall-clock budget in seconds for all grids together, above 0: no true evaluation begins later, but for each grid's first [default: none]
+    /// Wall-clock budget in seconds for all grids together, above 0: no true evaluation begins later, but for
+    /// each grid's first [default: none]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub max_seconds: Option<f64>,
-    /// Converged when a true step changes no variable of the flow (potential, OC: design variable; ADAM, gradient descent: argument of the sigmoid) by
-    /// more than this, at least 0 and below the flow's largest step [default: 0.001 with a potential, else 0.01, for ADAM a tenth of the rate]
+    /// Converged when a true step changes no variable of the flow (potential, OC: design variable; ADAM,
+    /// gradient descent: argument of the sigmoid) by more than this, at least 0 and below the flow's largest
+    /// step [default: 0.001 with a potential, else 0.01, for ADAM a tenth of the rate]
     #[arg(long, allow_negative_numbers = true)]
     pub tolerance: Option<f64>,
-    /// Settled when the best compliance has fallen by at most this share within the last 10 true evaluations, at least 0 [default: 0.0002 with a
-    /// potential, else off]
+    /// Settled when the best compliance has fallen by at most this share within the last 10 true evaluations,
+    /// at least 0 [default: 0.0002 with a potential, else off]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub settled: Option<f64>,
     /// Stop as soon as the compliance of a trusted design is at most this [default: none]
@@ -232,7 +247,11 @@ impl Args {
         let base = ComplianceConfig::mbb(self.size.0, self.size.1, filter);
         ComplianceConfig {
             preset: self.preset.preset(),
-            passive: self.holes.iter().map(|&(x, y, radius)| PassiveRegion::Void(Shape::Disc { centre: (x, y), radius })).collect(),
+            passive: self
+                .holes
+                .iter()
+                .map(|&(x, y, radius)| PassiveRegion::Void(Shape::Disc { centre: (x, y), radius }))
+                .collect(),
             projection: self.projection.map(|beta| Projection { beta }),
             volume_fraction: self.volume,
             penalty: self.penalty,
@@ -297,7 +316,9 @@ impl Args {
             FlowFlag::Adam => self.field(Flow::Adam(Adam::new(self.rate.unwrap_or(0.1))))?,
             FlowFlag::GradientDescent => {
                 let elements = f64::from(self.size.0) * f64::from(self.size.1);
-                self.field(Flow::GradientDescent(GradientDescent { rate: self.rate.unwrap_or(0.001 * elements) }))?
+                self.field(Flow::GradientDescent(GradientDescent {
+                    rate: self.rate.unwrap_or(0.001 * elements),
+                }))?
             }
         };
         let tolerance = self.tolerance.unwrap_or(match config.flow {
@@ -307,18 +328,29 @@ impl Args {
         });
         let default = if self.flow() == FlowFlag::Potential { Some(SETTLED_CHANGE) } else { None };
         let settled = self.settled.or(default).map(|change| Settled { evaluations: SETTLED_WINDOW, change });
-        let stopping = Stopping { max_evaluations: self.max_evaluations, tolerance, target: self.target, settled, max_seconds: self.max_seconds };
+        let stopping = Stopping {
+            max_evaluations: self.max_evaluations,
+            tolerance,
+            target: self.target,
+            settled,
+            max_seconds: self.max_seconds,
+        };
         Lgf::new(LgfConfig { stopping, ..config })
     }
 
     fn potential(&self) -> Result<LgfConfig> {
         if let FilterFlag::Sensitivity = self.filter {
             return Err(Error::Incompatible(
-                "the sensitivity filter's field is the gradient of no function, so no potential can be learned from it; use --flow oc".into(),
+                "the sensitivity filter's field is the gradient of no function, so no potential can be \
+                 learned from it; use --flow oc"
+                    .into(),
             ));
         }
         if let Some(flag) = self.of_fields() {
-            return Err(Error::Incompatible(format!("{flag} is for learned fields; with --flow potential use --history, --order, --steps and --trust")));
+            return Err(Error::Incompatible(format!(
+                "{flag} is for learned fields; with --flow potential use --history, --order, --steps and \
+                 --trust"
+            )));
         }
         let default = Potential::default();
         Ok(LgfConfig::potential(Potential {
@@ -332,7 +364,9 @@ impl Args {
     fn field(&self, flow: Flow) -> Result<LgfConfig> {
         let is_oc = self.flow() == FlowFlag::Oc;
         if is_oc && self.rate.is_some() {
-            return Err(Error::Incompatible("--rate is for the adam and gradient-descent flows; the OC flow has none".into()));
+            return Err(Error::Incompatible(
+                "--rate is for the adam and gradient-descent flows; the OC flow has none".into(),
+            ));
         }
         if self.steps.is_some() || self.trust.is_some() {
             return Err(Error::Incompatible("--steps and --trust are for --flow potential".into()));
@@ -344,13 +378,21 @@ impl Args {
             ScheduleFlag::Fixed => Schedule::Fixed(Fixed::new(history, interval)),
             ScheduleFlag::Adaptive => {
                 if interval < history {
-                    return Err(Error::invalid("the interval M", interval, format!("at least the history size K, {history}")));
+                    return Err(Error::invalid(
+                        "the interval M",
+                        interval,
+                        format!("at least the history size K, {history}"),
+                    ));
                 }
                 Schedule::Adaptive(Adaptive::with_window(history, interval))
             }
             ScheduleFlag::Cosine => {
                 if is_oc || self.interval.is_some() {
-                    let what = if is_oc { "--schedule cosine is for the adam and gradient-descent flows" } else { "--interval is for the other schedules" };
+                    let what = if is_oc {
+                        "--schedule cosine is for the adam and gradient-descent flows"
+                    } else {
+                        "--interval is for the other schedules"
+                    };
                     return Err(Error::Incompatible(what.into()));
                 }
                 Schedule::Cosine(Cosine::with_window(history))
@@ -392,12 +434,20 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
 }
 
 /// Runs `lgf` on `problem`, if need be to the end on another engine; see [`Opened::minimize`].
-pub(super) fn solve(problem: &mut Compliance, lgf: &Lgf, opened: &mut Opened, name: &str, args: &Args, interrupted: Arc<AtomicBool>) -> Result<Run> {
+pub(super) fn solve(
+    problem: &mut Compliance,
+    lgf: &Lgf,
+    opened: &mut Opened,
+    name: &str,
+    args: &Args,
+    interrupted: Arc<AtomicBool>,
+) -> Result<Run> {
     let config = lgf.config();
     let mut progress = Progress::new(name, args.quiet, interrupted.clone());
     let began = Instant::now();
     // One budget of time for all grids; each is left at least the moment its start takes.
-    let left = || config.stopping.max_seconds.map(|seconds| (seconds - began.elapsed().as_secs_f64()).max(1e-3));
+    let left =
+        || config.stopping.max_seconds.map(|seconds| (seconds - began.elapsed().as_secs_f64()).max(1e-3));
     let mut levels: Vec<Level> = Vec::new();
     let mut reached: Option<f64> = None;
     let (report, design) = if args.is_direct() {
@@ -406,9 +456,15 @@ pub(super) fn solve(problem: &mut Compliance, lgf: &Lgf, opened: &mut Opened, na
         let start = multilevel::start(before, raised, problem, |coarse, start, budget| {
             let size = label(coarse, args.projection.is_some());
             let mut progress = Progress::new(&format!("{name} {size}"), args.quiet, interrupted.clone());
-            let stopping = Stopping { max_evaluations: budget, target: None, max_seconds: left(), ..config.stopping };
+            let stopping =
+                Stopping { max_evaluations: budget, target: None, max_seconds: left(), ..config.stopping };
             let lgf = Lgf::new(LgfConfig { stopping, ..*config })?;
-            let report = opened.minimize(&lgf, Origin::at(&start.design).knowing(&start.pairs), coarse, &mut progress)?;
+            let report = opened.minimize(
+                &lgf,
+                Origin::at(&start.design).knowing(&start.pairs),
+                coarse,
+                &mut progress,
+            )?;
             let share = coarse.grid().elements() as f64 / problem.grid().elements() as f64;
             let before = match levels.pop() {
                 // The same grid, straight on or with a smaller penalty.
@@ -425,7 +481,8 @@ pub(super) fn solve(problem: &mut Compliance, lgf: &Lgf, opened: &mut Opened, na
                 reached = Some(reached.map_or(report.objective, |r| r.min(report.objective)));
             }
             let objective = reached.unwrap_or(report.objective);
-            let true_evaluations = before.as_ref().map_or(0, |l| l.true_evaluations) + report.true_evaluations;
+            let true_evaluations =
+                before.as_ref().map_or(0, |l| l.true_evaluations) + report.true_evaluations;
             levels.push(Level {
                 size,
                 true_evaluations,
@@ -435,12 +492,20 @@ pub(super) fn solve(problem: &mut Compliance, lgf: &Lgf, opened: &mut Opened, na
                 stop: report.stop.to_string(),
             });
             // A broken engine is the fine run's to report.
-            Ok(Some(Start { value: report.objective, design: report.x, pairs: opened.engine.pairs().unwrap_or_default() }))
+            Ok(Some(Start {
+                value: report.objective,
+                design: report.x,
+                pairs: opened.engine.pairs().unwrap_or_default(),
+            }))
         })?
         .unwrap_or_else(|| Start::at(problem.uniform_start()));
-        let lgf = Lgf::new(LgfConfig { stopping: Stopping { max_seconds: left(), ..config.stopping }, ..*config })?;
-        let mut report = opened.minimize(&lgf, Origin::at(&start.design).knowing(&start.pairs), problem, &mut progress)?;
-        if let (StopReason::TimeSpent { seconds }, Some(all)) = (&mut report.stop, config.stopping.max_seconds) {
+        let lgf =
+            Lgf::new(LgfConfig { stopping: Stopping { max_seconds: left(), ..config.stopping }, ..*config })?;
+        let mut report =
+            opened.minimize(&lgf, Origin::at(&start.design).knowing(&start.pairs), problem, &mut progress)?;
+        if let (StopReason::TimeSpent { seconds }, Some(all)) =
+            (&mut report.stop, config.stopping.max_seconds)
+        {
             *seconds = all;
         }
         let design = report.x.clone();
@@ -490,7 +555,11 @@ pub(super) fn ending(report: &Report) -> Ending {
 /// What was spent before the run proper.
 pub(super) fn before(levels: &[Level]) -> String {
     let each: Vec<String> = levels.iter().map(|l| format!("{} on {}", l.true_evaluations, l.size)).collect();
-    format!("{} ({:.1} fine-solve equivalents)", each.join(", "), levels.iter().map(|l| l.fine_equivalents).sum::<f64>())
+    format!(
+        "{} ({:.1} fine-solve equivalents)",
+        each.join(", "),
+        levels.iter().map(|l| l.fine_equivalents).sum::<f64>()
+    )
 }
 
 fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
@@ -498,23 +567,50 @@ fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     let out = &mut text;
     let report = &run.report;
     line!(out, "{} {}x{}, flow {}, schedule {}", run.problem, run.size.0, run.size.1, run.flow, run.schedule);
-    line!(out, "  compliance        {:.4} at evaluation {} (the best; recomputed in f64)", run.objective, report.best_evaluation);
+    line!(
+        out,
+        "  compliance        {:.4} at evaluation {} (the best; recomputed in f64)",
+        run.objective,
+        report.best_evaluation
+    );
     line!(out, "  volume fraction   {:.6}", run.volume);
     if let Some(residual) = report.kkt_residual {
         line!(out, "  KKT residual      {residual:.2e} of the start's largest gradient entry")
     }
-    line!(out, "  true evaluations  {} ({} of them undone landings)", report.true_evaluations, report.rejected);
+    line!(
+        out,
+        "  true evaluations  {} ({} of them undone landings)",
+        report.true_evaluations,
+        report.rejected
+    );
     if !run.levels.is_empty() {
         line!(out, "  before            {}", before(&run.levels));
     }
     line!(out, "  surrogate steps   {}", report.surrogate_steps);
     let earlier: f64 = run.levels.iter().map(|l| l.wall_seconds).sum();
     let with = if run.levels.is_empty() { String::new() } else { format!(", {earlier:.2} before that") };
-    line!(out, "  seconds           {:.2} ({:.2} in true evaluations){with}", report.wall_seconds, report.objective_seconds);
-    line!(out, "  engine            {}: {}, {}; {}", report.engine.engine, report.engine.adapter, report.engine.precision, run.engine_reason);
+    line!(
+        out,
+        "  seconds           {:.2} ({:.2} in true evaluations){with}",
+        report.wall_seconds,
+        report.objective_seconds
+    );
+    line!(
+        out,
+        "  engine            {}: {}, {}; {}",
+        report.engine.engine,
+        report.engine.adapter,
+        report.engine.precision,
+        run.engine_reason
+    );
     line!(out, "  stop              {}", report.stop);
     if let Some(folder) = folder {
-        line!(out, "  written to        {}: design.png design.npy variables.npy convergence.svg record.json history.csv", folder.display());
+        line!(
+            out,
+            "  written to        {}: design.png design.npy variables.npy convergence.svg record.json \
+             history.csv",
+            folder.display()
+        );
     }
     text
 }

@@ -19,7 +19,8 @@ pub struct EngineOptions {
 /// Which engine to run on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EngineChoice {
-    /// A hardware GPU if there is one that passes its self-test, else the CPU: a software adapter is slower than the CPU engine.
+    /// A hardware GPU if there is one that passes its self-test, else the CPU: a software adapter is slower
+    /// than the CPU engine.
     #[default]
     Auto,
     /// The best adapter there is, software included.
@@ -34,7 +35,8 @@ impl EngineChoice {
     /// Opens the engine and says, in a sentence, why this one.
     ///
     /// # Errors
-    /// [`crate::Error::NoAdapter`] and device errors for [`EngineChoice::Gpu`]; the others fall back on the CPU.
+    /// [`crate::Error::NoAdapter`] and device errors for [`EngineChoice::Gpu`]; the others fall back on the
+    /// CPU.
     pub fn open(self) -> Result<(Box<dyn Engine>, String)> {
         self.open_with(&EngineOptions::default())
     }
@@ -58,13 +60,22 @@ impl EngineChoice {
 
     /// The GPU engine, or none where this choice comes to the CPU engine, and why.
     pub(crate) fn open_gpu(self, options: &EngineOptions) -> Result<(Option<GpuEngine>, String)> {
-        let options = GpuOptions { tables: options.tables, pipeline_cache: options.pipeline_cache.clone(), ..GpuOptions::default() };
+        let options = GpuOptions {
+            tables: options.tables,
+            pipeline_cache: options.pipeline_cache.clone(),
+            ..GpuOptions::default()
+        };
         match self {
             Self::Cpu => Ok((None, "the CPU engine was asked for".into())),
             Self::CpuSingle => Ok((None, "the CPU engine in f32 was asked for".into())),
-            Self::Gpu => Ok((Some(GpuEngine::open_with(AdapterChoice::Any, options)?), "the GPU engine was asked for".into())),
+            Self::Gpu => Ok((
+                Some(GpuEngine::open_with(AdapterChoice::Any, options)?),
+                "the GPU engine was asked for".into(),
+            )),
             Self::Auto => match GpuEngine::open_with(AdapterChoice::Hardware, options) {
-                Ok(engine) if engine.has_double_word_sums() => Ok((Some(engine), "a hardware adapter was found".into())),
+                Ok(engine) if engine.has_double_word_sums() => {
+                    Ok((Some(engine), "a hardware adapter was found".into()))
+                }
                 Ok(engine) => {
                     let name = engine.info().adapter;
                     log::warn!("taking the CPU engine: {name} failed the self-test");

@@ -1,4 +1,5 @@
-//! The part of a fit that is the same on every engine: from numbers of size K to the numbers the engine's tables are made with.
+//! The part of a fit that is the same on every engine: from numbers of size K to the numbers the engine's
+//! tables are made with.
 
 use faer::prelude::Solve;
 use faer::{Mat, Side};
@@ -9,7 +10,8 @@ use crate::flow::Flow;
 use crate::surrogate::space::implicit_kernel;
 use crate::surrogate::{Library, Lift, Space, SpaceConfig, SurrogateConfig, Targets};
 
-/// Singular values of the feature matrix below this fraction of the largest are dropped from an orthonormal library.
+/// Singular values of the feature matrix below this fraction of the largest are dropped from an orthonormal
+/// library.
 const ORTHONORMAL_CUT: f64 = 1e-12;
 
 /// Inner products of the samples over d: XXᵀ about the reference, XYᵀ and YYᵀ, each K×K.
@@ -18,7 +20,8 @@ pub(crate) struct Grams {
     pub xx: Array2<f64>,
     pub xy: Array2<f64>,
     pub yy: Array2<f64>,
-    /// Smallest singular value, relative to the largest, that these sums and the tables made from them resolve.
+    /// Smallest singular value, relative to the largest, that these sums and the tables made from them
+    /// resolve.
     pub resolution: f64,
 }
 
@@ -39,9 +42,17 @@ pub(crate) struct FitPlan {
 }
 
 impl FitPlan {
-    /// A fit in the reduced space of samples with inner products `grams`; `steps` are [`Ring::displacements`](super::ring::Ring::displacements).
-    pub(crate) fn reduced(config: &SurrogateConfig, flow: &Flow, grams: &Grams, steps: Option<ArrayView2<f64>>) -> Result<Self> {
-        let SpaceConfig::Reduced { rank, centered } = config.space else { return Err(Error::Incompatible("this is not a reduced space".into())) };
+    /// A fit in the reduced space of samples with inner products `grams`; `steps` are
+    /// [`Ring::displacements`](super::ring::Ring::displacements).
+    pub(crate) fn reduced(
+        config: &SurrogateConfig,
+        flow: &Flow,
+        grams: &Grams,
+        steps: Option<ArrayView2<f64>>,
+    ) -> Result<Self> {
+        let SpaceConfig::Reduced { rank, centered } = config.space else {
+            return Err(Error::Incompatible("this is not a reduced space".into()));
+        };
         let space = Space::from_gram(grams.xx.view(), rank, centered, grams.resolution)?;
         let coordinates = space.coordinates.clone();
         // uᵢ·y_k: the recorded gradients' components along the basis.
@@ -50,7 +61,13 @@ impl FitPlan {
     }
 
     /// A fit in x itself, from the samples (K×d) and their gradients.
-    pub(crate) fn full(config: &SurrogateConfig, flow: &Flow, x: ArrayView2<f64>, gradients: ArrayView2<f64>, steps: Option<ArrayView2<f64>>) -> Result<Self> {
+    pub(crate) fn full(
+        config: &SurrogateConfig,
+        flow: &Flow,
+        x: ArrayView2<f64>,
+        gradients: ArrayView2<f64>,
+        steps: Option<ArrayView2<f64>>,
+    ) -> Result<Self> {
         Self::new(config, flow, x.to_owned(), || gradients.to_owned(), steps, None)
     }
 
@@ -65,20 +82,28 @@ impl FitPlan {
     ) -> Result<Self> {
         let samples = coordinates.nrows();
         if config.targets.rows(samples) == 0 {
-            return Err(Error::invalid("the number of recorded samples", samples, format!("at least {}", config.targets.samples_needed())));
+            return Err(Error::invalid(
+                "the number of recorded samples",
+                samples,
+                format!("at least {}", config.targets.samples_needed()),
+            ));
         }
         let library = Library::new(coordinates.ncols(), config.order, config.bias)?;
         let operator = match config.targets {
             Targets::Tracked => None,
             _ => {
-                let dt = flow.rate().ok_or_else(|| Error::Incompatible(format!("the {} flow has no time to differentiate by", flow.name())))?;
+                let dt = flow.rate().ok_or_else(|| {
+                    Error::Incompatible(format!("the {} flow has no time to differentiate by", flow.name()))
+                })?;
                 config.targets.operator(samples, dt)
             }
         };
         let (mix, targets) = match (operator, config.lift) {
             (Some(operator), _) => {
                 let Some(steps) = steps else {
-                    return Err(Error::Incompatible("strong- and weak-form targets need consecutive true steps of the flow".into()));
+                    return Err(Error::Incompatible(
+                        "strong- and weak-form targets need consecutive true steps of the flow".into(),
+                    ));
                 };
                 // B X = B (1 x₀ᵀ + C G); B 1 is zero but for a weak form that includes its end points.
                 let of_one = operator.samples.sum_axis(ndarray::Axis(1)).insert_axis(ndarray::Axis(1));
@@ -115,11 +140,18 @@ impl FitPlan {
     }
 
     /// ‖A Θ Ξ − Y‖ / ‖Y‖ in the space of the targets, from the predictions A Θ Ξ (rows×m).
-    pub(crate) fn residual(&self, predictions: ArrayView2<f64>, config: &SurrogateConfig, yy: ArrayView2<f64>) -> f64 {
+    pub(crate) fn residual(
+        &self,
+        predictions: ArrayView2<f64>,
+        config: &SurrogateConfig,
+        yy: ArrayView2<f64>,
+    ) -> f64 {
         let error = &predictions - &self.targets;
         match config.lift {
             // The m outputs are components along orthonormal directions.
-            Lift::Trajectory => ratio(error.iter().map(|e| e * e).sum(), self.targets.iter().map(|e| e * e).sum()),
+            Lift::Trajectory => {
+                ratio(error.iter().map(|e| e * e).sum(), self.targets.iter().map(|e| e * e).sum())
+            }
             // The m outputs are weights of the recorded targets.
             Lift::Snapshots => residual_of_weights(error.view(), yy),
         }
@@ -133,7 +165,8 @@ pub(crate) fn residual_of_weights(error: ArrayView2<f64>, yy: ArrayView2<f64>) -
 
 /// The inverse of (k(xᵢ, xⱼ) + α I), the implicit library's fit: weights w(x) = M k(x, X).
 ///
-/// With α = 0 directions below K·eps of the largest eigenvalue are dropped, which gives the solution of least norm.
+/// With α = 0 directions below K·eps of the largest eigenvalue are dropped, which gives the solution of least
+/// norm.
 pub(crate) fn implicit_weights(kernel: ArrayView2<f64>, alpha: f64) -> Result<Array2<f64>> {
     let k = kernel.nrows();
     let matrix = Mat::from_fn(k, k, |i, j| kernel[[i, j]]);
@@ -144,7 +177,9 @@ pub(crate) fn implicit_weights(kernel: ArrayView2<f64>, alpha: f64) -> Result<Ar
             return Ok(Array2::from_shape_fn((k, k), |(i, j)| inverse[(i, j)]));
         }
     }
-    let eigen = matrix.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the kernel matrix" })?;
+    let eigen = matrix
+        .self_adjoint_eigen(Side::Lower)
+        .map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the kernel matrix" })?;
     let largest = (0..k).map(|i| eigen.S()[i].abs()).fold(0.0, f64::max);
     let cut = k as f64 * f64::EPSILON * largest;
     let mut out = Array2::zeros((k, k));
@@ -161,7 +196,9 @@ pub(crate) fn implicit_weights(kernel: ArrayView2<f64>, alpha: f64) -> Result<Ar
 /// The kernel matrix from the power sums p₁, p₂, p₃ of all pairs of samples.
 pub(crate) fn implicit_matrix(config: &SurrogateConfig, power_sums: &[Array2<f64>; 3]) -> Array2<f64> {
     let [p1, p2, p3] = power_sums;
-    Array2::from_shape_fn(p1.raw_dim(), |at| implicit_kernel(config.order, config.bias, [p1[at], p2[at], p3[at]]))
+    Array2::from_shape_fn(p1.raw_dim(), |at| {
+        implicit_kernel(config.order, config.bias, [p1[at], p2[at], p3[at]])
+    })
 }
 
 /// V S⁻¹ of the feature matrix's thin SVD: Θ V S⁻¹ has orthonormal columns.

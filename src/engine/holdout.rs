@@ -1,4 +1,5 @@
-//! Hold-out errors of surrogate candidates, from inner products alone: the part of a model selection that is the same on every engine.
+//! Hold-out errors of surrogate candidates, from inner products alone: the part of a model selection that is
+//! the same on every engine.
 
 use ndarray::{Array1, Array2, s};
 
@@ -28,15 +29,26 @@ pub(crate) struct Trials<'a> {
 }
 
 impl<'a> Trials<'a> {
-    /// Plans every candidate's fit without the newest sample, without the newest two, and so on, `folds` times.
-    pub(crate) fn new(candidates: &'a [SurrogateConfig], folds: usize, flow: &Flow, grams: Grams) -> Result<Self> {
+    /// Plans every candidate's fit without the newest sample, without the newest two, and so on, `folds`
+    /// times.
+    pub(crate) fn new(
+        candidates: &'a [SurrogateConfig],
+        folds: usize,
+        flow: &Flow,
+        grams: Grams,
+    ) -> Result<Self> {
         let k = grams.xx.nrows();
         let folds = folds.min(k.saturating_sub(2));
         let mut trials = Vec::new();
         for fold in 1..=folds {
             let samples = k - fold;
             let older = |gram: &Array2<f64>| gram.slice(s![..samples, ..samples]).to_owned();
-            let grams = Grams { xx: older(&grams.xx), xy: older(&grams.xy), yy: older(&grams.yy), resolution: grams.resolution };
+            let grams = Grams {
+                xx: older(&grams.xx),
+                xy: older(&grams.xy),
+                yy: older(&grams.yy),
+                resolution: grams.resolution,
+            };
             for (candidate, config) in candidates.iter().enumerate() {
                 let plan = FitPlan::reduced(config, flow, &grams, None)?;
                 let features = plan.features();
@@ -49,7 +61,14 @@ impl<'a> Trials<'a> {
     /// The regressions that are to be solved.
     pub(crate) fn batch(&self) -> Vec<RegressionProblem<'_>> {
         let regression = |t: &Trial| self.candidates[t.candidate].regression;
-        self.trials.iter().map(|t| RegressionProblem { features: t.features.view(), targets: t.plan.targets.view(), regression: regression(t) }).collect()
+        self.trials
+            .iter()
+            .map(|t| RegressionProblem {
+                features: t.features.view(),
+                targets: t.plan.targets.view(),
+                regression: regression(t),
+            })
+            .collect()
     }
 
     /// The candidates' errors at the held-out samples, given the batch's solutions.
@@ -57,14 +76,21 @@ impl<'a> Trials<'a> {
         let (grams, k) = (&self.grams, self.grams.xx.nrows());
         let mut squares = vec![0.0; self.candidates.len()];
         for (trial, solution) in self.trials.iter().zip(solutions) {
-            squares[trial.candidate] += squared_error(trial, &self.candidates[trial.candidate], solution, grams);
+            squares[trial.candidate] +=
+                squared_error(trial, &self.candidates[trial.candidate], solution, grams);
         }
         let yy = |i: usize, j: usize| grams.yy[[i, j]];
         let held_out = || (1..=self.folds).map(|fold| k - fold);
         let size: f64 = held_out().map(|n| yy(n, n)).sum();
         let stays: f64 = held_out().map(|n| yy(n, n) - 2.0 * yy(n, n - 1) + yy(n - 1, n - 1)).sum();
         let relative = |square: f64| if size > 0.0 { (square.max(0.0) / size).sqrt() } else { 0.0 };
-        Selection { errors: squares.into_iter().map(|s| if s.is_finite() { relative(s) } else { f64::INFINITY }).collect(), persistence: relative(stays) }
+        Selection {
+            errors: squares
+                .into_iter()
+                .map(|s| if s.is_finite() { relative(s) } else { f64::INFINITY })
+                .collect(),
+            persistence: relative(stays),
+        }
     }
 }
 
@@ -72,7 +98,8 @@ impl<'a> Trials<'a> {
 fn squared_error(trial: &Trial, config: &SurrogateConfig, solution: &Solution, grams: &Grams) -> f64 {
     let (n, k) = (trial.samples, trial.samples);
     let Some(space) = &trial.plan.space else { return f64::INFINITY };
-    // Inner products of the fitted samples with the held-out one, about the fitted samples' mean if the space is centred.
+    // Inner products of the fitted samples with the held-out one, about the fitted samples' mean if the space
+    // is centred.
     let column = grams.xx.slice(s![..k, n]);
     let about: Array1<f64> = if config.space.is_centered() {
         let square = grams.xx.slice(s![..k, ..k]);
@@ -86,7 +113,10 @@ fn squared_error(trial: &Trial, config: &SurrogateConfig, solution: &Solution, g
     let output = theta.dot(&solution.coefficients);
     let own = grams.yy[[n, n]];
     match config.lift {
-        Lift::Snapshots => own - 2.0 * output.dot(&grams.yy.slice(s![..k, n])) + output.dot(&grams.yy.slice(s![..k, ..k]).dot(&output)),
+        Lift::Snapshots => {
+            own - 2.0 * output.dot(&grams.yy.slice(s![..k, n]))
+                + output.dot(&grams.yy.slice(s![..k, ..k]).dot(&output))
+        }
         Lift::Trajectory => {
             let cross = grams.xy.slice(s![..k, n]);
             let mean = if config.space.is_centered() { cross.sum() / k as f64 } else { 0.0 };

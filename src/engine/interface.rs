@@ -22,21 +22,23 @@ pub struct Setup<'a> {
     pub capacity: usize,
     /// What a sample is.
     pub samples: Samples,
-    /// How many directions a fit will keep at most, where that is fewer than the history can have and known beforehand. A GPU has memory for as many; a fit
-    /// that keeps more takes it then.
+    /// How many directions a fit will keep at most, where that is fewer than the history can have and known
+    /// beforehand. A GPU has memory for as many; a fit that keeps more takes it then.
     pub directions: Option<usize>,
 }
 
-/// What the basis is kept in: the r directions of size d that every fit makes, which every surrogate step reads and a reduced phase lifts by.
+/// What the basis is kept in: the r directions of size d that every fit makes, which every surrogate step
+/// reads and a reduced phase lifts by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TableFormat {
     /// As the state is: f32 on a GPU, f64 or f32 on the CPU.
     #[default]
     State,
-    /// IEEE half precision, times 4096: half the bytes of f32. Entries are rounded by up to 1 in 2048, to nearest, so that a predicted gradient or a lifted
-    /// displacement is off by some 2·10⁻⁴ of its length, with no preferred direction; what is projected on the basis, a sum over d, is off by √d times less.
-    /// The samples' mean, the history and the targets stay as they are: the history's own rows are what the snapshot lift reads, and what inner products
-    /// are made from.
+    /// IEEE half precision, times 4096: half the bytes of f32. Entries are rounded by up to 1 in 2048, to
+    /// nearest, so that a predicted gradient or a lifted displacement is off by some 2·10⁻⁴ of its length,
+    /// with no preferred direction; what is projected on the basis, a sum over d, is off by √d times less.
+    /// The samples' mean, the history and the targets stay as they are: the history's own rows are what the
+    /// snapshot lift reads, and what inner products are made from.
     F16,
 }
 
@@ -61,8 +63,8 @@ impl TableFormat {
 /// Numbers per unknown that an engine keeps resident for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Resident {
-    /// x, g, the flow's own and the trusted copies of these; volume weights; OC's growth; with pairs the projected step, the model's gradient and a row of
-    /// zeros; the samples' mean.
+    /// x, g, the flow's own and the trusted copies of these; volume weights; OC's growth; with pairs the
+    /// projected step, the model's gradient and a row of zeros; the samples' mean.
     pub vectors: usize,
     /// Rows of the history, and of its transformed targets (OC).
     pub history: usize,
@@ -74,9 +76,13 @@ impl Setup<'_> {
     /// See [`Resident`].
     pub(crate) fn resident(&self) -> Resident {
         let is_oc = matches!(self.flow, Flow::OptimalityCriteria(_));
-        let has_volume = matches!(self.domain, Domain::BoxVolume { .. }) && matches!(self.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
+        let has_volume = matches!(self.domain, Domain::BoxVolume { .. })
+            && matches!(self.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
         let (k, pairs) = (self.capacity, self.samples == Samples::Pairs);
-        let own = 2 * (2 + self.flow.auxiliary_vectors()) + usize::from(has_volume) + usize::from(is_oc) + 3 * usize::from(pairs);
+        let own = 2 * (2 + self.flow.auxiliary_vectors())
+            + usize::from(has_volume)
+            + usize::from(is_oc)
+            + 3 * usize::from(pairs);
         let vectors = own + usize::from(k > 0);
         let (history, most) = match self.samples {
             Samples::Pairs => (2 * k, 2 * k),
@@ -108,7 +114,9 @@ pub struct Pair {
 
 impl Pair {
     pub(crate) fn check(&self, dimension: usize) -> Result<()> {
-        for (name, vector) in [("the displacement of a pair", &self.displacement), ("the change of a pair", &self.change)] {
+        for (name, vector) in
+            [("the displacement of a pair", &self.displacement), ("the change of a pair", &self.change)]
+        {
             if vector.len() != dimension {
                 return Err(Error::Length { name, found: vector.len(), expected: dimension });
             }
@@ -158,7 +166,8 @@ pub struct Landing {
     pub steps: usize,
     /// Why the surrogate phase ended ([`PhaseEnd::Horizon`] if there was none).
     pub end: PhaseEnd,
-    /// Σ g·Δx over all steps, true and surrogate, with the gradient each step was driven by: the predicted change of the objective.
+    /// Σ g·Δx over all steps, true and surrogate, with the gradient each step was driven by: the predicted
+    /// change of the objective.
     pub predicted_change: f64,
     /// ‖Θ Ξ − Y‖ / ‖Y‖ of the latest fit, in the space of the targets.
     pub fit_residual: Option<f64>,
@@ -230,8 +239,9 @@ pub trait Engine {
     /// Device errors.
     fn set_gradient(&mut self, gradient: &[f64]) -> Result<()>;
 
-    /// Records the state's (x, gradient) as the newest sample, if the history has room for any. A fit may predict from the history's own rows: once one of
-    /// them is overwritten, [`integrate`](Self::integrate) needs a new fit.
+    /// Records the state's (x, gradient) as the newest sample, if the history has room for any. A fit may
+    /// predict from the history's own rows: once one of them is overwritten, [`integrate`](Self::integrate)
+    /// needs a new fit.
     ///
     /// # Errors
     /// Device errors.
@@ -243,8 +253,8 @@ pub trait Engine {
     /// Device errors.
     fn step(&mut self) -> Result<()>;
 
-    /// Judges `candidates`, which differ in order, rank and ridge only, by predicting the newest `folds` samples from the older ones: one batch of
-    /// regressions (on a GPU, two read-backs).
+    /// Judges `candidates`, which differ in order, rank and ridge only, by predicting the newest `folds`
+    /// samples from the older ones: one batch of regressions (on a GPU, two read-backs).
     ///
     /// # Errors
     /// As for [`fit`](Self::fit).
@@ -256,13 +266,15 @@ pub trait Engine {
     /// Device errors, and [`crate::Error::InvalidParameter`] when there would be too many features.
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit>;
 
-    /// Steps of the base flow with the gradient predicted by the latest fit. The state's gradient is undefined afterwards, until it is set again.
+    /// Steps of the base flow with the gradient predicted by the latest fit. The state's gradient is
+    /// undefined afterwards, until it is set again.
     ///
     /// # Errors
     /// Device errors.
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()>;
 
-    /// Records the state's (x, gradient) less the trusted state's as the newest pair of a history of pairs, with what else the host knows about it.
+    /// Records the state's (x, gradient) less the trusted state's as the newest pair of a history of pairs,
+    /// with what else the host knows about it.
     ///
     /// # Errors
     /// Device errors.
@@ -280,15 +292,16 @@ pub trait Engine {
     /// Device errors.
     fn pairs(&mut self) -> Result<Vec<Pair>>;
 
-    /// Fits a potential to the recorded pairs about the trusted iterate; as long as no pair shows any curvature it is ½ `flat` |s|² everywhere, later
-    /// `config` says how.
+    /// Fits a potential to the recorded pairs about the trusted iterate; as long as no pair shows any
+    /// curvature it is ½ `flat` |s|² everywhere, later `config` says how.
     ///
     /// # Errors
     /// Device errors.
     fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit>;
 
-    /// Moves x from the trusted iterate to an approximate minimiser of the latest [`fit_potential`](Self::fit_potential) on the domain and the trust
-    /// region: projected gradient steps of Barzilai–Borwein length, each cut back to the minimiser along it.
+    /// Moves x from the trusted iterate to an approximate minimiser of the latest
+    /// [`fit_potential`](Self::fit_potential) on the domain and the trust region: projected gradient steps of
+    /// Barzilai–Borwein length, each cut back to the minimiser along it.
     ///
     /// # Errors
     /// Device errors.
@@ -306,13 +319,15 @@ pub trait Engine {
     /// Device errors.
     fn trust(&mut self) -> Result<()>;
 
-    /// Goes back to the trusted state, bit by bit. What a phase since then has told of its steps is to be [`read`](Self::read) before.
+    /// Goes back to the trusted state, bit by bit. What a phase since then has told of its steps is to be
+    /// [`read`](Self::read) before.
     ///
     /// # Errors
     /// Device errors.
     fn restore(&mut self) -> Result<()>;
 
-    /// Solves a batch of regressions, one problem per column of each item's targets, all at once on a GPU. Needs no run and disturbs none.
+    /// Solves a batch of regressions, one problem per column of each item's targets, all at once on a GPU.
+    /// Needs no run and disturbs none.
     ///
     /// # Errors
     /// Device errors, and [`crate::Error::Factorization`] for non-finite input.

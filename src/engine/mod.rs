@@ -1,4 +1,5 @@
-//! The operations on resident data: history, state and learned model live in the engine; only x, g and small numbers cross its border.
+//! The operations on resident data: history, state and learned model live in the engine; only x, g and small
+//! numbers cross its border.
 //!
 //! | operation | crosses the border |
 //! |---|---|
@@ -9,7 +10,8 @@
 //! | [`Engine::put_pair`], [`Engine::pairs`] | the vectors (one read-back on a GPU) |
 //! | [`Engine::read`] | x and a few scalars up (one read-back on a GPU) |
 //!
-//! Two choices cost more read-backs on a GPU: a fit of the implicit library takes two, and Dormand–Prince on a state of size d one per trial step.
+//! Two choices cost more read-backs on a GPU: a fit of the implicit library takes two, and Dormand–Prince on
+//! a state of size d one per trial step.
 
 mod choice;
 pub mod cpu;
@@ -23,4 +25,7 @@ pub use choice::{EngineChoice, EngineOptions};
 pub use cpu::CpuEngine;
 pub(crate) use fit::orthonormal as orthonormal_features;
 pub use gpu::GpuEngine;
-pub use interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, Traffic, TrustLimits};
+pub use interface::{
+    Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, Traffic,
+    TrustLimits,
+};

@@ -22,9 +22,11 @@ pub(crate) struct Ring {
 /// How a sample came from the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
-    /// By one true step with the gradient recorded with the sample before: x and g were recorded before the step.
+    /// By one true step with the gradient recorded with the sample before: x and g were recorded before the
+    /// step.
     Previous,
-    /// By one true step with the gradient recorded with the sample itself: x and g were recorded after the step.
+    /// By one true step with the gradient recorded with the sample itself: x and g were recorded after the
+    /// step.
     Own,
     /// In any other way.
     Unrelated,
@@ -41,7 +43,12 @@ enum Path {
 
 impl Ring {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, links: vec![Link::Unrelated; capacity], notes: vec![PairNote { remainder: 0.0, kept: false }; capacity], ..Self::default() }
+        Self {
+            capacity,
+            links: vec![Link::Unrelated; capacity],
+            notes: vec![PairNote { remainder: 0.0, kept: false }; capacity],
+            ..Self::default()
+        }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -85,7 +92,8 @@ impl Ring {
         (0..self.len).map(|i| (self.next + self.capacity - self.len + i) % self.capacity).collect()
     }
 
-    /// The same for a history of pairs: the displacements' rows, then the changes', which lie `capacity` further on.
+    /// The same for a history of pairs: the displacements' rows, then the changes', which lie `capacity`
+    /// further on.
     pub(crate) fn pair_rows(&self) -> Vec<usize> {
         let rows = self.rows();
         rows.iter().copied().chain(rows.iter().map(|row| self.capacity + row)).collect()
@@ -118,7 +126,8 @@ impl Ring {
         self.path = Path::Other;
     }
 
-    /// C (K×K, oldest first) with x_k − x_0 = C G for samples that are consecutive steps x − h g; `None` if they are not.
+    /// C (K×K, oldest first) with x_k − x_0 = C G for samples that are consecutive steps x − h g; `None` if
+    /// they are not.
     ///
     /// Sums of steps carry what differences of rounded iterates lose where iterates come to rest.
     pub(crate) fn displacements(&self, h: f64) -> Option<Array2<f64>> {
@@ -154,7 +163,8 @@ mod tests {
         assert_eq!(Ring::new(0).push(), None);
     }
 
-    /// x_k − x_0 is the sum of the steps between, whether samples are taken before or after the step; anything else is no trajectory.
+    /// x_k − x_0 is the sum of the steps between, whether samples are taken before or after the step;
+    /// anything else is no trajectory.
     #[test]
     fn displacements_are_sums_of_consecutive_steps() {
         let (h, gradients) = (0.5, [3.0, -1.0, 4.0, -2.0, 5.0]);

@@ -3,8 +3,8 @@ use crate::scalar::Scalar;
 
 /// ADAM: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², x ← x − η m̂ / (√v̂ + ε), m̂ = m/(1−β₁ᵏ), v̂ = v/(1−β₂ᵏ).
 ///
-/// This is the semi-implicit discretisation, with step η, of the ADAM flow; replaying it with the predicted gradient costs one
-/// prediction per step and keeps the dynamics of true and surrogate phase the same.
+/// This is the semi-implicit discretisation, with step η, of the ADAM flow; replaying it with the predicted
+/// gradient costs one prediction per step and keeps the dynamics of true and surrogate phase the same.
 /// Source: Kingma & Ba, ICLR 2015.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
@@ -50,7 +50,15 @@ impl Adam {
 
     /// One step of one unknown; updates the moments (and the maximum, for AMSGrad) and returns the new x.
     #[inline(always)]
-    pub fn update<T: Scalar>(&self, x: T, g: T, m: &mut T, v: &mut T, maximum: Option<&mut T>, corrections: (f64, f64)) -> T {
+    pub fn update<T: Scalar>(
+        &self,
+        x: T,
+        g: T,
+        m: &mut T,
+        v: &mut T,
+        maximum: Option<&mut T>,
+        corrections: (f64, f64),
+    ) -> T {
         *m = T::of(self.beta1) * *m + T::of(1.0 - self.beta1) * g;
         *v = T::of(self.beta2) * *v + T::of(1.0 - self.beta2) * g * g;
         let v = match maximum {
@@ -60,13 +68,18 @@ impl Adam {
             }
             None => *v,
         };
-        x - T::of(self.rate) * (*m / T::of(corrections.0)) / ((v / T::of(corrections.1)).sqrt() + T::of(self.epsilon))
+        x - T::of(self.rate) * (*m / T::of(corrections.0))
+            / ((v / T::of(corrections.1)).sqrt() + T::of(self.epsilon))
     }
 
-    /// The ADAM flow at time t = η·(step number), as a function (m, v, second, g) → [x', m', v']: m' = (1−β₁)(g−m)/η, v' = (1−β₂)(g²−v)/η,
-    /// x' = −m̂/(√v̂ + ε), the bias corrections with real exponents t/η and floored at 10⁻¹⁶: one over [`corrections_at`](Self::corrections_at) time t, which all unknowns
+    /// The ADAM flow at time t = η·(step number), as a function (m, v, second, g) → [x', m', v']: m' =
+    /// (1−β₁)(g−m)/η, v' = (1−β₂)(g²−v)/η, x' = −m̂/(√v̂ + ε), the bias corrections with real exponents t/η
+    /// and floored at 10⁻¹⁶: one over [`corrections_at`](Self::corrections_at) time t, which all unknowns
     /// share. `second` is what v̂ is made from: v, or AMSGrad's maximum, which is held during a step.
-    pub fn velocity<T: Scalar>(&self, inverse: [f64; 2]) -> impl Fn(T, T, T, T) -> [T; 3] + Copy + Send + Sync + use<T> {
+    pub fn velocity<T: Scalar>(
+        &self,
+        inverse: [f64; 2],
+    ) -> impl Fn(T, T, T, T) -> [T; 3] + Copy + Send + Sync + use<T> {
         let [inverse1, inverse2] = inverse.map(T::of);
         let [toward1, toward2] = [self.beta1, self.beta2].map(|beta| T::of((1.0 - beta) / self.rate));
         let epsilon = T::of(self.epsilon);

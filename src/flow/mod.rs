@@ -1,17 +1,21 @@
 //! The base optimizers, seen as dynamics: what the surrogate learns and replays.
 //!
-//! One file each, holding its parameters, the auxiliary vectors of its state, its update rule and, if it has one, its differential equation, in the
-//! precision of the state ([`Scalar`](crate::Scalar)); the CPU engine maps them over it. The GPU twins are in `shaders/`: `lib/flow.wgsl` for the flows whose
-//! unknowns move by themselves, files of the same name for the others.
+//! One file each, holding its parameters, the auxiliary vectors of its state, its update rule and, if it has
+//! one, its differential equation, in the precision of the state ([`Scalar`](crate::Scalar)); the CPU engine
+//! maps them over it. The GPU twins are in `shaders/`: `lib/flow.wgsl` for the flows whose unknowns move by
+//! themselves, files of the same name for the others.
 //!
 //! # Writing a new flow
-//! 1. Its own file here: a parameter struct with `validate` and `update` (one unknown, one step), and `velocity` if it is a differential equation.
+//! 1. Its own file here: a parameter struct with `validate` and `update` (one unknown, one step), and
+//!    `velocity` if it is a differential equation.
 //! 2. A variant of [`Flow`] and one arm in each `match` of this file: name, rate, auxiliary vectors, domain.
-//! 3. An arm in the CPU engine's `advance` or `step` (`engine/cpu/kernels.rs`) that maps `update` over the state, and one in `take`
-//!    (`engine/cpu/equation.rs`) for `velocity`.
-//! 4. A branch of `flow_update` in `shaders/lib/flow.wgsl` (or, where the unknowns depend on each other, a shader of its own and one line in the table of
-//!    `engine/gpu/kernels.rs`) and an arm in `record_step` (`engine/gpu/steps.rs`).
-//! 5. Nothing else: the tests that compare the two engines take their flows from one list (`flows` in `engine/gpu/tests.rs`); add it there.
+//! 3. An arm in the CPU engine's `advance` or `step` (`engine/cpu/kernels.rs`) that maps `update` over the
+//!    state, and one in `take` (`engine/cpu/equation.rs`) for `velocity`.
+//! 4. A branch of `flow_update` in `shaders/lib/flow.wgsl` (or, where the unknowns depend on each other, a
+//!    shader of its own and one line in the table of `engine/gpu/kernels.rs`) and an arm in `record_step`
+//!    (`engine/gpu/steps.rs`).
+//! 5. Nothing else: the tests that compare the two engines take their flows from one list (`flows` in
+//!    `engine/gpu/tests.rs`); add it there.
 
 mod adam;
 mod gradient_descent;
@@ -76,7 +80,10 @@ impl Flow {
     /// How many vectors of length d the state has besides x.
     pub fn auxiliary_vectors(&self) -> usize {
         match self {
-            Self::GradientDescent(_) | Self::Newton(_) | Self::OptimalityCriteria(_) | Self::ProjectedGradient(_) => 0,
+            Self::GradientDescent(_)
+            | Self::Newton(_)
+            | Self::OptimalityCriteria(_)
+            | Self::ProjectedGradient(_) => 0,
             Self::Momentum(_) => 1,
             Self::Adam(flow) => 2 + usize::from(flow.amsgrad),
         }
@@ -118,13 +125,20 @@ impl Flow {
     pub(crate) fn validate(&self, domain: &Domain) -> Result<()> {
         match (self, domain) {
             (Self::OptimalityCriteria(_), Domain::BoxVolume { lower, .. }) if *lower < 0.0 => {
-                Err(Error::invalid("the design's lower bound", lower, "at least 0 for the OC flow, whose steps are factors"))
+                Err(Error::invalid(
+                    "the design's lower bound",
+                    lower,
+                    "at least 0 for the OC flow, whose steps are factors",
+                ))
             }
             (Self::OptimalityCriteria(_), Domain::BoxVolume { .. }) => Ok(()),
-            (Self::OptimalityCriteria(_), _) => Err(Error::Incompatible("the OC flow needs an objective on a box with a volume constraint".into())),
+            (Self::OptimalityCriteria(_), _) => Err(Error::Incompatible(
+                "the OC flow needs an objective on a box with a volume constraint".into(),
+            )),
             (Self::ProjectedGradient(_), _) | (_, Domain::Unbounded) => Ok(()),
             _ => Err(Error::Incompatible(format!(
-                "the {} flow knows no constraints; wrap the objective in an unconstrained parametrisation (SigmoidDesign) or use the projected-gradient flow",
+                "the {} flow knows no constraints; wrap the objective in an unconstrained parametrisation \
+                 (SigmoidDesign) or use the projected-gradient flow",
                 self.name()
             ))),
         }

@@ -1,8 +1,9 @@
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 
-/// Momentum, m' = −c m − g, x' = m, discretised with step h: m ← μ m − h g with μ = 1 − c h, then x ← x + h m (heavy ball) or x ← x + h (μ m − h g)
-/// (Nesterov, in the form that needs no gradient at the look-ahead point).
+/// Momentum, m' = −c m − g, x' = m, discretised with step h: m ← μ m − h g with μ = 1 − c h, then x ← x + h m
+/// (heavy ball) or x ← x + h (μ m − h g) (Nesterov, in the form that needs no gradient at the look-ahead
+/// point).
 ///
 /// In the usual terms: momentum μ and learning rate h².
 /// Sources: Polyak, USSR Comput. Math. 4(5) (1964) 1; Sutskever et al., ICML 2013.
@@ -21,7 +22,11 @@ impl Momentum {
         Error::require_positive("the rate", self.rate)?;
         let decay = self.friction * self.rate;
         if !(0.0..1.0).contains(&decay) {
-            return Err(Error::invalid("the friction", self.friction, format!("at least 0 and below 1/rate, {}", 1.0 / self.rate)));
+            return Err(Error::invalid(
+                "the friction",
+                self.friction,
+                format!("at least 0 and below 1/rate, {}", 1.0 / self.rate),
+            ));
         }
         Ok(())
     }

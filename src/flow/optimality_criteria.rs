@@ -1,6 +1,7 @@
 use crate::error::{Error, Result};
 
-/// Optimality criteria: x ← clip(x √(−g/(λw)), max(l, x−move), min(u, x+move)), the multiplier λ from Σ w x = V, solved to the last bit.
+/// Optimality criteria: x ← clip(x √(−g/(λw)), max(l, x−move), min(u, x+move)), the multiplier λ from Σ w x =
+/// V, solved to the last bit.
 ///
 /// Needs g ≤ 0 (more material never hurts); larger values are clipped to −10⁻¹².
 /// Source: Bendsøe & Sigmund, *Topology Optimization*, 2003; Andreassen et al. 2011.
@@ -21,7 +22,11 @@ impl OptimalityCriteria {
     pub const GRADIENT_FLOOR: f64 = 1e-12;
 
     pub(crate) fn validate(&self) -> Result<()> {
-        if self.move_limit > 0.0 && self.move_limit <= 1.0 { Ok(()) } else { Err(Error::invalid("the move limit", self.move_limit, "above 0 and at most 1")) }
+        if self.move_limit > 0.0 && self.move_limit <= 1.0 {
+            Ok(())
+        } else {
+            Err(Error::invalid("the move limit", self.move_limit, "above 0 and at most 1"))
+        }
     }
 
     /// What x becomes at λ = 1, before clipping: x √(−g/w).
@@ -36,10 +41,11 @@ impl OptimalityCriteria {
     }
 }
 
-/// The largest scale s ≥ 0 with volume(s) ≤ target, for a volume that grows with s, to neighbouring floating-point numbers.
+/// The largest scale s ≥ 0 with volume(s) ≤ target, for a volume that grows with s, to neighbouring
+/// floating-point numbers.
 ///
-/// Bisection on the bit pattern: positive floats are ordered like their bits, so 63 evaluations settle every scale there is, whatever its
-/// magnitude; no bracket and no tolerance have to be guessed.
+/// Bisection on the bit pattern: positive floats are ordered like their bits, so 63 evaluations settle every
+/// scale there is, whatever its magnitude; no bracket and no tolerance have to be guessed.
 pub fn volume_scale(volume: impl Fn(f64) -> f64, target: f64) -> f64 {
     let (mut low, mut high) = (0_u64, f64::MAX.to_bits());
     while high - low > 1 {

@@ -7,7 +7,9 @@ mod png;
 mod record;
 
 pub use field::{Polygon, fields_png, polygons_svg, range};
-pub use panels::{Landscape, Panel, Profile, Track, convergence_panels_svg, parameters_svg, paths_svg, profiles_svg};
+pub use panels::{
+    Landscape, Panel, Profile, Track, convergence_panels_svg, parameters_svg, paths_svg, profiles_svg,
+};
 pub use plot::{Curve, convergence_svg};
 pub use png::density_png;
 pub use record::{csv, npy, prepare, write_all, write_file};

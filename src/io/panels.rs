@@ -38,8 +38,8 @@ fn failed(e: impl std::fmt::Display) -> Error {
 /// One panel of [`convergence_panels_svg`]: its title and its curves.
 pub type Panel<'a> = (&'a str, Vec<Curve<'a>>);
 
-/// True evaluations against (f − best)/(f(start) − best) of the best value so far, on a logarithmic scale, `best` being the least that any curve of the
-/// panel reached; two panels to a row.
+/// True evaluations against (f − best)/(f(start) − best) of the best value so far, on a logarithmic scale,
+/// `best` being the least that any curve of the panel reached; two panels to a row.
 ///
 /// # Errors
 /// [`Error::Io`] if the plot cannot be drawn.
@@ -47,7 +47,8 @@ pub fn convergence_panels_svg(panels: &[Panel<'_>]) -> Result<String> {
     let mut svg = String::new();
     let columns = panels.len().clamp(1, 2);
     let rows = panels.len().div_ceil(columns).max(1);
-    let root = SVGBackend::with_string(&mut svg, (PANEL.0 * columns as u32, PANEL.1 * rows as u32)).into_drawing_area();
+    let root = SVGBackend::with_string(&mut svg, (PANEL.0 * columns as u32, PANEL.1 * rows as u32))
+        .into_drawing_area();
     let draw = || -> Drawing {
         root.fill(&WHITE)?;
         for (area, (title, curves)) in root.split_evenly((rows, columns)).iter().zip(panels) {
@@ -66,14 +67,35 @@ fn legend<'a, X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
     position: SeriesLabelPosition,
     background: RGBColor,
 ) -> Drawing {
-    chart.configure_series_labels().position(position).border_style(BLACK.mix(0.3)).background_style(background).label_font(("sans-serif", 14)).draw()?;
+    chart
+        .configure_series_labels()
+        .position(position)
+        .border_style(BLACK.mix(0.3))
+        .background_style(background)
+        .label_font(("sans-serif", 14))
+        .draw()?;
     Ok(())
 }
 
-fn convergence(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, title: &str, curves: &[Curve<'_>]) -> Drawing {
-    let accepted = |curve: &Curve<'_>| curve.history.iter().filter(|e| e.accepted && e.objective.is_finite()).map(|e| e.objective).collect::<Vec<_>>();
+fn convergence(
+    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
+    title: &str,
+    curves: &[Curve<'_>],
+) -> Drawing {
+    let accepted = |curve: &Curve<'_>| {
+        curve
+            .history
+            .iter()
+            .filter(|e| e.accepted && e.objective.is_finite())
+            .map(|e| e.objective)
+            .collect::<Vec<_>>()
+    };
     let best = curves.iter().flat_map(accepted).fold(f64::INFINITY, f64::min);
-    let start = curves.iter().filter_map(|c| c.history.first()).map(|e| e.objective).fold(f64::NEG_INFINITY, f64::max);
+    let start = curves
+        .iter()
+        .filter_map(|c| c.history.first())
+        .map(|e| e.objective)
+        .fold(f64::NEG_INFINITY, f64::max);
     let span = if (start - best).is_finite() && start > best { start - best } else { 1.0 };
     let last = curves.iter().flat_map(|c| c.history).map(|e| e.evaluation).max().unwrap_or(1).max(2);
     let mut chart = ChartBuilder::on(area)
@@ -110,15 +132,16 @@ fn convergence(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, title
 /// One panel of [`profiles_svg`]: its title and, per method, the cost on each case (none: not solved).
 pub type Profile<'a> = (String, Vec<(&'a str, Vec<Option<usize>>)>);
 
-/// Performance profiles (Dolan & Moré, Math. Program. 91 (2002) 201): the share of the cases that a method solves at no more than τ times the cost of the
-/// best method on each.
+/// Performance profiles (Dolan & Moré, Math. Program. 91 (2002) 201): the share of the cases that a method
+/// solves at no more than τ times the cost of the best method on each.
 ///
 /// # Errors
 /// [`Error::Io`] if the plot cannot be drawn.
 pub fn profiles_svg(panels: &[Profile<'_>]) -> Result<String> {
     const GREATEST: f64 = 8.0;
     let mut svg = String::new();
-    let root = SVGBackend::with_string(&mut svg, (PANEL.0 * panels.len().max(1) as u32, PANEL.1)).into_drawing_area();
+    let root = SVGBackend::with_string(&mut svg, (PANEL.0 * panels.len().max(1) as u32, PANEL.1))
+        .into_drawing_area();
     let draw = || -> Drawing {
         root.fill(&WHITE)?;
         for (area, (title, methods)) in root.split_evenly((1, panels.len().max(1))).iter().zip(panels) {
@@ -139,7 +162,9 @@ pub fn profiles_svg(panels: &[Profile<'_>]) -> Result<String> {
             let cases = methods.iter().map(|(_, costs)| costs.len()).max().unwrap_or(0);
             let best = |case: usize| methods.iter().filter_map(|(_, costs)| *costs.get(case)?).min();
             for ((name, costs), color) in methods.iter().zip(COLORS.into_iter().cycle()) {
-                let mut ratios: Vec<f64> = (0..cases).filter_map(|case| Some((*costs.get(case)?)? as f64 / best(case)? as f64)).collect();
+                let mut ratios: Vec<f64> = (0..cases)
+                    .filter_map(|case| Some((*costs.get(case)?)? as f64 / best(case)? as f64))
+                    .collect();
                 ratios.sort_by(f64::total_cmp);
                 let mut points = vec![(1.0, 0.0)];
                 for (solved, ratio) in ratios.iter().enumerate().filter(|(_, r)| **r <= GREATEST) {
@@ -175,7 +200,13 @@ pub fn parameters_svg(title: &str, tracks: &[Track<'_>]) -> Result<String> {
     let values = tracks.iter().flat_map(|(_, rows)| rows.iter()).flat_map(|(_, values)| values);
     let (least, greatest) = super::field::range(values);
     let room = 0.05 * (greatest - least).max(1e-12);
-    let last = tracks.iter().filter_map(|(_, rows)| rows.last()).map(|(iteration, _)| *iteration).max().unwrap_or(1).max(2);
+    let last = tracks
+        .iter()
+        .filter_map(|(_, rows)| rows.last())
+        .map(|(iteration, _)| *iteration)
+        .max()
+        .unwrap_or(1)
+        .max(2);
     let draw = || -> Drawing {
         root.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&root)
@@ -184,13 +215,21 @@ pub fn parameters_svg(title: &str, tracks: &[Track<'_>]) -> Result<String> {
             .x_label_area_size(40)
             .y_label_area_size(64)
             .build_cartesian_2d(0.0..last as f64 * 1.02, least - room..greatest + room)?;
-        chart.configure_mesh().x_desc("iterations of the flow, true and surrogate").label_style(("sans-serif", 13)).light_line_style(WHITE).draw()?;
+        chart
+            .configure_mesh()
+            .x_desc("iterations of the flow, true and surrogate")
+            .label_style(("sans-serif", 13))
+            .light_line_style(WHITE)
+            .draw()?;
         for ((name, rows), color) in tracks.iter().zip(COLORS.into_iter().cycle()) {
             for parameter in 0..rows.first().map_or(0, |(_, values)| values.len()) {
-                let points: Vec<(f64, f64)> = rows.iter().map(|(iteration, values)| (*iteration as f64, values[parameter])).collect();
+                let points: Vec<(f64, f64)> =
+                    rows.iter().map(|(iteration, values)| (*iteration as f64, values[parameter])).collect();
                 let drawn = chart.draw_series(LineSeries::new(points, color.stroke_width(1)))?;
                 if parameter == 0 {
-                    drawn.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], color.stroke_width(2)));
+                    drawn
+                        .label(*name)
+                        .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], color.stroke_width(2)));
                 }
             }
         }
@@ -210,7 +249,13 @@ pub type Landscape<'a> = ((f64, f64), (f64, f64), ArrayView2<'a, f64>);
 ///
 /// # Errors
 /// [`Error::Io`] if the plot cannot be drawn.
-pub fn paths_svg(title: &str, axes: [&str; 2], landscape: Landscape<'_>, tracks: &[Track<'_>], truth: (f64, f64)) -> Result<String> {
+pub fn paths_svg(
+    title: &str,
+    axes: [&str; 2],
+    landscape: Landscape<'_>,
+    tracks: &[Track<'_>],
+    truth: (f64, f64),
+) -> Result<String> {
     let ((left, right), (bottom, top), values) = landscape;
     let colors = super::field::range(values.iter());
     let mut svg = String::new();
@@ -223,15 +268,26 @@ pub fn paths_svg(title: &str, axes: [&str; 2], landscape: Landscape<'_>, tracks:
             .x_label_area_size(40)
             .y_label_area_size(54)
             .build_cartesian_2d(left..right, bottom..top)?;
-        chart.configure_mesh().disable_mesh().x_desc(axes[0]).y_desc(axes[1]).label_style(("sans-serif", 13)).draw()?;
+        chart
+            .configure_mesh()
+            .disable_mesh()
+            .x_desc(axes[0])
+            .y_desc(axes[1])
+            .label_style(("sans-serif", 13))
+            .draw()?;
         let (rows, columns) = values.dim();
         let (dx, dy) = ((right - left) / columns as f64, (top - bottom) / rows as f64);
         chart.draw_series(values.indexed_iter().filter(|(_, v)| v.is_finite()).map(|((i, j), v)| {
             let (x, y) = (left + j as f64 * dx, bottom + i as f64 * dy);
             let share = ((v - colors.0) / (colors.1 - colors.0).max(f64::MIN_POSITIVE)) as f32;
-            Rectangle::new([(x, y), (x + dx, y + dy)], ViridisRGB.get_color(share.clamp(0.0, 1.0)).mix(0.75).filled())
+            Rectangle::new(
+                [(x, y), (x + dx, y + dy)],
+                ViridisRGB.get_color(share.clamp(0.0, 1.0)).mix(0.75).filled(),
+            )
         }))?;
-        for ((name, path), color) in tracks.iter().zip([WHITE, RGBColor(230, 60, 0), RGBColor(255, 0, 255)].into_iter().cycle()) {
+        for ((name, path), color) in
+            tracks.iter().zip([WHITE, RGBColor(230, 60, 0), RGBColor(255, 0, 255)].into_iter().cycle())
+        {
             let points: Vec<(f64, f64)> = path.iter().map(|(_, values)| (values[0], values[1])).collect();
             chart
                 .draw_series(LineSeries::new(points.clone(), color.stroke_width(2)))?

@@ -21,12 +21,20 @@ const HEADROOM: f64 = 0.06;
 /// [`Error::Io`] if the plot cannot be drawn.
 pub fn convergence_svg(title: &str, objective: &str, curves: &[Curve<'_>]) -> Result<String> {
     let mut svg = String::new();
-    draw(&mut svg, title, objective, curves).map_err(|e| Error::io("convergence.svg", std::io::Error::other(e.to_string())))?;
+    draw(&mut svg, title, objective, curves)
+        .map_err(|e| Error::io("convergence.svg", std::io::Error::other(e.to_string())))?;
     Ok(svg)
 }
 
-fn draw(svg: &mut String, title: &str, objective: &str, curves: &[Curve<'_>]) -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let accepted = |curve: &Curve<'_>| curve.history.iter().filter(|e| e.accepted).map(|e| e.objective).collect::<Vec<_>>();
+fn draw(
+    svg: &mut String,
+    title: &str,
+    objective: &str,
+    curves: &[Curve<'_>],
+) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let accepted = |curve: &Curve<'_>| {
+        curve.history.iter().filter(|e| e.accepted).map(|e| e.objective).collect::<Vec<_>>()
+    };
     let least = curves.iter().flat_map(accepted).fold(f64::INFINITY, f64::min);
     let greatest = curves.iter().flat_map(accepted).fold(f64::NEG_INFINITY, f64::max);
     let (least, greatest) = if least.is_finite() { (least, greatest) } else { (0.0, 1.0) };
@@ -51,7 +59,8 @@ fn draw(svg: &mut String, title: &str, objective: &str, curves: &[Curve<'_>]) ->
         .draw()?;
     let colors = [RGBColor(90, 90, 90), RGBColor(208, 74, 2), RGBColor(0, 110, 160), RGBColor(60, 130, 60)];
     for (curve, color) in curves.iter().zip(colors.into_iter().cycle()) {
-        let points: Vec<(f64, f64)> = curve.history.iter().filter(|e| e.accepted).map(|e| (e.evaluation as f64, e.objective)).collect();
+        let points: Vec<(f64, f64)> =
+            curve.history.iter().filter(|e| e.accepted).map(|e| (e.evaluation as f64, e.objective)).collect();
         let best = points.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
         let label = match points.last() {
             Some(_) => format!("{}: best {best:.4} in {} evaluations", curve.name, curve.history.len()),
@@ -61,8 +70,14 @@ fn draw(svg: &mut String, title: &str, objective: &str, curves: &[Curve<'_>]) ->
             .draw_series(LineSeries::new(visible(&points, least + span), color.stroke_width(2)))?
             .label(label)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
-        chart.draw_series(points.iter().filter(|p| p.1 <= least + span).map(|p| Circle::new(*p, 2, color.filled())))?;
-        let undone = curve.history.iter().filter(|e| !e.accepted && e.objective <= least + span).map(|e| (e.evaluation as f64, e.objective));
+        chart.draw_series(
+            points.iter().filter(|p| p.1 <= least + span).map(|p| Circle::new(*p, 2, color.filled())),
+        )?;
+        let undone = curve
+            .history
+            .iter()
+            .filter(|e| !e.accepted && e.objective <= least + span)
+            .map(|e| (e.evaluation as f64, e.objective));
         chart.draw_series(undone.map(|p| Cross::new(p, 4, color.stroke_width(1))))?;
     }
     chart

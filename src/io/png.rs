@@ -25,6 +25,8 @@ pub fn density_png(grid: &Grid, density: &[f64]) -> Result<Vec<u8>> {
         Luma([(255.0 * shade).round() as u8])
     });
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png).map_err(|e| Error::io("design.png", std::io::Error::other(e)))?;
+    picture
+        .write_to(&mut bytes, ImageFormat::Png)
+        .map_err(|e| Error::io("design.png", std::io::Error::other(e)))?;
     Ok(bytes.into_inner())
 }

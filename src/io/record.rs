@@ -18,16 +18,21 @@ pub fn prepare(dir: &Path) -> Result<()> {
     fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(named)
 }
 
-/// Writes `files` (name, contents) to folder `dir`, all or none: first under temporary names, then renamed, so that a full disk or an
-/// interruption leaves no half-written file and no half of a set.
+/// Writes `files` (name, contents) to folder `dir`, all or none: first under temporary names, then renamed,
+/// so that a full disk or an interruption leaves no half-written file and no half of a set.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file.
 pub fn write_all(dir: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
     let part = |name: &str| dir.join(format!("{name}.part"));
-    let written = files.iter().try_for_each(|(name, bytes)| fs::write(part(name), bytes).map_err(|e| Error::io(dir.join(name), e)));
-    let renamed =
-        written.and_then(|()| files.iter().try_for_each(|(name, _)| fs::rename(part(name), dir.join(name)).map_err(|e| Error::io(dir.join(name), e))));
+    let written = files
+        .iter()
+        .try_for_each(|(name, bytes)| fs::write(part(name), bytes).map_err(|e| Error::io(dir.join(name), e)));
+    let renamed = written.and_then(|()| {
+        files.iter().try_for_each(|(name, _)| {
+            fs::rename(part(name), dir.join(name)).map_err(|e| Error::io(dir.join(name), e))
+        })
+    });
     if renamed.is_err() {
         for (name, _) in files {
             let _ = fs::remove_file(part(name));
@@ -41,7 +46,10 @@ pub fn write_all(dir: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] naming the file.
 pub fn write_file(path: &Path, bytes: Vec<u8>) -> Result<()> {
-    let name = path.file_name().and_then(|n| n.to_str()).ok_or_else(|| Error::io(path, std::io::Error::other("this is no file name")))?;
+    let name = path
+        .file_name()
+        .and_then(|n| n.to_str())
+        .ok_or_else(|| Error::io(path, std::io::Error::other("this is no file name")))?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     write_all(folder, &[(name, bytes)])
 }
@@ -63,6 +71,9 @@ pub fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
 /// [`Error::Io`] if it cannot be encoded.
 pub fn npy(matrix: ArrayView2<f64>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    matrix.as_standard_layout().write_npy(&mut bytes).map_err(|e| Error::io("design.npy", std::io::Error::other(e)))?;
+    matrix
+        .as_standard_layout()
+        .write_npy(&mut bytes)
+        .map_err(|e| Error::io("design.npy", std::io::Error::other(e)))?;
     Ok(bytes)
 }

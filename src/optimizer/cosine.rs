@@ -1,4 +1,5 @@
-//! The cycle of the cosine test: learned steps within reach of the last true point, and the learned step against the true one there.
+//! The cycle of the cosine test: learned steps within reach of the last true point, and the learned step
+//! against the true one there.
 
 use std::ops::DerefMut;
 
@@ -16,7 +17,8 @@ pub(super) struct Progress {
     /// γ.
     reach: f64,
     fitted: bool,
-    /// Whether the trusted iterate is no sample yet. The sample has to wait until the model made without it has been tested there.
+    /// Whether the trusted iterate is no sample yet. The sample has to wait until the model made without it
+    /// has been tested there.
     is_new: bool,
 }
 
@@ -41,7 +43,11 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
             self.engine.restore()?;
             // A step that could not be taken agrees with nothing.
             let usable = taken.steps == 1 && taken.end != PhaseEnd::NonFinite;
-            learned = Some(if usable { x.iter().zip(&self.trusted.x).map(|(x, t)| x - t).collect() } else { vec![f64::NAN; x.len()] });
+            learned = Some(if usable {
+                x.iter().zip(&self.trusted.x).map(|(x, t)| x - t).collect()
+            } else {
+                vec![f64::NAN; x.len()]
+            });
         }
         if is_new {
             self.engine.record()?;
@@ -67,7 +73,12 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
                 self.iteration = self.trusted.iteration;
                 landing = self.true_update()?;
             }
-            self.tell(Event::Compared { evaluation: self.evaluations, cosine: verdict.cosine, reach, dropped: verdict.dropped })?;
+            self.tell(Event::Compared {
+                evaluation: self.evaluations,
+                cosine: verdict.cosine,
+                reach,
+                dropped: verdict.dropped,
+            })?;
         }
 
         fitted = self.engine.samples() >= rule.warm_up;
@@ -106,8 +117,15 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         Ok(self.engine.read(&mut self.x)?)
     }
 
-    /// Learned steps until x is further than `reach` from the trusted iterate; `so_far` is the true step's prediction.
-    fn learned_steps(&mut self, reach: f64, horizon: usize, one_step: PhaseLimits, so_far: Landing) -> Result<Landing, Ended> {
+    /// Learned steps until x is further than `reach` from the trusted iterate; `so_far` is the true step's
+    /// prediction.
+    fn learned_steps(
+        &mut self,
+        reach: f64,
+        horizon: usize,
+        one_step: PhaseLimits,
+        so_far: Landing,
+    ) -> Result<Landing, Ended> {
         let mut sum = so_far;
         while sum.steps < horizon {
             if largest_change(&self.x, &self.trusted.x) > reach {

@@ -24,7 +24,8 @@ use crate::surrogate::{Integrator, ModelSelection, SurrogateConfig};
 pub struct Stopping {
     /// The budget of true evaluations, ≥ 1.
     pub max_evaluations: usize,
-    /// Converged when a true step of the base flow, or a step to the minimum of a learned potential, changes no unknown by more than this, ≥ 0.
+    /// Converged when a true step of the base flow, or a step to the minimum of a learned potential, changes
+    /// no unknown by more than this, ≥ 0.
     pub tolerance: f64,
     /// Done when a trusted value is at most this, whatever the objective's revision.
     pub target: Option<f64>,
@@ -34,7 +35,8 @@ pub struct Stopping {
     pub max_seconds: Option<f64>,
 }
 
-/// The best value f* has fallen by at most `change`·|f*| within the last `evaluations` true evaluations, all of the newest revision of the objective.
+/// The best value f* has fallen by at most `change`·|f*| within the last `evaluations` true evaluations, all
+/// of the newest revision of the objective.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settled {
     /// How many true evaluations are looked at, ≥ 1.
@@ -53,10 +55,12 @@ impl Default for Stopping {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The run did not begin: the settings do not fit the objective, the engine cannot be started, or the first evaluation failed.
+    /// The run did not begin: the settings do not fit the objective, the engine cannot be started, or the
+    /// first evaluation failed.
     #[error(transparent)]
     NotStarted(#[from] Error),
-    /// The engine failed on the way (a lost device, say); what had been reached is in the report, and [`Lgf::resume`] goes on from there.
+    /// The engine failed on the way (a lost device, say); what had been reached is in the report, and
+    /// [`Lgf::resume`] goes on from there.
     #[error("the run was cut short: {source}")]
     CutShort {
         /// The fault.
@@ -75,7 +79,8 @@ pub struct LgfConfig {
     pub schedule: Schedule,
     /// What is learned; not used by [`Schedule::None`] and [`Schedule::Potential`].
     pub surrogate: SurrogateConfig,
-    /// Whether order, rank and ridge are chosen anew at each refit; for [`Schedule::Fixed`] and [`Schedule::Adaptive`].
+    /// Whether order, rank and ridge are chosen anew at each refit; for [`Schedule::Fixed`] and
+    /// [`Schedule::Adaptive`].
     pub selection: Option<ModelSelection>,
     /// How the learned flow is integrated.
     pub integrator: Integrator,
@@ -84,13 +89,21 @@ pub struct LgfConfig {
 }
 
 impl LgfConfig {
-    /// `flow` under `schedule` with `surrogate`, replaying the flow's own step, and the default stopping rule.
+    /// `flow` under `schedule` with `surrogate`, replaying the flow's own step, and the default stopping
+    /// rule.
     pub fn new(flow: Flow, schedule: Schedule, surrogate: SurrogateConfig) -> Self {
-        Self { flow, schedule, surrogate, selection: None, integrator: Integrator::FlowStep, stopping: Stopping::default() }
+        Self {
+            flow,
+            schedule,
+            surrogate,
+            selection: None,
+            integrator: Integrator::FlowStep,
+            stopping: Stopping::default(),
+        }
     }
 
-    /// A learned potential under `rule`, on whatever domain the objective has. Its base flow is the projected gradient, with the rate that makes the
-    /// first step as long as the trust radius.
+    /// A learned potential under `rule`, on whatever domain the objective has. Its base flow is the projected
+    /// gradient, with the rate that makes the first step as long as the trust radius.
     pub fn potential(rule: Potential) -> Self {
         let flow = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
         let stopping = Stopping { tolerance: 1e-4, ..Stopping::default() };
@@ -103,17 +116,22 @@ impl LgfConfig {
         match (self.schedule, self.selection) {
             (Schedule::Potential(_), _) => None,
             (_, None) => Some(self.surrogate.space.most_directions(capacity)),
-            (_, Some(selection)) => selection.candidates(&self.surrogate, capacity).iter().map(|c| c.space.most_directions(capacity)).max(),
+            (_, Some(selection)) => selection
+                .candidates(&self.surrogate, capacity)
+                .iter()
+                .map(|c| c.space.most_directions(capacity))
+                .max(),
         }
     }
 }
 
 /// Learned gradient flow: minimises an [`Objective`] with few true evaluations.
 ///
-/// Cost: one true evaluation per trusted step and landing; per fit, one pass over the history and O(K³) on the host; per surrogate step, one pass over the
-/// basis and the lift's table, which are at most K·d numbers each and may be the same. Precision: the iterate is f64 on the CPU engine, unless f32 is asked
-/// for, and f32 on the GPU; every value that is reported comes from the objective, in f64. Source: Norman, Rowan, Maute & Doostan, CMAME 460 (2026) 119099,
-/// with the landing check and the adaptive schedule added.
+/// Cost: one true evaluation per trusted step and landing; per fit, one pass over the history and O(K³) on
+/// the host; per surrogate step, one pass over the basis and the lift's table, which are at most K·d numbers
+/// each and may be the same. Precision: the iterate is f64 on the CPU engine, unless f32 is asked for, and
+/// f32 on the GPU; every value that is reported comes from the objective, in f64. Source: Norman, Rowan,
+/// Maute & Doostan, CMAME 460 (2026) 119099, with the landing check and the adaptive schedule added.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lgf {
     config: LgfConfig,
@@ -129,7 +147,8 @@ impl Lgf {
         if let Schedule::Potential(_) = config.schedule {
             if !matches!(config.flow, Flow::ProjectedGradient(_)) {
                 return Err(Error::Incompatible(format!(
-                    "a learned potential is minimised by projected gradient steps: it goes with that flow, not with {}",
+                    "a learned potential is minimised by projected gradient steps: it goes with that flow, \
+                     not with {}",
                     config.flow.name()
                 )));
             }
@@ -145,12 +164,17 @@ impl Lgf {
             if let Schedule::Cosine(cosine) = config.schedule {
                 cosine.first_reach(config.flow.rate())?;
                 if config.selection.is_some() {
-                    return Err(Error::Incompatible("the selection of order, rank and ridge goes with the fixed and the adaptive schedule".into()));
+                    return Err(Error::Incompatible(
+                        "the selection of order, rank and ridge goes with the \
+                        fixed and the adaptive schedule"
+                            .into(),
+                    ));
                 }
             }
             if config.integrator != Integrator::FlowStep && config.flow.equation_vectors() == 0 {
                 return Err(Error::Incompatible(format!(
-                    "the {} flow is a discrete map, not a differential equation: it goes with the flow's own step",
+                    "the {} flow is a discrete map, not a differential equation: it goes with the flow's own \
+                     step",
                     config.flow.name()
                 )));
             }
@@ -179,8 +203,11 @@ impl Lgf {
             _ => f64::INFINITY,
         };
         if !(tolerance >= 0.0 && tolerance < least_step) {
-            let what =
-                if least_step.is_finite() { format!("at least 0 and below the flow's largest step, {least_step}") } else { "finite and at least 0".into() };
+            let what = if least_step.is_finite() {
+                format!("at least 0 and below the flow's largest step, {least_step}")
+            } else {
+                "finite and at least 0".into()
+            };
             return Err(Error::invalid("the tolerance", tolerance, what));
         }
         Ok(Self { config })
@@ -193,17 +220,25 @@ impl Lgf {
 
     /// Minimises `objective` from `start` on `engine`, telling `observer` (`&mut ()` for nobody).
     ///
-    /// The best trusted iterate comes back whatever happens after the first evaluation: a non-finite value, a failing objective and an
-    /// interruption are [`StopReason`]s; a fault of the engine is [`RunError::CutShort`], which carries the report.
+    /// The best trusted iterate comes back whatever happens after the first evaluation: a non-finite value, a
+    /// failing objective and an interruption are [`StopReason`]s; a fault of the engine is
+    /// [`RunError::CutShort`], which carries the report.
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn minimize(&self, objective: &mut dyn Objective, start: &[f64], engine: &mut dyn Engine, observer: &mut dyn Observer) -> Result<Report, RunError> {
+    pub fn minimize(
+        &self,
+        objective: &mut dyn Objective,
+        start: &[f64],
+        engine: &mut dyn Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<Report, RunError> {
         self.minimize_knowing(&[], objective, start, engine, observer)
     }
 
-    /// The same for a learned potential that begins with `pairs` learned elsewhere, oldest first: on a coarser grid, say, whose run's are in
-    /// [`Engine::pairs`] when it has ended. Other schedules have no use for them.
+    /// The same for a learned potential that begins with `pairs` learned elsewhere, oldest first: on a
+    /// coarser grid, say, whose run's are in [`Engine::pairs`] when it has ended. Other schedules have no use
+    /// for them.
     ///
     /// # Errors
     /// [`RunError`].
@@ -215,24 +250,36 @@ impl Lgf {
         engine: &mut dyn Engine,
         observer: &mut dyn Observer,
     ) -> Result<Report, RunError> {
-        self.begin(Origin::at(start).knowing(pairs), objective, engine, |event: Event<'_>| observer.event(event))?.finish()
+        self.begin(Origin::at(start).knowing(pairs), objective, engine, |event: Event<'_>| {
+            observer.event(event)
+        })?
+        .finish()
     }
 
-    /// Goes on from where an earlier run has ended, on whatever engine: one that was cut short, interrupted, or had too small a budget. Its best iterate is
-    /// evaluated once more, for the gradient; counts, history, budgets and the reported seconds go on. What only the earlier engine knew is learned anew:
-    /// the flow's momenta, the samples, the trust region.
+    /// Goes on from where an earlier run has ended, on whatever engine: one that was cut short, interrupted,
+    /// or had too small a budget. Its best iterate is evaluated once more, for the gradient; counts, history,
+    /// budgets and the reported seconds go on. What only the earlier engine knew is learned anew: the flow's
+    /// momenta, the samples, the trust region.
     ///
     /// `objective` must be the one the earlier run ended with.
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn resume(&self, earlier: &Report, objective: &mut dyn Objective, engine: &mut dyn Engine, observer: &mut dyn Observer) -> Result<Report, RunError> {
-        self.begin(Origin::after(earlier), objective, engine, |event: Event<'_>| observer.event(event))?.finish()
+    pub fn resume(
+        &self,
+        earlier: &Report,
+        objective: &mut dyn Objective,
+        engine: &mut dyn Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<Report, RunError> {
+        self.begin(Origin::after(earlier), objective, engine, |event: Event<'_>| observer.event(event))?
+            .finish()
     }
 
-    /// A run that goes on piece by piece, whenever its [`Session`] is told to: for applications with an event loop of their own. The settings are checked,
-    /// the engine is started; nothing is evaluated yet. Objective, engine and observer are given away or borrowed (`&mut`; an engine of one's own goes into
-    /// a `Box`).
+    /// A run that goes on piece by piece, whenever its [`Session`] is told to: for applications with an event
+    /// loop of their own. The settings are checked, the engine is started; nothing is evaluated yet.
+    /// Objective, engine and observer are given away or borrowed (`&mut`; an engine of one's own goes into a
+    /// `Box`).
     ///
     /// # Errors
     /// [`RunError::NotStarted`].
@@ -352,7 +399,11 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         }
         let start = origin.x(&domain);
         if start.len() != dimension {
-            return Err(Error::Length { name: "the starting point", found: start.len(), expected: dimension });
+            return Err(Error::Length {
+                name: "the starting point",
+                found: start.len(),
+                expected: dimension,
+            });
         }
         if let Some(value) = start.iter().find(|v| !v.is_finite()) {
             return Err(Error::invalid("an entry of the starting point", value, "finite"));
@@ -360,9 +411,17 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         domain.validate(dimension)?;
         domain.check_start(&start)?;
         config.flow.validate(&domain)?;
-        let samples = if let Schedule::Potential(_) = config.schedule { Samples::Pairs } else { Samples::Points };
+        let samples =
+            if let Schedule::Potential(_) = config.schedule { Samples::Pairs } else { Samples::Points };
         let capacity = config.schedule.capacity();
-        engine.start(Setup { flow: config.flow, domain: &domain, start: &start, capacity, samples, directions: config.most_directions() })?;
+        engine.start(Setup {
+            flow: config.flow,
+            domain: &domain,
+            start: &start,
+            capacity,
+            samples,
+            directions: config.most_directions(),
+        })?;
         if samples == Samples::Pairs {
             origin.pairs.iter().try_for_each(|pair| engine.put_pair(pair))?;
         }
@@ -378,7 +437,13 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
             control: Control::new(config.schedule, &config.surrogate),
             previous: vec![0.0; dimension],
             gradient: vec![0.0; dimension],
-            trusted: Trusted { x: x.clone(), gradient: Vec::new(), value: f64::INFINITY, iteration: 0, revision: 0 },
+            trusted: Trusted {
+                x: x.clone(),
+                gradient: Vec::new(),
+                value: f64::INFINITY,
+                iteration: 0,
+                revision: 0,
+            },
             x,
             seen: 0,
             domain,
@@ -407,7 +472,11 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
 
     /// Takes over what an earlier run has counted and found.
     fn go_on_from(&mut self, report: &Report) {
-        self.earlier = Earlier { seconds: report.wall_seconds, traffic: report.traffic, kkt_residual: report.kkt_residual };
+        self.earlier = Earlier {
+            seconds: report.wall_seconds,
+            traffic: report.traffic,
+            kkt_residual: report.kkt_residual,
+        };
         self.best.clone_from(&report.x);
         self.best_value = report.objective;
         self.best_evaluation = report.best_evaluation;
@@ -415,7 +484,8 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         self.changes.clone_from(&report.changes);
         let newest = report.changes.last().copied().unwrap_or(0);
         self.revision_began = report.history.partition_point(|e| e.evaluation < newest);
-        self.iteration = report.history.iter().find(|e| e.evaluation == report.best_evaluation).map_or(0, |e| e.iteration);
+        self.iteration =
+            report.history.iter().find(|e| e.evaluation == report.best_evaluation).map_or(0, |e| e.iteration);
         self.evaluations = report.true_evaluations;
         self.history.clone_from(&report.history);
         self.phases.clone_from(&report.phases);
@@ -427,8 +497,11 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
     /// What has been reached; the lists and the best iterate are handed over.
     fn report(&mut self, stop: StopReason) -> Report {
         let (before, now) = (self.earlier.traffic, self.engine.traffic());
-        let traffic =
-            Traffic { readbacks: before.readbacks + now.readbacks, submits: before.submits + now.submits, dispatches: before.dispatches + now.dispatches };
+        let traffic = Traffic {
+            readbacks: before.readbacks + now.readbacks,
+            submits: before.submits + now.submits,
+            dispatches: before.dispatches + now.dispatches,
+        };
         Report {
             kkt_residual: self.kkt_residual(),
             first_slope: self.first_slope,
@@ -462,7 +535,8 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         knows_gradient.then(|| kkt_residual(&self.domain, &self.best, &self.best_gradient) / self.first_slope)
     }
 
-    /// One piece of the run: the evaluated start, a true step with its evaluation, or a surrogate phase with its landing's.
+    /// One piece of the run: the evaluated start, a true step with its evaluation, or a surrogate phase with
+    /// its landing's.
     fn advance(&mut self) -> Result<(), Ended> {
         match self.course {
             Course::Start => self.evaluate_start(),
@@ -482,7 +556,8 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         let info = self.engine.info();
         let limit = self.config.stopping.max_evaluations;
         // Whoever ends the run at once still gets the start, evaluated.
-        let told = self.tell(Event::Started { engine: &info, dimension: self.x.len(), max_evaluations: limit });
+        let told =
+            self.tell(Event::Started { engine: &info, dimension: self.x.len(), max_evaluations: limit });
         if !self.history.is_empty() {
             self.check_budget()?;
         }
@@ -491,7 +566,9 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         self.record_true_step(value, 0.0)?;
         told?;
         self.course = match self.config.schedule {
-            Schedule::Cosine(rule) => Course::Cosine(rule, cosine::Progress::new(rule.first_reach(self.config.flow.rate())?)),
+            Schedule::Cosine(rule) => {
+                Course::Cosine(rule, cosine::Progress::new(rule.first_reach(self.config.flow.rate())?))
+            }
             Schedule::Potential(rule) => Course::Potential(rule, self.first_radii(rule)),
             Schedule::None | Schedule::Fixed(_) | Schedule::Adaptive(_) => Course::Field,
         };
@@ -559,7 +636,11 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         // Values of earlier revisions are of another function.
         let comparable = &self.history[self.revision_began..];
         let Some(earlier) = comparable.len().checked_sub(evaluations + 1) else { return Ok(()) };
-        let before = comparable[..=earlier].iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min);
+        let before = comparable[..=earlier]
+            .iter()
+            .filter(|e| e.accepted)
+            .map(|e| e.objective)
+            .fold(f64::INFINITY, f64::min);
         if before - self.best_value <= change * self.best_value.abs() {
             return Err(Ended::Stop(StopReason::Settled { change, evaluations }));
         }
@@ -577,7 +658,9 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
                 match found.winner() {
                     Some(winner) => (candidates[winner], Some(found.verdict(&candidates, winner))),
                     None => {
-                        log::debug!("no candidate predicts better than the gradient staying as it is: {found:?}");
+                        log::debug!(
+                            "no candidate predicts better than the gradient staying as it is: {found:?}"
+                        );
                         return self.true_step();
                     }
                 }
@@ -586,9 +669,15 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         let fit = self.engine.fit(&surrogate)?;
         let rows = surrogate.targets.rows(fit.samples);
         // In f32 the ridge is kept there.
-        if self.phases.is_empty() && surrogate.regression.refit && fit.features >= rows && self.engine.info().precision == "f64" {
+        if self.phases.is_empty()
+            && surrogate.regression.refit
+            && fit.features >= rows
+            && self.engine.info().precision == "f64"
+        {
             log::warn!(
-                "the final refit without ridge has {} features for {rows} rows, which makes a surrogate that reproduces its samples and nothing else; keep the ridge (refit = false), or lower the order or the rank",
+                "the final refit without ridge has {} features for {rows} rows, which makes a surrogate that \
+                 reproduces its samples and nothing else; keep the ridge (refit = false), or lower the order \
+                 or the rank",
                 fit.features
             );
         }
@@ -606,7 +695,13 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
     }
 
     /// Evaluates where a surrogate phase has led, and keeps or undoes it; whether it was kept.
-    fn land(&mut self, fit: Fit, selection: Option<Verdict>, horizon: usize, landing: Landing) -> Result<bool, Ended> {
+    fn land(
+        &mut self,
+        fit: Fit,
+        selection: Option<Verdict>,
+        horizon: usize,
+        landing: Landing,
+    ) -> Result<bool, Ended> {
         let finite = landing.end != PhaseEnd::NonFinite && self.x.iter().all(|x| x.is_finite());
 
         // A landing that is not finite costs no evaluation: it is simply undone.
@@ -618,13 +713,21 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         // A Newton direction is no gradient: Σ (H⁻¹g)·Δx predicts nothing about f.
         let predicts = landing.predicted_change < 0.0 && !self.config.flow.needs_newton_direction();
         let agreement = true_change.filter(|_| predicts).map(|change| change / landing.predicted_change);
-        let phase = PhaseEntry { evaluation: spent, selection, ..self.phase_entry(fit, horizon, landing, true_change, accepted) };
+        let phase = PhaseEntry {
+            evaluation: spent,
+            selection,
+            ..self.phase_entry(fit, horizon, landing, true_change, accepted)
+        };
         self.phases.push(phase);
         let entry = value.map(|value| self.enter(value, accepted));
         if self.control.flushes() {
             self.engine.forget();
         }
-        self.control.landed(Outcome { accepted, agreement, whole_horizon: landing.end == PhaseEnd::Horizon && landing.steps == horizon });
+        self.control.landed(Outcome {
+            accepted,
+            agreement,
+            whole_horizon: landing.end == PhaseEnd::Horizon && landing.steps == horizon,
+        });
         match value {
             Some(value) if accepted => {
                 self.sample()?;
@@ -656,7 +759,12 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
     }
 
     /// Tells of a phase that was kept or undone, and goes on from where that leaves the run.
-    fn leave_landing(&mut self, phase: PhaseEntry, entry: Option<HistoryEntry>, changed: bool) -> Result<(), Ended> {
+    fn leave_landing(
+        &mut self,
+        phase: PhaseEntry,
+        entry: Option<HistoryEntry>,
+        changed: bool,
+    ) -> Result<(), Ended> {
         let x = std::mem::take(&mut self.x);
         let told = self.tell(Event::Landed { phase, entry, x: &x });
         self.x = x;
@@ -673,14 +781,22 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         self.seen != self.trusted.revision
     }
 
-    /// The trusted iterate, which is where x is, has a value and a gradient of a function that is no more, and the new one could not be evaluated elsewhere.
+    /// The trusted iterate, which is where x is, has a value and a gradient of a function that is no more,
+    /// and the new one could not be evaluated elsewhere.
     fn evaluate_again(&mut self) -> Result<(), Ended> {
         self.check_budget()?;
         let value = self.evaluate()?;
         self.record_true_step(value, 0.0)
     }
 
-    fn phase_entry(&self, fit: Fit, horizon: usize, landing: Landing, true_change: Option<f64>, accepted: bool) -> PhaseEntry {
+    fn phase_entry(
+        &self,
+        fit: Fit,
+        horizon: usize,
+        landing: Landing,
+        true_change: Option<f64>,
+        accepted: bool,
+    ) -> PhaseEntry {
         PhaseEntry {
             evaluation: self.evaluations,
             fit,
@@ -726,12 +842,16 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
             }
         };
         if self.history.is_empty() {
-            return Err(Ended::Fault(Error::Start(ObjectiveError::from(format!("it returned a non-finite {}", what.unwrap_or("value"))))));
+            return Err(Ended::Fault(Error::Start(ObjectiveError::from(format!(
+                "it returned a non-finite {}",
+                what.unwrap_or("value")
+            )))));
         }
         Err(Ended::Stop(reason))
     }
 
-    /// The same where a surrogate phase has led: a point the objective cannot be evaluated at is a landing to be undone, if landings are checked.
+    /// The same where a surrogate phase has led: a point the objective cannot be evaluated at is a landing to
+    /// be undone, if landings are checked.
     fn evaluate_landing(&mut self) -> Result<Option<f64>, Ended> {
         match self.evaluate() {
             Err(Ended::Stop(reason)) if reason.is_fault() && self.control.checks_landings() => {
@@ -742,22 +862,27 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         }
     }
 
-    /// Hands the gradient (or Newton direction) at x to the engine, as a sample unless the schedule takes its samples elsewhere.
+    /// Hands the gradient (or Newton direction) at x to the engine, as a sample unless the schedule takes its
+    /// samples elsewhere.
     fn sample(&mut self) -> Result<(), Ended> {
         if self.has_changed() {
-            // No sample of the old function is learned from, and how well it was predicted says nothing about the new one.
+            // No sample of the old function is learned from, and how well it was predicted says nothing about
+            // the new one.
             self.engine.forget();
             self.control = Control::new(self.config.schedule, &self.config.surrogate);
         }
         self.engine.set_gradient(&self.gradient)?;
-        if !self.control.records_after_step() && !matches!(self.config.schedule, Schedule::Cosine(_) | Schedule::Potential(_)) {
+        if !self.control.records_after_step()
+            && !matches!(self.config.schedule, Schedule::Cosine(_) | Schedule::Potential(_))
+        {
             self.engine.record()?;
         }
         Ok(())
     }
 
     fn enter(&mut self, objective: f64, accepted: bool) -> HistoryEntry {
-        let entry = HistoryEntry { evaluation: self.evaluations, iteration: self.iteration, objective, accepted };
+        let entry =
+            HistoryEntry { evaluation: self.evaluations, iteration: self.iteration, objective, accepted };
         self.history.push(entry);
         entry
     }

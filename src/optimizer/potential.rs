@@ -35,11 +35,17 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
     /// One fit, the minimum of its potential in the trust region, and the landing there.
     pub(super) fn minimize_potential(&mut self, rule: Potential, radii: Radii) -> Result<Radii, Ended> {
         let Radii { first: mut first_radius, now: mut radius } = radii;
-        let learned = PotentialConfig { order: rule.order, outside: if self.domain == Domain::Unbounded { Outside::Steep } else { Outside::Mean } };
+        let learned = PotentialConfig {
+            order: rule.order,
+            outside: if self.domain == Domain::Unbounded { Outside::Steep } else { Outside::Mean },
+        };
         self.check_budget()?;
         let steepest = largest(&self.trusted.gradient);
         if steepest == 0.0 {
-            return Err(Ended::Stop(StopReason::Converged { change: 0.0, tolerance: self.config.stopping.tolerance }));
+            return Err(Ended::Stop(StopReason::Converged {
+                change: 0.0,
+                tolerance: self.config.stopping.tolerance,
+            }));
         }
         // Without any pair: a projected gradient step that moves no unknown further than the radius.
         let fit = self.engine.fit_potential(steepest / radius, learned)?;
@@ -54,7 +60,11 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         if !usable || step <= tolerance {
             let settled = usable && step < 0.9 * radius;
             if settled || fit.samples == 0 {
-                return Err(Ended::Stop(self.came_to_rest(if step.is_finite() { step } else { f64::INFINITY })));
+                return Err(Ended::Stop(self.came_to_rest(if step.is_finite() {
+                    step
+                } else {
+                    f64::INFINITY
+                })));
             }
             // What was learned leads nowhere: begun afresh.
             self.engine.forget();
@@ -70,14 +80,20 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         let true_change = value.filter(|_| !changed).map(|value| value - self.trusted.value);
         let agreement = true_change.map(|change| change / landing.predicted_change);
         let accepted = if changed { value.is_some() } else { agreement.is_some_and(|rho| rule.accepts(rho)) };
-        let phase = super::PhaseEntry { evaluation: spent, ..self.phase_entry(fit, rule.steps, landing, true_change, accepted) };
+        let phase = super::PhaseEntry {
+            evaluation: spent,
+            ..self.phase_entry(fit, rule.steps, landing, true_change, accepted)
+        };
         self.phases.push(phase);
         let entry = value.map(|value| self.enter(value, accepted));
         if let Some(value) = value {
             let predicted = self.trusted.slope_along(&self.x);
             self.sample()?;
             if !changed {
-                self.engine.record_pair(PairNote { remainder: value - self.trusted.value - predicted, kept: accepted })?;
+                self.engine.record_pair(PairNote {
+                    remainder: value - self.trusted.value - predicted,
+                    kept: accepted,
+                })?;
             }
         }
         radius = rule.next_radius(radius, step, agreement);

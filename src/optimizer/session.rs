@@ -30,15 +30,19 @@ impl<'a> Origin<'a> {
         Self { start: &report.x, pairs: &[], earlier: Some(report) }
     }
 
-    /// With `pairs` learned elsewhere, oldest first; see [`Lgf::minimize_knowing`](super::Lgf::minimize_knowing).
+    /// With `pairs` learned elsewhere, oldest first; see
+    /// [`Lgf::minimize_knowing`](super::Lgf::minimize_knowing).
     pub fn knowing(self, pairs: &'a [Pair]) -> Self {
         Self { pairs, ..self }
     }
 
-    /// The first iterate. An earlier run's may be beyond a bound by the rounding of its engine's number format.
+    /// The first iterate. An earlier run's may be beyond a bound by the rounding of its engine's number
+    /// format.
     pub(super) fn x(&self, domain: &Domain) -> Cow<'a, [f64]> {
         match domain {
-            Domain::Box { lower, upper } | Domain::BoxVolume { lower, upper, .. } if self.earlier.is_some() && lower <= upper => {
+            Domain::Box { lower, upper } | Domain::BoxVolume { lower, upper, .. }
+                if self.earlier.is_some() && lower <= upper =>
+            {
                 self.start.iter().map(|x| x.clamp(*lower, *upper)).collect()
             }
             _ => Cow::Borrowed(self.start),
@@ -46,11 +50,13 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// A run that goes on when it is told to, piece by piece, with the same results as [`Lgf::minimize`](super::Lgf::minimize): for the frame loop of an
-/// application. Begun by [`Lgf::begin`](super::Lgf::begin).
+/// A run that goes on when it is told to, piece by piece, with the same results as
+/// [`Lgf::minimize`](super::Lgf::minimize): for the frame loop of an application. Begun by
+/// [`Lgf::begin`](super::Lgf::begin).
 ///
-/// A piece is the evaluated start, a true step with its evaluation, or a surrogate phase with the evaluation of its landing; all on the calling thread. Between
-/// two pieces the iterate on the engine is the trusted one, everything can be read, and the session may be dropped.
+/// A piece is the evaluated start, a true step with its evaluation, or a surrogate phase with the evaluation
+/// of its landing; all on the calling thread. Between two pieces the iterate on the engine is the trusted
+/// one, everything can be read, and the session may be dropped.
 ///
 /// ```
 /// use std::time::Duration;
@@ -81,7 +87,10 @@ pub struct Session<O, E, W> {
 
 impl<O, E, W> std::fmt::Debug for Session<O, E, W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("true_evaluations", &self.run.evaluations).field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("true_evaluations", &self.run.evaluations)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
     }
 }
 
@@ -93,16 +102,21 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Session<O, E, W> {
     /// The next piece; the report once the run has ended.
     ///
     /// # Errors
-    /// As for [`Lgf::minimize`](super::Lgf::minimize), and [`RunError::NotStarted`] with [`Error::Incompatible`] when the run has ended before.
+    /// As for [`Lgf::minimize`](super::Lgf::minimize), and [`RunError::NotStarted`] with
+    /// [`Error::Incompatible`] when the run has ended before.
     pub fn step(&mut self) -> Result<Option<Report>, RunError> {
         if self.ended {
-            return Err(Error::Incompatible("the run has ended and its report has been handed out".into()).into());
+            return Err(
+                Error::Incompatible("the run has ended and its report has been handed out".into()).into()
+            );
         }
         let run = &mut self.run;
         let (stop, fault) = match run.advance() {
             Ok(()) => return Ok(None),
             Err(Ended::Stop(stop)) => (stop, None),
-            Err(Ended::Fault(error)) => (StopReason::EngineFailed { message: error.to_string() }, Some(error)),
+            Err(Ended::Fault(error)) => {
+                (StopReason::EngineFailed { message: error.to_string() }, Some(error))
+            }
         };
         self.ended = true;
         match fault {
@@ -120,8 +134,8 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Session<O, E, W> {
 
     /// As many whole pieces as fit into `time`, at least one; the report once the run has ended.
     ///
-    /// Another piece is begun if, should it take as long as the one before, it would be done in time. An evaluation of the objective is never interrupted: a
-    /// call may take longer than `time` by one piece.
+    /// Another piece is begun if, should it take as long as the one before, it would be done in time. An
+    /// evaluation of the objective is never interrupted: a call may take longer than `time` by one piece.
     ///
     /// # Errors
     /// As for [`step`](Self::step).
@@ -149,8 +163,8 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Session<O, E, W> {
         }
     }
 
-    /// The trusted iterate, in f64 on the host; the start before the first piece. On a GPU engine it is on the device as well:
-    /// [`GpuEngine::design`](crate::engine::GpuEngine::design).
+    /// The trusted iterate, in f64 on the host; the start before the first piece. On a GPU engine it is on
+    /// the device as well: [`GpuEngine::design`](crate::engine::GpuEngine::design).
     pub fn design(&self) -> &[f64] {
         &self.run.trusted.x
     }
@@ -170,7 +184,8 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Session<O, E, W> {
         &self.run.objective
     }
 
-    /// The objective, to change it in the ways its [revision](Objective::revision) tells of: a penalty's continuation at the user's hand, say.
+    /// The objective, to change it in the ways its [revision](Objective::revision) tells of: a penalty's
+    /// continuation at the user's hand, say.
     pub fn objective_mut(&mut self) -> &mut O {
         &mut self.run.objective
     }

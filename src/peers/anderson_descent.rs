@@ -9,9 +9,10 @@ use super::{Ended, Truth, difference, dot, first_length, largest};
 const DEPTH: usize = 5;
 const PERIOD: usize = 4;
 
-/// x − g/L, L doubled until f falls by the |g|²/2L that any L above the curvature grants (Nesterov, Introductory Lectures on Convex Optimization, 2004,
-/// §1.2.3), begun where the first step is as long as the other optimizers'. Every fourth step is mixed, of iterates and their −g, damped by 1/L: kept if f
-/// falls, and otherwise undone, so that the step is taken from the last iterate after all.
+/// x − g/L, L doubled until f falls by the |g|²/2L that any L above the curvature grants (Nesterov,
+/// Introductory Lectures on Convex Optimization, 2004, §1.2.3), begun where the first step is as long as the
+/// other optimizers'. Every fourth step is mixed, of iterates and their −g, damped by 1/L: kept if f falls,
+/// and otherwise undone, so that the step is taken from the last iterate after all.
 pub(super) fn minimize(truth: &mut Truth<'_>, start: &[f64], tolerance: f64) -> Result<(), Ended> {
     let mut x = start.to_vec();
     let (mut f, mut g) = truth.evaluate(&x)?;
@@ -66,7 +67,12 @@ mod tests {
     fn mixing_shortens_gradient_descent() {
         let mut quadratic = Quadratic::geometric(40, 100.0);
         let course = Peer::AndersonDescent.minimize(&mut quadratic, &[0.0; 40], 200, 1e-12, &mut ()).unwrap();
-        assert!(course.objective <= 1e-5 * course.history[0].objective, "{:e} after {}", course.objective, course.history.len());
+        assert!(
+            course.objective <= 1e-5 * course.history[0].objective,
+            "{:e} after {}",
+            course.objective,
+            course.history.len()
+        );
         assert!(course.history.iter().all(|e| e.accepted));
     }
 }

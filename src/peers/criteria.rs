@@ -5,7 +5,8 @@ use super::{Ended, Truth, difference, dot, largest};
 use crate::error::Result;
 use crate::flow::{OptimalityCriteria, volume_scale};
 
-/// The first step that may be replaced, and every how many: the same for every accelerator, so that they differ in their guesses alone.
+/// The first step that may be replaced, and every how many: the same for every accelerator, so that they
+/// differ in their guesses alone.
 pub(super) const FIRST: usize = 20;
 pub(super) const PERIOD: usize = 4;
 
@@ -26,19 +27,28 @@ pub(super) struct Criteria<'a> {
 impl<'a> Criteria<'a> {
     pub(super) fn new(feasible: &'a Feasible) -> Result<Self> {
         let (weights, volume) = feasible.bound()?;
-        Ok(Self { flow: OptimalityCriteria::default(), weights, volume, lower: feasible.lower, upper: feasible.upper })
+        Ok(Self {
+            flow: OptimalityCriteria::default(),
+            weights,
+            volume,
+            lower: feasible.lower,
+            upper: feasible.upper,
+        })
     }
 
     /// OC(x), given the gradient there.
     pub(super) fn step(&self, x: &[f64], g: &[f64]) -> Vec<f64> {
-        let growth: Vec<f64> = (0..x.len()).map(|i| OptimalityCriteria::growth(x[i], g[i], self.weights[i])).collect();
-        let at = |scale: f64| -> Vec<f64> { (0..x.len()).map(|i| self.flow.clip(x[i], growth[i], scale, self.lower, self.upper)).collect() };
+        let growth: Vec<f64> =
+            (0..x.len()).map(|i| OptimalityCriteria::growth(x[i], g[i], self.weights[i])).collect();
+        let at = |scale: f64| -> Vec<f64> {
+            (0..x.len()).map(|i| self.flow.clip(x[i], growth[i], scale, self.lower, self.upper)).collect()
+        };
         at(volume_scale(|scale| dot(self.weights, &at(scale)), self.volume))
     }
 }
 
-/// OC, where `guess(step, x, OC(x))` may offer another next iterate: made feasible and evaluated, kept if the objective falls, and otherwise undone, so
-/// that the step is taken from the last iterate after all.
+/// OC, where `guess(step, x, OC(x))` may offer another next iterate: made feasible and evaluated, kept if the
+/// objective falls, and otherwise undone, so that the step is taken from the last iterate after all.
 pub(super) fn accelerated(
     truth: &mut Truth<'_>,
     feasible: &Feasible,
@@ -76,7 +86,8 @@ mod tests {
     use crate::error::ObjectiveError;
     use crate::objective::{Domain, Objective};
 
-    /// −2 Σ aᵢ √xᵢ with Σ xᵢ = 3/2: OC shrinks the logarithms' distances to the minimiser, xᵢ ~ aᵢ², by 3/4 a step.
+    /// −2 Σ aᵢ √xᵢ with Σ xᵢ = 3/2: OC shrinks the logarithms' distances to the minimiser, xᵢ ~ aᵢ², by 3/4 a
+    /// step.
     struct Roots;
 
     const SIZES: [f64; 3] = [1.0, 1.2, 0.8];
@@ -111,9 +122,20 @@ mod tests {
         let exact = SIZES.map(|a| 1.5 * a * a / SIZES.iter().map(|a| a * a).sum::<f64>());
         for peer in [Peer::Extrapolation, Peer::Dmd] {
             let course = peer.minimize(&mut Roots, &START, 300, TOLERANCE, &mut ()).unwrap();
-            assert!(course.history.len() < plain.history.len(), "{}: {} against {}", peer.name(), course.history.len(), plain.history.len());
+            assert!(
+                course.history.len() < plain.history.len(),
+                "{}: {} against {}",
+                peer.name(),
+                course.history.len(),
+                plain.history.len()
+            );
             // Steps that shrink by 3/4 have 1/(1 − 3/4) times the last one to go.
-            assert!(largest(&difference(&course.x, &exact)) <= 4.0 * TOLERANCE, "{}: {:?}", peer.name(), course.x);
+            assert!(
+                largest(&difference(&course.x, &exact)) <= 4.0 * TOLERANCE,
+                "{}: {:?}",
+                peer.name(),
+                course.x
+            );
         }
     }
 
@@ -131,7 +153,8 @@ mod tests {
             })
         };
         assert!(accelerated(&mut truth, &feasible, &START, TOLERANCE, guess).is_ok());
-        let (plain, mut values) = (plain(), truth.course.history.iter().map(|e| e.objective).collect::<Vec<_>>());
+        let (plain, mut values) =
+            (plain(), truth.course.history.iter().map(|e| e.objective).collect::<Vec<_>>());
         assert_eq!(values.remove(5), plain.history[0].objective);
         assert_eq!(values, plain.history.iter().map(|e| e.objective).collect::<Vec<_>>());
     }

@@ -11,12 +11,18 @@ use crate::error::{Error, Result};
 
 /// Iterates the model is made of.
 const WINDOW: usize = 8;
-/// Steps it is advanced: of 2, 4, 6, 8, 16 and 32 the best on half-MBB beams, where longer ones are mostly undone.
+/// Steps it is advanced: of 2, 4, 6, 8, 16 and 32 the best on half-MBB beams, where longer ones are mostly
+/// undone.
 const STEPS: usize = 4;
 /// The share of Σ sᵢ² its directions hold: close to 1, as the iterates' mean alone holds all but a hundredth.
 const ENERGY: f64 = 1.0 - 1e-12;
 
-pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> std::result::Result<(), Ended> {
+pub(super) fn minimize(
+    truth: &mut Truth<'_>,
+    feasible: &Feasible,
+    start: &[f64],
+    tolerance: f64,
+) -> std::result::Result<(), Ended> {
     // Iterates and what OC makes of them. Pairs, not a sequence: they stay samples of OC across a landing.
     let mut recent: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::with_capacity(WINDOW + 1);
     accelerated(truth, feasible, start, tolerance, |step, x, next| {
@@ -24,16 +30,27 @@ pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64]
         if recent.len() > WINDOW {
             recent.pop_front();
         }
-        if is_replaced(step) && recent.len() == WINDOW { advanced(&recent, x, STEPS, ENERGY) } else { Ok(None) }
+        if is_replaced(step) && recent.len() == WINDOW {
+            advanced(&recent, x, STEPS, ENERGY)
+        } else {
+            Ok(None)
+        }
     })
 }
 
-/// Aᴶ x with A = Y X⁺, columns of X and Y the pairs' firsts and seconds (Tu et al., J. Comput. Dyn. 1 (2014) 391): with X = U S Vᵀ cut at `energy`,
-/// Aᴶ x = Y V S⁻¹ Ãᴶ⁻¹ Uᵀ x, Ã = Uᵀ Y V S⁻¹. None if the pairs are all zero.
-fn advanced(pairs: &VecDeque<(Vec<f64>, Vec<f64>)>, x: &[f64], steps: usize, energy: f64) -> Result<Option<Vec<f64>>> {
+/// Aᴶ x with A = Y X⁺, columns of X and Y the pairs' firsts and seconds (Tu et al., J. Comput. Dyn. 1 (2014)
+/// 391): with X = U S Vᵀ cut at `energy`, Aᴶ x = Y V S⁻¹ Ãᴶ⁻¹ Uᵀ x, Ã = Uᵀ Y V S⁻¹. None if the pairs are all
+/// zero.
+fn advanced(
+    pairs: &VecDeque<(Vec<f64>, Vec<f64>)>,
+    x: &[f64],
+    steps: usize,
+    energy: f64,
+) -> Result<Option<Vec<f64>>> {
     let (d, k) = (x.len(), pairs.len());
-    let svd =
-        Mat::from_fn(d, k, |i, j| pairs[j].0[i]).thin_svd().map_err(|_| Error::Factorization { what: "singular value decomposition of OC's iterates" })?;
+    let svd = Mat::from_fn(d, k, |i, j| pairs[j].0[i])
+        .thin_svd()
+        .map_err(|_| Error::Factorization { what: "singular value decomposition of OC's iterates" })?;
     let squares: Vec<f64> = (0..d.min(k)).map(|i| svd.S()[i] * svd.S()[i]).collect();
     let total: f64 = squares.iter().sum();
     if total.is_nan() || total <= 0.0 {
@@ -57,7 +74,8 @@ fn advanced(pairs: &VecDeque<(Vec<f64>, Vec<f64>)>, x: &[f64], steps: usize, ene
         })
         .collect();
     let basis: Vec<Vec<f64>> = (0..rank).map(|mode| (0..d).map(|i| svd.U()[(i, mode)]).collect()).collect();
-    let reduced: Vec<Vec<f64>> = basis.iter().map(|u| images.iter().map(|image| dot(u, image)).collect()).collect();
+    let reduced: Vec<Vec<f64>> =
+        basis.iter().map(|u| images.iter().map(|image| dot(u, image)).collect()).collect();
     let mut z: Vec<f64> = basis.iter().map(|u| dot(u, x)).collect();
     for _ in 1..steps {
         z = reduced.iter().map(|row| dot(row, &z)).collect();
@@ -87,8 +105,12 @@ mod tests {
             let found = advanced(&pairs, &at(7), steps, 1.0 - 1e-24).unwrap().unwrap();
             let exact = at(7 + steps as i32);
             for (found, exact) in found.iter().zip(&exact) {
-                // The iterates' condition number is below 20 and A has no growing mode, so each step loses below 20·8 roundings.
-                assert!((found - exact).abs() < 1e4 * steps as f64 * f64::EPSILON, "{steps}: {found} for {exact}");
+                // The iterates' condition number is below 20 and A has no growing mode, so each step loses
+                // below 20·8 roundings.
+                assert!(
+                    (found - exact).abs() < 1e4 * steps as f64 * f64::EPSILON,
+                    "{steps}: {found} for {exact}"
+                );
             }
         }
     }

@@ -4,11 +4,16 @@ use super::criteria::{accelerated, is_replaced};
 use super::feasible::Feasible;
 use super::{Ended, Truth};
 
-/// How many times the last difference is added: of 1, 2, 4, 8 and 16 the best on the half-MBB beam of 60x20 elements. Longer ones lead to worse basins on
-/// others, and on 120x30 at a volume of 0.4 this one does.
+/// How many times the last difference is added: of 1, 2, 4, 8 and 16 the best on the half-MBB beam of 60x20
+/// elements. Longer ones lead to worse basins on others, and on 120x30 at a volume of 0.4 this one does.
 const REACH: f64 = 4.0;
 
-pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
+pub(super) fn minimize(
+    truth: &mut Truth<'_>,
+    feasible: &Feasible,
+    start: &[f64],
+    tolerance: f64,
+) -> Result<(), Ended> {
     let mut before: Option<Vec<f64>> = None;
     accelerated(truth, feasible, start, tolerance, |step, x, _| {
         let last = before.replace(x.to_vec()).filter(|_| is_replaced(step));
@@ -29,7 +34,8 @@ mod tests {
     fn a_geometric_sequence_is_followed_to_its_limit() {
         // 4 = q/(1 − q) at q = 4/5.
         let (limit, offset, q) = ([0.3, -1.0, 2.0], [0.5, 0.25, -4.0], 0.8);
-        let at = |k: i32| -> Vec<f64> { limit.iter().zip(offset).map(|(a, b)| a + b * f64::powi(q, k)).collect() };
+        let at =
+            |k: i32| -> Vec<f64> { limit.iter().zip(offset).map(|(a, b)| a + b * f64::powi(q, k)).collect() };
         for k in 1..10 {
             let found = ahead(&at(k), &at(k - 1), REACH);
             for (found, exact) in found.iter().zip(limit) {

@@ -16,7 +16,9 @@ impl Feasible {
         match domain {
             Domain::Unbounded => Err(Error::Incompatible("this optimizer needs bounds".into())),
             Domain::Box { lower, upper } => Ok(Self { lower, upper, volume: None }),
-            Domain::BoxVolume { lower, upper, weights, volume } => Ok(Self { lower, upper, volume: Some((weights, volume)) }),
+            Domain::BoxVolume { lower, upper, weights, volume } => {
+                Ok(Self { lower, upper, volume: Some((weights, volume)) })
+            }
         }
     }
 
@@ -41,7 +43,8 @@ impl Feasible {
             return clipped;
         }
         // At the upper end every unknown is at its lower bound.
-        let (mut low, mut high) = (0.0, y.iter().zip(weights).fold(0.0_f64, |m, (y, w)| m.max((y - self.lower) / w)));
+        let (mut low, mut high) =
+            (0.0, y.iter().zip(weights).fold(0.0_f64, |m, (y, w)| m.max((y - self.lower) / w)));
         for _ in 0..200 {
             let middle = 0.5 * (low + high);
             if middle <= low || middle >= high {

@@ -7,7 +7,8 @@ use super::{Ended, Truth, difference, dot, first_length, largest};
 
 /// Pairs remembered.
 const MEMORY: usize = 10;
-/// The share of the slope that may be left at the end of a step: what keeps steps from being too short, and sᵀy > 0.
+/// The share of the slope that may be left at the end of a step: what keeps steps from being too short, and
+/// sᵀy > 0.
 const FLATTENED: f64 = 0.9;
 
 /// The last pairs (s, y), all with sᵀy > 0.
@@ -48,8 +49,8 @@ impl Memory {
     }
 }
 
-/// x − t H g with t from Wolfe's conditions in their weak form, found by doubling and bisection (Lewis & Overton, Math. Program. 141 (2013) 135) but for the
-/// first cuts, which are a parabola's.
+/// x − t H g with t from Wolfe's conditions in their weak form, found by doubling and bisection (Lewis &
+/// Overton, Math. Program. 141 (2013) 135) but for the first cuts, which are a parabola's.
 pub(super) fn minimize(truth: &mut Truth<'_>, start: &[f64], tolerance: f64) -> Result<(), Ended> {
     let mut x = start.to_vec();
     let (mut f, mut g) = truth.evaluate(&x)?;
@@ -78,9 +79,15 @@ pub(super) fn minimize(truth: &mut Truth<'_>, start: &[f64], tolerance: f64) -> 
 /// x, f(x) and its gradient.
 type Point = (Vec<f64>, f64, Vec<f64>);
 
-/// The point of the first step length that meets both conditions, or, where the interval has become too small to matter, the last that met the first; none
-/// if none did.
-fn search(truth: &mut Truth<'_>, x: &[f64], direction: &[f64], (f, slope): (f64, f64), tolerance: f64) -> Result<Option<Point>, Ended> {
+/// The point of the first step length that meets both conditions, or, where the interval has become too small
+/// to matter, the last that met the first; none if none did.
+fn search(
+    truth: &mut Truth<'_>,
+    x: &[f64],
+    direction: &[f64],
+    (f, slope): (f64, f64),
+    tolerance: f64,
+) -> Result<Option<Point>, Ended> {
     // Also where the slope is no number.
     if slope.is_nan() || slope >= 0.0 {
         return Ok(None);
@@ -149,8 +156,9 @@ mod tests {
         let v = [1.0, -2.0, 0.5, 3.0, -0.7];
         let exact: Vec<f64> = (0..D).map(|i| (0..D).map(|j| h[(i, j)] * v[j]).sum()).collect();
         let error = largest(&difference(&memory.times(&v), &exact));
-        // The matrix has a condition number below 7, so |I − s yᵀ/sᵀy| = |s||y|/sᵀy is below 1.6 (Kantorovich), and eight such factors below 50. H₀ is below
-        // 1, and there are some hundred roundings.
+        // The matrix has a condition number below 7, so |I − s yᵀ/sᵀy| = |s||y|/sᵀy is below 1.6
+        // (Kantorovich), and eight such factors below 50. H₀ is below 1, and there are some hundred
+        // roundings.
         assert!(error <= 50.0 * 200.0 * f64::EPSILON * largest(&v), "{error:e}");
     }
 
@@ -167,23 +175,33 @@ mod tests {
 
     #[test]
     fn the_minimum_is_the_closed_forms() {
-        let mut quadratic = Quadratic { minimizer: vec![1.4, 0.9, 0.2, -0.3, 0.6, 0.7], ..Quadratic::geometric(6, 50.0) };
+        let mut quadratic =
+            Quadratic { minimizer: vec![1.4, 0.9, 0.2, -0.3, 0.6, 0.7], ..Quadratic::geometric(6, 50.0) };
         let course = Peer::Lbfgs.minimize(&mut quadratic, &[0.0; 6], 100, 1e-10, &mut ()).unwrap();
         let error = largest(&difference(&course.x, &quadratic.minimizer));
         assert!(error < 1e-9, "off by {error:e} after {} evaluations", course.history.len());
-        // Rosenbrock's chain: (1, …, 1), along a valley in which only the second condition keeps the pairs' curvature positive.
-        let course = Peer::Lbfgs.minimize(&mut Rosenbrock { dimension: 10 }, &[-0.5; 10], 300, 1e-10, &mut ()).unwrap();
+        // Rosenbrock's chain: (1, …, 1), along a valley in which only the second condition keeps the pairs'
+        // curvature positive.
+        let course = Peer::Lbfgs
+            .minimize(&mut Rosenbrock { dimension: 10 }, &[-0.5; 10], 300, 1e-10, &mut ())
+            .unwrap();
         assert!(largest(&difference(&course.x, &[1.0; 10])) < 1e-6, "{:?}", course.x);
     }
 
-    /// With as many pairs as unknowns it is BFGS, whose error falls faster than by any factor (Dennis & Moré, Math. Comput. 28 (1974) 549). Gradient descent
-    /// with the best rate has the factor (κ − 1)²/(κ + 1)² a step, which for κ = 50 takes 575 steps to a share of 10⁻²⁰.
+    /// With as many pairs as unknowns it is BFGS, whose error falls faster than by any factor (Dennis & Moré,
+    /// Math. Comput. 28 (1974) 549). Gradient descent with the best rate has the factor (κ − 1)²/(κ + 1)² a
+    /// step, which for κ = 50 takes 575 steps to a share of 10⁻²⁰.
     #[test]
     fn convergence_on_a_quadratic_is_superlinear() {
-        let course = Peer::Lbfgs.minimize(&mut Quadratic::geometric(6, 50.0), &[0.0; 6], 100, 0.0, &mut ()).unwrap();
+        let course =
+            Peer::Lbfgs.minimize(&mut Quadratic::geometric(6, 50.0), &[0.0; 6], 100, 0.0, &mut ()).unwrap();
         let to = |share: f64| {
             let target = share * course.history[0].objective;
-            course.history.iter().position(|e| e.objective <= target).unwrap_or_else(|| panic!("{share:e} is not reached: {:?}", course.history))
+            course
+                .history
+                .iter()
+                .position(|e| e.objective <= target)
+                .unwrap_or_else(|| panic!("{share:e} is not reached: {:?}", course.history))
         };
         let [coarse, fine, finest] = [1e-5, 1e-10, 1e-20].map(to);
         assert!(finest <= 40, "{finest}");
@@ -207,14 +225,20 @@ mod tests {
             let course = peer.minimize(&mut barrier, &[1.0], 60, 1e-10, &mut ()).unwrap();
             assert!((course.x[0] - 0.01).abs() < 1e-6, "{}: {course:?}", peer.name());
             let last = course.history.last().map(|e| e.evaluation);
-            assert!(failed > 0 && last == Some(course.history.len() + failed) && last <= Some(60), "{}: {failed}, {course:?}", peer.name());
+            assert!(
+                failed > 0 && last == Some(course.history.len() + failed) && last <= Some(60),
+                "{}: {failed}, {course:?}",
+                peer.name()
+            );
         }
     }
 
     #[test]
     fn a_budget_is_kept_to_the_last_trial_point() {
         for peer in [Peer::Lbfgs, Peer::AndersonDescent] {
-            let course = peer.minimize(&mut Rosenbrock { dimension: 4 }, &[-1.2, 1.0, -1.2, 1.0], 17, 0.0, &mut ()).unwrap();
+            let course = peer
+                .minimize(&mut Rosenbrock { dimension: 4 }, &[-1.2, 1.0, -1.2, 1.0], 17, 0.0, &mut ())
+                .unwrap();
             assert_eq!(course.history.len(), 17, "{}", peer.name());
         }
     }
@@ -224,7 +248,11 @@ mod tests {
         for peer in [Peer::Lbfgs, Peer::AndersonDescent] {
             let mut boxed = Boxed { inner: Quadratic::geometric(3, 10.0), lower: 0.0, upper: 2.0 };
             let refused = peer.minimize(&mut boxed, &[0.5; 3], 9, 0.0, &mut ());
-            assert!(matches!(refused, Err(Error::Incompatible(ref why)) if why.contains("bounds")), "{}: {refused:?}", peer.name());
+            assert!(
+                matches!(refused, Err(Error::Incompatible(ref why)) if why.contains("bounds")),
+                "{}: {refused:?}",
+                peer.name()
+            );
         }
     }
 }

@@ -6,19 +6,22 @@ use super::lbfgs::Memory;
 use super::spg::{DECREASE, shorter};
 use super::{Ended, Truth, difference, dot, largest};
 
-/// The first penalty, for an objective and a volume scaled to 1; its growth, where a multiplier's update leaves more than this share of the excess.
+/// The first penalty, for an objective and a volume scaled to 1; its growth, where a multiplier's update
+/// leaves more than this share of the excess.
 const PENALTY: f64 = 40.0;
 const GROWTH: f64 = 4.0;
 const ENOUGH: f64 = 0.25;
 /// The multiplier converges at any penalty that is large enough; more only spoils the conditioning.
 const STIFFEST: f64 = 1e4;
-/// The most a step may change a ψ, at most an eighth of the box: without it unknowns reach the sigmoid's flat ends too soon to come back.
+/// The most a step may change a ψ, at most an eighth of the box: without it unknowns reach the sigmoid's flat
+/// ends too soon to come back.
 const MOVE: f64 = 0.5;
 /// Steps between two updates of the multiplier, or fewer, once the slope has fallen to this share.
 const INNER: usize = 30;
 const SOLVED: f64 = 0.1;
 
-/// f/|f₀| + (max(0, λ + ρ c)² − λ²)/2ρ with the excess c = (wᵀx − V)/(V − wᵀl), relative to all there is to give out.
+/// f/|f₀| + (max(0, λ + ρ c)² − λ²)/2ρ with the excess c = (wᵀx − V)/(V − wᵀl), relative to all there is to
+/// give out.
 struct Lagrangian<'a> {
     latent: Latent<'a>,
     scale: f64,
@@ -30,7 +33,9 @@ impl Lagrangian<'_> {
     /// The excess and its gradient by x; none without a bound.
     fn excess(&self, x: &[f64]) -> Option<(f64, Vec<f64>)> {
         let (weights, volume) = self.latent.feasible.volume.as_ref()?;
-        let room = (volume - self.latent.feasible.lower * weights.iter().sum::<f64>()).max(f64::EPSILON * volume.abs()).max(f64::MIN_POSITIVE);
+        let room = (volume - self.latent.feasible.lower * weights.iter().sum::<f64>())
+            .max(f64::EPSILON * volume.abs())
+            .max(f64::MIN_POSITIVE);
         Some(((dot(weights, x) - volume) / room, weights.iter().map(|w| w / room).collect()))
     }
 
@@ -65,13 +70,24 @@ impl Lagrangian<'_> {
     }
 }
 
-/// Between two updates of the multiplier, iterates may break the volume bound; those count as evaluations and as nothing else. Before the next ones the
-/// iterate is made feasible by a shift of ψ and evaluated there: the design a user would take.
-pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
+/// Between two updates of the multiplier, iterates may break the volume bound; those count as evaluations and
+/// as nothing else. Before the next ones the iterate is made feasible by a shift of ψ and evaluated there:
+/// the design a user would take.
+pub(super) fn minimize(
+    truth: &mut Truth<'_>,
+    feasible: &Feasible,
+    start: &[f64],
+    tolerance: f64,
+) -> Result<(), Ended> {
     let latent = Latent { feasible };
     let (mut psi, mut x) = latent.project(&latent.of(start));
     let (mut f, mut g) = truth.evaluate(&x)?;
-    let mut lagrangian = Lagrangian { latent, scale: if f == 0.0 { 1.0 } else { 1.0 / f.abs() }, multiplier: 0.0, penalty: PENALTY };
+    let mut lagrangian = Lagrangian {
+        latent,
+        scale: if f == 0.0 { 1.0 } else { 1.0 / f.abs() },
+        multiplier: 0.0,
+        penalty: PENALTY,
+    };
     lagrangian.multiplier = lagrangian.estimate(&x, &g);
     let mut excess_before = f64::INFINITY;
     loop {
@@ -81,7 +97,11 @@ pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64]
         let (mut value, mut slope) = lagrangian.of(&x, f, &g);
         let goal = SOLVED * largest(&slope);
         for _ in 0..INNER {
-            let Some(next) = descend(truth, &lagrangian, &mut memory, (&psi, &x), (value, &slope), tolerance)? else { break };
+            let Some(next) =
+                descend(truth, &lagrangian, &mut memory, (&psi, &x), (value, &slope), tolerance)?
+            else {
+                break;
+            };
             memory.push(difference(&next.psi, &psi), difference(&next.slope, &slope));
             (psi, x, f, g, value, slope) = (next.psi, next.x, next.f, next.g, next.value, next.slope);
             if largest(&slope) <= goal {
@@ -140,7 +160,8 @@ fn descend(
         if largest(&difference(&design, x)) <= tolerance {
             return Ok(None);
         }
-        let (f, g) = truth.explore(&design, lagrangian.excess(&design).is_none_or(|(excess, _)| excess <= 0.0))?;
+        let (f, g) =
+            truth.explore(&design, lagrangian.excess(&design).is_none_or(|(excess, _)| excess <= 0.0))?;
         let (found, gradient) = lagrangian.of(&design, f, &g);
         if found <= value + DECREASE * t * along {
             return Ok(Some(Iterate { psi: trial, x: design, f, g, value: found, slope: gradient }));
@@ -157,7 +178,8 @@ mod tests {
     #[test]
     fn the_gradient_by_the_latent_variable_is_that_of_the_value() {
         let feasible = Feasible { lower: -1.0, upper: 2.0, volume: Some((vec![1.0, 2.0, 0.5], 0.3)) };
-        let lagrangian = Lagrangian { latent: Latent { feasible: &feasible }, scale: 0.4, multiplier: 0.6, penalty: 3.0 };
+        let lagrangian =
+            Lagrangian { latent: Latent { feasible: &feasible }, scale: 0.4, multiplier: 0.6, penalty: 3.0 };
         let at = |psi: &[f64]| {
             let x = lagrangian.latent.design(psi);
             let g: Vec<f64> = x.iter().map(|x| 3.0 * x * x).collect();

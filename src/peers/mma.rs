@@ -3,7 +3,8 @@
 use super::feasible::Feasible;
 use super::{Ended, Truth, difference, largest};
 
-/// The asymptotes' first distance, and how it shrinks on oscillation and grows otherwise, in units of the box.
+/// The asymptotes' first distance, and how it shrinks on oscillation and grows otherwise, in units of the
+/// box.
 const FIRST: f64 = 0.5;
 const SHRINK: f64 = 0.7;
 const GROW: f64 = 1.2;
@@ -11,9 +12,15 @@ const GROW: f64 = 1.2;
 const REACH: f64 = 0.9;
 const MOVE: f64 = 0.5;
 
-/// Each step minimises Σ pᵢ/(Uᵢ − xᵢ) + qᵢ/(xᵢ − Lᵢ), an approximation of f that is convex and separable, under the like approximation of the volume
-/// bound: with one multiplier λ, xᵢ(λ) is in closed form and λ found by bisection. Without a line search, as published.
-pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
+/// Each step minimises Σ pᵢ/(Uᵢ − xᵢ) + qᵢ/(xᵢ − Lᵢ), an approximation of f that is convex and separable,
+/// under the like approximation of the volume bound: with one multiplier λ, xᵢ(λ) is in closed form and λ
+/// found by bisection. Without a line search, as published.
+pub(super) fn minimize(
+    truth: &mut Truth<'_>,
+    feasible: &Feasible,
+    start: &[f64],
+    tolerance: f64,
+) -> Result<(), Ended> {
     let (weights, volume) = feasible.bound()?;
     let width = feasible.upper - feasible.lower;
     let d = start.len();

@@ -1,7 +1,8 @@
 //! What a user would pick instead: optimizers without a learned flow, for benchmarks.
 //!
-//! All of them minimise an [`Objective`] on a box, or a box with one volume bound, from a feasible start, but for the last two, which want no bounds at
-//! all; and all count every true evaluation, trial points of line searches included.
+//! All of them minimise an [`Objective`] on a box, or a box with one volume bound, from a feasible start, but
+//! for the last two, which want no bounds at all; and all count every true evaluation, trial points of line
+//! searches included.
 //!
 //! | peer | what it is | source |
 //! |---|---|---|
@@ -41,7 +42,8 @@ use feasible::Feasible;
 /// A peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
-    /// Optimality criteria with periodic Anderson mixing (every 4th step from the 20th on, depth 4, damping 0.9, made feasible again).
+    /// Optimality criteria with periodic Anderson mixing (every 4th step from the 20th on, depth 4, damping
+    /// 0.9, made feasible again).
     Anderson,
     /// Spectral projected gradient.
     Spg,
@@ -51,18 +53,20 @@ pub enum Peer {
     Mma,
     /// Sigmoidal mirror descent with a projected latent variable (SiMPL).
     Simpl,
-    /// L-BFGS in the sigmoid's argument with an augmented Lagrangian for the volume bound. Its iterates may break that bound: these are evaluations that
-    /// the history marks as not accepted, and are never returned.
+    /// L-BFGS in the sigmoid's argument with an augmented Lagrangian for the volume bound. Its iterates may
+    /// break that bound: these are evaluations that the history marks as not accepted, and are never
+    /// returned.
     LbfgsSigmoid,
-    /// Optimality criteria with periodic extrapolation (every 4th step from the 20th on, x + 4 Δx, made feasible; undone if the objective rises).
+    /// Optimality criteria with periodic extrapolation (every 4th step from the 20th on, x + 4 Δx, made
+    /// feasible; undone if the objective rises).
     Extrapolation,
-    /// Optimality criteria with periodic dynamic mode decomposition (every 4th step from the 20th on, 4 steps of the model of the last 8, made feasible;
-    /// undone if the objective rises).
+    /// Optimality criteria with periodic dynamic mode decomposition (every 4th step from the 20th on, 4 steps
+    /// of the model of the last 8, made feasible; undone if the objective rises).
     Dmd,
     /// L-BFGS without bounds (memory 10, weak Wolfe conditions).
     Lbfgs,
-    /// Gradient descent without bounds, its rate found by backtracking, with periodic Anderson mixing (every 4th step, depth 5, undone if the objective
-    /// does not fall).
+    /// Gradient descent without bounds, its rate found by backtracking, with periodic Anderson mixing (every
+    /// 4th step, depth 5, undone if the objective does not fall).
     AndersonDescent,
 }
 
@@ -83,17 +87,29 @@ impl Peer {
         }
     }
 
-    /// Minimises `objective` from `start` with `budget` true evaluations, until a step changes no unknown by more than `tolerance`; tells `observer` of
-    /// every evaluation. An evaluation that fails or is not finite ends the run with what was reached, unless it is the first; the last two peers undo it
-    /// and go on.
+    /// Minimises `objective` from `start` with `budget` true evaluations, until a step changes no unknown by
+    /// more than `tolerance`; tells `observer` of every evaluation. An evaluation that fails or is not finite
+    /// ends the run with what was reached, unless it is the first; the last two peers undo it and go on.
     ///
     /// # Errors
-    /// [`Error::Incompatible`] for an unbounded domain (or, with MMA and the peers built on OC, one without a volume bound; with the last two, one that is
-    /// not unbounded), what is wrong with the domain, the start or the budget, and [`Error::Start`] if the start cannot be evaluated.
-    pub fn minimize(self, objective: &mut dyn Objective, start: &[f64], budget: usize, tolerance: f64, observer: &mut dyn Observer) -> Result<Course> {
+    /// [`Error::Incompatible`] for an unbounded domain (or, with MMA and the peers built on OC, one without a
+    /// volume bound; with the last two, one that is not unbounded), what is wrong with the domain, the start
+    /// or the budget, and [`Error::Start`] if the start cannot be evaluated.
+    pub fn minimize(
+        self,
+        objective: &mut dyn Objective,
+        start: &[f64],
+        budget: usize,
+        tolerance: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<Course> {
         let (dimension, domain) = (objective.dimension(), objective.domain());
         if start.len() != dimension || dimension == 0 {
-            return Err(Error::Length { name: "the starting point", found: start.len(), expected: dimension.max(1) });
+            return Err(Error::Length {
+                name: "the starting point",
+                found: start.len(),
+                expected: dimension.max(1),
+            });
         }
         if let Some(value) = start.iter().find(|v| !v.is_finite()) {
             return Err(Error::invalid("an entry of the starting point", value, "finite"));
@@ -103,13 +119,21 @@ impl Peer {
         }
         domain.validate(dimension)?;
         domain.check_start(start)?;
-        let truth = Truth { objective, observer, budget, spent: 0, course: Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() } };
+        let truth = Truth {
+            objective,
+            observer,
+            budget,
+            spent: 0,
+            course: Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() },
+        };
         let on_set: OnSet = match self {
             Self::Lbfgs | Self::AndersonDescent if domain != Domain::Unbounded => {
                 return Err(Error::Incompatible(format!("{} knows no bounds", self.name())));
             }
             Self::Lbfgs => return truth.end(|truth| lbfgs::minimize(truth, start, tolerance)),
-            Self::AndersonDescent => return truth.end(|truth| anderson_descent::minimize(truth, start, tolerance)),
+            Self::AndersonDescent => {
+                return truth.end(|truth| anderson_descent::minimize(truth, start, tolerance));
+            }
             Self::Anderson => anderson::minimize,
             Self::Spg => spg::minimize,
             Self::Pqn => pqn::minimize,
@@ -134,7 +158,8 @@ pub struct Course {
     pub x: Vec<f64>,
     /// Its value.
     pub objective: f64,
-    /// Every true evaluation that returned a finite value and gradient, trial points included; not accepted are those at points that are not feasible.
+    /// Every true evaluation that returned a finite value and gradient, trial points included; not accepted
+    /// are those at points that are not feasible.
     pub history: Vec<HistoryEntry>,
 }
 
@@ -175,7 +200,8 @@ impl Truth<'_> {
         self.explore(x, true)
     }
 
-    /// f(x) and its gradient. A point that is not feasible counts like any other, but is not accepted: it is no result, however low.
+    /// f(x) and its gradient. A point that is not feasible counts like any other, but is not accepted: it is
+    /// no result, however low.
     fn explore(&mut self, x: &[f64], feasible: bool) -> std::result::Result<(f64, Vec<f64>), Ended> {
         match self.call(x, feasible)? {
             Ok(found) => Ok(found),
@@ -188,11 +214,18 @@ impl Truth<'_> {
 
     /// f(x) and its gradient at a trial point that can be taken back; none if it cannot be evaluated.
     fn attempt(&mut self, x: &[f64]) -> std::result::Result<Option<(f64, Vec<f64>)>, Ended> {
-        Ok(self.call(x, true)?.inspect_err(|error| log::info!("true evaluation {} is undone: {error}", self.spent)).ok())
+        Ok(self
+            .call(x, true)?
+            .inspect_err(|error| log::info!("true evaluation {} is undone: {error}", self.spent))
+            .ok())
     }
 
     /// One evaluation; the inner error is the objective's.
-    fn call(&mut self, x: &[f64], feasible: bool) -> std::result::Result<std::result::Result<(f64, Vec<f64>), ObjectiveError>, Ended> {
+    fn call(
+        &mut self,
+        x: &[f64],
+        feasible: bool,
+    ) -> std::result::Result<std::result::Result<(f64, Vec<f64>), ObjectiveError>, Ended> {
         if self.spent == self.budget {
             return Err(Ended::Early);
         }
@@ -201,11 +234,18 @@ impl Truth<'_> {
         let value = match self.objective.evaluate(x, &mut gradient) {
             Ok(value) if value.is_finite() && gradient.iter().all(|g| g.is_finite()) => value,
             outcome => {
-                let error = outcome.err().unwrap_or_else(|| "it returned a value or gradient that is not finite".into());
+                let error = outcome
+                    .err()
+                    .unwrap_or_else(|| "it returned a value or gradient that is not finite".into());
                 return if self.spent == 1 { Err(Error::Start(error).into()) } else { Ok(Err(error)) };
             }
         };
-        let entry = HistoryEntry { evaluation: self.spent, iteration: self.spent - 1, objective: value, accepted: feasible };
+        let entry = HistoryEntry {
+            evaluation: self.spent,
+            iteration: self.spent - 1,
+            objective: value,
+            accepted: feasible,
+        };
         self.course.history.push(entry);
         if feasible && value < self.course.objective {
             self.course.objective = value;
@@ -226,8 +266,8 @@ fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
-/// How far the first step without bounds moves the unknown with the largest gradient: a fifth of max(1, max |x₀|), the first trust radius of a learned
-/// potential, so that all begin alike.
+/// How far the first step without bounds moves the unknown with the largest gradient: a fifth of max(1, max
+/// |x₀|), the first trust radius of a learned potential, so that all begin alike.
 fn first_length(start: &[f64]) -> f64 {
     0.2 * largest(start).max(1.0)
 }
@@ -266,7 +306,9 @@ mod tests {
     }
 
     fn solution(volume: f64) -> Vec<f64> {
-        let at = |mu: f64| -> Vec<f64> { (0..6).map(|i| (CENTER[i] - mu / SPECTRUM[i]).clamp(0.0, 1.0)).collect() };
+        let at = |mu: f64| -> Vec<f64> {
+            (0..6).map(|i| (CENTER[i] - mu / SPECTRUM[i]).clamp(0.0, 1.0)).collect()
+        };
         let (mut low, mut high) = (0.0, 1000.0);
         for _ in 0..200 {
             let middle = 0.5 * (low + high);
@@ -275,9 +317,19 @@ mod tests {
         at(high)
     }
 
-    const ON_SETS: [Peer; 8] = [Peer::Anderson, Peer::Spg, Peer::Pqn, Peer::Mma, Peer::Simpl, Peer::LbfgsSigmoid, Peer::Extrapolation, Peer::Dmd];
+    const ON_SETS: [Peer; 8] = [
+        Peer::Anderson,
+        Peer::Spg,
+        Peer::Pqn,
+        Peer::Mma,
+        Peer::Simpl,
+        Peer::LbfgsSigmoid,
+        Peer::Extrapolation,
+        Peer::Dmd,
+    ];
 
-    /// How near a peer gets: the slope by a sigmoid's argument falls with the distance to a bound, so L-BFGS comes to rest before it.
+    /// How near a peer gets: the slope by a sigmoid's argument falls with the distance to a bound, so L-BFGS
+    /// comes to rest before it.
     fn within(peer: Peer) -> f64 {
         if peer == Peer::LbfgsSigmoid { 1e-4 } else { 1e-5 }
     }
@@ -288,19 +340,36 @@ mod tests {
         let exact = solution(volume);
         let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume };
         for peer in [Peer::Spg, Peer::Pqn, Peer::Mma, Peer::Simpl, Peer::LbfgsSigmoid] {
-            let course = peer.minimize(&mut Target { domain: domain.clone() }, &[volume / 6.0; 6], 300, 1e-10, &mut ()).unwrap();
+            let course = peer
+                .minimize(&mut Target { domain: domain.clone() }, &[volume / 6.0; 6], 300, 1e-10, &mut ())
+                .unwrap();
             let error = largest(&difference(&course.x, &exact));
-            assert!(error < within(peer), "{}: off by {error:e} after {} evaluations: {:?}", peer.name(), course.history.len(), course.x);
+            assert!(
+                error < within(peer),
+                "{}: off by {error:e} after {} evaluations: {:?}",
+                peer.name(),
+                course.history.len(),
+                course.x
+            );
             assert!(course.x.iter().sum::<f64>() <= volume * (1.0 + 1e-9), "{}", peer.name());
         }
         // Without the bound Σ x = 3.4 at the minimum.
         let domain = Domain::Box { lower: 0.0, upper: 1.0 };
         for peer in [Peer::Spg, Peer::Pqn, Peer::Simpl, Peer::LbfgsSigmoid] {
-            let course = peer.minimize(&mut Target { domain: domain.clone() }, &[0.0; 6], 300, 1e-10, &mut ()).unwrap();
+            let course = peer
+                .minimize(&mut Target { domain: domain.clone() }, &[0.0; 6], 300, 1e-10, &mut ())
+                .unwrap();
             let error = largest(&difference(&course.x, &CENTER.map(|c| c.clamp(0.0, 1.0))));
-            assert!(error < within(peer), "{}: off by {error:e} after {} evaluations: {:?}", peer.name(), course.history.len(), course.x);
+            assert!(
+                error < within(peer),
+                "{}: off by {error:e} after {} evaluations: {:?}",
+                peer.name(),
+                course.history.len(),
+                course.x
+            );
         }
-        let unbounded = Peer::Spg.minimize(&mut Target { domain: Domain::Unbounded }, &[0.0; 6], 9, 0.0, &mut ());
+        let unbounded =
+            Peer::Spg.minimize(&mut Target { domain: Domain::Unbounded }, &[0.0; 6], 9, 0.0, &mut ());
         assert!(matches!(unbounded, Err(Error::Incompatible(_))));
     }
 
@@ -308,7 +377,9 @@ mod tests {
     fn a_budget_is_kept_to_the_last_trial_point() {
         let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume: 2.0 };
         for peer in [Peer::Spg, Peer::Pqn, Peer::Mma, Peer::Simpl, Peer::LbfgsSigmoid] {
-            let course = peer.minimize(&mut Target { domain: domain.clone() }, &[1.0 / 3.0; 6], 7, 0.0, &mut ()).unwrap();
+            let course = peer
+                .minimize(&mut Target { domain: domain.clone() }, &[1.0 / 3.0; 6], 7, 0.0, &mut ())
+                .unwrap();
             assert_eq!(course.history.len(), 7, "{}", peer.name());
         }
     }
@@ -321,7 +392,11 @@ mod tests {
             fn dimension(&self) -> usize {
                 2
             }
-            fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> std::result::Result<f64, ObjectiveError> {
+            fn evaluate(
+                &mut self,
+                x: &[f64],
+                gradient: &mut [f64],
+            ) -> std::result::Result<f64, ObjectiveError> {
                 gradient.copy_from_slice(&[-x[0].powi(-4), -4.0 * x[1].powi(-4)]);
                 Ok(x[0].powi(-3) / 3.0 + 4.0 / 3.0 * x[1].powi(-3))
             }
@@ -337,7 +412,11 @@ mod tests {
     fn what_makes_no_sense_is_named_and_what_fails_later_keeps_the_best() {
         let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume: 2.0 };
         for peer in ON_SETS {
-            let refused = |start: &[f64], budget| peer.minimize(&mut Target { domain: domain.clone() }, start, budget, 0.0, &mut ()).unwrap_err().to_string();
+            let refused = |start: &[f64], budget| {
+                peer.minimize(&mut Target { domain: domain.clone() }, start, budget, 0.0, &mut ())
+                    .unwrap_err()
+                    .to_string()
+            };
             assert!(refused(&[0.1; 5], 9).contains("starting point"));
             assert!(refused(&[2.0; 6], 9).contains("between the bounds"));
             assert!(refused(&[0.9; 6], 9).contains("volume"), "{}", refused(&[0.9; 6], 9));
@@ -353,7 +432,11 @@ mod tests {
                 fn dimension(&self) -> usize {
                     1
                 }
-                fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> std::result::Result<f64, ObjectiveError> {
+                fn evaluate(
+                    &mut self,
+                    x: &[f64],
+                    gradient: &mut [f64],
+                ) -> std::result::Result<f64, ObjectiveError> {
                     self.0.evaluate(x, gradient)
                 }
                 fn domain(&self) -> Domain {
@@ -361,7 +444,11 @@ mod tests {
                 }
             }
             let course = peer.minimize(&mut Boxed(&mut fails), &[-0.9], 50, 0.0, &mut ()).unwrap();
-            assert!(course.objective.is_finite() && course.x.len() == 1 && course.history.len() <= 3, "{}: {course:?}", peer.name());
+            assert!(
+                course.objective.is_finite() && course.x.len() == 1 && course.history.len() <= 3,
+                "{}: {course:?}",
+                peer.name()
+            );
         }
     }
 }

@@ -10,8 +10,8 @@ use super::{Ended, Truth, difference, dot, largest};
 const MEMORY: usize = 10;
 const INNER: usize = 50;
 
-/// B = σ I + the BFGS updates of the remembered pairs, σ = sᵀy/sᵀs of the newest, as products with vectors: the update's own sum,
-/// B v = σ v + Σ (yᵢ yᵢᵀv/yᵢᵀsᵢ − bᵢ bᵢᵀv/sᵢᵀbᵢ) with bᵢ = B_{i−1} sᵢ.
+/// B = σ I + the BFGS updates of the remembered pairs, σ = sᵀy/sᵀs of the newest, as products with vectors:
+/// the update's own sum, B v = σ v + Σ (yᵢ yᵢᵀv/yᵢᵀsᵢ − bᵢ bᵢᵀv/sᵢᵀbᵢ) with bᵢ = B_{i−1} sᵢ.
 struct Model {
     sigma: f64,
     /// (y, yᵀs, b, sᵀb).
@@ -41,7 +41,8 @@ impl Model {
         out
     }
 
-    /// An approximate minimiser of gᵀ(z − x) + ½ (z − x)ᵀB(z − x) on the feasible set, by projected steps of spectral length with exact steps along them.
+    /// An approximate minimiser of gᵀ(z − x) + ½ (z − x)ᵀB(z − x) on the feasible set, by projected steps of
+    /// spectral length with exact steps along them.
     fn minimize(&self, feasible: &Feasible, x: &[f64], g: &[f64]) -> Vec<f64> {
         let mut z = x.to_vec();
         let mut slope = g.to_vec();
@@ -62,14 +63,24 @@ impl Model {
     }
 }
 
-pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
+pub(super) fn minimize(
+    truth: &mut Truth<'_>,
+    feasible: &Feasible,
+    start: &[f64],
+    tolerance: f64,
+) -> Result<(), Ended> {
     let mut x = start.to_vec();
     let (mut f, mut g) = truth.evaluate(&x)?;
     let mut pairs: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
     loop {
         let direction = match Model::new(&pairs) {
             Some(model) => difference(&model.minimize(feasible, &x, &g), &x),
-            None => descend(feasible, &x, &g, 0.2 * (feasible.upper - feasible.lower) / largest(&g).max(f64::MIN_POSITIVE)),
+            None => descend(
+                feasible,
+                &x,
+                &g,
+                0.2 * (feasible.upper - feasible.lower) / largest(&g).max(f64::MIN_POSITIVE),
+            ),
         };
         let slope = dot(&g, &direction);
         if largest(&direction) <= tolerance || slope >= 0.0 {
@@ -80,7 +91,9 @@ pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64]
             pairs.clear();
             continue;
         }
-        let Some((next, f_next, g_next)) = search(truth, &x, &direction, (f, slope), f, tolerance)? else { return Ok(()) };
+        let Some((next, f_next, g_next)) = search(truth, &x, &direction, (f, slope), f, tolerance)? else {
+            return Ok(());
+        };
         let (s, y) = (difference(&next, &x), difference(&g_next, &g));
         if dot(&s, &y) > 1e-12 * dot(&s, &s).sqrt() * dot(&y, &y).sqrt() {
             pairs.push_back((s, y));

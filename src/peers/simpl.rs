@@ -9,10 +9,17 @@ const DECREASE: f64 = 1e-4;
 /// The most a step may add to ψ: only there to keep it finite where the curvature vanishes.
 const FARTHEST: f64 = 1e10;
 
-/// ψ ← ψ − α g − μ w, x = l + (u − l) σ(ψ), μ ≥ 0 from the volume bound: mirror descent with the Fermi–Dirac entropy. α is the Barzilai–Borwein step between
-/// x and its mirror image, |ΔψᵀΔx| / |ΔgᵀΔx|, halved until f ≤ f₀ + 10⁻⁴ gᵀΔx. The published first step, α = 1, depends on the objective's units; here it
-/// changes no ψ by more than 1, before the volume. Not as published either: ψ is kept from running away ([`Latent::project`]).
-pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
+/// ψ ← ψ − α g − μ w, x = l + (u − l) σ(ψ), μ ≥ 0 from the volume bound: mirror descent with the Fermi–Dirac
+/// entropy. α is the Barzilai–Borwein step between x and its mirror image, |ΔψᵀΔx| / |ΔgᵀΔx|, halved until f
+/// ≤ f₀ + 10⁻⁴ gᵀΔx. The published first step, α = 1, depends on the objective's units; here it changes no ψ
+/// by more than 1, before the volume. Not as published either: ψ is kept from running away
+/// ([`Latent::project`]).
+pub(super) fn minimize(
+    truth: &mut Truth<'_>,
+    feasible: &Feasible,
+    start: &[f64],
+    tolerance: f64,
+) -> Result<(), Ended> {
     let latent = Latent { feasible };
     let (mut psi, mut x) = latent.project(&latent.of(start));
     let (mut f, mut g) = truth.evaluate(&x)?;
@@ -33,7 +40,8 @@ pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64]
             alpha *= 0.5;
         };
         let step = difference(&next, &x);
-        let spectral = (dot(&difference(&psi_next, &psi), &step) / dot(&difference(&g_next, &g), &step)).abs();
+        let spectral =
+            (dot(&difference(&psi_next, &psi), &step) / dot(&difference(&g_next, &g), &step)).abs();
         if spectral.is_finite() && spectral > 0.0 {
             alpha = spectral;
         }

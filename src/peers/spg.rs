@@ -14,8 +14,14 @@ const STEPS: (f64, f64) = (1e-10, 1e10);
 /// x, f(x) and its gradient.
 type Point = (Vec<f64>, f64, Vec<f64>);
 
-/// x + d with d = P(x − α g) − x, α the Barzilai–Borwein step sᵀs/sᵀy, cut back until f falls below the largest of the last values.
-pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64], tolerance: f64) -> Result<(), Ended> {
+/// x + d with d = P(x − α g) − x, α the Barzilai–Borwein step sᵀs/sᵀy, cut back until f falls below the
+/// largest of the last values.
+pub(super) fn minimize(
+    truth: &mut Truth<'_>,
+    feasible: &Feasible,
+    start: &[f64],
+    tolerance: f64,
+) -> Result<(), Ended> {
     let mut x = start.to_vec();
     let (mut f, mut g) = truth.evaluate(&x)?;
     let mut recent = VecDeque::from([f]);
@@ -28,7 +34,10 @@ pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64]
         }
         let slope = dot(&g, &direction);
         let ceiling = recent.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let Some((next, f_next, g_next)) = search(truth, &x, &direction, (f, slope), ceiling, tolerance)? else { return Ok(()) };
+        let Some((next, f_next, g_next)) = search(truth, &x, &direction, (f, slope), ceiling, tolerance)?
+        else {
+            return Ok(());
+        };
         let (s, y) = (difference(&next, &x), difference(&g_next, &g));
         alpha = spectral(&s, &y);
         (x, f, g) = (next, f_next, g_next);
@@ -39,8 +48,8 @@ pub(super) fn minimize(truth: &mut Truth<'_>, feasible: &Feasible, start: &[f64]
     }
 }
 
-/// The first point x + t d, t cut back from 1, with f at most `ceiling` and a share of the decrease the slope predicts; none when the step has become too
-/// small to matter.
+/// The first point x + t d, t cut back from 1, with f at most `ceiling` and a share of the decrease the slope
+/// predicts; none when the step has become too small to matter.
 pub(super) fn search(
     truth: &mut Truth<'_>,
     x: &[f64],
@@ -69,13 +78,19 @@ pub(super) fn descend(feasible: &Feasible, x: &[f64], g: &[f64], alpha: f64) -> 
     difference(&feasible.project(&y), x)
 }
 
-/// The Barzilai–Borwein step, within bounds; where the curvature is not positive, as long a step as took the gradient from one point to the other.
+/// The Barzilai–Borwein step, within bounds; where the curvature is not positive, as long a step as took the
+/// gradient from one point to the other.
 pub(super) fn spectral(s: &[f64], y: &[f64]) -> f64 {
     let curvature = dot(s, y);
-    if curvature > 0.0 { (dot(s, s) / curvature).clamp(STEPS.0, STEPS.1) } else { STEPS.1.min(largest(s) / largest(y).max(f64::MIN_POSITIVE)) }
+    if curvature > 0.0 {
+        (dot(s, s) / curvature).clamp(STEPS.0, STEPS.1)
+    } else {
+        STEPS.1.min(largest(s) / largest(y).max(f64::MIN_POSITIVE))
+    }
 }
 
-/// The minimiser of the parabola through f, the slope and the trial value, within a tenth and half of the step.
+/// The minimiser of the parabola through f, the slope and the trial value, within a tenth and half of the
+/// step.
 pub(super) fn shorter(t: f64, f: f64, slope: f64, value: f64) -> f64 {
     let parabola = -0.5 * slope * t * t / (value - f - t * slope);
     if parabola.is_finite() { parabola.clamp(0.1 * t, 0.5 * t) } else { 0.5 * t }

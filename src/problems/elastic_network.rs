@@ -29,21 +29,24 @@ const B2: usize = W2 + WIDTH * WIDTH;
 const W3: usize = B2 + WIDTH;
 const PARAMETERS: usize = W3 + 3 * WIDTH;
 
-/// The unit cube, clamped at X₃ = 0, twisted by a body force: 560 unknowns, the parameters of a network for the displacement.
+/// The unit cube, clamped at X₃ = 0, twisted by a body force: 560 unknowns, the parameters of a network for
+/// the displacement.
 ///
-/// u(X) = X₃ net(X), net = W₃ tanh(W₂ tanh(W₁ X + b₁) + b₂). Linear elasticity with E = 1, ν = ¼, b = 10 (−(X₂ − ½), X₁ − ½, 0), all dimensionless.
-/// f = ∫ ½ σ:ε − b·u by the midpoints of a uniform grid of `points` per edge. The spatial derivatives are carried forward through the network, and the
-/// gradient is the exact reverse pass through both.
+/// u(X) = X₃ net(X), net = W₃ tanh(W₂ tanh(W₁ X + b₁) + b₂). Linear elasticity with E = 1, ν = ¼, b = 10
+/// (−(X₂ − ½), X₁ − ½, 0), all dimensionless. f = ∫ ½ σ:ε − b·u by the midpoints of a uniform grid of
+/// `points` per edge. The spatial derivatives are carried forward through the network, and the gradient is
+/// the exact reverse pass through both.
 ///
-/// Cost of an evaluation: 12 kflop and 40 tanh per point, in batches of 128 points; memory 10 MB whatever the grid. Source: Norman, Rowan, Maute &
-/// Doostan, arXiv 2602.13513, example 4.
+/// Cost of an evaluation: 12 kflop and 40 tanh per point, in batches of 128 points; memory 10 MB whatever the
+/// grid. Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513, example 4.
 #[derive(Debug, Clone)]
 pub struct ElasticNetwork {
     points: usize,
     shares: Vec<Share>,
 }
 
-/// One share's workspace. Matrices have a column per point for the value and for each of the three derivatives, in four blocks; stored by columns.
+/// One share's workspace. Matrices have a column per point for the value and for each of the three
+/// derivatives, in four blocks; stored by columns.
 #[derive(Debug, Clone)]
 struct Share {
     value: f64,
@@ -89,7 +92,8 @@ impl ElasticNetwork {
         self.points
     }
 
-    /// A start as networks are usually begun: every weight and bias uniform in ±1/√(inputs of its layer), from a fixed seed.
+    /// A start as networks are usually begun: every weight and bias uniform in ±1/√(inputs of its layer),
+    /// from a fixed seed.
     pub fn start() -> Vec<f64> {
         let mut uniform = Uniform::new(4);
         let bound = |at: usize| 1.0 / f64::sqrt(if at < W2 { 3.0 } else { WIDTH as f64 });
@@ -98,9 +102,13 @@ impl ElasticNetwork {
 
     /// u at X.
     pub fn displacement(parameters: &[f64], x: [f64; 3]) -> [f64; 3] {
-        let layer = |weights: &[f64], input: &[f64], row: usize| weights[row * input.len()..].iter().zip(input).map(|(w, x)| w * x).sum::<f64>();
-        let hidden1: Vec<f64> = (0..WIDTH).map(|i| (layer(parameters, &x, i) + parameters[B1 + i]).tanh()).collect();
-        let hidden2: Vec<f64> = (0..WIDTH).map(|i| (layer(&parameters[W2..], &hidden1, i) + parameters[B2 + i]).tanh()).collect();
+        let layer = |weights: &[f64], input: &[f64], row: usize| {
+            weights[row * input.len()..].iter().zip(input).map(|(w, x)| w * x).sum::<f64>()
+        };
+        let hidden1: Vec<f64> =
+            (0..WIDTH).map(|i| (layer(parameters, &x, i) + parameters[B1 + i]).tanh()).collect();
+        let hidden2: Vec<f64> =
+            (0..WIDTH).map(|i| (layer(&parameters[W2..], &hidden1, i) + parameters[B2 + i]).tanh()).collect();
         std::array::from_fn(|i| x[2] * layer(&parameters[W3..], &hidden2, i))
     }
 
@@ -135,7 +143,14 @@ fn columns(values: &[f64], rows: usize) -> MatRef<'_, f64> {
 /// out ← a b, by columns.
 fn product(out: &mut [f64], a: MatRef<'_, f64>, b: &[f64]) {
     let (rows, width) = (a.nrows(), out.len() / a.nrows());
-    matmul(MatMut::from_column_major_slice_mut(out, rows, width), Accum::Replace, a, columns(b, a.ncols()), 1.0, Par::Seq);
+    matmul(
+        MatMut::from_column_major_slice_mut(out, rows, width),
+        Accum::Replace,
+        a,
+        columns(b, a.ncols()),
+        1.0,
+        Par::Seq,
+    );
 }
 
 /// gradient ← gradient + a bᵀ, by rows, for a with `rows` rows.
@@ -158,11 +173,14 @@ fn blocks_mut(values: &mut [f64]) -> [&mut [f64]; 4] {
 }
 
 impl Share {
-    /// Adds the energy and its gradient of the points `range` of the grid, at most [`BATCH`] of them. Columns beyond the batch's end hold what the last
-    /// batch left; they get no output derivative and so change nothing.
+    /// Adds the energy and its gradient of the points `range` of the grid, at most [`BATCH`] of them. Columns
+    /// beyond the batch's end hold what the last batch left; they get no output derivative and so change
+    /// nothing.
     fn add(&mut self, parameters: &[f64], range: std::ops::Range<usize>, points: usize) {
         let weight = (points as f64).powi(-3);
-        let matrix = |at: usize, rows: usize| MatRef::from_row_major_slice(&parameters[at..at + rows * WIDTH], rows, WIDTH);
+        let matrix = |at: usize, rows: usize| {
+            MatRef::from_row_major_slice(&parameters[at..at + rows * WIDTH], rows, WIDTH)
+        };
         let (weights2, weights3) = (matrix(W2, WIDTH), matrix(W3, 3));
         let (weights1, bias1, bias2) = (&parameters[..B1], &parameters[B1..W2], &parameters[B2..W3]);
         self.at.clear();
@@ -197,10 +215,14 @@ impl Share {
         for (p, x) in self.at.iter().enumerate() {
             let net: [f64; 3] = std::array::from_fn(|i| output[0][3 * p + i]);
             // ∂u_i/∂X_j
-            let slope = |i: usize, j: usize| x[2] * output[j + 1][3 * p + i] + if j == 2 { net[i] } else { 0.0 };
-            let strain: [[f64; 3]; 3] = std::array::from_fn(|i| std::array::from_fn(|j| 0.5 * (slope(i, j) + slope(j, i))));
+            let slope =
+                |i: usize, j: usize| x[2] * output[j + 1][3 * p + i] + if j == 2 { net[i] } else { 0.0 };
+            let strain: [[f64; 3]; 3] =
+                std::array::from_fn(|i| std::array::from_fn(|j| 0.5 * (slope(i, j) + slope(j, i))));
             let trace = strain[0][0] + strain[1][1] + strain[2][2];
-            let stress: [[f64; 3]; 3] = std::array::from_fn(|i| std::array::from_fn(|j| 2.0 * MU * strain[i][j] + if i == j { LAMBDA * trace } else { 0.0 }));
+            let stress: [[f64; 3]; 3] = std::array::from_fn(|i| {
+                std::array::from_fn(|j| 2.0 * MU * strain[i][j] + if i == j { LAMBDA * trace } else { 0.0 })
+            });
             let b = body_force(*x);
             let work: f64 = stress.iter().flatten().zip(strain.iter().flatten()).map(|(s, e)| s * e).sum();
             self.value += weight * (0.5 * work - x[2] * (b[0] * net[0] + b[1] * net[1] + b[2] * net[2]));
@@ -225,13 +247,17 @@ impl Share {
         accumulate(&mut self.gradient[W2..], WIDTH, &self.back, &self.hidden1);
         // W₂ᵀ times the derivatives, where the second layer's sums were.
         product(&mut self.sums2, weights2.transpose(), &self.back);
-        through_tanh(&mut self.sums2, &self.hidden1, |i| std::array::from_fn(|j| weights1[3 * (i % WIDTH) + j]));
+        through_tanh(&mut self.sums2, &self.hidden1, |i| {
+            std::array::from_fn(|j| weights1[3 * (i % WIDTH) + j])
+        });
         let [first, d1, d2, d3] = blocks(&self.sums2);
         let (gradient1, gradient_bias) = self.gradient[..W2].split_at_mut(B1);
         for (p, x) in self.at.iter().enumerate() {
             for i in 0..WIDTH {
                 let at = p * WIDTH + i;
-                for (g, (x, d)) in gradient1[3 * i..3 * i + 3].iter_mut().zip(x.iter().zip([d1[at], d2[at], d3[at]])) {
+                for (g, (x, d)) in
+                    gradient1[3 * i..3 * i + 3].iter_mut().zip(x.iter().zip([d1[at], d2[at], d3[at]]))
+                {
                     *g += first[at] * x + d;
                 }
                 gradient_bias[i] += first[at];
@@ -240,7 +266,8 @@ impl Share {
     }
 }
 
-/// From derivatives with respect to h = tanh(a) and h'ⱼ = (1 − h²) a'ⱼ to those with respect to a and a'ⱼ, in place; `slopes` gives entry i's a'ⱼ.
+/// From derivatives with respect to h = tanh(a) and h'ⱼ = (1 − h²) a'ⱼ to those with respect to a and a'ⱼ, in
+/// place; `slopes` gives entry i's a'ⱼ.
 fn through_tanh(back: &mut [f64], hidden: &[f64], slopes: impl Fn(usize) -> [f64; 3]) {
     let [first, d1, d2, d3] = blocks_mut(back);
     for i in 0..BLOCK {
@@ -258,7 +285,11 @@ impl Objective for ElasticNetwork {
         PARAMETERS
     }
 
-    fn evaluate(&mut self, parameters: &[f64], gradient: &mut [f64]) -> std::result::Result<f64, ObjectiveError> {
+    fn evaluate(
+        &mut self,
+        parameters: &[f64],
+        gradient: &mut [f64],
+    ) -> std::result::Result<f64, ObjectiveError> {
         let (points, total) = (self.points, self.points.pow(3));
         let batches = total.div_ceil(BATCH);
         self.shares.par_iter_mut().enumerate().for_each(|(number, share)| {

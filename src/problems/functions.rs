@@ -94,8 +94,8 @@ impl<O: Objective> Objective for Boxed<O> {
     }
 }
 
-/// f(Q x) with an orthogonal Q of no preferred axes, the same everywhere to rounding: for methods with a rate per unknown a function whose unknowns do not
-/// know of each other is no test.
+/// f(Q x) with an orthogonal Q of no preferred axes, the same everywhere to rounding: for methods with a rate
+/// per unknown a function whose unknowns do not know of each other is no test.
 ///
 /// Q: the orthogonal factor of a matrix with entries uniform in [−½, ½).
 #[derive(Debug, Clone)]

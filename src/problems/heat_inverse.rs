@@ -21,17 +21,21 @@ const END: f64 = 2.0;
 /// Amplitude of the load on mode 2.
 const LOAD: f64 = 1000.0;
 
-/// The one-dimensional transient heat problem on (0, 1) with unknown conductivities of its halves: 2 unknowns.
+/// The one-dimensional transient heat problem on (0, 1) with unknown conductivities of its halves: 2
+/// unknowns.
 ///
-/// u_t = (κ u_x)_x + f with κ = a₁ for x ≤ ½ and a₂ beyond, u = 0 at both ends and at t = 0, until T = 2. All quantities are dimensionless.
-/// Galerkin's method with 30 sines and midpoint quadrature on 250 points (Δx = 1/250), implicit Euler on 500 time samples (Δt = 2/499):
-/// (M + Δt K(a)) c_{n+1} = M c_n + Δt f_{n+1}, where M has the weight Δx and K is the plain sum Σ κ φᵢ'φⱼ' over the points, so that κ is in effect
-/// 250 times as large; f = 1000 sin(2πt) on the second mode's equation.
+/// u_t = (κ u_x)_x + f with κ = a₁ for x ≤ ½ and a₂ beyond, u = 0 at both ends and at t = 0, until T = 2. All
+/// quantities are dimensionless. Galerkin's method with 30 sines and midpoint quadrature on 250 points (Δx =
+/// 1/250), implicit Euler on 500 time samples (Δt = 2/499): (M + Δt K(a)) c_{n+1} = M c_n + Δt f_{n+1}, where
+/// M has the weight Δx and K is the plain sum Σ κ φᵢ'φⱼ' over the points, so that κ is in effect 250 times as
+/// large; f = 1000 sin(2πt) on the second mode's equation.
 ///
-/// The data v are the solution at a = (2, 1). f(a) = log(Δx Δt Σ (u − v)²), the logarithm of the misfit; the gradient by the discrete adjoint. Any a
-/// whose matrix M + Δt K is positive definite may be evaluated, but for the truth itself, where f is −∞.
+/// The data v are the solution at a = (2, 1). f(a) = log(Δx Δt Σ (u − v)²), the logarithm of the misfit; the
+/// gradient by the discrete adjoint. Any a whose matrix M + Δt K is positive definite may be evaluated, but
+/// for the truth itself, where f is −∞.
 ///
-/// Cost of an evaluation: one factorisation of size 30, 998 matrix-vector and four matrix products with 500 columns; 2 ms. Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513, example 1.
+/// Cost of an evaluation: one factorisation of size 30, 998 matrix-vector and four matrix products with 500
+/// columns; 2 ms. Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513, example 1.
 #[derive(Debug, Clone)]
 pub struct HeatInverse {
     mass: Mat<f64>,
@@ -82,22 +86,46 @@ impl HeatInverse {
             }
         }
         let zero = || Mat::zeros(MODES, SAMPLES);
-        let mut problem = Self { mass, stiffness, data: zero(), solution: zero(), weighted: zero(), load: zero(), adjoint: zero(), heat: zero() };
-        problem.solve(Self::TRUTH).map_err(|_| Error::Factorization { what: "Cholesky decomposition of the heat problem's matrix" })?;
+        let mut problem = Self {
+            mass,
+            stiffness,
+            data: zero(),
+            solution: zero(),
+            weighted: zero(),
+            load: zero(),
+            adjoint: zero(),
+            heat: zero(),
+        };
+        problem.solve(Self::TRUTH).map_err(|_| Error::Factorization {
+            what: "Cholesky decomposition of the heat problem's matrix",
+        })?;
         std::mem::swap(&mut problem.data, &mut problem.solution);
         Ok(problem)
     }
 
     /// The temperatures of the latest evaluation and of the data, each as time samples × `points` midpoints.
     pub fn temperatures(&self, points: usize) -> [Array2<f64>; 2] {
-        let mode = |i: usize, point: usize| ((i + 1) as f64 * PI * (point as f64 + 0.5) / points as f64).sin();
-        [&self.solution, &self.data].map(|c| Array2::from_shape_fn((SAMPLES, points), |(n, point)| (0..MODES).map(|i| c[(i, n)] * mode(i, point)).sum()))
+        let mode =
+            |i: usize, point: usize| ((i + 1) as f64 * PI * (point as f64 + 0.5) / points as f64).sin();
+        [&self.solution, &self.data].map(|c| {
+            Array2::from_shape_fn((SAMPLES, points), |(n, point)| {
+                (0..MODES).map(|i| c[(i, n)] * mode(i, point)).sum()
+            })
+        })
     }
 
     fn propagator(&self, a: [f64; 2]) -> std::result::Result<Propagator, ObjectiveError> {
-        let matrix = Mat::from_fn(MODES, MODES, |i, j| self.mass[(i, j)] + Self::STEP * (a[0] * self.stiffness[0][(i, j)] + a[1] * self.stiffness[1][(i, j)]));
-        let factor = matrix.llt(Side::Lower).map_err(|_| format!("the heat equation is ill-posed for conductivities {} and {}", a[0], a[1]))?;
-        Ok(Propagator { step: factor.solve(&self.mass), inverse: factor.solve(Mat::<f64>::identity(MODES, MODES)) })
+        let matrix = Mat::from_fn(MODES, MODES, |i, j| {
+            self.mass[(i, j)]
+                + Self::STEP * (a[0] * self.stiffness[0][(i, j)] + a[1] * self.stiffness[1][(i, j)])
+        });
+        let factor = matrix.llt(Side::Lower).map_err(|_| {
+            format!("the heat equation is ill-posed for conductivities {} and {}", a[0], a[1])
+        })?;
+        Ok(Propagator {
+            step: factor.solve(&self.mass),
+            inverse: factor.solve(Mat::<f64>::identity(MODES, MODES)),
+        })
     }
 
     /// Fills the solution.
@@ -126,7 +154,9 @@ fn advance(a: &Mat<f64>, c: &[f64; MODES]) -> [f64; MODES] {
 }
 
 fn inner(a: &Mat<f64>, b: &Mat<f64>) -> f64 {
-    (0..SAMPLES).map(|n| a.col_as_slice(n).iter().zip(b.col_as_slice(n)).map(|(a, b)| a * b).sum::<f64>()).sum()
+    (0..SAMPLES)
+        .map(|n| a.col_as_slice(n).iter().zip(b.col_as_slice(n)).map(|(a, b)| a * b).sum::<f64>())
+        .sum()
 }
 
 impl Objective for HeatInverse {
@@ -136,7 +166,9 @@ impl Objective for HeatInverse {
 
     fn evaluate(&mut self, a: &[f64], gradient: &mut [f64]) -> std::result::Result<f64, ObjectiveError> {
         let Propagator { step, inverse } = self.solve([a[0], a[1]])?;
-        let product = |out: &mut Mat<f64>, a: &Mat<f64>, b: &Mat<f64>| matmul(out.as_mut(), Accum::Replace, a.as_ref(), b.as_ref(), 1.0, Par::Seq);
+        let product = |out: &mut Mat<f64>, a: &Mat<f64>, b: &Mat<f64>| {
+            matmul(out.as_mut(), Accum::Replace, a.as_ref(), b.as_ref(), 1.0, Par::Seq)
+        };
         // Δx Σ_x (u − v)² = eᵀ M e.
         zip!(&mut self.heat, &self.solution, &self.data).for_each(|unzip!(e, c, v)| *e = c - v);
         product(&mut self.weighted, &self.mass, &self.heat);

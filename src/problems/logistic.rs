@@ -6,16 +6,19 @@ use super::random::Uniform;
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 
-/// Standard deviations of the features: from 1 down to this, geometrically, as in data that nobody has scaled.
+/// Standard deviations of the features: from 1 down to this, geometrically, as in data that nobody has
+/// scaled.
 const LEAST_DEVIATION: f64 = 0.1;
 /// Why these data and no others.
 const SEED: u64 = 1;
 
-/// f(w) = 1/n Σ log(1 + exp(−yᵢ xᵢᵀw)) + ½ ρ |w|² with n samples x of d features, labels y = ±1 and a ridge ρ: convex, no closed form.
+/// f(w) = 1/n Σ log(1 + exp(−yᵢ xᵢᵀw)) + ½ ρ |w|² with n samples x of d features, labels y = ±1 and a ridge
+/// ρ: convex, no closed form.
 ///
-/// The data are synthetic and the same everywhere: features uniform with mean 0 and standard deviations from 1 to 0.1, labels drawn with the probabilities
-/// 1/(1 + exp(−xᵀw*)) of weights w* uniform in [−2, 2). Cost of an evaluation: two products with the n×d data. Source: Hastie, Tibshirani & Friedman, *The
-/// Elements of Statistical Learning* (2009), §4.4.
+/// The data are synthetic and the same everywhere: features uniform with mean 0 and standard deviations from
+/// 1 to 0.1, labels drawn with the probabilities 1/(1 + exp(−xᵀw*)) of weights w* uniform in [−2, 2). Cost of
+/// an evaluation: two products with the n×d data. Source: Hastie, Tibshirani & Friedman, *The Elements of
+/// Statistical Learning* (2009), §4.4.
 #[derive(Debug, Clone)]
 pub struct LogisticRegression {
     /// Row i: yᵢ xᵢ.
@@ -44,7 +47,8 @@ impl LogisticRegression {
         let weights: Vec<f64> = (0..dimension).map(|_| 2.0 * draw()).collect();
         let last = dimension.saturating_sub(1).max(1) as f64;
         // A uniform number in [−1, 1) has the variance ⅓.
-        let scales: Vec<f64> = (0..dimension).map(|j| 3.0_f64.sqrt() * LEAST_DEVIATION.powf(j as f64 / last)).collect();
+        let scales: Vec<f64> =
+            (0..dimension).map(|j| 3.0_f64.sqrt() * LEAST_DEVIATION.powf(j as f64 / last)).collect();
         let rows = (0..samples)
             .map(|_| {
                 let x: Vec<f64> = scales.iter().map(|scale| scale * draw()).collect();
@@ -56,14 +60,17 @@ impl LogisticRegression {
         Ok(Self { rows, dimension, ridge })
     }
 
-    /// A bound on the curvature anywhere: the largest eigenvalue of XᵀX/4n, as no logistic slope is above ¼, plus the ridge.
+    /// A bound on the curvature anywhere: the largest eigenvalue of XᵀX/4n, as no logistic slope is above ¼,
+    /// plus the ridge.
     ///
     /// # Errors
     /// [`Error::Factorization`] if the eigenvalues cannot be computed.
     pub fn largest_curvature(&self) -> Result<f64> {
         let d = self.dimension;
         let gram = Mat::from_fn(d, d, |i, j| self.rows.iter().map(|row| row[i] * row[j]).sum::<f64>());
-        let eigen = gram.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the samples' products" })?;
+        let eigen = gram.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization {
+            what: "eigenvalue decomposition of the samples' products",
+        })?;
         Ok(0.25 * eigen.S()[d - 1] / self.rows.len() as f64 + self.ridge)
     }
 }
@@ -92,10 +99,12 @@ impl Objective for LogisticRegression {
 mod tests {
     use super::*;
 
-    /// At w = 0 every sample costs log 2; far out the likely and the unlikely sides are linear, and neither overflows.
+    /// At w = 0 every sample costs log 2; far out the likely and the unlikely sides are linear, and neither
+    /// overflows.
     #[test]
     fn values_are_the_closed_forms_where_there_are_some() {
-        let mut problem = LogisticRegression { rows: vec![vec![1.0, 0.0], vec![-1.0, 2.0]], dimension: 2, ridge: 0.5 };
+        let mut problem =
+            LogisticRegression { rows: vec![vec![1.0, 0.0], vec![-1.0, 2.0]], dimension: 2, ridge: 0.5 };
         let mut g = [0.0; 2];
         assert!((problem.evaluate(&[0.0; 2], &mut g).unwrap() - 2.0_f64.ln()).abs() < 4.0 * f64::EPSILON);
         assert_eq!(g, [0.0, -0.5]);
@@ -126,7 +135,12 @@ mod tests {
 
     #[test]
     fn no_data_are_refused() {
-        for (samples, dimension, ridge, named) in [(0, 2, 0.0, "samples"), (2, 0, 0.0, "features"), (2, 2, -1.0, "ridge"), (2, 2, f64::NAN, "ridge")] {
+        for (samples, dimension, ridge, named) in [
+            (0, 2, 0.0, "samples"),
+            (2, 0, 0.0, "features"),
+            (2, 2, -1.0, "ridge"),
+            (2, 2, f64::NAN, "ridge"),
+        ] {
             let error = LogisticRegression::synthetic(samples, dimension, ridge).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
         }

@@ -1,4 +1,5 @@
-//! Objectives with known answers: the four problems of the method's paper that need no mesh of their own making, and standard test functions.
+//! Objectives with known answers: the four problems of the method's paper that need no mesh of their own
+//! making, and standard test functions.
 //!
 //! | problem | unknowns | base flow | what an evaluation is |
 //! |---|---|---|---|
@@ -7,7 +8,8 @@
 //! | [`Scattering`] | 346 | ADAM | wave equation and its adjoint |
 //! | [`ElasticNetwork`] | 560 | ADAM | energy of an elastic cube, and the reverse pass through a network |
 //!
-//! Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513. Its fifth, topology optimization, is [`crate::topology`].
+//! Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513. Its fifth, topology optimization, is
+//! [`crate::topology`].
 
 mod elastic_network;
 mod functions;

@@ -18,22 +18,25 @@ const SIGMA: f64 = 4.0;
 /// κ in the centred square of half-width ¼; 1 elsewhere.
 const INCLUSION: f64 = 20.0;
 
-/// A temperature field u on the unit square with u = 0 around it: n² unknowns, the coefficients a of u = Σ a_ij sin(iπx) sin(jπy), i the slower index.
+/// A temperature field u on the unit square with u = 0 around it: n² unknowns, the coefficients a of u = Σ
+/// a_ij sin(iπx) sin(jπy), i the slower index.
 ///
-/// Minimises z(a) = ∫ κ|∇u|⁴ + σu⁵/5 − b u with σ = 4, κ = 20 in the centred square of half-width ¼ and 1 elsewhere,
-/// b = 10⁷ x sin(4πx) sin(3πy), all dimensionless; midpoint quadrature with 20n points per direction. The gradient is the residual
-/// R = ∫ 4κ|∇u|²∇u·∇φ + (σu⁴ − b)φ, and the Newton direction J⁻¹R with the exact Jacobian J.
+/// Minimises z(a) = ∫ κ|∇u|⁴ + σu⁵/5 − b u with σ = 4, κ = 20 in the centred square of half-width ¼ and 1
+/// elsewhere, b = 10⁷ x sin(4πx) sin(3πy), all dimensionless; midpoint quadrature with 20n points per
+/// direction. The gradient is the residual R = ∫ 4κ|∇u|²∇u·∇φ + (σu⁴ − b)φ, and the Newton direction J⁻¹R
+/// with the exact Jacobian J.
 ///
-/// The modes are products, so all sums factorise: value and residual are matrix products of 20n × n, the Jacobian four weighted ones of
-/// n² × 20n × 20n. Cost at n = 15: 0.2 Gflop and one factorisation of size 225 per Newton direction. Source: Norman, Rowan, Maute & Doostan,
-/// arXiv 2602.13513, example 2.
+/// The modes are products, so all sums factorise: value and residual are matrix products of 20n × n, the
+/// Jacobian four weighted ones of n² × 20n × 20n. Cost at n = 15: 0.2 Gflop and one factorisation of size 225
+/// per Newton direction. Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513, example 2.
 #[derive(Debug, Clone)]
 pub struct NonlinearHeat {
     modes: usize,
     /// sin(iπx) and its derivative at the quadrature points, points × modes; x and y share them.
     sine: Mat<f64>,
     slope: Mat<f64>,
-    /// Products of two of them, a row per pair i ≤ k of modes (both factors alike) or per (i, k) (slope times sine).
+    /// Products of two of them, a row per pair i ≤ k of modes (both factors alike) or per (i, k) (slope times
+    /// sine).
     slope_slope: Mat<f64>,
     sine_sine: Mat<f64>,
     slope_sine: Mat<f64>,
@@ -80,7 +83,9 @@ impl NonlinearHeat {
         let sine = Mat::from_fn(points, modes, |q, i| (wave(i) * at(q)).sin());
         let slope = Mat::from_fn(points, modes, |q, i| wave(i) * (wave(i) * at(q)).cos());
         let pairs: Vec<(usize, usize)> = upper_pairs(modes).collect();
-        let alike = |table: &Mat<f64>| Mat::from_fn(pairs.len(), points, |p, q| table[(q, pairs[p].0)] * table[(q, pairs[p].1)]);
+        let alike = |table: &Mat<f64>| {
+            Mat::from_fn(pairs.len(), points, |p, q| table[(q, pairs[p].0)] * table[(q, pairs[p].1)])
+        };
         let weight = 1.0 / (points * points) as f64;
         let inside = |q: usize| (at(q) - 0.5).abs() < 0.25;
         let field = || Mat::zeros(points, points);
@@ -88,12 +93,24 @@ impl NonlinearHeat {
             modes,
             slope_slope: alike(&slope),
             sine_sine: alike(&sine),
-            slope_sine: Mat::from_fn(modes * modes, points, |p, q| slope[(q, p / modes)] * sine[(q, p % modes)]),
-            conductivity: Mat::from_fn(points, points, |p, q| weight * if inside(p) && inside(q) { INCLUSION } else { 1.0 }),
-            source: Mat::from_fn(points, points, |p, q| weight * 1e7 * at(p) * (4.0 * PI * at(p)).sin() * (3.0 * PI * at(q)).sin()),
+            slope_sine: Mat::from_fn(modes * modes, points, |p, q| {
+                slope[(q, p / modes)] * sine[(q, p % modes)]
+            }),
+            conductivity: Mat::from_fn(points, points, |p, q| {
+                weight * if inside(p) && inside(q) { INCLUSION } else { 1.0 }
+            }),
+            source: Mat::from_fn(points, points, |p, q| {
+                weight * 1e7 * at(p) * (4.0 * PI * at(p)).sin() * (3.0 * PI * at(q)).sin()
+            }),
             sine,
             slope,
-            fields: Fields { u: field(), x: field(), y: field(), flux: field(), half: Mat::zeros(points, modes) },
+            fields: Fields {
+                u: field(),
+                x: field(),
+                y: field(),
+                flux: field(),
+                half: Mat::zeros(points, modes),
+            },
             column: vec![0.0; points],
             residual: Mat::zeros(modes, modes),
             jacobian: Mat::zeros(modes * modes, modes * modes),
@@ -109,7 +126,9 @@ impl NonlinearHeat {
     /// The temperature at the quadrature points of coefficients `a`, x the row: for pictures.
     pub fn temperature(&self, a: &[f64]) -> Array2<f64> {
         let points = self.sine.nrows();
-        let u = &self.sine * faer::MatRef::from_row_major_slice(a, self.modes, self.modes) * self.sine.transpose();
+        let u = &self.sine
+            * faer::MatRef::from_row_major_slice(a, self.modes, self.modes)
+            * self.sine.transpose();
         Array2::from_shape_fn((points, points), |(p, q)| u[(p, q)])
     }
 
@@ -128,7 +147,12 @@ impl NonlinearHeat {
     /// Σ over the grid of flux·(left ⊗ right), added to the residual.
     fn gather(&mut self, left_is_slope: bool, right_is_slope: bool) {
         let table = |slope: bool| if slope { &self.slope } else { &self.sine };
-        product(&mut self.fields.half, Accum::Replace, self.fields.flux.as_ref(), table(right_is_slope).as_ref());
+        product(
+            &mut self.fields.half,
+            Accum::Replace,
+            self.fields.flux.as_ref(),
+            table(right_is_slope).as_ref(),
+        );
         product(&mut self.residual, Accum::Add, table(left_is_slope).transpose(), self.fields.half.as_ref());
     }
 
@@ -145,7 +169,8 @@ impl NonlinearHeat {
         let Fields { u, x, y, .. } = &self.fields;
         let square = |p: usize, q: usize| x[(p, q)].powi(2) + y[(p, q)].powi(2);
         let weight = 1.0 / (points * points) as f64;
-        // Coefficient fields of φᵢφₖ in x and φⱼφₗ in y, with the factors' kinds; the mixed ones are each other's transposes.
+        // Coefficient fields of φᵢφₖ in x and φⱼφₗ in y, with the factors' kinds; the mixed ones are each
+        // other's transposes.
         let term = |number: usize| -> Mat<f64> {
             let coefficient = |p: usize, q: usize| match number {
                 0 => 4.0 * self.conductivity[(p, q)] * (square(p, q) + 2.0 * x[(p, q)].powi(2)),
@@ -176,7 +201,8 @@ impl NonlinearHeat {
                 let (a, b) = (pair(i, k), pair(j, l));
                 // slope of i times sine of k in x goes with sine of j times slope of l in y.
                 let mixed = terms[3][(i * n + k, l * n + j)] + terms[3][(k * n + i, j * n + l)];
-                self.jacobian[(i * n + j, k * n + l)] = terms[0][(a, b)] + terms[1][(a, b)] + terms[2][(a, b)] + mixed;
+                self.jacobian[(i * n + j, k * n + l)] =
+                    terms[0][(a, b)] + terms[1][(a, b)] + terms[2][(a, b)] + mixed;
             }
         }
     }
@@ -209,7 +235,8 @@ impl Objective for NonlinearHeat {
             let mut column = 0.0;
             for p in 0..points {
                 let square = x[p] * x[p] + y[p] * y[p];
-                column += kappa[p] * square * square + u[p] * (weight * SIGMA / 5.0 * (u[p] * u[p]) * (u[p] * u[p]) - b[p]);
+                column += kappa[p] * square * square
+                    + u[p] * (weight * SIGMA / 5.0 * (u[p] * u[p]) * (u[p] * u[p]) - b[p]);
             }
             value += column;
         }
@@ -236,12 +263,20 @@ impl Objective for NonlinearHeat {
         Ok(value)
     }
 
-    fn newton_direction(&mut self, _a: &[f64], direction: &mut [f64]) -> std::result::Result<(), ObjectiveError> {
+    fn newton_direction(
+        &mut self,
+        _a: &[f64],
+        direction: &mut [f64],
+    ) -> std::result::Result<(), ObjectiveError> {
         self.assemble();
         let n = self.modes;
         let mut right = Mat::from_fn(direction.len(), 1, |i, _| self.residual[(i / n, i % n)]);
         self.jacobian.partial_piv_lu().solve_in_place(&mut right);
         direction.iter_mut().enumerate().for_each(|(i, p)| *p = right[(i, 0)]);
-        if direction.iter().all(|p| p.is_finite()) { Ok(()) } else { Err("the Jacobian of the nonlinear heat equation is singular here".into()) }
+        if direction.iter().all(|p| p.is_finite()) {
+            Ok(())
+        } else {
+            Err("the Jacobian of the nonlinear heat equation is singular here".into())
+        }
     }
 }

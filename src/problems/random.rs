@@ -1,4 +1,5 @@
-//! Starting points that are the same on every machine and in every version: why this is not a library's generator.
+//! Starting points that are the same on every machine and in every version: why this is not a library's
+//! generator.
 
 /// Steele, Lea & Flood, OOPSLA 2014: SplitMix64.
 #[derive(Debug, Clone)]

@@ -19,12 +19,14 @@ const FORCE_NODE: usize = 0;
 
 /// The slowness of every triangle of a meshed unit square, from the pressure at all free nodes: 346 unknowns.
 ///
-/// m ü = Δu + f, all dimensionless, with m = |a_e| + 0.01 in triangle e, u = 0 on three sides and free on the top, a point force 10 sin(4πt) on the
-/// middle of the top; linear triangles, consistent mass matrix M(m), explicit central differences on 300 samples of [0, 1], at rest at the first two:
-/// M (u_{n+1} − 2u_n + u_{n−1})/Δt² + K u_n = f_n. The data v are the solution at m = 1 + 2y (element centroids, without the shift).
-/// f(a) = ½ Δt Σ |u_n − v_n|²; the gradient by the discrete adjoint.
+/// m ü = Δu + f, all dimensionless, with m = |a_e| + 0.01 in triangle e, u = 0 on three sides and free on the
+/// top, a point force 10 sin(4πt) on the middle of the top; linear triangles, consistent mass matrix M(m),
+/// explicit central differences on 300 samples of [0, 1], at rest at the first two: M (u_{n+1} − 2u_n +
+/// u_{n−1})/Δt² + K u_n = f_n. The data v are the solution at m = 1 + 2y (element centroids, without the
+/// shift). f(a) = ½ Δt Σ |u_n − v_n|²; the gradient by the discrete adjoint.
 ///
-/// Cost of an evaluation: one inverse of size 161 and 596 products with it. Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513, example 3.
+/// Cost of an evaluation: one inverse of size 161 and 596 products with it. Source: Norman, Rowan, Maute &
+/// Doostan, arXiv 2602.13513, example 3.
 #[derive(Debug, Clone)]
 pub struct Scattering {
     mesh: Mesh,
@@ -69,17 +71,23 @@ impl Mesh {
         let text = include_str!("scattering_mesh.txt");
         let mut words = text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace);
         let mut section = |name: &str| {
-            let found = words.next().filter(|word| *word == name).and_then(|_| words.next()?.parse::<usize>().ok());
+            let found =
+                words.next().filter(|word| *word == name).and_then(|_| words.next()?.parse::<usize>().ok());
             let width = match name {
                 "nodes" => 2,
                 "triangles" => 3,
                 _ => 1,
             };
             let count = found.ok_or_else(broken)?;
-            (0..count * width).map(|_| words.next().and_then(|word| word.parse::<f64>().ok()).ok_or_else(broken)).collect::<Result<Vec<f64>>>()
+            (0..count * width)
+                .map(|_| words.next().and_then(|word| word.parse::<f64>().ok()).ok_or_else(broken))
+                .collect::<Result<Vec<f64>>>()
         };
         let nodes = section("nodes")?.chunks_exact(2).map(|c| [c[0], c[1]]).collect();
-        let triangles = section("triangles")?.chunks_exact(3).map(|c| [c[0] as usize, c[1] as usize, c[2] as usize]).collect();
+        let triangles = section("triangles")?
+            .chunks_exact(3)
+            .map(|c| [c[0] as usize, c[1] as usize, c[2] as usize])
+            .collect();
         let fixed = section("fixed")?.iter().map(|v| *v as usize).collect();
         Ok(Self { nodes, triangles, fixed })
     }
@@ -115,8 +123,11 @@ impl Scattering {
                 let [a, b, c] = corners.map(|n| mesh.nodes[n]);
                 let area = 0.5 * ((b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]));
                 // ∇φ of each corner, times twice the area.
-                let slopes = [[b[1] - c[1], c[0] - b[0]], [c[1] - a[1], a[0] - c[0]], [a[1] - b[1], b[0] - a[0]]];
-                let entry = |i: usize, j: usize| (slopes[i][0] * slopes[j][0] + slopes[i][1] * slopes[j][1]) / (4.0 * area);
+                let slopes =
+                    [[b[1] - c[1], c[0] - b[0]], [c[1] - a[1], a[0] - c[0]], [a[1] - b[1], b[0] - a[0]]];
+                let entry = |i: usize, j: usize| {
+                    (slopes[i][0] * slopes[j][0] + slopes[i][1] * slopes[j][1]) / (4.0 * area)
+                };
                 let stiffness = std::array::from_fn(|i| std::array::from_fn(|j| entry(i, j)));
                 Element { unknowns: corners.map(|n| numbers[n]), area, stiffness }
             })
@@ -132,11 +143,24 @@ impl Scattering {
             }
         }
         let stiffness = rows.into_iter().map(|row| row.into_iter().collect()).collect();
-        let force = numbers[FORCE_NODE].ok_or_else(|| Error::Incompatible("the force of the scattering problem acts on a fixed node".into()))?;
+        let force = numbers[FORCE_NODE].ok_or_else(|| {
+            Error::Incompatible("the force of the scattering problem acts on a fixed node".into())
+        })?;
         let zero = || Mat::zeros(unknowns, SAMPLES);
-        let mut problem = Self { mesh, elements, unknowns, force, stiffness, data: zero(), solution: zero(), acceleration: zero() };
+        let mut problem = Self {
+            mesh,
+            elements,
+            unknowns,
+            force,
+            stiffness,
+            data: zero(),
+            solution: zero(),
+            acceleration: zero(),
+        };
         let truth = problem.truth();
-        problem.solve(&truth).map_err(|_| Error::Factorization { what: "Cholesky decomposition of the scattering problem's mass matrix" })?;
+        problem.solve(&truth).map_err(|_| Error::Factorization {
+            what: "Cholesky decomposition of the scattering problem's mass matrix",
+        })?;
         std::mem::swap(&mut problem.data, &mut problem.solution);
         Ok(problem)
     }
@@ -180,7 +204,9 @@ impl Scattering {
                 }
             }
         }
-        let factor = mass.llt(Side::Lower).map_err(|_| "the mass matrix of the scattering problem is not positive definite")?;
+        let factor = mass
+            .llt(Side::Lower)
+            .map_err(|_| "the mass matrix of the scattering problem is not positive definite")?;
         Ok(factor.solve(Mat::<f64>::identity(self.unknowns, self.unknowns)))
     }
 
@@ -202,7 +228,8 @@ impl Scattering {
             let acceleration = self.acceleration.col_as_slice_mut(n);
             symmetric_times(&inverse, &right, acceleration);
             for i in 0..self.unknowns {
-                let next = 2.0 * self.solution[(i, n)] - self.solution[(i, n - 1)] + Self::STEP.powi(2) * self.acceleration[(i, n)];
+                let next = 2.0 * self.solution[(i, n)] - self.solution[(i, n - 1)]
+                    + Self::STEP.powi(2) * self.acceleration[(i, n)];
                 self.solution[(i, n + 1)] = next;
             }
         }
@@ -245,7 +272,8 @@ impl Objective for Scattering {
             let acceleration = self.acceleration.col_as_slice(n - 1);
             for (element, g) in self.elements.iter().zip(&mut *gradient) {
                 let at = |vector: &[f64], corner: usize| element.unknowns[corner].map_or(0.0, |i| vector[i]);
-                let (l, u): ([f64; 3], [f64; 3]) = (std::array::from_fn(|c| at(&now, c)), std::array::from_fn(|c| at(acceleration, c)));
+                let (l, u): ([f64; 3], [f64; 3]) =
+                    (std::array::from_fn(|c| at(&now, c)), std::array::from_fn(|c| at(acceleration, c)));
                 // lᵀ (I + 11ᵀ) u / 12 · area.
                 let plain: f64 = l.iter().zip(&u).map(|(l, u)| l * u).sum();
                 *g += element.area / 12.0 * (plain + l.iter().sum::<f64>() * u.iter().sum::<f64>());

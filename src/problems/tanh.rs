@@ -1,4 +1,5 @@
-//! tanh of many numbers at once: the C library's takes one at a time, and most of an evaluation of the elastic network.
+//! tanh of many numbers at once: the C library's takes one at a time, and most of an evaluation of the
+//! elastic network.
 
 use std::f64::consts::LOG2_E;
 
@@ -16,7 +17,8 @@ pub(super) fn tanh_in_place(values: &mut [f64]) {
     );
 }
 
-/// −u/(2 + u) with u = exp(−2|x|) − 1, by 2ᵏ and Taylor's polynomial on |f| ≤ ½ ln 2 (Muller, Elementary Functions, 3rd ed., ch. 11).
+/// −u/(2 + u) with u = exp(−2|x|) − 1, by 2ᵏ and Taylor's polynomial on |f| ≤ ½ ln 2 (Muller, Elementary
+/// Functions, 3rd ed., ch. 11).
 #[inline(always)]
 fn tanh(x: f64) -> f64 {
     // Beyond 20 it is 1 to the last bit; NaN stays NaN.
@@ -27,7 +29,20 @@ fn tanh(x: f64) -> f64 {
     let f = (y - k * LN2_HIGH) - k * LN2_LOW;
     // exp(f) − 1 to degree 14, by the reciprocals of factorials.
     let mut sum = 1.0 / 87_178_291_200.0;
-    for factorial in [6_227_020_800.0, 479_001_600.0, 39_916_800.0, 3_628_800.0, 362_880.0, 40_320.0, 5040.0, 720.0, 120.0, 24.0, 6.0, 2.0] {
+    for factorial in [
+        6_227_020_800.0,
+        479_001_600.0,
+        39_916_800.0,
+        3_628_800.0,
+        362_880.0,
+        40_320.0,
+        5040.0,
+        720.0,
+        120.0,
+        24.0,
+        6.0,
+        2.0,
+    ] {
         sum = sum * f + 1.0 / factorial;
     }
     let u = power * (f + f * f * sum) + (power - 1.0);
@@ -40,11 +55,18 @@ mod tests {
 
     #[test]
     fn agrees_with_the_c_library() {
-        let points: Vec<f64> = (-40_000..=40_000).map(|i| f64::from(i) * 7.3e-4).chain([0.0, -0.0, 1e-300, 1e-9, -3e-5, f64::INFINITY, -800.0]).collect();
+        let points: Vec<f64> = (-40_000..=40_000)
+            .map(|i| f64::from(i) * 7.3e-4)
+            .chain([0.0, -0.0, 1e-300, 1e-9, -3e-5, f64::INFINITY, -800.0])
+            .collect();
         let mut values = points.clone();
         tanh_in_place(&mut values);
         for (x, v) in points.iter().zip(&values) {
-            assert!((v - x.tanh()).abs() <= 4.0 * f64::EPSILON * x.tanh().abs(), "tanh {x}: {v} against {}", x.tanh());
+            assert!(
+                (v - x.tanh()).abs() <= 4.0 * f64::EPSILON * x.tanh().abs(),
+                "tanh {x}: {v} against {}",
+                x.tanh()
+            );
             assert_eq!(v.is_sign_negative(), x.is_sign_negative(), "{x}");
         }
         let mut nan = [f64::NAN];

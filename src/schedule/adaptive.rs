@@ -2,7 +2,8 @@ use super::fixed::MAX_INTERVAL;
 use super::outcome::Outcome;
 use crate::error::{Error, Result};
 
-/// Trust by agreement: after each landing ρ = true change / predicted change of the objective decides about the next phase.
+/// Trust by agreement: after each landing ρ = true change / predicted change of the objective decides about
+/// the next phase.
 ///
 /// | landing | damping a (log targets) | horizon |
 /// |---|---|---|
@@ -14,8 +15,8 @@ use crate::error::{Error, Result};
 pub struct Adaptive {
     /// The newest samples that are kept, ≥ the true steps.
     pub window: usize,
-    /// Samples before the first surrogate phase, between the true steps and the window: the first few steps are limited by the move limit
-    /// and mislead.
+    /// Samples before the first surrogate phase, between the true steps and the window: the first few steps
+    /// are limited by the move limit and mislead.
     pub warm_up: usize,
     /// True evaluations between two surrogate phases, the landing included, ≥ 2.
     pub true_steps: usize,
@@ -31,7 +32,15 @@ pub struct Adaptive {
 
 impl Default for Adaptive {
     fn default() -> Self {
-        Self { window: 8, warm_up: 6, true_steps: 3, horizon: 16, max_horizon: 24, trust_radius: 3.0, landing_tolerance: 5e-4 }
+        Self {
+            window: 8,
+            warm_up: 6,
+            true_steps: 3,
+            horizon: 16,
+            max_horizon: 24,
+            trust_radius: 3.0,
+            landing_tolerance: 5e-4,
+        }
     }
 }
 
@@ -41,7 +50,14 @@ impl Adaptive {
         let default = Self::default();
         let true_steps = default.true_steps.min(window);
         let horizon = interval.saturating_sub(window).max(1);
-        Self { window, true_steps, warm_up: default.warm_up.min(window), horizon, max_horizon: default.max_horizon.max(horizon), ..default }
+        Self {
+            window,
+            true_steps,
+            warm_up: default.warm_up.min(window),
+            horizon,
+            max_horizon: default.max_horizon.max(horizon),
+            ..default
+        }
     }
 
     /// Least and greatest damping.
@@ -52,20 +68,31 @@ impl Adaptive {
             return Err(Error::invalid("the history size K", self.window, "between 2 and 256"));
         }
         if !(2..=self.window).contains(&self.true_steps) {
-            return Err(Error::invalid("the number of true steps per cycle", self.true_steps, format!("between 2 and the history size, {}", self.window)));
+            return Err(Error::invalid(
+                "the number of true steps per cycle",
+                self.true_steps,
+                format!("between 2 and the history size, {}", self.window),
+            ));
         }
         if !(self.true_steps..=self.window).contains(&self.warm_up) {
             return Err(Error::invalid(
                 "the warm-up",
                 self.warm_up,
-                format!("between the true steps per cycle, {}, and the history size, {}", self.true_steps, self.window),
+                format!(
+                    "between the true steps per cycle, {}, and the history size, {}",
+                    self.true_steps, self.window
+                ),
             ));
         }
         if self.max_horizon > MAX_INTERVAL {
             return Err(Error::invalid("the horizon", self.max_horizon, format!("at most {MAX_INTERVAL}")));
         }
         if self.horizon == 0 || self.max_horizon < self.horizon {
-            return Err(Error::invalid("the horizon", self.horizon, format!("between 1 and its maximum, {}", self.max_horizon)));
+            return Err(Error::invalid(
+                "the horizon",
+                self.horizon,
+                format!("between 1 and its maximum, {}", self.max_horizon),
+            ));
         }
         if !(self.trust_radius > 0.0) {
             return Err(Error::invalid("the trust radius", self.trust_radius, "above 0"));
@@ -79,7 +106,9 @@ impl Adaptive {
     pub(super) fn next_horizon(&self, horizon: usize, outcome: Outcome) -> usize {
         match outcome {
             Outcome { accepted: false, .. } => (horizon / 2).max(1),
-            Outcome { agreement: Some(rho), whole_horizon: true, .. } if rho > 0.6 => (2 * horizon).min(self.max_horizon),
+            Outcome { agreement: Some(rho), whole_horizon: true, .. } if rho > 0.6 => {
+                (2 * horizon).min(self.max_horizon)
+            }
             _ => horizon,
         }
     }

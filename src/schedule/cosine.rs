@@ -1,11 +1,11 @@
 use super::fixed::MAX_INTERVAL;
 use crate::error::{Error, Result};
 
-/// Trust by direction: learned steps are taken while x is within γ of the last true point, and at every new true point the step the model would take is
-/// compared with the one the true gradient takes.
+/// Trust by direction: learned steps are taken while x is within γ of the last true point, and at every new
+/// true point the step the model would take is compared with the one the true gradient takes.
 ///
-/// Both are steps of the base flow from one and the same state, its momenta included: Δ̂ driven by ĝ(x) of the model as it was before x was evaluated, Δ by
-/// the true g(x). c = Δ̂·Δ / (‖Δ̂‖ ‖Δ‖), and
+/// Both are steps of the base flow from one and the same state, its momenta included: Δ̂ driven by ĝ(x) of
+/// the model as it was before x was evaluated, Δ by the true g(x). c = Δ̂·Δ / (‖Δ̂‖ ‖Δ‖), and
 ///
 /// | at a true point | reach γ | model and history |
 /// |---|---|---|
@@ -15,12 +15,14 @@ use crate::error::{Error, Result};
 /// | c < bad, or Δ̂ is not finite | × 0.5 | dropped: true steps until the warm-up is complete again |
 /// | undone: worse than the last true point beyond the tolerance, or not to be evaluated | × 0.5 | kept |
 ///
-/// "Kept" means that the true point joins the newest samples and the model is fitted anew to all of them. γ, like the distance it is compared with, is the
-/// largest change of any unknown, in x's unit. A phase is one true step and the learned steps up to and including the first that ends further than γ from
-/// the last true point; if the true step alone is longer than γ, there are none. Each learned step costs one read-back of x, for its length.
+/// "Kept" means that the true point joins the newest samples and the model is fitted anew to all of them. γ,
+/// like the distance it is compared with, is the largest change of any unknown, in x's unit. A phase is one
+/// true step and the learned steps up to and including the first that ends further than γ from the last true
+/// point; if the true step alone is longer than γ, there are none. Each learned step costs one read-back of
+/// x, for its length.
 ///
-/// Source: a variant from the development of Norman, Rowan, Maute & Doostan, CMAME 460 (2026) 119099; the landing check, the refits and the max norm are
-/// ours.
+/// Source: a variant from the development of Norman, Rowan, Maute & Doostan, CMAME 460 (2026) 119099; the
+/// landing check, the refits and the max norm are ours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cosine {
     /// The newest samples that are kept, 2 to 256.
@@ -31,11 +33,13 @@ pub struct Cosine {
     pub good: f64,
     /// The c below which the model is dropped, in \[−1, good\].
     pub bad: f64,
-    /// γ at the start, above 0 and at most its cap, in x's unit; by default twice the flow's rate, or the cap if that is less.
+    /// γ at the start, above 0 and at most its cap, in x's unit; by default twice the flow's rate, or the cap
+    /// if that is less.
     pub reach: Option<f64>,
     /// The cap of γ, finite.
     pub max_reach: f64,
-    /// Learned steps between two true points, at most, ≥ 1: what ends phases where steps are too short to leave γ.
+    /// Learned steps between two true points, at most, ≥ 1: what ends phases where steps are too short to
+    /// leave γ.
     pub horizon: usize,
     /// How much worse a landing may be, relative to the trusted value.
     pub landing_tolerance: f64,
@@ -43,7 +47,16 @@ pub struct Cosine {
 
 impl Default for Cosine {
     fn default() -> Self {
-        Self { window: 8, warm_up: 6, good: 0.7, bad: 0.2, reach: None, max_reach: 0.5, horizon: 64, landing_tolerance: 5e-4 }
+        Self {
+            window: 8,
+            warm_up: 6,
+            good: 0.7,
+            bad: 0.2,
+            reach: None,
+            max_reach: 0.5,
+            horizon: 64,
+            landing_tolerance: 5e-4,
+        }
     }
 }
 
@@ -73,13 +86,21 @@ impl Cosine {
             return Err(Error::invalid("the history size K", self.window, "between 2 and 256"));
         }
         if !(2..=self.window).contains(&self.warm_up) {
-            return Err(Error::invalid("the warm-up", self.warm_up, format!("between 2 and the history size, {}", self.window)));
+            return Err(Error::invalid(
+                "the warm-up",
+                self.warm_up,
+                format!("between 2 and the history size, {}", self.window),
+            ));
         }
         if !(self.good <= 1.0 && self.good >= -1.0) {
             return Err(Error::invalid("the good cosine", self.good, "between -1 and 1"));
         }
         if !(self.bad <= self.good && self.bad >= -1.0) {
-            return Err(Error::invalid("the bad cosine", self.bad, format!("between -1 and the good one, {}", self.good)));
+            return Err(Error::invalid(
+                "the bad cosine",
+                self.bad,
+                format!("between -1 and the good one, {}", self.good),
+            ));
         }
         if !(self.max_reach > 0.0 && self.max_reach.is_finite()) {
             return Err(Error::invalid("the cap of the reach", self.max_reach, "above 0 and finite"));
@@ -87,7 +108,11 @@ impl Cosine {
         if let Some(reach) = self.reach
             && !(reach > 0.0 && reach <= self.max_reach)
         {
-            return Err(Error::invalid("the first reach", reach, format!("above 0 and at most its cap, {}", self.max_reach)));
+            return Err(Error::invalid(
+                "the first reach",
+                reach,
+                format!("above 0 and at most its cap, {}", self.max_reach),
+            ));
         }
         if !(1..=MAX_INTERVAL).contains(&self.horizon) {
             return Err(Error::invalid("the horizon", self.horizon, format!("between 1 and {MAX_INTERVAL}")));
@@ -106,9 +131,11 @@ impl Cosine {
         match (self.reach, rate) {
             (Some(reach), _) => Ok(reach),
             (None, Some(rate)) => Ok((2.0 * rate).min(self.max_reach)),
-            (None, None) => {
-                Err(Error::Incompatible("the first reach of the cosine schedule is twice the flow's rate; a flow without a rate needs one given".into()))
-            }
+            (None, None) => Err(Error::Incompatible(
+                "the first reach of the cosine schedule is twice the flow's rate; a \
+                    flow without a rate needs one given"
+                    .into(),
+            )),
         }
     }
 
@@ -141,15 +168,23 @@ mod tests {
     #[test]
     fn the_reach_follows_the_angle() {
         let rule = Cosine::default();
-        let at = |degrees: f64| rule.judge(0.1, &[degrees.to_radians().cos(), degrees.to_radians().sin()], &[2.0, 0.0]);
+        let at = |degrees: f64| {
+            rule.judge(0.1, &[degrees.to_radians().cos(), degrees.to_radians().sin()], &[2.0, 0.0])
+        };
         assert_eq!((at(10.0).reach, at(10.0).dropped), (0.1 * 1.5, false));
         assert_eq!((at(60.0).reach, at(60.0).dropped), (0.1 * 0.8, false));
         assert_eq!((at(100.0).reach, at(100.0).dropped), (0.1 * 0.5, true));
         approx::assert_relative_eq!(at(60.0).cosine, 0.5, epsilon = 1e-12);
         assert_eq!(rule.judge(0.4, &[1.0], &[1.0]).reach, 0.5, "capped");
-        assert_eq!(rule.judge(0.1, &[1e-5], &[-1e-5]), Verdict { cosine: -1.0, reach: 0.125, dropped: false });
+        assert_eq!(
+            rule.judge(0.1, &[1e-5], &[-1e-5]),
+            Verdict { cosine: -1.0, reach: 0.125, dropped: false }
+        );
         assert!(rule.judge(0.1, &[f64::NAN], &[0.0]).dropped && rule.judge(0.1, &[1.0], &[0.0]).dropped);
-        assert_eq!((rule.first_reach(Some(0.01)).unwrap(), rule.first_reach(Some(3.0)).unwrap()), (0.02, 0.5));
+        assert_eq!(
+            (rule.first_reach(Some(0.01)).unwrap(), rule.first_reach(Some(3.0)).unwrap()),
+            (0.02, 0.5)
+        );
         rule.first_reach(None).unwrap_err();
     }
 }

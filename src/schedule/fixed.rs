@@ -1,11 +1,11 @@
 use super::outcome::Outcome;
 use crate::error::{Error, Result};
 
-/// The paper's schedule: K true iterations are recorded, a surrogate is fitted, M − K surrogate iterations follow, the history is
-/// dropped, and so on: K true gradients per M iterations.
+/// The paper's schedule: K true iterations are recorded, a surrogate is fitted, M − K surrogate iterations
+/// follow, the history is dropped, and so on: K true gradients per M iterations.
 ///
-/// With the landing check (ours), a phase that made the objective worse is undone and the next ones are shorter; without it this is the
-/// paper's algorithm to the letter.
+/// With the landing check (ours), a phase that made the objective worse is undone and the next ones are
+/// shorter; without it this is the paper's algorithm to the letter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fixed {
     /// K, true iterations per cycle, ≥ 2.
@@ -16,7 +16,8 @@ pub struct Fixed {
     pub landing_check: bool,
     /// How much worse a landing may be, relative to the trusted value.
     pub landing_tolerance: f64,
-    /// Whether a sample is the iterate after the true step (as the authors' code does for gradient descent) instead of the one before it.
+    /// Whether a sample is the iterate after the true step (as the authors' code does for gradient descent)
+    /// instead of the one before it.
     pub record_after_step: bool,
 }
 
@@ -34,7 +35,11 @@ impl Fixed {
             return Err(Error::invalid("the history size K", self.history, "between 2 and 256"));
         }
         if self.interval < self.history {
-            return Err(Error::invalid("the interval M", self.interval, format!("at least the history size K, {}", self.history)));
+            return Err(Error::invalid(
+                "the interval M",
+                self.interval,
+                format!("at least the history size K, {}", self.history),
+            ));
         }
         if self.interval > MAX_INTERVAL {
             return Err(Error::invalid("the interval M", self.interval, format!("at most {MAX_INTERVAL}")));

@@ -24,9 +24,11 @@ pub enum Schedule {
     None,
     /// K true iterations, M − K surrogate iterations, and so on, as in the paper.
     Fixed(Fixed),
-    /// A rolling window of samples, short true phases, and a horizon and damping that follow how well the last phase predicted.
+    /// A rolling window of samples, short true phases, and a horizon and damping that follow how well the
+    /// last phase predicted.
     Adaptive(Adaptive),
-    /// A rolling window of samples, and learned steps within a reach that follows the angle between learned and true steps.
+    /// A rolling window of samples, and learned steps within a reach that follows the angle between learned
+    /// and true steps.
     Cosine(Cosine),
     /// A potential is learned and minimised in a trust region between any two true evaluations.
     Potential(Potential),
@@ -61,7 +63,9 @@ impl Schedule {
             Self::Fixed(fixed) => {
                 if fixed.record_after_step && surrogate.targets == Targets::Tracked {
                     return Err(Error::Incompatible(
-                        "recording after the step goes with strong- and weak-form targets: a tracked gradient belongs to the point before it".into(),
+                        "recording after the step goes with strong- and weak-form targets: a tracked \
+                         gradient belongs to the point before it"
+                            .into(),
                     ));
                 }
                 fixed.validate()
@@ -84,7 +88,9 @@ impl Schedule {
 }
 
 fn consecutive() -> Error {
-    Error::Incompatible("strong- and weak-form targets need consecutive iterates: they go with the fixed schedule".into())
+    Error::Incompatible(
+        "strong- and weak-form targets need consecutive iterates: they go with the fixed schedule".into(),
+    )
 }
 
 /// The part of a schedule that changes during a run.
@@ -132,14 +138,14 @@ impl Control {
     pub(crate) fn phase(&self, samples: usize, integrator: Integrator) -> Option<PhaseLimits> {
         match self.schedule {
             Schedule::None | Schedule::Cosine(_) | Schedule::Potential(_) => None,
-            Schedule::Fixed(fixed) => {
-                (samples == fixed.history && self.horizon > 0).then_some(PhaseLimits { steps: self.horizon, radius: f64::INFINITY, integrator })
-            }
-            Schedule::Adaptive(adaptive) => (self.fresh >= adaptive.true_steps && samples >= adaptive.warm_up).then_some(PhaseLimits {
+            Schedule::Fixed(fixed) => (samples == fixed.history && self.horizon > 0).then_some(PhaseLimits {
                 steps: self.horizon,
-                radius: adaptive.trust_radius,
+                radius: f64::INFINITY,
                 integrator,
             }),
+            Schedule::Adaptive(adaptive) => (self.fresh >= adaptive.true_steps
+                && samples >= adaptive.warm_up)
+                .then_some(PhaseLimits { steps: self.horizon, radius: adaptive.trust_radius, integrator }),
         }
     }
 

@@ -1,6 +1,7 @@
 use crate::error::{Error, Result};
 
-/// Trust by agreement for a learned potential: every true evaluation is a landing, and ρ = true change / predicted change decides about it.
+/// Trust by agreement for a learned potential: every true evaluation is a landing, and ρ = true change /
+/// predicted change decides about it.
 ///
 /// | landing | iterate | trust radius Δ, max |x − x_trusted| |
 /// |---|---|---|
@@ -9,20 +10,23 @@ use crate::error::{Error, Result};
 /// | ρ < 0.1 | kept while ρ > 10⁻⁴ | half the step |
 /// | ρ ≤ 10⁻⁴, or the objective fails | undone | half the step |
 ///
-/// An undone landing is learned from like any other. With radii of at least the step of plain projected gradient this is a trust-region method whose
-/// model is exact to first order at the trusted iterate, and converges to a stationary point (Conn, Gould & Toint, *Trust-Region Methods*, 2000, ch. 12).
+/// An undone landing is learned from like any other. With radii of at least the step of plain projected
+/// gradient this is a trust-region method whose model is exact to first order at the trusted iterate, and
+/// converges to a stationary point (Conn, Gould & Toint, *Trust-Region Methods*, 2000, ch. 12).
 ///
 /// Radii are fractions of the box, upper − lower; without bounds, of max(1, max |x₀|).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Potential {
-    /// Pairs of displacement and change of the gradient that are kept, 1 to 64. More cost as much more per projected step.
+    /// Pairs of displacement and change of the gradient that are kept, 1 to 64. More cost as much more per
+    /// projected step.
     pub memory: usize,
-    /// Projected steps that minimise the potential, at most, 1 to 1000. 20 do for filtered designs; a function whose curvatures are orders of magnitude
-    /// apart wants 100 or more.
+    /// Projected steps that minimise the potential, at most, 1 to 1000. 20 do for filtered designs; a
+    /// function whose curvatures are orders of magnitude apart wants 100 or more.
     pub steps: usize,
     /// The first trust radius, and the length of the first step: in (0, 1].
     pub radius: f64,
-    /// The learned polynomial's order: 2, or 3 or 4 for terms beyond the quadratic, learned from the newest 16 pairs.
+    /// The learned polynomial's order: 2, or 3 or 4 for terms beyond the quadratic, learned from the newest
+    /// 16 pairs.
     pub order: usize,
 }
 
@@ -41,7 +45,11 @@ impl Potential {
             return Err(Error::invalid("the number of remembered pairs", self.memory, "between 1 and 64"));
         }
         if !(1..=1000).contains(&self.steps) {
-            return Err(Error::invalid("the number of projected steps on the potential", self.steps, "between 1 and 1000"));
+            return Err(Error::invalid(
+                "the number of projected steps on the potential",
+                self.steps,
+                "between 1 and 1000",
+            ));
         }
         if !(self.radius > 0.0 && self.radius <= 1.0) {
             return Err(Error::invalid("the first trust radius", self.radius, "above 0 and at most 1"));

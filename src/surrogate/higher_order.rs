@@ -2,11 +2,14 @@
 //!
 //! ψ(z) = Σₖ bₖ κ(zₖ·z/ℓ²) + (aₖ·z/ℓ) κ'(zₖ·z/ℓ²),  κ(u) = u²/2! + … + uⁿ/n!
 //!
-//! The polynomial of order n without constant and linear terms that has the least norm in the space of the kernel κ(z·z') and makes up for what the quadratic
-//! part leaves unexplained, of gradients and values, at the window's samples zₖ (m of them, relative to the trusted iterate; ℓ is the farthest one's distance),
-//! but for a ridge. A tensor of order n in r coordinates has about rⁿ/n! entries; this has m (r + 1), and is evaluated in O(m r).
+//! The polynomial of order n without constant and linear terms that has the least norm in the space of the
+//! kernel κ(z·z') and makes up for what the quadratic part leaves unexplained, of gradients and values, at
+//! the window's samples zₖ (m of them, relative to the trusted iterate; ℓ is the farthest one's distance),
+//! but for a ridge. A tensor of order n in r coordinates has about rⁿ/n! entries; this has m (r + 1), and is
+//! evaluated in O(m r).
 //!
-//! Source: representer theorem, Schölkopf & Smola, *Learning with Kernels* (2002), ch. 4; the kernel is the homogeneous polynomials' sum.
+//! Source: representer theorem, Schölkopf & Smola, *Learning with Kernels* (2002), ch. 4; the kernel is the
+//! homogeneous polynomials' sum.
 
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
@@ -22,8 +25,8 @@ pub struct PairNote {
     pub kept: bool,
 }
 
-/// The ridge, relative to the mean diagonal of the kernel's matrix. As large as that: what a design does outside the span is noise to a function of the
-/// coordinates alone.
+/// The ridge, relative to the mean diagonal of the kernel's matrix. As large as that: what a design does
+/// outside the span is noise to a function of the coordinates alone.
 pub(crate) const RIDGE: f64 = 1.0;
 /// The newest samples that count: the fit factorises a matrix of this many times r + 1 rows.
 const MOST_SAMPLES: usize = 16;
@@ -56,22 +59,26 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// A sample relative to the trusted iterate: where it is, its gradient less the trusted one, its value less the trusted one and what the trusted gradient
-/// predicts.
+/// A sample relative to the trusted iterate: where it is, its gradient less the trusted one, its value less
+/// the trusted one and what the trusted gradient predicts.
 struct Sample {
     z: Vec<f64>,
     change: Vec<f64>,
     remainder: f64,
 }
 
-/// The samples that the chain of pairs leads to, newest first: a kept pair joins the trusted iterate of then with the next one, and one that was undone hangs
-/// on the trusted iterate of its time.
+/// The samples that the chain of pairs leads to, newest first: a kept pair joins the trusted iterate of then
+/// with the next one, and one that was undone hangs on the trusted iterate of its time.
 fn samples(pairs: &[(Vec<f64>, Vec<f64>, PairNote)]) -> Vec<Sample> {
     let r = pairs.first().map_or(0, |p| p.0.len());
-    let (mut base, mut found) = (Sample { z: vec![0.0; r], change: vec![0.0; r], remainder: 0.0 }, Vec::new());
+    let (mut base, mut found) =
+        (Sample { z: vec![0.0; r], change: vec![0.0; r], remainder: 0.0 }, Vec::new());
     for (s, y, note) in pairs.iter().rev() {
         let moved = |from: &Sample, sign: f64| -> (Vec<f64>, Vec<f64>) {
-            (from.z.iter().zip(s).map(|(z, s)| z + sign * s).collect(), from.change.iter().zip(y).map(|(c, y)| c + sign * y).collect())
+            (
+                from.z.iter().zip(s).map(|(z, s)| z + sign * s).collect(),
+                from.change.iter().zip(y).map(|(c, y)| c + sign * y).collect(),
+            )
         };
         if note.kept {
             let (z, change) = moved(&base, -1.0);
@@ -88,11 +95,17 @@ fn samples(pairs: &[(Vec<f64>, Vec<f64>, PairNote)]) -> Vec<Sample> {
 }
 
 impl HigherOrder {
-    /// From pairs (displacement, change of the gradient, note), oldest first, in coordinates where the quadratic part is ½ Σ `curvatures`ᵢ zᵢ²; `ridge` is relative
-    /// to the mean diagonal of the kernel's matrix.
+    /// From pairs (displacement, change of the gradient, note), oldest first, in coordinates where the
+    /// quadratic part is ½ Σ `curvatures`ᵢ zᵢ²; `ridge` is relative to the mean diagonal of the kernel's
+    /// matrix.
     ///
     /// Cost: a Cholesky factorisation of order min(m, 16) (r + 1).
-    pub(crate) fn fit(order: usize, pairs: &[(Vec<f64>, Vec<f64>, PairNote)], curvatures: &[f64], ridge: f64) -> Result<Self> {
+    pub(crate) fn fit(
+        order: usize,
+        pairs: &[(Vec<f64>, Vec<f64>, PairNote)],
+        curvatures: &[f64],
+        ridge: f64,
+    ) -> Result<Self> {
         let (mut samples, r) = (samples(pairs), curvatures.len());
         samples.truncate(MOST_SAMPLES);
         let length = samples.iter().map(|s| dot(&s.z, &s.z)).fold(0.0, f64::max).sqrt();
@@ -100,7 +113,8 @@ impl HigherOrder {
             // All samples are where the trusted iterate is, as far as the coordinates resolve.
             return Ok(Self { order, points: Vec::new(), slopes: Vec::new(), values: Vec::new() });
         }
-        let points: Vec<Vec<f64>> = samples.iter().map(|s| s.z.iter().map(|z| z / length).collect()).collect();
+        let points: Vec<Vec<f64>> =
+            samples.iter().map(|s| s.z.iter().map(|z| z / length).collect()).collect();
         // Per sample the value, then the slopes.
         let (m, block) = (samples.len(), r + 1);
         let gram = Mat::from_fn(m * block, m * block, |row, column| {
@@ -124,12 +138,16 @@ impl HigherOrder {
         let n = m * block;
         let ridge = ridge * (0..n).map(|i| gram[(i, i)]).sum::<f64>() / n as f64;
         let regular = Mat::from_fn(n, n, |i, j| gram[(i, j)] + if i == j { ridge } else { 0.0 });
-        let factor = regular.llt(Side::Lower).map_err(|_| Error::Factorization { what: "Cholesky factorisation of a potential's kernel" })?;
+        let factor = regular
+            .llt(Side::Lower)
+            .map_err(|_| Error::Factorization { what: "Cholesky factorisation of a potential's kernel" })?;
         let solution = factor.solve(&unexplained);
         Ok(Self {
             order,
             points: points.iter().map(|z| z.iter().map(|z| z / length).collect()).collect(),
-            slopes: (0..m).map(|k| (0..r).map(|i| solution[(k * block + 1 + i, 0)] / length).collect()).collect(),
+            slopes: (0..m)
+                .map(|k| (0..r).map(|i| solution[(k * block + 1 + i, 0)] / length).collect())
+                .collect(),
             values: (0..m).map(|k| solution[(k * block, 0)]).collect(),
         })
     }
@@ -160,14 +178,18 @@ impl HigherOrder {
 /// Steps of bisection for where a polynomial is least.
 const BISECTIONS: usize = 40;
 
-/// The value and the slope at t of a polynomial with these derivatives at 0, the first to the fourth, and value 0 there.
+/// The value and the slope at t of a polynomial with these derivatives at 0, the first to the fourth, and
+/// value 0 there.
 fn along(derivatives: [f64; 4], t: f64) -> (f64, f64) {
     let [first, second, third, fourth] = derivatives;
-    (t * (first + t * (second / 2.0 + t * (third / 6.0 + t * fourth / 24.0))), first + t * (second + t * (third / 2.0 + t * fourth / 6.0)))
+    (
+        t * (first + t * (second / 2.0 + t * (third / 6.0 + t * fourth / 24.0))),
+        first + t * (second + t * (third / 2.0 + t * fourth / 6.0)),
+    )
 }
 
-/// A minimiser in (0, 1] of the polynomial with these derivatives at 0, the first of them negative: (t, value there, mean second derivative up to there).
-/// A value below 0 is certain.
+/// A minimiser in (0, 1] of the polynomial with these derivatives at 0, the first of them negative: (t, value
+/// there, mean second derivative up to there). A value below 0 is certain.
 pub(crate) fn minimum_along(derivatives: [f64; 4]) -> (f64, f64, f64) {
     let (mut low, mut high) = (0.0, 1.0);
     let (value, slope) = along(derivatives, high);
@@ -193,19 +215,37 @@ mod tests {
         let (x, y) = (z[0], z[1]);
         let (third, fourth) = (1.0, if order == 4 { 1.0 } else { 0.0 });
         (
-            1.5 * x * x - 0.5 * x * y + y * y + third * (0.7 * x.powi(3) - 1.1 * x * y * y) + fourth * (0.3 * x.powi(4) + 0.9 * x * y.powi(3)),
+            1.5 * x * x - 0.5 * x * y
+                + y * y
+                + third * (0.7 * x.powi(3) - 1.1 * x * y * y)
+                + fourth * (0.3 * x.powi(4) + 0.9 * x * y.powi(3)),
             [
-                3.0 * x - 0.5 * y + third * (2.1 * x * x - 1.1 * y * y) + fourth * (1.2 * x.powi(3) + 0.9 * y.powi(3)),
+                3.0 * x - 0.5 * y
+                    + third * (2.1 * x * x - 1.1 * y * y)
+                    + fourth * (1.2 * x.powi(3) + 0.9 * y.powi(3)),
                 -0.5 * x + 2.0 * y - third * 2.2 * x * y + fourth * 2.7 * x * y * y,
             ],
         )
     }
 
-    /// A walk whose every third landing is undone, as pairs relative to where it stands: the last trusted point is the origin.
+    /// A walk whose every third landing is undone, as pairs relative to where it stands: the last trusted
+    /// point is the origin.
     fn walk(order: usize) -> Vec<(Vec<f64>, Vec<f64>, PairNote)> {
-        let steps: [[f64; 2]; 9] = [[0.5, 0.1], [-0.2, 0.4], [0.3, 0.3], [-0.4, 0.1], [0.1, -0.5], [0.6, 0.2], [-0.1, -0.3], [0.2, 0.5], [-0.3, 0.2]];
+        let steps: [[f64; 2]; 9] = [
+            [0.5, 0.1],
+            [-0.2, 0.4],
+            [0.3, 0.3],
+            [-0.4, 0.1],
+            [0.1, -0.5],
+            [0.6, 0.2],
+            [-0.1, -0.3],
+            [0.2, 0.5],
+            [-0.3, 0.2],
+        ];
         let kept = |i: usize| i % 3 != 2;
-        let trodden = |i: usize, axis: usize| -> f64 { steps[i..].iter().enumerate().filter(|(k, _)| kept(i + k)).map(|(_, s)| s[axis]).sum() };
+        let trodden = |i: usize, axis: usize| -> f64 {
+            steps[i..].iter().enumerate().filter(|(k, _)| kept(i + k)).map(|(_, s)| s[axis]).sum()
+        };
         let mut pairs = Vec::new();
         for (i, s) in steps.iter().enumerate() {
             let at = [-trodden(i, 0), -trodden(i, 1)];
@@ -217,8 +257,8 @@ mod tests {
         pairs
     }
 
-    /// There are more equations than coefficients, so without a ridge the polynomial itself is found, whatever the quadratic part explains: values and
-    /// slopes at a point that is no sample.
+    /// There are more equations than coefficients, so without a ridge the polynomial itself is found,
+    /// whatever the quadratic part explains: values and slopes at a point that is no sample.
     #[test]
     fn a_polynomial_is_found_again() {
         for order in [3, 4] {
@@ -258,21 +298,35 @@ mod tests {
         let [second, third, fourth] = higher.bends(&z, &c);
         let (f2, f1, b1, b2) = (slope(2.0 * h), slope(h), slope(-h), slope(-2.0 * h));
         let scale = slope(0.0).abs().max(1.0);
-        approx::assert_abs_diff_eq!(second, (8.0 * (f1 - b1) - (f2 - b2)) / (12.0 * h), epsilon = 1e-13 * scale / h);
-        approx::assert_abs_diff_eq!(third, (16.0 * (f1 + b1) - (f2 + b2) - 30.0 * slope(0.0)) / (12.0 * h * h), epsilon = 1e-13 * scale / (h * h));
-        approx::assert_abs_diff_eq!(fourth, (f2 - 2.0 * f1 + 2.0 * b1 - b2) / (2.0 * h.powi(3)), epsilon = 1e-13 * scale / h.powi(3));
+        approx::assert_abs_diff_eq!(
+            second,
+            (8.0 * (f1 - b1) - (f2 - b2)) / (12.0 * h),
+            epsilon = 1e-13 * scale / h
+        );
+        approx::assert_abs_diff_eq!(
+            third,
+            (16.0 * (f1 + b1) - (f2 + b2) - 30.0 * slope(0.0)) / (12.0 * h * h),
+            epsilon = 1e-13 * scale / (h * h)
+        );
+        approx::assert_abs_diff_eq!(
+            fourth,
+            (f2 - 2.0 * f1 + 2.0 * b1 - b2) / (2.0 * h.powi(3)),
+            epsilon = 1e-13 * scale / h.powi(3)
+        );
     }
 
     #[test]
     fn the_least_value_along_a_step_is_found() {
-        // −t + t²/2·2 is least at ½; one that falls all the way is followed all the way; one that falls, rises and falls below 0 again too.
+        // −t + t²/2·2 is least at ½; one that falls all the way is followed all the way; one that falls,
+        // rises and falls below 0 again too.
         let (t, value, bend) = minimum_along([-1.0, 2.0, 0.0, 0.0]);
         approx::assert_abs_diff_eq!(t, 0.5, epsilon = 1e-11);
         approx::assert_abs_diff_eq!(value, -0.25, epsilon = 1e-11);
         approx::assert_abs_diff_eq!(bend, 2.0, epsilon = 1e-10);
         assert_eq!(minimum_along([-1.0, 0.5, 0.0, 0.0]), (1.0, -0.75, 0.5));
         assert_eq!(minimum_along([-1.0, -3.0, 0.0, 0.0]).0, 1.0);
-        // Falls, rises above 0, and is still above 0 and falling at 1: the descent before the rise is what counts.
+        // Falls, rises above 0, and is still above 0 and falling at 1: the descent before the rise is what
+        // counts.
         let derivatives = [-1.0, 12.0, -30.0, 0.0];
         let (t, value, _) = minimum_along(derivatives);
         assert!(value < 0.0 && t < 0.2 && along(derivatives, t).1.abs() < 1e-9, "{t}: {value}");

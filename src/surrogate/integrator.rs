@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Integrator {
-    /// The optimizer's own discrete step with the predicted gradient: one prediction per step, the same dynamics in both phases.
+    /// The optimizer's own discrete step with the predicted gradient: one prediction per step, the same
+    /// dynamics in both phases.
     #[default]
     FlowStep,
     /// Explicit Euler on the flow's differential equation.
@@ -62,7 +63,15 @@ pub const DORMAND_PRINCE: Tableau = Tableau {
         &[35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
     ],
     weights: &[35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0, 0.0],
-    error: &[71.0 / 57600.0, 0.0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339200.0, 22.0 / 525.0, -1.0 / 40.0],
+    error: &[
+        71.0 / 57600.0,
+        0.0,
+        -71.0 / 16695.0,
+        71.0 / 1920.0,
+        -17253.0 / 339200.0,
+        22.0 / 525.0,
+        -1.0 / 40.0,
+    ],
 };
 
 /// A step is never cut below this fraction of the iteration: a learned field that asks for more has blown up.
@@ -79,11 +88,19 @@ impl Integrator {
         Ok(())
     }
 
-    /// Takes `state` from `t` to `t + h` along `rhs(t, state, derivative)`, all vectors flattened; `h_inner` remembers the step size that
-    /// worked from one call to the next. Returns whether everything stayed finite.
+    /// Takes `state` from `t` to `t + h` along `rhs(t, state, derivative)`, all vectors flattened; `h_inner`
+    /// remembers the step size that worked from one call to the next. Returns whether everything stayed
+    /// finite.
     ///
     /// [`Integrator::FlowStep`] has no differential equation and must not be passed here.
-    pub fn advance(self, rhs: &mut Equation<'_>, t: f64, h: f64, state: &mut [f64], h_inner: &mut f64) -> bool {
+    pub fn advance(
+        self,
+        rhs: &mut Equation<'_>,
+        t: f64,
+        h: f64,
+        state: &mut [f64],
+        h_inner: &mut f64,
+    ) -> bool {
         match self {
             Self::FlowStep => false,
             Self::Euler => step(&EULER, rhs, t, h, state, None).is_some(),
@@ -92,7 +109,8 @@ impl Integrator {
                 let mut control = StepControl::new(t, h, *h_inner);
                 while let Some(size) = control.trial_size() {
                     let mut trial = state.to_vec();
-                    let error = step(&DORMAND_PRINCE, rhs, control.now(), size, &mut trial, Some((rtol, atol)));
+                    let error =
+                        step(&DORMAND_PRINCE, rhs, control.now(), size, &mut trial, Some((rtol, atol)));
                     match control.judge(error) {
                         Trial::Accepted => state.copy_from_slice(&trial),
                         Trial::Rejected => {}
@@ -170,8 +188,16 @@ impl StepControl {
     }
 }
 
-/// One step of `tableau`; returns the scaled error norm (0 without an estimate), `None` if something is not finite.
-fn step(tableau: &Tableau, rhs: &mut Equation<'_>, t: f64, h: f64, state: &mut [f64], tolerances: Option<(f64, f64)>) -> Option<f64> {
+/// One step of `tableau`; returns the scaled error norm (0 without an estimate), `None` if something is not
+/// finite.
+fn step(
+    tableau: &Tableau,
+    rhs: &mut Equation<'_>,
+    t: f64,
+    h: f64,
+    state: &mut [f64],
+    tolerances: Option<(f64, f64)>,
+) -> Option<f64> {
     let n = state.len();
     let mut slopes: Vec<Vec<f64>> = Vec::with_capacity(tableau.times.len());
     let mut at = vec![0.0; n];
@@ -240,7 +266,8 @@ mod tests {
         for integrator in [Integrator::Rk4, Integrator::DormandPrince { rtol: 1e-6, atol: 1e-9 }] {
             let mut x = [1.0];
             // x = 1/(1 − t) has a pole at 1.
-            let finite = (0..400).all(|k| integrator.advance(&mut rhs, k as f64 * 0.5, 0.5, &mut x, &mut 0.0));
+            let finite =
+                (0..400).all(|k| integrator.advance(&mut rhs, k as f64 * 0.5, 0.5, &mut x, &mut 0.0));
             assert!(!finite, "{integrator:?}");
         }
     }

@@ -4,13 +4,14 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use crate::error::{Error, Result};
 
-/// All monomials of r variables up to order n, graded: the constant (if any), z₁ … z_r, then z₁z₁, z₁z₂, …, z_rz_r, then the cubics, …
-/// (combinations with replacement in lexicographic order).
+/// All monomials of r variables up to order n, graded: the constant (if any), z₁ … z_r, then z₁z₁, z₁z₂, …,
+/// z_rz_r, then the cubics, … (combinations with replacement in lexicographic order).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Library {
     variables: usize,
     order: usize,
-    /// `order` indices per term: 0 stands for the factor 1, i for zᵢ (counted from 1), padded with 0 at the end.
+    /// `order` indices per term: 0 stands for the factor 1, i for zᵢ (counted from 1), padded with 0 at the
+    /// end.
     terms: Vec<u32>,
 }
 
@@ -30,12 +31,17 @@ impl Library {
     /// Lists the terms.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] when there would be more than [`MAX_FEATURES`](Self::MAX_FEATURES), before anything is allocated.
+    /// [`Error::InvalidParameter`] when there would be more than [`MAX_FEATURES`](Self::MAX_FEATURES), before
+    /// anything is allocated.
     pub fn new(variables: usize, order: usize, bias: bool) -> Result<Self> {
         let count = Self::feature_count(variables, order, bias);
         if count.is_none_or(|c| c > Self::MAX_FEATURES) {
             let found = count.map_or("astronomical".to_string(), |c| c.to_string());
-            return Err(Error::invalid("the number of polynomial features", found, format!("at most {} (lower the rank or the order)", Self::MAX_FEATURES)));
+            return Err(Error::invalid(
+                "the number of polynomial features",
+                found,
+                format!("at most {} (lower the rank or the order)", Self::MAX_FEATURES),
+            ));
         }
         let mut terms = Vec::new();
         if bias {
@@ -91,7 +97,10 @@ impl Library {
 
     /// Θ(z).
     pub fn evaluate(&self, z: &[f64]) -> Vec<f64> {
-        self.terms.chunks_exact(self.order).map(|term| term.iter().filter(|i| **i > 0).map(|i| z[*i as usize - 1]).product()).collect()
+        self.terms
+            .chunks_exact(self.order)
+            .map(|term| term.iter().filter(|i| **i > 0).map(|i| z[*i as usize - 1]).product())
+            .collect()
     }
 }
 
@@ -111,7 +120,18 @@ mod tests {
     #[test]
     fn terms_are_graded_and_lexicographic() {
         let library = Library::new(2, 3, true).unwrap();
-        let expected = [[0, 0, 0], [1, 0, 0], [2, 0, 0], [1, 1, 0], [1, 2, 0], [2, 2, 0], [1, 1, 1], [1, 1, 2], [1, 2, 2], [2, 2, 2]];
+        let expected = [
+            [0, 0, 0],
+            [1, 0, 0],
+            [2, 0, 0],
+            [1, 1, 0],
+            [1, 2, 0],
+            [2, 2, 0],
+            [1, 1, 1],
+            [1, 1, 2],
+            [1, 2, 2],
+            [2, 2, 2],
+        ];
         assert_eq!(library.terms(), expected.as_flattened());
         assert_eq!(library.evaluate(&[2.0, 3.0]), [1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 8.0, 12.0, 18.0, 27.0]);
     }
@@ -120,7 +140,11 @@ mod tests {
     fn counts_match_the_binomial() {
         for (r, n) in [(1, 1), (3, 2), (8, 2), (5, 3), (7, 4)] {
             for bias in [false, true] {
-                assert_eq!(Library::feature_count(r, n, bias), Some(Library::new(r, n, bias).unwrap().len()), "r {r}, n {n}");
+                assert_eq!(
+                    Library::feature_count(r, n, bias),
+                    Some(Library::new(r, n, bias).unwrap().len()),
+                    "r {r}, n {n}"
+                );
             }
         }
         assert_eq!(Library::feature_count(1_000_000, 2, true), Some(500_001_500_001));

@@ -36,21 +36,25 @@ use crate::flow::Flow;
 /// How the model's few outputs become a vector of length d.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lift {
-    /// Along the span of the iterates: T = U. What lies outside is lost; the paper's choice, and the only one for the strong and weak form.
+    /// Along the span of the iterates: T = U. What lies outside is lost; the paper's choice, and the only one
+    /// for the strong and weak form.
     Trajectory,
-    /// A combination of the recorded targets, with weights that are polynomials of z: T = the K targets, and column j of Ξ learns the
-    /// weight of target j (regression onto the identity). With a full space this is polynomial kernel ridge regression.
+    /// A combination of the recorded targets, with weights that are polynomials of z: T = the K targets, and
+    /// column j of Ξ learns the weight of target j (regression onto the identity). With a full space this is
+    /// polynomial kernel ridge regression.
     Snapshots,
 }
 
 /// What to learn, and how. Immutable; see [`validate`](Self::validate) for the ranges.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SurrogateConfig {
-    /// Highest order n of the monomials, 1 to 6. Order 1 is a linear field (dynamic mode decomposition and its kin).
+    /// Highest order n of the monomials, 1 to 6. Order 1 is a linear field (dynamic mode decomposition and
+    /// its kin).
     pub order: usize,
     /// Whether Θ has the constant.
     pub bias: bool,
-    /// Whether the regression sees Θ through an orthonormal basis of the samples' features, Θ V S⁻¹ (singular values below 10⁻¹² s_max dropped).
+    /// Whether the regression sees Θ through an orthonormal basis of the samples' features, Θ V S⁻¹ (singular
+    /// values below 10⁻¹² s_max dropped).
     pub orthonormal: bool,
     /// What z is.
     pub space: SpaceConfig,
@@ -65,8 +69,8 @@ pub struct SurrogateConfig {
 }
 
 impl SurrogateConfig {
-    /// The paper's setting for gradient-descent and ADAM flows: order 1 with bias, tracked gradients along the trajectory, uncentred, the paper's
-    /// regression with the ridge kept.
+    /// The paper's setting for gradient-descent and ADAM flows: order 1 with bias, tracked gradients along
+    /// the trajectory, uncentred, the paper's regression with the ridge kept.
     pub fn paper(space: SpaceConfig) -> Self {
         Self {
             order: 1,
@@ -80,8 +84,8 @@ impl SurrogateConfig {
         }
     }
 
-    /// The general default: order 1, centred and scaled space of all resolved directions, tracked gradients lifted by the snapshots, ridge 10⁻³ of the
-    /// mean squared feature row.
+    /// The general default: order 1, centred and scaled space of all resolved directions, tracked gradients
+    /// lifted by the snapshots, ridge 10⁻³ of the mean squared feature row.
     pub fn snapshots() -> Self {
         Self {
             order: 1,
@@ -95,7 +99,8 @@ impl SurrogateConfig {
         }
     }
 
-    /// The setting for topology optimization: [`snapshots`](Self::snapshots) on y = log(−g) + a·log x with damping a = ½.
+    /// The setting for topology optimization: [`snapshots`](Self::snapshots) on y = log(−g) + a·log x with
+    /// damping a = ½.
     pub fn topology() -> Self {
         Self { transform: TargetTransform::LogDamped { damping: 0.5 }, ..Self::snapshots() }
     }
@@ -113,27 +118,37 @@ impl SurrogateConfig {
         self.targets.validate()?;
         self.transform.validate()?;
         if self.targets.samples_needed() > capacity {
-            return Err(Error::invalid("the history size", capacity, format!("at least {} for these targets", self.targets.samples_needed())));
+            return Err(Error::invalid(
+                "the history size",
+                capacity,
+                format!("at least {} for these targets", self.targets.samples_needed()),
+            ));
         }
         if self.targets != Targets::Tracked {
             if !flow.is_driven_by_velocity() {
                 return Err(Error::Incompatible(format!(
-                    "strong- and weak-form targets learn x', which the {} flow is not driven by; use tracked targets",
+                    "strong- and weak-form targets learn x', which the {} flow is not driven by; use tracked \
+                     targets",
                     flow.name()
                 )));
             }
             if self.lift == Lift::Snapshots || self.transform != TargetTransform::Identity {
                 return Err(Error::Incompatible(
-                    "strong- and weak-form targets lie along the trajectory: they go with the trajectory lift and no transform".into(),
+                    "strong- and weak-form targets lie along the trajectory: they go with the trajectory \
+                     lift and no transform"
+                        .into(),
                 ));
             }
         }
         if self.lift == Lift::Trajectory && self.transform != TargetTransform::Identity {
-            return Err(Error::Incompatible("transformed targets do not lie along the trajectory: they go with the snapshot lift".into()));
+            return Err(Error::Incompatible(
+                "transformed targets do not lie along the trajectory: they go with the snapshot lift".into(),
+            ));
         }
         if self.transform != TargetTransform::Identity && !matches!(flow, Flow::OptimalityCriteria(_)) {
             return Err(Error::Incompatible(format!(
-                "logarithmic targets need gradients that are never positive: they go with the OC flow, not with {}",
+                "logarithmic targets need gradients that are never positive: they go with the OC flow, not \
+                 with {}",
                 flow.name()
             )));
         }
@@ -145,24 +160,45 @@ impl SurrogateConfig {
         if let Some(variables) = variables {
             let count = Library::feature_count(variables, self.order, self.bias);
             if count.is_none_or(|c| c > Library::MAX_FEATURES) {
-                let found = format!("{} for order {} in {variables} directions", count.map_or("astronomical".into(), |c| c.to_string()), self.order);
+                let found = format!(
+                    "{} for order {} in {variables} directions",
+                    count.map_or("astronomical".into(), |c| c.to_string()),
+                    self.order
+                );
                 return Err(Error::invalid(
                     "the number of polynomial features",
                     found,
-                    format!("at most {}: lower the order, the rank or the history size", Library::MAX_FEATURES),
+                    format!(
+                        "at most {}: lower the order, the rank or the history size",
+                        Library::MAX_FEATURES
+                    ),
                 ));
             }
         }
         if self.lift == Lift::Snapshots && (self.regression.threshold > 0.0 || self.regression.refit) {
-            return Err(Error::Incompatible("the snapshot lift's weights have no sparse form: thresholding and refitting go with the trajectory lift".into()));
+            return Err(Error::Incompatible(
+                "the snapshot lift's weights have no sparse form: thresholding \
+                and refitting go with the trajectory lift"
+                    .into(),
+            ));
         }
         if self.space == SpaceConfig::Implicit {
             if self.order > 3 {
-                return Err(Error::invalid("the order", self.order, "between 1 and 3 for the implicit library"));
+                return Err(Error::invalid(
+                    "the order",
+                    self.order,
+                    "between 1 and 3 for the implicit library",
+                ));
             }
-            if self.lift != Lift::Snapshots || self.targets != Targets::Tracked || self.regression.normalize || self.orthonormal {
+            if self.lift != Lift::Snapshots
+                || self.targets != Targets::Tracked
+                || self.regression.normalize
+                || self.orthonormal
+            {
                 return Err(Error::Incompatible(
-                    "the implicit library needs tracked targets and the snapshot lift, without column normalisation or orthonormal features".into(),
+                    "the implicit library needs tracked targets and the snapshot lift, without column \
+                     normalisation or orthonormal features"
+                        .into(),
                 ));
             }
         }

@@ -1,4 +1,5 @@
-//! A potential instead of a field: the learned flow is x' = −∇φ by construction, and φ is minimised instead of replayed.
+//! A potential instead of a field: the learned flow is x' = −∇φ by construction, and φ is minimised instead
+//! of replayed.
 //!
 //! φ(s) = g·s + ½ σ |s|² + ½ Σᵢ λᵢ zᵢ² + ψ(z),  z = Q s,  s = x − x_trusted
 //!
@@ -10,9 +11,10 @@
 //! | λ | r | learned curvatures on top of σ |
 //! | ψ | | terms of order 2 to 4 on top of these, see [`higher_order`](super::higher_order); none with order 2 |
 //!
-//! σI + QᵀΛQ is the BFGS matrix of the recorded pairs (displacement, change of the gradient), oldest first, from σI: the least change, in a weighted norm,
-//! of the model before that is symmetric and reproduces the pair. Computed in coordinates of the span, from inner products alone.
-//! Sources: Nocedal & Wright, *Numerical Optimization* (2006), §7.2; Schmidt, van den Berg, Friedlander & Murphy, AISTATS 2009.
+//! σI + QᵀΛQ is the BFGS matrix of the recorded pairs (displacement, change of the gradient), oldest first,
+//! from σI: the least change, in a weighted norm, of the model before that is symmetric and reproduces the
+//! pair. Computed in coordinates of the span, from inner products alone. Sources: Nocedal & Wright,
+//! *Numerical Optimization* (2006), §7.2; Schmidt, van den Berg, Friedlander & Murphy, AISTATS 2009.
 
 use faer::{Mat, Side};
 use ndarray::{Array2, ArrayView2};
@@ -25,7 +27,8 @@ const LEAST_COSINE: f64 = 1e-10;
 /// Curvatures below this share of σ + λ_max on top of σ are not worth a direction.
 const LEAST_SHARE: f64 = 1e-6;
 
-/// The curvature σ outside the learned span, between the least and the greatest that the newest pair (s, y) has met.
+/// The curvature σ outside the learned span, between the least and the greatest that the newest pair (s, y)
+/// has met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outside {
     /// sᵀy/sᵀs, the mean along s: bold, for domains whose bounds stop what goes too far.
@@ -50,7 +53,8 @@ pub(crate) struct Polynomial {
     pub outside: f64,
     /// λ, r of them, the largest |λ| first.
     pub curvatures: Vec<f64>,
-    /// Q = C V (r×2m), V the displacements s₁…s_m (oldest first) on top of the changes of the gradient y₁…y_m.
+    /// Q = C V (r×2m), V the displacements s₁…s_m (oldest first) on top of the changes of the gradient
+    /// y₁…y_m.
     pub combination: Array2<f64>,
     /// ψ, if the order is above 2.
     pub higher: Option<HigherOrder>,
@@ -64,12 +68,18 @@ impl Polynomial {
         Self { outside, curvatures: Vec::new(), combination: Array2::zeros((0, 0)), higher: None, pairs: 0 }
     }
 
-    /// From the inner products V Vᵀ (2m×2m) and the `notes` of the m pairs, oldest first; `resolution`: the smallest singular value of V, relative to the
-    /// largest, that they resolve. None if no pair has positive curvature.
+    /// From the inner products V Vᵀ (2m×2m) and the `notes` of the m pairs, oldest first; `resolution`: the
+    /// smallest singular value of V, relative to the largest, that they resolve. None if no pair has positive
+    /// curvature.
     ///
     /// # Errors
     /// [`Error::Factorization`] for inner products that are not finite.
-    pub(crate) fn from_gram(gram: ArrayView2<f64>, notes: &[PairNote], config: PotentialConfig, resolution: f64) -> Result<Option<Self>> {
+    pub(crate) fn from_gram(
+        gram: ArrayView2<f64>,
+        notes: &[PairNote],
+        config: PotentialConfig,
+        resolution: f64,
+    ) -> Result<Option<Self>> {
         let m = gram.nrows() / 2;
         if gram.iter().any(|v| !v.is_finite()) {
             return Err(Error::Factorization { what: "eigenvalue decomposition of the recorded pairs" });
@@ -80,22 +90,32 @@ impl Polynomial {
         };
         let used: Vec<usize> = (0..m).filter(|i| curved(*i)).collect();
         let Some(&newest) = used.last() else { return Ok(None) };
-        let (ss, sy, yy) = (gram[[newest, newest]], gram[[newest, m + newest]], gram[[m + newest, m + newest]]);
+        let (ss, sy, yy) =
+            (gram[[newest, newest]], gram[[newest, m + newest]], gram[[m + newest, m + newest]]);
         let outside = match config.outside {
             Outside::Mean => sy / ss,
             Outside::Steep => yy / sy,
         };
 
-        // Coordinates of the span: rows scaled to length 1, then the orthonormal eigenvectors of their Gram matrix.
-        // The chain of pairs that leads to older samples has links without curvature too.
-        let spanning: Vec<usize> = if config.order > 2 { (0..m).filter(|&i| gram[[i, i]] > 0.0 && gram[[m + i, m + i]] > 0.0).collect() } else { used.clone() };
+        // Coordinates of the span: rows scaled to length 1, then the orthonormal eigenvectors of their Gram
+        // matrix. The chain of pairs that leads to older samples has links without curvature too.
+        let spanning: Vec<usize> = if config.order > 2 {
+            (0..m).filter(|&i| gram[[i, i]] > 0.0 && gram[[m + i, m + i]] > 0.0).collect()
+        } else {
+            used.clone()
+        };
         let rows: Vec<usize> = spanning.iter().copied().chain(spanning.iter().map(|i| m + i)).collect();
         let n = rows.len();
         let length: Vec<f64> = rows.iter().map(|&i| gram[[i, i]].sqrt()).collect();
         let scaled = Mat::from_fn(n, n, |i, j| gram[[rows[i], rows[j]]] / (length[i] * length[j]));
-        let eigen = scaled.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the recorded pairs" })?;
+        let eigen = scaled
+            .self_adjoint_eigen(Side::Lower)
+            .map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the recorded pairs" })?;
         let largest = eigen.S()[n - 1];
-        let kept: Vec<usize> = (0..n).rev().filter(|&k| eigen.S()[k] > (resolution * resolution).max(n as f64 * f64::EPSILON) * largest).collect();
+        let kept: Vec<usize> = (0..n)
+            .rev()
+            .filter(|&k| eigen.S()[k] > (resolution * resolution).max(n as f64 * f64::EPSILON) * largest)
+            .collect();
         let q = kept.len();
         // Row i of V is Σ_k at[i][k] (direction k); direction k is Σ_i of[k][i] (row i of V).
         let at = Mat::from_fn(n, q, |i, k| length[i] * eigen.U()[(i, kept[k])] * eigen.S()[kept[k]].sqrt());
@@ -108,12 +128,16 @@ impl Polynomial {
             let (ys, sb) = (s.transpose() * y, s.transpose() * &b);
             // What the cut has taken from a weak pair may be all of its curvature.
             if ys > 0.0 && sb > 0.0 {
-                matrix += y * y.transpose() * faer::Scale(1.0 / ys) - &b * b.transpose() * faer::Scale(1.0 / sb);
+                matrix +=
+                    y * y.transpose() * faer::Scale(1.0 / ys) - &b * b.transpose() * faer::Scale(1.0 / sb);
             }
         }
-        let learned = Mat::from_fn(q, q, |i, j| 0.5 * (matrix[(i, j)] + matrix[(j, i)]) - if i == j { outside } else { 0.0 });
-        let spectrum =
-            learned.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the learned curvature" })?;
+        let learned = Mat::from_fn(q, q, |i, j| {
+            0.5 * (matrix[(i, j)] + matrix[(j, i)]) - if i == j { outside } else { 0.0 }
+        });
+        let spectrum = learned.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization {
+            what: "eigenvalue decomposition of the learned curvature",
+        })?;
         let top = (0..q).map(|k| spectrum.S()[k].abs()).fold(outside, f64::max);
         let is_worth_it = |k: usize| config.order > 2 || spectrum.S()[k].abs() > LEAST_SHARE * top;
         let mut modes: Vec<usize> = (0..q).filter(|&k| is_worth_it(k)).collect();
@@ -127,8 +151,17 @@ impl Polynomial {
         }
         let curvatures: Vec<f64> = modes.iter().map(|&k| spectrum.S()[k]).collect();
         let higher = if config.order > 2 && notes.len() == m {
-            let in_modes = |row: usize| modes.iter().map(|&mode| (0..q).map(|k| at[(row, k)] * spectrum.U()[(k, mode)]).sum()).collect();
-            let pairs = spanning.iter().enumerate().map(|(p, &i)| (in_modes(p), in_modes(spanning.len() + p), notes[i])).collect::<Vec<_>>();
+            let in_modes = |row: usize| {
+                modes
+                    .iter()
+                    .map(|&mode| (0..q).map(|k| at[(row, k)] * spectrum.U()[(k, mode)]).sum())
+                    .collect()
+            };
+            let pairs = spanning
+                .iter()
+                .enumerate()
+                .map(|(p, &i)| (in_modes(p), in_modes(spanning.len() + p), notes[i]))
+                .collect::<Vec<_>>();
             let total: Vec<f64> = curvatures.iter().map(|l| outside + l).collect();
             Some(HigherOrder::fit(config.order, &pairs, &total, RIDGE)?)
         } else {
@@ -171,7 +204,8 @@ mod tests {
     }
 
     proptest! {
-        /// Against the textbook's recurrence, for pairs of a convex quadratic and more or fewer of them than unknowns.
+        /// Against the textbook's recurrence, for pairs of a convex quadratic and more or fewer of them than
+        /// unknowns.
         #[test]
         fn is_the_bfgs_matrix(values in proptest::collection::vec(-1.0..1.0f64, 4 * 9), spectrum in proptest::collection::vec(0.1..10.0f64, 9), d in 3usize..=9) {
             let m = 4;
@@ -193,10 +227,16 @@ mod tests {
         }
     }
 
-    /// Every pair is reproduced in order of age where the function is quadratic and steps are conjugate; the newest always is.
+    /// Every pair is reproduced in order of age where the function is quadratic and steps are conjugate; the
+    /// newest always is.
     #[test]
     fn reproduces_the_newest_pair_and_leaves_out_the_rest_of_space() {
-        let v = ndarray::arr2(&[[1.0, 0.0, 0.0, 0.0], [0.3, 1.0, 0.2, 0.0], [2.0, 0.5, 0.0, 0.0], [1.0, 4.0, 0.5, 0.0]]);
+        let v = ndarray::arr2(&[
+            [1.0, 0.0, 0.0, 0.0],
+            [0.3, 1.0, 0.2, 0.0],
+            [2.0, 0.5, 0.0, 0.0],
+            [1.0, 4.0, 0.5, 0.0],
+        ]);
         let model = Polynomial::from_gram(v.dot(&v.t()).view(), &[], QUADRATIC, 1e-9).unwrap().unwrap();
         let b = dense(&model, &v);
         let newest = b.dot(&v.row(1));
@@ -213,11 +253,18 @@ mod tests {
         let model = Polynomial::from_gram(v.dot(&v.t()).view(), &[], QUADRATIC, 1e-9).unwrap().unwrap();
         assert_eq!((model.pairs, model.outside), (1, 3.0));
         let v = ndarray::arr2(&[[1.0, 1.0], [1.0, 3.0]]);
-        let of = |outside| Polynomial::from_gram(v.dot(&v.t()).view(), &[], PotentialConfig { order: 2, outside }, 1e-9).unwrap().unwrap().outside;
+        let of = |outside| {
+            Polynomial::from_gram(v.dot(&v.t()).view(), &[], PotentialConfig { order: 2, outside }, 1e-9)
+                .unwrap()
+                .unwrap()
+                .outside
+        };
         assert_eq!((of(Outside::Mean), of(Outside::Steep)), (2.0, 2.5));
         let v = ndarray::arr2(&[[1.0, 0.0], [-1.0, 0.0]]);
         assert!(Polynomial::from_gram(v.dot(&v.t()).view(), &[], QUADRATIC, 1e-9).unwrap().is_none());
-        assert!(Polynomial::from_gram(Array2::from_elem((2, 2), f64::NAN).view(), &[], QUADRATIC, 1e-9).is_err());
+        assert!(
+            Polynomial::from_gram(Array2::from_elem((2, 2), f64::NAN).view(), &[], QUADRATIC, 1e-9).is_err()
+        );
         assert!(Polynomial::from_gram(Array2::zeros((0, 0)).view(), &[], QUADRATIC, 1e-9).unwrap().is_none());
     }
 }

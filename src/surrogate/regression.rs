@@ -1,4 +1,5 @@
-//! Sequentially thresholded ridge least squares (STLSQ), in f64. The GPU twin is `shaders/regression_solve.wgsl`.
+//! Sequentially thresholded ridge least squares (STLSQ), in f64. The GPU twin is
+//! `shaders/regression_solve.wgsl`.
 //!
 //! Source: Brunton, Proctor & Kutz, PNAS 113 (2016) 3932.
 
@@ -23,7 +24,11 @@ pub enum Ridge {
 impl Ridge {
     pub(crate) fn validate(self) -> Result<()> {
         let (Self::Absolute(a) | Self::Relative(a)) = self;
-        if a >= 0.0 && a.is_finite() { Ok(()) } else { Err(Error::invalid("the ridge", a, "finite and at least 0")) }
+        if a >= 0.0 && a.is_finite() {
+            Ok(())
+        } else {
+            Err(Error::invalid("the ridge", a, "finite and at least 0"))
+        }
     }
 
     /// α for a kernel matrix ΘΘᵀ.
@@ -38,7 +43,9 @@ impl Ridge {
     pub fn resolve(self, features: ArrayView2<f64>) -> f64 {
         match self {
             Self::Absolute(a) => a,
-            Self::Relative(a) => a * features.iter().map(|f| f * f).sum::<f64>() / features.nrows().max(1) as f64,
+            Self::Relative(a) => {
+                a * features.iter().map(|f| f * f).sum::<f64>() / features.nrows().max(1) as f64
+            }
         }
     }
 }
@@ -54,8 +61,9 @@ pub struct Regression {
     pub max_iterations: usize,
     /// Whether each column of Θ is first divided by its 2-norm.
     pub normalize: bool,
-    /// Whether the coefficients on the final support are solved for once more, without ridge. Destroys the surrogate when the support is
-    /// larger than the number of rows; fits to f32 iterates, which have nothing left to interpolate, keep the ridge there.
+    /// Whether the coefficients on the final support are solved for once more, without ridge. Destroys the
+    /// surrogate when the support is larger than the number of rows; fits to f32 iterates, which have nothing
+    /// left to interpolate, keep the ridge there.
     pub refit: bool,
 }
 
@@ -65,9 +73,16 @@ impl Regression {
         Self { ridge, threshold: 0.0, max_iterations: 1, normalize: false, refit: false }
     }
 
-    /// The paper's setting, with the ridge kept: threshold 10⁻⁸, ridge 10⁻⁶, normalised columns, three iterations.
+    /// The paper's setting, with the ridge kept: threshold 10⁻⁸, ridge 10⁻⁶, normalised columns, three
+    /// iterations.
     pub fn paper() -> Self {
-        Self { ridge: Ridge::Absolute(1e-6), threshold: 1e-8, max_iterations: 3, normalize: true, refit: false }
+        Self {
+            ridge: Ridge::Absolute(1e-6),
+            threshold: 1e-8,
+            max_iterations: 3,
+            normalize: true,
+            refit: false,
+        }
     }
 
     /// Whether this is one plain least-squares solve: then columns are never scaled.
@@ -81,7 +96,11 @@ impl Regression {
             return Err(Error::invalid("the threshold", self.threshold, "finite and at least 0"));
         }
         if !(1..=1000).contains(&self.max_iterations) {
-            return Err(Error::invalid("the number of STLSQ iterations", self.max_iterations, "between 1 and 1000"));
+            return Err(Error::invalid(
+                "the number of STLSQ iterations",
+                self.max_iterations,
+                "between 1 and 1000",
+            ));
         }
         Ok(())
     }
@@ -89,7 +108,12 @@ impl Regression {
     /// What each column of Θ is divided by: its 2-norm (1 where that is 0), or 1.
     pub fn column_scales(&self, features: ArrayView2<f64>) -> Array1<f64> {
         let norm = |column: ArrayView1<f64>| column.iter().map(|v| v * v).sum::<f64>().sqrt();
-        features.columns().into_iter().map(|c| if self.normalize && !self.is_plain() { norm(c) } else { 1.0 }).map(|n| if n > 0.0 { n } else { 1.0 }).collect()
+        features
+            .columns()
+            .into_iter()
+            .map(|c| if self.normalize && !self.is_plain() { norm(c) } else { 1.0 })
+            .map(|n| if n > 0.0 { n } else { 1.0 })
+            .collect()
     }
 }
 
@@ -133,7 +157,8 @@ pub fn conditioning(features: ArrayView2<f64>, regression: &Regression) -> Resul
     let full = Factors::new(&scaled, (0..features.ncols()).collect())?;
     let rank = full.singular.iter().filter(|s| **s > full.cut).count();
     let least = full.singular.last().copied().unwrap_or(0.0);
-    let condition = if rank == full.singular.len() && least > 0.0 { full.singular[0] / least } else { f64::INFINITY };
+    let condition =
+        if rank == full.singular.len() && least > 0.0 { full.singular[0] / least } else { f64::INFINITY };
     Ok(Conditioning { condition, rank })
 }
 
@@ -153,7 +178,9 @@ impl Factors {
             return Ok(Self { columns, svd: None, singular: Vec::new(), cut: 0.0 });
         }
         let theta = Mat::from_fn(k, p, |i, j| features[[i, columns[j]]]);
-        let svd = theta.thin_svd().map_err(|_| Error::Factorization { what: "singular value decomposition of the feature matrix" })?;
+        let svd = theta.thin_svd().map_err(|_| Error::Factorization {
+            what: "singular value decomposition of the feature matrix",
+        })?;
         let singular: Vec<f64> = (0..k.min(p)).map(|i| svd.S()[i]).collect();
         let cut = ((k * p) as f64).sqrt() * f64::EPSILON * singular[0];
         Ok(Self { columns, svd: Some(svd), singular, cut })
@@ -177,18 +204,24 @@ impl Factors {
 
 /// Ξ (P×m) for `features` Θ (K×P) and `targets` Y (K×m), with one support per column of Y.
 ///
-/// The columns of Θ are scaled; on the support (all features at first) ridge least squares is solved and |ξ| ≥ τ kept, until the support stays or the
-/// iterations are used up; then it is refitted without ridge, if asked for, and the scaling undone. Cost: one SVD of Θ per distinct support, or one for all
-/// supports that lack few of more features than rows.
+/// The columns of Θ are scaled; on the support (all features at first) ridge least squares is solved and |ξ|
+/// ≥ τ kept, until the support stays or the iterations are used up; then it is refitted without ridge, if
+/// asked for, and the scaling undone. Cost: one SVD of Θ per distinct support, or one for all supports that
+/// lack few of more features than rows.
 ///
 /// # Errors
 /// [`Error::Factorization`] for non-finite input.
-pub fn solve(features: ArrayView2<f64>, targets: ArrayView2<f64>, regression: &Regression) -> Result<Solution> {
+pub fn solve(
+    features: ArrayView2<f64>,
+    targets: ArrayView2<f64>,
+    regression: &Regression,
+) -> Result<Solution> {
     let (p, m) = (features.ncols(), targets.ncols());
     let scales = regression.column_scales(features);
     let scaled = &features / &scales;
     let ridge = regression.ridge.resolve(scaled.view());
-    let mut columns: Vec<Column> = (0..m).map(|_| Column { active: (0..p).collect(), xi: Array1::zeros(p), settled: false }).collect();
+    let mut columns: Vec<Column> =
+        (0..m).map(|_| Column { active: (0..p).collect(), xi: Array1::zeros(p), settled: false }).collect();
     for _ in 0..regression.max_iterations {
         if columns.iter().all(|c| c.settled) {
             break;
@@ -231,14 +264,21 @@ struct Column {
 }
 
 /// Solves the `chosen` columns on their supports: one factorisation per distinct support, in parallel.
-fn solve_all(features: &Array2<f64>, targets: ArrayView2<f64>, columns: &mut [Column], alpha: f64, chosen: impl Fn(&Column) -> bool) -> Result<()> {
+fn solve_all(
+    features: &Array2<f64>,
+    targets: ArrayView2<f64>,
+    columns: &mut [Column],
+    alpha: f64,
+    chosen: impl Fn(&Column) -> bool,
+) -> Result<()> {
     let mut groups: HashMap<Vec<usize>, Vec<(usize, &mut Array1<f64>)>> = HashMap::new();
     for (number, column) in columns.iter_mut().enumerate() {
         if chosen(column) {
             groups.entry(column.active.clone()).or_default().push((number, &mut column.xi));
         }
     }
-    // With more features than rows and a ridge, supports that lack a few features follow from the factorisation of all.
+    // With more features than rows and a ridge, supports that lack a few features follow from the
+    // factorisation of all.
     let all = if alpha > 0.0 && features.ncols() > features.nrows() && groups.len() > 1 {
         Some(Factors::new(features, (0..features.ncols()).collect())?)
     } else {
@@ -261,9 +301,9 @@ fn solve_all(features: &Array2<f64>, targets: ArrayView2<f64>, columns: &mut [Co
 
 /// Ridge least squares without some of the features, from Θ = U S Vᵀ of all of them.
 ///
-/// With D = S (S² + α)^{−½}, the rows V_R of the features left out and N = D V_RᵀV_R D,
-/// ξ = V D (I − N)⁻¹ (S² + α)^{−½} Uᵀ y on the support. Nothing is squared that the factorisation has not squared, so no digits are lost while
-/// I − N is well conditioned; otherwise there is none.
+/// With D = S (S² + α)^{−½}, the rows V_R of the features left out and N = D V_RᵀV_R D, ξ = V D (I − N)⁻¹ (S²
+/// + α)^{−½} Uᵀ y on the support. Nothing is squared that the factorisation has not squared, so no digits are
+/// lost while I − N is well conditioned; otherwise there is none.
 struct Without<'a> {
     all: &'a Factors,
     svd: &'a faer::linalg::solvers::Svd<f64>,
@@ -320,7 +360,8 @@ impl<'a> Without<'a> {
 mod tests {
     use super::*;
 
-    /// Columns that lose few of many features are solved from one factorisation of all; one column alone is not.
+    /// Columns that lose few of many features are solved from one factorisation of all; one column alone is
+    /// not.
     #[test]
     fn supports_without_a_few_features_follow_from_all() {
         let (k, p, m) = (9, 60, 12);
@@ -332,22 +373,31 @@ mod tests {
         // Rows of very different size, nearly parallel: singular values over six decades.
         let features = Array2::from_shape_fn((k, p), |(i, _)| 1.0 + 10.0_f64.powi(-(i as i32)) * next());
         let targets = Array2::from_shape_fn((k, m), |_| next());
-        let plain = solve(features.view(), targets.view(), &Regression::ridge(Ridge::Absolute(1e-4))).unwrap().coefficients;
+        let plain = solve(features.view(), targets.view(), &Regression::ridge(Ridge::Absolute(1e-4)))
+            .unwrap()
+            .coefficients;
         let mut sizes: Vec<f64> = plain.iter().map(|xi| xi.abs()).collect();
         sizes.sort_by(f64::total_cmp);
         for (share, fewest) in [(0.05, p - p / 4), (0.6, 0)] {
             let threshold = sizes[(share * sizes.len() as f64) as usize];
-            let regression = Regression { threshold, max_iterations: 4, ..Regression::ridge(Ridge::Absolute(1e-4)) };
+            let regression =
+                Regression { threshold, max_iterations: 4, ..Regression::ridge(Ridge::Absolute(1e-4)) };
             let batch = solve(features.view(), targets.view(), &regression).unwrap();
-            let sizes: Vec<usize> = batch.support.columns().into_iter().map(|c| c.iter().filter(|kept| **kept).count()).collect();
+            let sizes: Vec<usize> =
+                batch.support.columns().into_iter().map(|c| c.iter().filter(|kept| **kept).count()).collect();
             assert!(sizes.iter().any(|s| (fewest..p).contains(s)), "no support lacks a few: {sizes:?}");
             for column in 0..m {
-                let alone = solve(features.view(), targets.slice(ndarray::s![.., column..=column]), &regression).unwrap();
+                let alone =
+                    solve(features.view(), targets.slice(ndarray::s![.., column..=column]), &regression)
+                        .unwrap();
                 assert_eq!(alone.support.column(0), batch.support.column(column));
                 let size = alone.coefficients.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
                 for (a, b) in alone.coefficients.iter().zip(batch.coefficients.column(column)) {
                     // The condition number, (s₁² + α)/α in the worst direction's root, is below 10⁶.
-                    assert!((a - b).abs() <= 1e6 * f64::EPSILON * size, "threshold {threshold}, column {column}: {a} against {b}");
+                    assert!(
+                        (a - b).abs() <= 1e6 * f64::EPSILON * size,
+                        "threshold {threshold}, column {column}: {a} against {b}"
+                    );
                 }
             }
         }

@@ -3,11 +3,12 @@
 use super::{Rank, Ridge, SpaceConfig, SurrogateConfig, Targets};
 use crate::error::{Error, Result};
 
-/// Candidates around a base configuration, judged at every refit by holding out the newest samples, one at a time: fold j fits the samples before the
-/// j-th newest and predicts its target. All candidates × folds × coordinates are one batch of regressions.
+/// Candidates around a base configuration, judged at every refit by holding out the newest samples, one at a
+/// time: fold j fits the samples before the j-th newest and predicts its target. All candidates × folds ×
+/// coordinates are one batch of regressions.
 ///
-/// If no candidate beats the prediction that the gradient stays as it is, no surrogate step is taken. Off by default: two samples are a short view, and in
-/// slow tails the hold-out refuses models that would have done.
+/// If no candidate beats the prediction that the gradient stays as it is, no surrogate step is taken. Off by
+/// default: two samples are a short view, and in slow tails the hold-out refuses models that would have done.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModelSelection {
     /// Orders 1 to this are tried.
@@ -37,7 +38,8 @@ impl ModelSelection {
         for order in 1..=self.max_order {
             for rank in [rank, half] {
                 for ridge in ridges {
-                    let mut candidate = SurrogateConfig { order, space: SpaceConfig::Reduced { rank, centered }, ..*base };
+                    let mut candidate =
+                        SurrogateConfig { order, space: SpaceConfig::Reduced { rank, centered }, ..*base };
                     candidate.regression.ridge = ridge;
                     all.push(candidate);
                 }
@@ -48,16 +50,30 @@ impl ModelSelection {
 
     pub(crate) fn validate(&self, base: &SurrogateConfig, capacity: usize) -> Result<()> {
         if !(1..=4).contains(&self.max_order) {
-            return Err(Error::invalid("the highest order to select from", self.max_order, "between 1 and 4"));
+            return Err(Error::invalid(
+                "the highest order to select from",
+                self.max_order,
+                "between 1 and 4",
+            ));
         }
         if !(self.ridge_factor > 1.0 && self.ridge_factor.is_finite()) {
             return Err(Error::invalid("the ridge factor", self.ridge_factor, "above 1 and finite"));
         }
         if !(1..=capacity / 2).contains(&self.folds) {
-            return Err(Error::invalid("the number of folds", self.folds, format!("between 1 and half the history size, {}", capacity / 2)));
+            return Err(Error::invalid(
+                "the number of folds",
+                self.folds,
+                format!("between 1 and half the history size, {}", capacity / 2),
+            ));
         }
-        if base.targets != Targets::Tracked || !matches!(base.space, SpaceConfig::Reduced { .. }) || base.orthonormal {
-            return Err(Error::Incompatible("model selection goes with tracked targets in a reduced space, without orthonormal features".into()));
+        if base.targets != Targets::Tracked
+            || !matches!(base.space, SpaceConfig::Reduced { .. })
+            || base.orthonormal
+        {
+            return Err(Error::Incompatible(
+                "model selection goes with tracked targets in a reduced space, without orthonormal features"
+                    .into(),
+            ));
         }
         Ok(())
     }
@@ -94,7 +110,9 @@ pub struct Verdict {
 impl Selection {
     /// The candidate with the least error; none if that is no better than persistence.
     pub fn winner(&self) -> Option<usize> {
-        let best = (0..self.errors.len()).filter(|i| self.errors[*i].is_finite()).min_by(|a, b| self.errors[*a].total_cmp(&self.errors[*b]))?;
+        let best = (0..self.errors.len())
+            .filter(|i| self.errors[*i].is_finite())
+            .min_by(|a, b| self.errors[*a].total_cmp(&self.errors[*b]))?;
         (self.errors[best] < self.persistence).then_some(best)
     }
 
@@ -102,7 +120,13 @@ impl Selection {
     pub fn verdict(&self, candidates: &[SurrogateConfig], winner: usize) -> Verdict {
         let candidate = &candidates[winner];
         let (Ridge::Absolute(ridge) | Ridge::Relative(ridge)) = candidate.regression.ridge;
-        let runner_up = self.errors.iter().enumerate().filter(|(i, e)| *i != winner && e.is_finite()).map(|(_, e)| *e).min_by(f64::total_cmp);
+        let runner_up = self
+            .errors
+            .iter()
+            .enumerate()
+            .filter(|(i, e)| *i != winner && e.is_finite())
+            .map(|(_, e)| *e)
+            .min_by(f64::total_cmp);
         Verdict {
             candidates: candidates.len(),
             order: candidate.order,

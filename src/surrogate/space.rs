@@ -17,7 +17,8 @@ pub enum SpaceConfig {
         /// z = U(x − mean)/radius (better conditioned) instead of z = U x (the paper).
         centered: bool,
     },
-    /// z = x, with all monomials up to order 3 present through inner products only (see [`implicit_kernel`]): for any d.
+    /// z = x, with all monomials up to order 3 present through inner products only (see [`implicit_kernel`]):
+    /// for any d.
     Implicit,
 }
 
@@ -65,7 +66,8 @@ pub enum Rank {
 }
 
 impl Rank {
-    /// How many directions that is, given their squared singular values, largest first, and how many of them are `resolved`.
+    /// How many directions that is, given their squared singular values, largest first, and how many of them
+    /// are `resolved`.
     pub(crate) fn resolve(self, squares: &[f64], resolved: usize) -> usize {
         match self {
             Self::Full => resolved,
@@ -83,8 +85,9 @@ impl Rank {
     }
 }
 
-/// θ(x)·θ(x') for all graded monomials up to `order` ≤ 3, constant first, from the power sums p_j = Σᵢ (xᵢ x'ᵢ)ʲ: complete homogeneous symmetric
-/// polynomials, h₁ = p₁, h₂ = (p₁² + p₂)/2, h₃ = (p₁³ + 3 p₁p₂ + 2 p₃)/6.
+/// θ(x)·θ(x') for all graded monomials up to `order` ≤ 3, constant first, from the power sums p_j = Σᵢ (xᵢ
+/// x'ᵢ)ʲ: complete homogeneous symmetric polynomials, h₁ = p₁, h₂ = (p₁² + p₂)/2, h₃ = (p₁³ + 3 p₁p₂ + 2
+/// p₃)/6.
 pub fn implicit_kernel(order: usize, bias: bool, power_sums: [f64; 3]) -> f64 {
     let [p1, p2, p3] = power_sums;
     let h = [p1, (p1 * p1 + p2) / 2.0, (p1 * p1 * p1 + 3.0 * p1 * p2 + 2.0 * p3) / 6.0];
@@ -93,8 +96,8 @@ pub fn implicit_kernel(order: usize, bias: bool, power_sums: [f64; 3]) -> f64 {
 
 /// The reduced space as numbers of size K: the thin SVD of the history by the method of snapshots.
 ///
-/// With the history's rows x_j and centre c (their mean, or 0): G = (X−c)(X−c)ᵀ = V S² Vᵀ, so the orthonormal directions are
-/// U = S⁻¹ Vᵀ (X−c), one per row.
+/// With the history's rows x_j and centre c (their mean, or 0): G = (X−c)(X−c)ᵀ = V S² Vᵀ, so the orthonormal
+/// directions are U = S⁻¹ Vᵀ (X−c), one per row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     /// B (r×K): U = B (X − c).
@@ -110,8 +113,9 @@ pub struct Space {
 }
 
 impl Space {
-    /// The space of samples with Gram matrix `gram`, taken about any common reference if `centered`, about 0 if not. Directions whose singular value
-    /// is below `resolution` times the largest are rounding and dropped.
+    /// The space of samples with Gram matrix `gram`, taken about any common reference if `centered`, about 0
+    /// if not. Directions whose singular value is below `resolution` times the largest are rounding and
+    /// dropped.
     ///
     /// # Errors
     /// [`Error::Factorization`] if the eigenvalues do not converge (non-finite input).
@@ -121,8 +125,9 @@ impl Space {
         let radius = about_mean.diag().iter().fold(0.0_f64, |a, b| a.max(*b)).sqrt();
         let used = if centered { about_mean } else { gram.to_owned() };
         let matrix = Mat::from_fn(k, k, |i, j| used[[i, j]]);
-        let eigen =
-            matrix.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the history's Gram matrix" })?;
+        let eigen = matrix.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization {
+            what: "eigenvalue decomposition of the history's Gram matrix",
+        })?;
         let values: Vec<f64> = (0..k).rev().map(|i| eigen.S()[i].max(0.0)).collect();
         let total: f64 = values.iter().sum();
         let leading = values[0].sqrt();
@@ -134,12 +139,14 @@ impl Space {
         for i in 0..r {
             let mut vector: Vec<f64> = (0..k).map(|j| eigen.U()[(j, k - 1 - i)]).collect();
             if centered {
-                // About the mean 1 is an eigenvector, with eigenvalue 0, which the decomposition mixes into those of small eigenvalues. Their B would then add a
-                // share of the distance between the mean and c, over s.
+                // About the mean 1 is an eigenvector, with eigenvalue 0, which the decomposition mixes into
+                // those of small eigenvalues. Their B would then add a share of the distance between the mean
+                // and c, over s.
                 let share = vector.iter().sum::<f64>() / k as f64;
                 vector.iter_mut().for_each(|v| *v -= share);
             }
-            // A decomposition leaves the sign open; the largest component is made positive so that both engines agree.
+            // A decomposition leaves the sign open; the largest component is made positive so that both
+            // engines agree.
             let sign = vector.iter().fold(0.0_f64, |a, b| if b.abs() > a.abs() { *b } else { a }).signum();
             let s = values[i].sqrt();
             for j in 0..k {
@@ -169,14 +176,19 @@ fn center(gram: ArrayView2<f64>) -> Array2<f64> {
 mod tests {
     use super::*;
 
-    /// Samples along directions of length 1, 10⁻¹, …, 10⁻⁵, the last of them, about which the Gram matrix is, far from the others.
+    /// Samples along directions of length 1, 10⁻¹, …, 10⁻⁵, the last of them, about which the Gram matrix is,
+    /// far from the others.
     #[test]
     fn weak_directions_are_orthonormal_about_a_distant_reference() {
         let (k, d) = (7, 60);
-        let direction = |j: usize, i: usize| ((j + 1) as f64 * (i as f64 + 0.5) * std::f64::consts::PI / d as f64).cos();
+        let direction =
+            |j: usize, i: usize| ((j + 1) as f64 * (i as f64 + 0.5) * std::f64::consts::PI / d as f64).cos();
         let samples = Array2::from_shape_fn((k, d), |(a, i)| {
             let strong = if a + 1 == k { 4.0 } else { 0.1 * a as f64 };
-            strong * direction(0, i) + (1..6).map(|j| 10.0_f64.powi(-(j as i32)) * ((a * j) as f64).sin() * direction(j, i)).sum::<f64>()
+            strong * direction(0, i)
+                + (1..6)
+                    .map(|j| 10.0_f64.powi(-(j as i32)) * ((a * j) as f64).sin() * direction(j, i))
+                    .sum::<f64>()
         });
         let about = &samples - &samples.row(k - 1);
         let space = Space::from_gram(about.dot(&about.t()).view(), Rank::Full, true, 1e-7).unwrap();

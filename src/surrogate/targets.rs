@@ -1,6 +1,7 @@
 //! What the surrogate is fitted to.
 //!
-//! Every kind of target is a linear operator on the samples: rows A Θ(X) Ξ ≈ B X for x' (strong and weak form), Θ(X) Ξ ≈ G for tracked gradients.
+//! Every kind of target is a linear operator on the samples: rows A Θ(X) Ξ ≈ B X for x' (strong and weak
+//! form), Θ(X) Ξ ≈ G for tracked gradients.
 
 use ndarray::Array2;
 
@@ -17,7 +18,8 @@ pub enum Targets {
         /// The differences' order of accuracy.
         differences: Differences,
     },
-    /// x' under integrals against compactly supported bumps: ∫ Θ φ dt Ξ = −∫ x φ' dt. Averages noise out. The samples must be consecutive.
+    /// x' under integrals against compactly supported bumps: ∫ Θ φ dt Ξ = −∫ x φ' dt. Averages noise out. The
+    /// samples must be consecutive.
     WeakForm(WeakForm),
 }
 
@@ -41,8 +43,8 @@ pub struct WeakForm {
     pub power: u32,
     /// Grid points between neighbouring bumps, ≥ 1.
     pub stride: usize,
-    /// Extends the grid by one dt on both sides, so that bumps may be non-zero at the first and last sample. The boundary term is dropped: an
-    /// error that a noisy history hides and a clean one shows.
+    /// Extends the grid by one dt on both sides, so that bumps may be non-zero at the first and last sample.
+    /// The boundary term is dropped: an error that a noisy history hides and a clean one shows.
     pub include_endpoints: bool,
 }
 
@@ -86,7 +88,9 @@ impl WeakForm {
                 let Some(sample) = at.checked_sub(offset).filter(|s| *s < samples) else { continue };
                 let (left, right) = (k as f64 * dt, (2 * w - k) as f64 * dt);
                 let phi = left.powi(p) * right.powi(p) / peak;
-                let slope = f64::from(p) * (left.powi(p - 1) * right.powi(p) - left.powi(p) * right.powi(p - 1)) / peak;
+                let slope = f64::from(p)
+                    * (left.powi(p - 1) * right.powi(p) - left.powi(p) * right.powi(p - 1))
+                    / peak;
                 let weight = if sample == 0 || sample == samples - 1 { 0.5 * dt } else { dt };
                 features[[bump, sample]] = -weight * phi;
                 values[[bump, sample]] = weight * slope;
@@ -97,7 +101,8 @@ impl WeakForm {
 }
 
 impl Differences {
-    /// (offset of the first sample used, weights·dt at samples first, first+1, …), about the sample where the derivative holds.
+    /// (offset of the first sample used, weights·dt at samples first, first+1, …), about the sample where the
+    /// derivative holds.
     fn stencil(self) -> (usize, &'static [f64]) {
         match self {
             Self::Forward => (0, &[-1.0, 1.0]),
@@ -128,7 +133,9 @@ impl Targets {
         match self {
             Self::Tracked => 1,
             Self::StrongForm { differences } => differences.stencil().1.len(),
-            Self::WeakForm(weak) => (2 * weak.half_width + 1).saturating_sub(if weak.include_endpoints { 2 } else { 0 }).max(1),
+            Self::WeakForm(weak) => {
+                (2 * weak.half_width + 1).saturating_sub(if weak.include_endpoints { 2 } else { 0 }).max(1)
+            }
         }
     }
 
@@ -174,7 +181,9 @@ mod tests {
     #[test]
     fn differences_are_exact_to_their_order() {
         let dt = 0.1;
-        for (rule, order) in [(Differences::Forward, 1), (Differences::Central, 2), (Differences::FivePoint, 4)] {
+        for (rule, order) in
+            [(Differences::Forward, 1), (Differences::Central, 2), (Differences::FivePoint, 4)]
+        {
             let operator = rule.operator(9, dt);
             let times = ndarray::Array1::from_shape_fn(9, |k| k as f64 * dt);
             for degree in 0..=order {
@@ -198,7 +207,8 @@ mod tests {
         let (x, velocity) = (times.mapv(|t| (3.0 * t).sin()), times.mapv(|t| 3.0 * (3.0 * t).cos()));
         assert_eq!(operator.samples.nrows(), Targets::WeakForm(weak).rows(samples));
         for (left, right) in operator.samples.dot(&x).iter().zip(operator.features.dot(&velocity)) {
-            // The bump and its first p−1 derivatives vanish at its ends: the rule's error is of the order (1/w)^{p+1}.
+            // The bump and its first p−1 derivatives vanish at its ends: the rule's error is of the order
+            // (1/w)^{p+1}.
             approx::assert_abs_diff_eq!(*left, right, epsilon = 10.0 * 20.0_f64.powi(-6));
         }
     }

@@ -10,8 +10,8 @@ pub enum TargetTransform {
     Identity,
     /// y = log(−g) + a·log(max(x, 10⁻³)), for gradients that are negative and span decades (compliance).
     ///
-    /// Predictions stay negative, and a > 0 builds in the curvature of a member whose force stays as it is when x changes:
-    /// the larger a, the shorter and safer the strides.
+    /// Predictions stay negative, and a > 0 builds in the curvature of a member whose force stays as it is
+    /// when x changes: the larger a, the shorter and safer the strides.
     LogDamped {
         /// The damping a, in [−4, 4].
         damping: f64,
@@ -26,7 +26,9 @@ impl TargetTransform {
 
     pub(crate) fn validate(&self) -> Result<()> {
         match self {
-            Self::LogDamped { damping } if !(-4.0..=4.0).contains(damping) => Err(Error::invalid("the damping", damping, "between -4 and 4")),
+            Self::LogDamped { damping } if !(-4.0..=4.0).contains(damping) => {
+                Err(Error::invalid("the damping", damping, "between -4 and 4"))
+            }
             _ => Ok(()),
         }
     }
@@ -35,7 +37,9 @@ impl TargetTransform {
     pub fn encode(&self, g: f64, x: f64) -> f64 {
         match self {
             Self::Identity => g,
-            Self::LogDamped { damping } => (-g).max(Self::GRADIENT_FLOOR).ln() + damping * x.max(Self::ITERATE_FLOOR).ln(),
+            Self::LogDamped { damping } => {
+                (-g).max(Self::GRADIENT_FLOOR).ln() + damping * x.max(Self::ITERATE_FLOOR).ln()
+            }
         }
     }
 

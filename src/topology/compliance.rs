@@ -29,15 +29,16 @@ pub struct ComplianceConfig {
     pub void_modulus: f64,
     /// Poisson's ratio.
     pub poisson_ratio: f64,
-    /// Regions that are void or solid whatever the design is, besides the preset's own; where they overlap, the last one counts.
+    /// Regions that are void or solid whatever the design is, besides the preset's own; where they overlap,
+    /// the last one counts.
     pub passive: Vec<PassiveRegion>,
     /// Projects the filtered density towards 0 and 1; with the density filter only.
     pub projection: Option<Projection>,
 }
 
 impl ComplianceConfig {
-    /// The half-MBB beam of the literature: volume fraction 0.5, p = 3, radius 0.04·nelx, E_min = 10⁻⁹, ν = 0.3, nothing passive, no
-    /// projection.
+    /// The half-MBB beam of the literature: volume fraction 0.5, p = 3, radius 0.04·nelx, E_min = 10⁻⁹, ν =
+    /// 0.3, nothing passive, no projection.
     pub fn mbb(nelx: u32, nely: u32, filter: FilterKind) -> Self {
         Self {
             preset: Preset::Mbb,
@@ -54,7 +55,8 @@ impl ComplianceConfig {
     }
 
     /// # Errors
-    /// [`Error::InvalidParameter`] for a setting outside its range, [`Error::Incompatible`] for two that exclude each other.
+    /// [`Error::InvalidParameter`] for a setting outside its range, [`Error::Incompatible`] for two that
+    /// exclude each other.
     fn validate(&self) -> Result<()> {
         let Self { volume_fraction, penalty, void_modulus, poisson_ratio, .. } = *self;
         if !(volume_fraction > 0.0 && volume_fraction <= 1.0) {
@@ -72,31 +74,38 @@ impl ComplianceConfig {
         if let Some(projection) = self.projection {
             projection.validate()?;
             if self.filter == FilterKind::Sensitivity {
-                return Err(Error::Incompatible("the projection needs the density filter: the sensitivity filter leaves nothing to project".into()));
+                return Err(Error::Incompatible(
+                    "the projection needs the density filter: the sensitivity \
+                    filter leaves nothing to project"
+                        .into(),
+                ));
             }
         }
         Ok(())
     }
 }
 
-/// The volume weight of an unknown that no designed density depends on. It must be positive; so small, the volume such unknowns take from the others is
-/// at most this times their number.
+/// The volume weight of an unknown that no designed density depends on. It must be positive; so small, the
+/// volume such unknowns take from the others is at most this times their number.
 const IDLE_WEIGHT: f64 = 1e-9;
 
-/// Compliance c(x) = Σ fₖᵀuₖ over the load cases, K(ρ) uₖ = fₖ, with E(ρ) = E_min + ρᵖ (1 − E_min) and ρ the physical density: the filtered design x,
-/// projected if asked for, and 0 or 1 in passive elements.
+/// Compliance c(x) = Σ fₖᵀuₖ over the load cases, K(ρ) uₖ = fₖ, with E(ρ) = E_min + ρᵖ (1 − E_min) and ρ the
+/// physical density: the filtered design x, projected if asked for, and 0 or 1 in passive elements.
 ///
-/// The gradient is exact for the density filter: g = Hᵀ[s / H1], s = −p ρ^{p−1} (1 − E_min) Σ uₖᵀK₀uₖ, passed through the projection (see
-/// [`Projection`]) and 0 in passive elements. With the sensitivity filter it is the usual heuristic. x lives in \[0, 1\]^d with Σ wᵢ xᵢ ≤ V: the weights
-/// carry the filter, so that the *physical* volume is bounded, Σ ρ ≤ volume fraction · nelx·nely over designed and solid elements.
+/// The gradient is exact for the density filter: g = Hᵀ[s / H1], s = −p ρ^{p−1} (1 − E_min) Σ uₖᵀK₀uₖ, passed
+/// through the projection (see [`Projection`]) and 0 in passive elements. With the sensitivity filter it is
+/// the usual heuristic. x lives in \[0, 1\]^d with Σ wᵢ xᵢ ≤ V: the weights carry the filter, so that the
+/// *physical* volume is bounded, Σ ρ ≤ volume fraction · nelx·nely over designed and solid elements.
 ///
-/// Passive elements keep their unknowns, for the filter carries them into the neighbours' densities. An unknown that reaches passive elements only has no
-/// influence: its gradient is 0, and as weights must be positive its weight is 10⁻⁹ instead of 0. So the physical volume never exceeds the bound, and what
-/// the bound loses is below 10⁻⁹ elements per such unknown.
+/// Passive elements keep their unknowns, for the filter carries them into the neighbours' densities. An
+/// unknown that reaches passive elements only has no influence: its gradient is 0, and as weights must be
+/// positive its weight is 10⁻⁹ instead of 0. So the physical volume never exceeds the bound, and what the
+/// bound loses is below 10⁻⁹ elements per such unknown.
 ///
-/// Units: unit squares, unit solid modulus, unit load; d = nelx·nely. Cost per evaluation: one sparse Cholesky factorisation
-/// (about 31 d^1.5 multiply-adds in 2D), one solve per load case and O(d r²) for the filter. Precision: f64 throughout.
-/// Source: Andreassen et al., *Efficient topology optimization in MATLAB using 88 lines of code*, SMO 43 (2011) 1–16.
+/// Units: unit squares, unit solid modulus, unit load; d = nelx·nely. Cost per evaluation: one sparse
+/// Cholesky factorisation (about 31 d^1.5 multiply-adds in 2D), one solve per load case and O(d r²) for the
+/// filter. Precision: f64 throughout. Source: Andreassen et al., *Efficient topology optimization in MATLAB
+/// using 88 lines of code*, SMO 43 (2011) 1–16.
 #[derive(Debug)]
 pub struct Compliance {
     config: ComplianceConfig,
@@ -113,20 +122,22 @@ impl Compliance {
     /// Sets up the grid, the filter and the symbolic factorisation.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a setting outside its range, [`Error::Incompatible`] for a projection with the sensitivity filter and for a
-    /// load in the void.
+    /// [`Error::InvalidParameter`] for a setting outside its range, [`Error::Incompatible`] for a projection
+    /// with the sensitivity filter and for a load in the void.
     pub fn new(config: ComplianceConfig) -> Result<Self> {
         config.validate()?;
         let grid = Grid::new(config.size.0, config.size.1)?;
         config.preset.check_size(&grid)?;
         let filter = HatFilter::new(grid, config.radius)?;
-        let passive = PassiveElements::new(&grid, &[config.preset.passive(), config.passive.clone()].concat())?;
+        let passive =
+            PassiveElements::new(&grid, &[config.preset.passive(), config.passive.clone()].concat())?;
         if !passive.is_empty() {
             let d = grid.elements() as f64;
             let (least, most) = (passive.solid() as f64, (passive.solid() + passive.active()) as f64);
             let volume = config.volume_fraction * d;
             if !(volume > least && volume <= most) {
-                let allowed = format!("above {} and at most {}, what the passive elements leave", least / d, most / d);
+                let allowed =
+                    format!("above {} and at most {}, what the passive elements leave", least / d, most / d);
                 return Err(Error::invalid("the volume fraction", config.volume_fraction, allowed));
             }
         }
@@ -136,8 +147,8 @@ impl Compliance {
         Ok(Self { config, grid, filter, load_case, passive, stiffness, evaluations: 0, revision: 0 })
     }
 
-    /// Changes the SIMP exponent, for continuation between runs or evaluations: another objective on the same domain, so nothing learned before holds any
-    /// more and the [revision](Objective::revision) is a new one.
+    /// Changes the SIMP exponent, for continuation between runs or evaluations: another objective on the same
+    /// domain, so nothing learned before holds any more and the [revision](Objective::revision) is a new one.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] unless it is in \[1, 10\]; nothing has changed then.
@@ -145,11 +156,13 @@ impl Compliance {
         self.replace_config(ComplianceConfig { penalty, ..self.config.clone() })
     }
 
-    /// Changes the projection or, with `None`, ends it; for continuation, like [`set_penalty`](Self::set_penalty). The projection keeps the
-    /// volume, so every feasible design stays feasible.
+    /// Changes the projection or, with `None`, ends it; for continuation, like
+    /// [`set_penalty`](Self::set_penalty). The projection keeps the volume, so every feasible design stays
+    /// feasible.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a sharpness outside its range, [`Error::Incompatible`] with the sensitivity filter; nothing has changed then.
+    /// [`Error::InvalidParameter`] for a sharpness outside its range, [`Error::Incompatible`] with the
+    /// sensitivity filter; nothing has changed then.
     pub fn set_projection(&mut self, projection: Option<Projection>) -> Result<()> {
         self.replace_config(ComplianceConfig { projection, ..self.config.clone() })
     }
@@ -192,8 +205,8 @@ impl Compliance {
         vec![value; self.grid.elements()]
     }
 
-    /// The density the structure is made of: the filtered design (density filter), projected if asked for, or the design itself; 0 or 1 in passive
-    /// elements.
+    /// The density the structure is made of: the filtered design (density filter), projected if asked for, or
+    /// the design itself; 0 or 1 in passive elements.
     pub fn physical_density(&self, x: &[f64]) -> Vec<f64> {
         self.densities(x).0
     }
@@ -238,11 +251,18 @@ impl Compliance {
         self.evaluations += 1;
         let mut energies = vec![0.0; x.len()];
         for u in self.stiffness.solve(&moduli, &self.load_case.forces)? {
-            energies.iter_mut().zip(self.stiffness.unit_energies(&u)).for_each(|(sum, energy)| *sum += energy);
+            energies
+                .iter_mut()
+                .zip(self.stiffness.unit_energies(&u))
+                .for_each(|(sum, energy)| *sum += energy);
         }
         let compliance = moduli.iter().zip(&energies).map(|(e, c)| e * c).sum();
         if let Some(gradient) = gradient {
-            let mut slope: Vec<f64> = density.iter().zip(&energies).map(|(rho, c)| -p * rho.powf(p - 1.0) * (1.0 - e_min) * c).collect();
+            let mut slope: Vec<f64> = density
+                .iter()
+                .zip(&energies)
+                .map(|(rho, c)| -p * rho.powf(p - 1.0) * (1.0 - e_min) * c)
+                .collect();
             self.passive.clear(&mut slope);
             if let Some((filtered, threshold)) = projected {
                 threshold.chain(&filtered, &mut slope, |e| self.passive.is_active(e));

@@ -9,7 +9,8 @@ use glam::{DMat2, DVec2};
 /// Source: any finite-element text, e.g. Bathe, *Finite Element Procedures*, §5.3.
 pub fn q4_plane_stress(nu: f64) -> [[f64; 8]; 8] {
     // Reference coordinates in [-1, 1]²; the element has side 1, so the Jacobian is ½ I.
-    let corners = [DVec2::new(-1.0, -1.0), DVec2::new(1.0, -1.0), DVec2::new(1.0, 1.0), DVec2::new(-1.0, 1.0)];
+    let corners =
+        [DVec2::new(-1.0, -1.0), DVec2::new(1.0, -1.0), DVec2::new(1.0, 1.0), DVec2::new(-1.0, 1.0)];
     let inverse_jacobian = DMat2::from_diagonal(DVec2::splat(2.0));
     let weight = 0.25;
     let factor = 1.0 / (1.0 - nu * nu);
@@ -20,7 +21,9 @@ pub fn q4_plane_stress(nu: f64) -> [[f64; 8]; 8] {
         // Strain-displacement matrix B (3×8).
         let mut b = [[0.0; 8]; 3];
         for (node, corner) in corners.iter().enumerate() {
-            let local = DVec2::new(corner.x * (1.0 + corner.y * point.y), corner.y * (1.0 + corner.x * point.x)) / 4.0;
+            let local =
+                DVec2::new(corner.x * (1.0 + corner.y * point.y), corner.y * (1.0 + corner.x * point.x))
+                    / 4.0;
             let gradient = inverse_jacobian * local;
             b[0][2 * node] = gradient.x;
             b[1][2 * node + 1] = gradient.y;
@@ -61,7 +64,11 @@ mod tests {
                 0.125 - 3.0 * nu / 8.0,
             ];
             for (computed, published) in k[0].iter().zip(row) {
-                approx::assert_abs_diff_eq!(computed * (1.0 - nu * nu), published, epsilon = 8.0 * f64::EPSILON);
+                approx::assert_abs_diff_eq!(
+                    computed * (1.0 - nu * nu),
+                    published,
+                    epsilon = 8.0 * f64::EPSILON
+                );
             }
         }
     }

@@ -10,12 +10,13 @@ use crate::error::{Error, Result};
 pub enum FilterKind {
     /// ρ = H x / H1: the density is filtered and the chain rule is exact (Bruns & Tortorelli 2001).
     Density,
-    /// ρ = x; the gradient is replaced by H(x ∘ g) / (H1 ∘ max(x, 10⁻³)): a heuristic (Sigmund 1997), not the gradient of any
-    /// known function.
+    /// ρ = x; the gradient is replaced by H(x ∘ g) / (H1 ∘ max(x, 10⁻³)): a heuristic (Sigmund 1997), not the
+    /// gradient of any known function.
     Sensitivity,
 }
 
-/// H_ef = max(0, r − |centre_e − centre_f|), applied without being stored: the same small stencil for every element.
+/// H_ef = max(0, r − |centre_e − centre_f|), applied without being stored: the same small stencil for every
+/// element.
 ///
 /// Cost per application: d·π r² multiply-adds, 16 d bytes.
 #[derive(Debug, Clone)]
@@ -34,13 +35,18 @@ impl HatFilter {
     /// [`Error::InvalidParameter`] unless 0 < radius ≤ 1000. A radius up to 1 changes nothing.
     pub fn new(grid: Grid, radius: f64) -> Result<Self> {
         if !(radius > 0.0 && radius <= 1000.0) {
-            return Err(Error::invalid("the filter radius", radius, "above 0 and at most 1000 element sides"));
+            return Err(Error::invalid(
+                "the filter radius",
+                radius,
+                "above 0 and at most 1000 element sides",
+            ));
         }
         let reach = (radius.ceil() as usize).saturating_sub(1);
         let side = 2 * reach + 1;
         let stencil = (0..side * side)
             .map(|k| {
-                let offset = glam::DVec2::new((k / side) as f64 - reach as f64, (k % side) as f64 - reach as f64);
+                let offset =
+                    glam::DVec2::new((k / side) as f64 - reach as f64, (k % side) as f64 - reach as f64);
                 (radius - offset.length()).max(0.0)
             })
             .collect();
@@ -54,7 +60,8 @@ impl HatFilter {
         let (nelx, nely, reach) = (self.grid.nelx(), self.grid.nely(), self.reach);
         let side = 2 * reach + 1;
         let mut out = vec![0.0; v.len()];
-        // Each column is summed by one thread in a fixed order: the result does not depend on the number of threads.
+        // Each column is summed by one thread in a fixed order: the result does not depend on the number of
+        // threads.
         out.par_chunks_mut(nely).enumerate().for_each(|(ix, column)| {
             for jx in ix.saturating_sub(reach)..(ix + reach + 1).min(nelx) {
                 let weights = &self.stencil[(jx + reach - ix) * side..][..side];

@@ -1,7 +1,8 @@
 //! The structured grid of unit squares and its numbering.
 //!
-//! Nodes and elements are numbered column by column, each column from the top down (the numbering of the 88-line code,
-//! Andreassen et al., SMO 43:1, 2011), so its published values can be compared entry by entry. y points up.
+//! Nodes and elements are numbered column by column, each column from the top down (the numbering of the
+//! 88-line code, Andreassen et al., SMO 43:1, 2011), so its published values can be compared entry by entry.
+//! y points up.
 
 use glam::{DVec2, UVec2};
 
@@ -14,7 +15,8 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The largest number of elements per side that is accepted: beyond it a direct solver is hopeless anyway.
+    /// The largest number of elements per side that is accepted: beyond it a direct solver is hopeless
+    /// anyway.
     pub const MAX_SIDE: u32 = 16_384;
 
     /// The largest number of elements that is accepted.
@@ -26,7 +28,11 @@ impl Grid {
     /// [`Error::InvalidParameter`] unless both are in 1..=16384.
     pub fn new(nelx: u32, nely: u32) -> Result<Self> {
         if nelx == 0 || nely == 0 || nelx > Self::MAX_SIDE || nely > Self::MAX_SIDE {
-            return Err(Error::invalid("the size", format!("{nelx}x{nely}"), format!("1 to {} elements per side", Self::MAX_SIDE)));
+            return Err(Error::invalid(
+                "the size",
+                format!("{nelx}x{nely}"),
+                format!("1 to {} elements per side", Self::MAX_SIDE),
+            ));
         }
         let elements = u64::from(nelx) * u64::from(nely);
         if elements > Self::MAX_ELEMENTS {
@@ -70,10 +76,12 @@ impl Grid {
         DVec2::new((node / rows) as f64, (self.nely() - node % rows) as f64)
     }
 
-    /// The eight degrees of freedom of element `e`: (x, y) of its lower left, lower right, upper right and upper left node.
+    /// The eight degrees of freedom of element `e`: (x, y) of its lower left, lower right, upper right and
+    /// upper left node.
     pub fn element_dofs(&self, e: usize) -> [usize; 8] {
         let (ix, iy) = (e / self.nely(), e % self.nely());
-        let [ll, lr, ur, ul] = [self.node(ix, iy + 1), self.node(ix + 1, iy + 1), self.node(ix + 1, iy), self.node(ix, iy)];
+        let [ll, lr, ur, ul] =
+            [self.node(ix, iy + 1), self.node(ix + 1, iy + 1), self.node(ix + 1, iy), self.node(ix, iy)];
         [2 * ll, 2 * ll + 1, 2 * lr, 2 * lr + 1, 2 * ur, 2 * ur + 1, 2 * ul, 2 * ul + 1]
     }
 }

@@ -8,19 +8,20 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Preset {
-    /// Half of the Messerschmitt-Bölkow-Blohm beam: symmetry (u_x = 0) at the left edge, u_y = 0 at the lower right
-    /// corner, unit load down at the upper left node.
+    /// Half of the Messerschmitt-Bölkow-Blohm beam: symmetry (u_x = 0) at the left edge, u_y = 0 at the lower
+    /// right corner, unit load down at the upper left node.
     Mbb,
     /// Left edge clamped, unit load down at the lower right corner (Sigmund's 99-line cantilever).
     Cantilever,
-    /// Left edge clamped, two load cases: unit load down at the lower right corner, unit load up at the upper right one
-    /// (Sigmund 2001, §4.2; Andreassen et al. 2011).
+    /// Left edge clamped, two load cases: unit load down at the lower right corner, unit load up at the upper
+    /// right one (Sigmund 2001, §4.2; Andreassen et al. 2011).
     CantileverTwoLoads,
-    /// The L: void for x > 0.4 width and y > 0.4 height, the upper edge of the leg clamped, unit load down at the upper corner of the arm's right end.
-    /// The classical bracket has as many columns as rows, at least 2.
+    /// The L: void for x > 0.4 width and y > 0.4 height, the upper edge of the leg clamped, unit load down at
+    /// the upper corner of the arm's right end. The classical bracket has as many columns as rows, at least
+    /// 2.
     LBracket,
-    /// Both lower corners held (u = 0), two load cases: unit load down on the lower edge, at one third and at two thirds of its length (the nearest
-    /// nodes, mirror images of each other). At least 2 columns.
+    /// Both lower corners held (u = 0), two load cases: unit load down on the lower edge, at one third and at
+    /// two thirds of its length (the nearest nodes, mirror images of each other). At least 2 columns.
     TwoLoadBridge,
 }
 
@@ -31,7 +32,10 @@ impl Preset {
     /// The regions that are no part of the structure's design.
     pub fn passive(self) -> Vec<PassiveRegion> {
         match self {
-            Self::LBracket => vec![PassiveRegion::Void(Shape::Rectangle { lower: (L_BRACKET, L_BRACKET), upper: (1.0, 1.0) })],
+            Self::LBracket => vec![PassiveRegion::Void(Shape::Rectangle {
+                lower: (L_BRACKET, L_BRACKET),
+                upper: (1.0, 1.0),
+            })],
             Self::Mbb | Self::Cantilever | Self::CantileverTwoLoads | Self::TwoLoadBridge => Vec::new(),
         }
     }
@@ -45,7 +49,11 @@ impl Preset {
         };
         if grid.nelx() < least.0 || grid.nely() < least.1 {
             let size = format!("{}x{}", grid.nelx(), grid.nely());
-            return Err(Error::invalid("the size", size, format!("at least {}x{} for this structure", least.0, least.1)));
+            return Err(Error::invalid(
+                "the size",
+                size,
+                format!("at least {}x{} for this structure", least.0, least.1),
+            ));
         }
         Ok(())
     }
@@ -69,14 +77,25 @@ impl LoadCase {
         let left = (0..=nely).map(|iy| grid.node(0, iy));
         let lower_right = grid.node(nelx, nely);
         match preset {
-            Preset::Mbb => Self { fixed: left.map(|n| 2 * n).chain([2 * lower_right + 1]).collect(), forces: vec![up(grid.node(0, 0), -1.0)] },
-            Preset::Cantilever => Self { fixed: left.flat_map(clamp).collect(), forces: vec![up(lower_right, -1.0)] },
-            Preset::CantileverTwoLoads => Self { fixed: left.flat_map(clamp).collect(), forces: vec![up(lower_right, -1.0), up(grid.node(nelx, 0), 1.0)] },
+            Preset::Mbb => Self {
+                fixed: left.map(|n| 2 * n).chain([2 * lower_right + 1]).collect(),
+                forces: vec![up(grid.node(0, 0), -1.0)],
+            },
+            Preset::Cantilever => {
+                Self { fixed: left.flat_map(clamp).collect(), forces: vec![up(lower_right, -1.0)] }
+            }
+            Preset::CantileverTwoLoads => Self {
+                fixed: left.flat_map(clamp).collect(),
+                forces: vec![up(lower_right, -1.0), up(grid.node(nelx, 0), 1.0)],
+            },
             Preset::LBracket => {
                 // As many columns and rows as have their centres outside the void.
                 let kept = |n: usize| (L_BRACKET * n as f64).round() as usize;
                 let leg = (0..=kept(nelx)).map(|ix| grid.node(ix, 0));
-                Self { fixed: leg.flat_map(clamp).collect(), forces: vec![up(grid.node(nelx, nely - kept(nely)), -1.0)] }
+                Self {
+                    fixed: leg.flat_map(clamp).collect(),
+                    forces: vec![up(grid.node(nelx, nely - kept(nely)), -1.0)],
+                }
             }
             Preset::TwoLoadBridge => {
                 let third = (nelx as f64 / 3.0).round() as usize;

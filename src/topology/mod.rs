@@ -1,5 +1,5 @@
-//! Topology optimization: the flagship problem. Knows nothing of engines or surrogates, only [`Objective`](crate::objective::Objective)
-//! and the exact solution of a volume constraint.
+//! Topology optimization: the flagship problem. Knows nothing of engines or surrogates, only
+//! [`Objective`](crate::objective::Objective) and the exact solution of a volume constraint.
 
 mod compliance;
 mod element;

@@ -8,7 +8,8 @@ use crate::flow::volume_scale;
 /// How many grids a run goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Levels {
-    /// As many as make sense: halved while there are at least 32 columns, 10 rows and 1.5 elements in the filter radius.
+    /// As many as make sense: halved while there are at least 32 columns, 10 rows and 1.5 elements in the
+    /// filter radius.
     Auto,
     /// This many, the given grid included; 1: no coarse grid.
     Count(usize),
@@ -19,8 +20,8 @@ const LEAST: (u32, u32, f64) = (32, 10, 1.5);
 /// Most grids that may be asked for.
 const MOST: usize = 12;
 
-/// The coarse problems before `fine`, the coarsest first: each grid has half the columns and rows of the next, rounded up, and the same filter radius in
-/// units of length (but at least one element).
+/// The coarse problems before `fine`, the coarsest first: each grid has half the columns and rows of the
+/// next, rounded up, and the same filter radius in units of length (but at least one element).
 ///
 /// # Errors
 /// [`Error::InvalidParameter`] for 0 levels, and for so many that a grid would have no element left to halve.
@@ -30,7 +31,9 @@ pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<Comp
     let count = match levels {
         Levels::Auto => MOST,
         Levels::Count(count) if (1..=MOST).contains(&count) => count,
-        Levels::Count(count) => return Err(Error::invalid("the number of levels", count, format!("between 1 and {MOST}"))),
+        Levels::Count(count) => {
+            return Err(Error::invalid("the number of levels", count, format!("between 1 and {MOST}")));
+        }
     };
     for _ in 1..count {
         let half = (size.0.div_ceil(2), size.1.div_ceil(2));
@@ -39,7 +42,11 @@ pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<Comp
             break;
         }
         if half == size {
-            return Err(Error::invalid("the number of levels", count, format!("at most {} for {}x{} elements", configs.len() + 1, fine.size.0, fine.size.1)));
+            return Err(Error::invalid(
+                "the number of levels",
+                count,
+                format!("at most {} for {}x{} elements", configs.len() + 1, fine.size.0, fine.size.1),
+            ));
         }
         configs.push(ComplianceConfig { size: half, radius: radius.max(1.0), ..fine.clone() });
         size = half;
@@ -54,7 +61,11 @@ pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<Comp
 /// [`Error::Length`] if the field does not fit `coarse`.
 pub fn interpolate(coarse: &Grid, field: &[f64], fine: &Grid) -> Result<Vec<f64>> {
     if field.len() != coarse.elements() {
-        return Err(Error::Length { name: "the coarse field", found: field.len(), expected: coarse.elements() });
+        return Err(Error::Length {
+            name: "the coarse field",
+            found: field.len(),
+            expected: coarse.elements(),
+        });
     }
     // The neighbouring centres and the weight of the second, at the edges the edge's own.
     let along = |i: usize, fine: usize, coarse: usize| {
@@ -75,16 +86,22 @@ pub fn interpolate(coarse: &Grid, field: &[f64], fine: &Grid) -> Result<Vec<f64>
     Ok(x)
 }
 
-/// A design on `coarse`, interpolated to `fine` and scaled so that Σ wᵢ xᵢ is the greatest value ≤ `volume` within [0, 1].
+/// A design on `coarse`, interpolated to `fine` and scaled so that Σ wᵢ xᵢ is the greatest value ≤ `volume`
+/// within [0, 1].
 ///
 /// # Errors
 /// [`Error::Length`] if the design does not fit `coarse` or the weights `fine`.
 pub fn prolong(coarse: &Grid, design: &[f64], fine: &Grid, weights: &[f64], volume: f64) -> Result<Vec<f64>> {
     if weights.len() != fine.elements() {
-        return Err(Error::Length { name: "the volume weights", found: weights.len(), expected: fine.elements() });
+        return Err(Error::Length {
+            name: "the volume weights",
+            found: weights.len(),
+            expected: fine.elements(),
+        });
     }
     let mut x = interpolate(coarse, design, fine)?;
-    let scale = volume_scale(|scale| x.iter().zip(weights).map(|(x, w)| w * (scale * x).min(1.0)).sum(), volume);
+    let scale =
+        volume_scale(|scale| x.iter().zip(weights).map(|(x, w)| w * (scale * x).min(1.0)).sum(), volume);
     x.iter_mut().for_each(|x| *x = (scale * *x).min(1.0));
     Ok(x)
 }
@@ -97,7 +114,11 @@ mod tests {
     #[test]
     fn grids_are_halved_and_the_radius_keeps_its_length() {
         let sizes = |nelx, nely, levels| -> Vec<(u32, u32)> {
-            coarse_levels(&ComplianceConfig::mbb(nelx, nely, FilterKind::Density), levels).unwrap().iter().map(|c| c.size).collect()
+            coarse_levels(&ComplianceConfig::mbb(nelx, nely, FilterKind::Density), levels)
+                .unwrap()
+                .iter()
+                .map(|c| c.size)
+                .collect()
         };
         assert_eq!(sizes(300, 100, Levels::Auto), [(38, 13), (75, 25), (150, 50)]);
         assert_eq!(sizes(60, 20, Levels::Auto), [], "a filter of 1.2 elements would hardly filter");
@@ -121,7 +142,8 @@ mod tests {
             (0..grid.elements())
                 .map(|e| {
                     let (column, row) = (e / grid.nely(), e % grid.nely());
-                    0.1 + 0.03 * (column as f64 + 0.5) * 10.0 / grid.nelx() as f64 + 0.02 * (row as f64 + 0.5) * 6.0 / grid.nely() as f64
+                    0.1 + 0.03 * (column as f64 + 0.5) * 10.0 / grid.nelx() as f64
+                        + 0.02 * (row as f64 + 0.5) * 6.0 / grid.nely() as f64
                 })
                 .collect()
         };
@@ -134,7 +156,10 @@ mod tests {
         for volume in [5.0, 30.0, 59.0] {
             let x = prolong(&coarse, &linear(&coarse), &fine, &weights, volume).unwrap();
             let total: f64 = x.iter().sum();
-            assert!((total - volume).abs() <= 1e-12 * volume && x.iter().all(|x| (0.0..=1.0).contains(x)), "{total} against {volume}");
+            assert!(
+                (total - volume).abs() <= 1e-12 * volume && x.iter().all(|x| (0.0..=1.0).contains(x)),
+                "{total} against {volume}"
+            );
         }
     }
 }

@@ -5,8 +5,8 @@ use glam::DVec2;
 use super::grid::Grid;
 use crate::error::{Error, Result};
 
-/// A part of the domain; an element belongs to it if its centre lies inside. Coordinates run from the lower left corner, in parts of the domain's width
-/// and height, so that a shape means the same on every grid.
+/// A part of the domain; an element belongs to it if its centre lies inside. Coordinates run from the lower
+/// left corner, in parts of the domain's width and height, so that a shape means the same on every grid.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Shape {
@@ -29,10 +29,20 @@ pub enum Shape {
 impl Shape {
     fn validate(&self) -> Result<()> {
         let valid = match *self {
-            Self::Rectangle { lower, upper } => [lower.0, lower.1, upper.0, upper.1].iter().all(|v| v.is_finite()) && lower.0 < upper.0 && lower.1 < upper.1,
-            Self::Disc { centre, radius } => centre.0.is_finite() && centre.1.is_finite() && radius.is_finite() && radius > 0.0,
+            Self::Rectangle { lower, upper } => {
+                [lower.0, lower.1, upper.0, upper.1].iter().all(|v| v.is_finite())
+                    && lower.0 < upper.0
+                    && lower.1 < upper.1
+            }
+            Self::Disc { centre, radius } => {
+                centre.0.is_finite() && centre.1.is_finite() && radius.is_finite() && radius > 0.0
+            }
         };
-        if valid { Ok(()) } else { Err(Error::invalid("a passive region", format!("{self:?}"), "finite and not empty")) }
+        if valid {
+            Ok(())
+        } else {
+            Err(Error::invalid("a passive region", format!("{self:?}"), "finite and not empty"))
+        }
     }
 
     /// Whether the point `at`, in element sides, lies inside.
@@ -43,7 +53,9 @@ impl Shape {
                 lower.0 < at.x && at.x < upper.0 && lower.1 < at.y && at.y < upper.1
             }
             // Centres on the circle are outside, whichever way the coordinates were rounded.
-            Self::Disc { centre, radius } => at.distance_squared(DVec2::from(centre) * size) < (radius * size.y).powi(2) * (1.0 - 1e-9),
+            Self::Disc { centre, radius } => {
+                at.distance_squared(DVec2::from(centre) * size) < (radius * size.y).powi(2) * (1.0 - 1e-9)
+            }
         }
     }
 }
@@ -59,11 +71,12 @@ pub enum PassiveRegion {
 }
 
 impl PassiveRegion {
-    /// The circular hole of the 99- and 88-line codes' passive example: the elements in column i and row j, both counted from 1 at the upper left, with
-    /// (i − nelx/3)² + (j − nely/2)² < (nely/3)².
+    /// The circular hole of the 99- and 88-line codes' passive example: the elements in column i and row j,
+    /// both counted from 1 at the upper left, with (i − nelx/3)² + (j − nely/2)² < (nely/3)².
     ///
-    /// The published test takes the numbers i and j for coordinates, so the hole sits half an element left of and above the point (1/3, 1/2).
-    /// Source: Sigmund, *A 99 line topology optimization code written in Matlab*, SMO 21 (2001) 120–127, §4.3; Andreassen et al. 2011.
+    /// The published test takes the numbers i and j for coordinates, so the hole sits half an element left of
+    /// and above the point (1/3, 1/2). Source: Sigmund, *A 99 line topology optimization code written in
+    /// Matlab*, SMO 21 (2001) 120–127, §4.3; Andreassen et al. 2011.
     pub fn classic_hole(nelx: u32, nely: u32) -> Self {
         let centre = (1.0 / 3.0 - 0.5 / f64::from(nelx), 0.5 + 0.5 / f64::from(nely));
         Self::Void(Shape::Disc { centre, radius: 1.0 / 3.0 })
@@ -95,7 +108,8 @@ impl PassiveElements {
     /// Where regions overlap, the last one counts.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a region that is empty or not finite, and if no element is left to design.
+    /// [`Error::InvalidParameter`] for a region that is empty or not finite, and if no element is left to
+    /// design.
     pub(super) fn new(grid: &Grid, regions: &[PassiveRegion]) -> Result<Self> {
         regions.iter().try_for_each(|region| region.shape().validate())?;
         let size = DVec2::new(grid.nelx() as f64, grid.nely() as f64);
@@ -103,18 +117,27 @@ impl PassiveElements {
             .map(|e| {
                 let (column, row) = (e / grid.nely(), e % grid.nely());
                 let centre = DVec2::new(column as f64 + 0.5, size.y - row as f64 - 0.5);
-                regions.iter().rev().find(|region| region.shape().contains(centre, size)).map(PassiveRegion::density)
+                regions
+                    .iter()
+                    .rev()
+                    .find(|region| region.shape().contains(centre, size))
+                    .map(PassiveRegion::density)
             })
             .collect();
         let active = given.iter().filter(|g| g.is_none()).count();
         let solid = given.iter().filter(|g| **g == Some(1.0)).count();
         if active == 0 {
-            return Err(Error::invalid("the number of elements outside the passive regions", 0, "at least 1"));
+            return Err(Error::invalid(
+                "the number of elements outside the passive regions",
+                0,
+                "at least 1",
+            ));
         }
         Ok(Self { given, active, solid })
     }
 
-    /// Refuses a load that only void could carry: its compliance, of the order 1/E_min, would drown everything else.
+    /// Refuses a load that only void could carry: its compliance, of the order 1/E_min, would drown
+    /// everything else.
     pub(super) fn check_loads(&self, grid: &Grid, forces: &[Vec<(usize, f64)>]) -> Result<()> {
         let mut carried = vec![false; grid.dofs()];
         for (e, _) in self.given.iter().enumerate().filter(|(_, given)| **given != Some(0.0)) {
@@ -123,7 +146,9 @@ impl PassiveElements {
         if forces.iter().flatten().all(|(dof, _)| carried[*dof]) {
             return Ok(());
         }
-        Err(Error::Incompatible("a load acts on a node with nothing but void around it; move the passive region".into()))
+        Err(Error::Incompatible(
+            "a load acts on a node with nothing but void around it; move the passive region".into(),
+        ))
     }
 
     /// How many elements are designed.

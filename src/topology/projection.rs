@@ -5,17 +5,20 @@ use crate::error::{Error, Result};
 /// The smoothed Heaviside projection of the filtered density ρ̃, for designs with less grey:
 /// ρ = (tanh βη + tanh β(ρ̃ − η)) / (tanh βη + tanh β(1 − η)).
 ///
-/// The threshold η is no setting: it is solved for each design so that Σ ρ = Σ ρ̃ over the designed elements. So the volume constraint stays the linear
-/// one on ρ̃, the only one [`Domain::BoxVolume`](crate::objective::Domain::BoxVolume) has; with a fixed η it would be nonlinear, which is why there is no
-/// such mode. There is always a solution: ρ ≥ ρ̃ at η = 0, ρ ≤ ρ̃ at η = 1, and ρ falls with η in between.
+/// The threshold η is no setting: it is solved for each design so that Σ ρ = Σ ρ̃ over the designed elements.
+/// So the volume constraint stays the linear one on ρ̃, the only one
+/// [`Domain::BoxVolume`](crate::objective::Domain::BoxVolume) has; with a fixed η it would be nonlinear,
+/// which is why there is no such mode. There is always a solution: ρ ≥ ρ̃ at η = 0, ρ ≤ ρ̃ at η = 1, and ρ
+/// falls with η in between.
 ///
-/// The gradient is exact, the threshold's change with the design included. Its entries may be positive, though more material never hurts: where it hardly
-/// helps, it raises the threshold for all. Optimality criteria cut such entries off, so their first steps are slower than with the published heuristic,
-/// which holds η fixed and weighs the volume by ∂ρ/∂ρ̃ as well.
+/// The gradient is exact, the threshold's change with the design included. Its entries may be positive,
+/// though more material never hurts: where it hardly helps, it raises the threshold for all. Optimality
+/// criteria cut such entries off, so their first steps are slower than with the published heuristic, which
+/// holds η fixed and weighs the volume by ∂ρ/∂ρ̃ as well.
 ///
-/// Cost: about ten hyperbolic tangents per element and evaluation.
-/// Source: Xu, Cai & Cheng, *Volume preserving nonlinear density filter based on heaviside functions*, SMO 41 (2010) 495–505; the tanh form is that of
-/// Wang, Lazarov & Sigmund, SMO 43 (2011) 767–784.
+/// Cost: about ten hyperbolic tangents per element and evaluation. Source: Xu, Cai & Cheng, *Volume
+/// preserving nonlinear density filter based on heaviside functions*, SMO 41 (2010) 495–505; the tanh form is
+/// that of Wang, Lazarov & Sigmund, SMO 43 (2011) 767–784.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Projection {
     /// The sharpness β, above 0 and at most 1000: about the identity below 0.1, nearly a step beyond 64.
@@ -24,13 +27,18 @@ pub struct Projection {
 
 impl Projection {
     pub(super) fn validate(&self) -> Result<()> {
-        if self.beta > 0.0 && self.beta <= 1000.0 { Ok(()) } else { Err(Error::invalid("the projection's sharpness", self.beta, "above 0 and at most 1000")) }
+        if self.beta > 0.0 && self.beta <= 1000.0 {
+            Ok(())
+        } else {
+            Err(Error::invalid("the projection's sharpness", self.beta, "above 0 and at most 1000"))
+        }
     }
 
     /// The threshold that keeps the sum of `filtered`: Newton within a bracket.
     pub(super) fn threshold(&self, filtered: impl Iterator<Item = f64> + Clone) -> Threshold {
         let (mut low, mut high) = (0.0, 1.0);
-        // Always the same first guess: the value of the objective must not depend on what was evaluated before.
+        // Always the same first guess: the value of the objective must not depend on what was evaluated
+        // before.
         let mut eta = 0.5;
         let mut last_step = 1.0_f64;
         for _ in 0..MOST_STEPS {
@@ -50,7 +58,8 @@ impl Projection {
                 high = eta
             }
             let newton = eta - excess / slope;
-            // A step that does not halve the last one is not converging. The comparisons are false for NaN, at a slope of zero.
+            // A step that does not halve the last one is not converging. The comparisons are false for NaN,
+            // at a slope of zero.
             let trusted = newton > low && newton < high && (newton - eta).abs() <= 0.5 * last_step;
             let next = if trusted { newton } else { 0.5 * (low + high) };
             last_step = (next - eta).abs();
@@ -87,20 +96,23 @@ impl Threshold {
         self.at(filtered).0
     }
 
-    /// (ρ, ∂ρ/∂ρ̃, ∂ρ/∂η): with C = tanh β(ρ̃ − η) the slopes are β (1 − C²) / (tanh βη + tanh β(1 − η)) and β ρ (C − tanh β(1 − η)) ≤ 0; the second
-    /// because sech² = 1 − tanh² lets numerator and denominator share a factor.
+    /// (ρ, ∂ρ/∂ρ̃, ∂ρ/∂η): with C = tanh β(ρ̃ − η) the slopes are β (1 − C²) / (tanh βη + tanh β(1 − η)) and
+    /// β ρ (C − tanh β(1 − η)) ≤ 0; the second because sech² = 1 − tanh² lets numerator and denominator share
+    /// a factor.
     fn at(&self, filtered: f64) -> (f64, f64, f64) {
         let c = (self.beta * (filtered - self.eta)).tanh();
         let sum = self.lower + self.upper;
         let rho = (self.lower + c) / sum;
-        // Rounding must not lead below 0, where powers are undefined; NaN must stay, which `max` would not let it.
+        // Rounding must not lead below 0, where powers are undefined; NaN must stay, which `max` would not
+        // let it.
         let rho = if rho < 0.0 { 0.0 } else { rho };
         (rho, self.beta * (1.0 - c * c) / sum, self.beta * rho * (c - self.upper).min(0.0))
     }
 
     /// Turns df/dρ into df/dρ̃ for the entries `active`, the threshold's own dependence included.
     ///
-    /// From Σ ρ = Σ ρ̃: dη/dρ̃ₖ = (1 − aₖ) / Σ bⱼ with a = ∂ρ/∂ρ̃, b = ∂ρ/∂η. Hence df/dρ̃ₖ = aₖ (sₖ − S) + S with the mean slope S = Σ sⱼ bⱼ / Σ bⱼ.
+    /// From Σ ρ = Σ ρ̃: dη/dρ̃ₖ = (1 − aₖ) / Σ bⱼ with a = ∂ρ/∂ρ̃, b = ∂ρ/∂η. Hence df/dρ̃ₖ = aₖ (sₖ − S) + S
+    /// with the mean slope S = Σ sⱼ bⱼ / Σ bⱼ.
     pub(super) fn chain(&self, filtered: &[f64], slope: &mut [f64], active: impl Fn(usize) -> bool) {
         let (mut weighted, mut total) = (0.0, 0.0);
         for e in (0..slope.len()).filter(|e| active(*e)) {
@@ -128,8 +140,16 @@ mod tests {
             for (eta, t) in [(0.5, 0.3), (0.5, 0.5), (0.2, 0.9), (0.8, 0.1), (0.4, 1.0)] {
                 let (_, a, b) = Threshold::new(beta, eta).at(t);
                 let at = |eta, t| Threshold::new(beta, eta).density(t);
-                approx::assert_abs_diff_eq!(a, (at(eta, t + h) - at(eta, t - h)) / (2.0 * h), epsilon = 1e-9 + h * h * beta.powi(3));
-                approx::assert_abs_diff_eq!(b, (at(eta + h, t) - at(eta - h, t)) / (2.0 * h), epsilon = 1e-9 + h * h * beta.powi(3));
+                approx::assert_abs_diff_eq!(
+                    a,
+                    (at(eta, t + h) - at(eta, t - h)) / (2.0 * h),
+                    epsilon = 1e-9 + h * h * beta.powi(3)
+                );
+                approx::assert_abs_diff_eq!(
+                    b,
+                    (at(eta + h, t) - at(eta - h, t)) / (2.0 * h),
+                    epsilon = 1e-9 + h * h * beta.powi(3)
+                );
             }
         }
     }

@@ -5,10 +5,10 @@ use crate::objective::{Domain, Objective};
 
 /// f(x(θ)) with xᵢ = l + (u − l) σ(θᵢ + b), where the shift b(θ) makes Σ wᵢ xᵢ = V hold exactly.
 ///
-/// Chosen over a penalty or an augmented Lagrangian because every iterate is feasible: the objective reported is the compliance of a
-/// design that may be used, and there is no penalty factor to tune. The gradient by implicit differentiation, sᵢ = dxᵢ/dθᵢ at fixed b:
-/// ∂f/∂θᵢ = sᵢ (gᵢ − λ wᵢ), λ = Σ sⱼ gⱼ / Σ sⱼ wⱼ. The same shift is the projection of mirror descent with the
-/// Fermi–Dirac entropy (SiMPL, arXiv 2411.19421).
+/// Chosen over a penalty or an augmented Lagrangian because every iterate is feasible: the objective reported
+/// is the compliance of a design that may be used, and there is no penalty factor to tune. The gradient by
+/// implicit differentiation, sᵢ = dxᵢ/dθᵢ at fixed b: ∂f/∂θᵢ = sᵢ (gᵢ − λ wᵢ), λ = Σ sⱼ gⱼ / Σ sⱼ wⱼ. The
+/// same shift is the projection of mirror descent with the Fermi–Dirac entropy (SiMPL, arXiv 2411.19421).
 ///
 /// Cost beyond the inner objective: about 60 passes over θ for the shift.
 #[derive(Debug)]
@@ -27,7 +27,9 @@ impl<O: Objective> SigmoidDesign<O> {
     /// [`Error::Incompatible`] for another domain, and when the volume leaves no interior design.
     pub fn new(inner: O) -> Result<Self> {
         let Domain::BoxVolume { lower, upper, weights, volume } = inner.domain() else {
-            return Err(Error::Incompatible("the sigmoid parametrisation needs an objective on a box with a volume constraint".into()));
+            return Err(Error::Incompatible(
+                "the sigmoid parametrisation needs an objective on a box with a volume constraint".into(),
+            ));
         };
         let total: f64 = weights.iter().sum();
         let fraction = (volume / total - lower) / (upper - lower);
@@ -59,7 +61,8 @@ impl<O: Objective> SigmoidDesign<O> {
 
     /// b with Σ wᵢ x(θᵢ + b) = V: bisection down to rounding.
     fn shift(&self, theta: &[f64]) -> f64 {
-        let (least, greatest) = theta.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| (a.min(*t), b.max(*t)));
+        let (least, greatest) =
+            theta.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| (a.min(*t), b.max(*t)));
         // σ(±40) is 0 or 1 to the last bit, so the root lies between.
         let (mut low, mut high) = (-greatest - 40.0, -least + 40.0);
         loop {
@@ -67,7 +70,11 @@ impl<O: Objective> SigmoidDesign<O> {
             if high - low <= f64::EPSILON * middle.abs().max(1.0) {
                 return middle;
             }
-            let volume: f64 = theta.iter().zip(&self.weights).map(|(t, w)| w * (self.lower + (self.upper - self.lower) * sigmoid(t + middle))).sum();
+            let volume: f64 = theta
+                .iter()
+                .zip(&self.weights)
+                .map(|(t, w)| w * (self.lower + (self.upper - self.lower) * sigmoid(t + middle)))
+                .sum();
             if volume < self.volume { low = middle } else { high = middle }
         }
     }

@@ -1,8 +1,11 @@
-//! Assembly and sparse Cholesky solution of K(E) u = f. The pattern is analysed once; every solve refills the same arrays.
+//! Assembly and sparse Cholesky solution of K(E) u = f. The pattern is analysed once; every solve refills the
+//! same arrays.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::LltRegularization;
-use faer::sparse::linalg::cholesky::{CholeskySymbolicParams, SymbolicCholesky, SymmetricOrdering, factorize_symbolic_cholesky};
+use faer::sparse::linalg::cholesky::{
+    CholeskySymbolicParams, SymbolicCholesky, SymmetricOrdering, factorize_symbolic_cholesky,
+};
 use faer::sparse::{SparseColMatRef, SymbolicSparseColMatRef};
 use faer::{Conj, MatMut, Par, Side};
 
@@ -79,19 +82,41 @@ impl Stiffness {
         }
 
         let pattern = SymbolicSparseColMatRef::new_checked(free, free, &col_ptr, None, &row_idx);
-        let symbolic = factorize_symbolic_cholesky(pattern, Side::Lower, SymmetricOrdering::Amd, CholeskySymbolicParams::default())
-            .map_err(|e| Error::Solve(format!("the symbolic factorisation failed ({e:?})")))?;
-        let scratch = symbolic.factorize_numeric_llt_scratch::<f64>(Par::Seq, Default::default()).or(symbolic.solve_in_place_scratch::<f64>(1, Par::Seq));
-        let scratch = MemBuffer::try_new(scratch).map_err(|_| Error::Solve("not enough memory for the factorisation's work space".into()))?;
+        let symbolic = factorize_symbolic_cholesky(
+            pattern,
+            Side::Lower,
+            SymmetricOrdering::Amd,
+            CholeskySymbolicParams::default(),
+        )
+        .map_err(|e| Error::Solve(format!("the symbolic factorisation failed ({e:?})")))?;
+        let scratch = symbolic
+            .factorize_numeric_llt_scratch::<f64>(Par::Seq, Default::default())
+            .or(symbolic.solve_in_place_scratch::<f64>(1, Par::Seq));
+        let scratch = MemBuffer::try_new(scratch)
+            .map_err(|_| Error::Solve("not enough memory for the factorisation's work space".into()))?;
         let factor = vec![0.0; symbolic.len_val()];
         let values = vec![0.0; row_idx.len()];
-        Ok(Self { grid, element, free_index, free, col_ptr, row_idx, values, scatter, symbolic, factor, scratch })
+        Ok(Self {
+            grid,
+            element,
+            free_index,
+            free,
+            col_ptr,
+            row_idx,
+            values,
+            scatter,
+            symbolic,
+            factor,
+            scratch,
+        })
     }
 
-    /// Solves K(moduli) u = f for every load case with one factorisation; u covers all degrees of freedom, fixed ones included (0 there).
+    /// Solves K(moduli) u = f for every load case with one factorisation; u covers all degrees of freedom,
+    /// fixed ones included (0 there).
     ///
     /// # Errors
-    /// [`Error::Solve`] when the matrix is not positive definite in double precision or the solution does not satisfy the system.
+    /// [`Error::Solve`] when the matrix is not positive definite in double precision or the solution does not
+    /// satisfy the system.
     pub(crate) fn solve(&mut self, moduli: &[f64], cases: &[Vec<(usize, f64)>]) -> Result<Vec<Vec<f64>>> {
         self.values.fill(0.0);
         for (targets, modulus) in self.scatter.chunks_exact(64).zip(moduli) {
@@ -101,13 +126,26 @@ impl Stiffness {
                 }
             }
         }
-        let pattern = SymbolicSparseColMatRef::new_checked(self.free, self.free, &self.col_ptr, None, &self.row_idx);
+        let pattern =
+            SymbolicSparseColMatRef::new_checked(self.free, self.free, &self.col_ptr, None, &self.row_idx);
         let matrix = SparseColMatRef::new(pattern, self.values.as_slice());
         let stack = MemStack::new(&mut self.scratch);
         let factor = self
             .symbolic
-            .factorize_numeric_llt(&mut self.factor, matrix, Side::Lower, LltRegularization::default(), Par::Seq, stack, Default::default())
-            .map_err(|e| Error::Solve(format!("the stiffness matrix is not positive definite ({e:?}); is the structure held?")))?;
+            .factorize_numeric_llt(
+                &mut self.factor,
+                matrix,
+                Side::Lower,
+                LltRegularization::default(),
+                Par::Seq,
+                stack,
+                Default::default(),
+            )
+            .map_err(|e| {
+                Error::Solve(format!(
+                    "the stiffness matrix is not positive definite ({e:?}); is the structure held?"
+                ))
+            })?;
         let mut displacements = Vec::with_capacity(cases.len());
         for forces in cases {
             let mut rhs = vec![0.0; self.free];
@@ -118,9 +156,15 @@ impl Stiffness {
             }
             let load = norm(&rhs);
             let mut solution = rhs.clone();
-            factor.solve_in_place_with_conj(Conj::No, MatMut::from_column_major_slice_mut(&mut solution, self.free, 1), Par::Seq, stack);
+            factor.solve_in_place_with_conj(
+                Conj::No,
+                MatMut::from_column_major_slice_mut(&mut solution, self.free, 1),
+                Par::Seq,
+                stack,
+            );
 
-            // A wrong answer must not pass silently: the residual of a backward stable solve is of the order eps·‖K‖·‖u‖.
+            // A wrong answer must not pass silently: the residual of a backward stable solve is of the order
+            // eps·‖K‖·‖u‖.
             for (col, u) in solution.iter().enumerate() {
                 for k in self.col_ptr[col]..self.col_ptr[col + 1] {
                     let row = self.row_idx[k];
@@ -132,9 +176,13 @@ impl Stiffness {
             }
             let (residual, allowed) = (norm(&rhs), 1e-9 * (load + norm(&solution)));
             if !(residual <= allowed) {
-                return Err(Error::Solve(format!("the residual is {residual:.1e}, allowed is {allowed:.1e}")));
+                return Err(Error::Solve(format!(
+                    "the residual is {residual:.1e}, allowed is {allowed:.1e}"
+                )));
             }
-            displacements.push(self.free_index.iter().map(|&i| if i == NONE { 0.0 } else { solution[i as usize] }).collect());
+            displacements.push(
+                self.free_index.iter().map(|&i| if i == NONE { 0.0 } else { solution[i as usize] }).collect(),
+            );
         }
         Ok(displacements)
     }
@@ -144,7 +192,11 @@ impl Stiffness {
         (0..self.grid.elements())
             .map(|e| {
                 let local = self.grid.element_dofs(e).map(|dof| u[dof]);
-                self.element.iter().zip(local).map(|(row, ui)| ui * row.iter().zip(local).map(|(k, uj)| k * uj).sum::<f64>()).sum()
+                self.element
+                    .iter()
+                    .zip(local)
+                    .map(|(row, ui)| ui * row.iter().zip(local).map(|(k, uj)| k * uj).sum::<f64>())
+                    .sum()
             })
             .collect()
     }
@@ -152,7 +204,10 @@ impl Stiffness {
 
 impl std::fmt::Debug for Stiffness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stiffness").field("grid", &self.grid).field("free", &self.free).finish_non_exhaustive()
+        f.debug_struct("Stiffness")
+            .field("grid", &self.grid)
+            .field("free", &self.free)
+            .finish_non_exhaustive()
     }
 }
 

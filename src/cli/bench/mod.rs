@@ -22,12 +22,14 @@ const SLOWER: f64 = 1.1;
 const GIB: f64 = (1_u64 << 30) as f64;
 /// Of what is free: others want some, and estimates are estimates.
 const SHARE_OF_FREE_MEMORY: f64 = 0.8;
-/// Host memory that the made-up data takes, bytes per unknown: start, gradient, weights and their copies on the way to an engine.
+/// Host memory that the made-up data takes, bytes per unknown: start, gradient, weights and their copies on
+/// the way to an engine.
 const HOST_BYTES: u64 = 64;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Numbers of unknowns, separated by commas, each 1 to 1e9 [default: 1e4,1e5,1e6, and on hardware adapters 1e7,1e8]
+    /// Numbers of unknowns, separated by commas, each 1 to 1e9 [default: 1e4,1e5,1e6, and on hardware
+    /// adapters 1e7,1e8]
     #[arg(long, value_name = "D,...", value_delimiter = ',', value_parser = |text: &str| parse_count(text, 1e9))]
     dimensions: Option<Vec<u64>>,
     /// Samples, or pairs, in the history, 2 to 64
@@ -44,7 +46,8 @@ pub(super) struct Args {
     /// Do not measure the CPU engine beside a GPU
     #[arg(long)]
     without_cpu: bool,
-    /// Skip sizes that take more memory than this, GiB [default: what is free, for what lies in the main memory]
+    /// Skip sizes that take more memory than this, GiB [default: what is free, for what lies in the main
+    /// memory]
     #[arg(long, value_name = "GIB")]
     memory: Option<f64>,
     /// An earlier bench.json, with the same history and rank, to compare with
@@ -133,17 +136,24 @@ struct EarlierRow {
 impl Earlier {
     fn read(path: &Path, history: usize, rank: usize) -> Result<Self> {
         let text = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let earlier: Self = serde_json::from_slice(&text).map_err(|e| Error::Incompatible(format!("{} is no bench.json: {e}", path.display())))?;
+        let earlier: Self = serde_json::from_slice(&text)
+            .map_err(|e| Error::Incompatible(format!("{} is no bench.json: {e}", path.display())))?;
         if (earlier.history, earlier.rank) != (history, rank) {
             let (k, r) = (earlier.history, earlier.rank);
-            let what = format!("{} was measured with --history {k} --rank {r}, this is --history {history} --rank {rank}", path.display());
+            let what = format!(
+                "{} was measured with --history {k} --rank {r}, this is --history {history} --rank {rank}",
+                path.display()
+            );
             return Err(Error::Incompatible(what));
         }
         Ok(earlier)
     }
 
     fn seconds(&self, measured: &Measured) -> Option<f64> {
-        self.rows.iter().find(|row| row.pass == measured.pass && row.dimension == measured.dimension).map(|row| row.seconds)
+        self.rows
+            .iter()
+            .find(|row| row.pass == measured.pass && row.dimension == measured.dimension)
+            .map(|row| row.seconds)
     }
 }
 
@@ -161,15 +171,23 @@ impl Memory {
         }
     }
 
-    /// Why `device` + `host` bytes are too much, if they are. Nobody can ask a hardware adapter what it has left: it may refuse by itself.
+    /// Why `device` + `host` bytes are too much, if they are. Nobody can ask a hardware adapter what it has
+    /// left: it may refuse by itself.
     fn refusal(&self, device: u64, host: u64, is_main_memory: bool) -> Option<String> {
         let both = (device + host) as f64;
         match self.allowed {
-            Some(allowed) => (both > allowed).then(|| format!("it takes {:.3} GiB, and --memory allows {:.3}", both / GIB, allowed / GIB)),
+            Some(allowed) => (both > allowed)
+                .then(|| format!("it takes {:.3} GiB, and --memory allows {:.3}", both / GIB, allowed / GIB)),
             None => {
                 let needed = if is_main_memory { both } else { host as f64 };
                 let free = free_memory()? * SHARE_OF_FREE_MEMORY;
-                (needed > free).then(|| format!("it takes {:.1} GiB of main memory, and {:.1} are to be had", needed / GIB, free / GIB))
+                (needed > free).then(|| {
+                    format!(
+                        "it takes {:.1} GiB of main memory, and {:.1} are to be had",
+                        needed / GIB,
+                        free / GIB
+                    )
+                })
             }
         }
     }
@@ -185,7 +203,11 @@ fn free_memory() -> Option<f64> {
 pub(super) fn run(args: &Args) -> Result<Ending> {
     let (history, rank, repeats) = (args.history as usize, args.rank as usize, args.repeats as usize);
     if !(1..history).contains(&rank) {
-        return Err(Error::invalid("the rank", rank, format!("between 1 and {}, one below the history's samples", history - 1)));
+        return Err(Error::invalid(
+            "the rank",
+            rank,
+            format!("between 1 and {}, one below the history's samples", history - 1),
+        ));
     }
     let memory = Memory::new(args.memory)?;
     let earlier = args.compare.as_deref().map(|path| Earlier::read(path, history, rank)).transpose()?;
@@ -205,10 +227,16 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     dimensions.dedup();
     io::prepare(&args.out)?;
     let interrupted = interrupt_flag()?;
-    let bar = progress_bar(args.quiet, dimensions.len() * (if is_gpu { 10 } else { 9 } + if is_gpu && !args.without_cpu { 9 } else { 0 }));
+    let bar = progress_bar(
+        args.quiet,
+        dimensions.len() * (if is_gpu { 10 } else { 9 } + if is_gpu && !args.without_cpu { 9 } else { 0 }),
+    );
     let clock = subject.clock();
     let compared_with = earlier.as_ref().map(|e| format!("{}, {}", e.engine.engine, e.engine.adapter));
-    let command = std::iter::once("lgf".into()).chain(std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned())).collect::<Vec<_>>().join(" ");
+    let command = std::iter::once("lgf".into())
+        .chain(std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()))
+        .collect::<Vec<_>>()
+        .join(" ");
     let mut report = Report {
         version: env!("CARGO_PKG_VERSION"),
         command,
@@ -225,11 +253,24 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     };
     for dimension in dimensions {
         let shape = Shape { dimension, history, rank, repeats, tables };
-        let Some(rows) = measure(&mut subject, shape, &memory, in_main_memory, &mut report, &bar, &interrupted)? else { continue };
+        let Some(rows) =
+            measure(&mut subject, shape, &memory, in_main_memory, &mut report, &bar, &interrupted)?
+        else {
+            continue;
+        };
         let mut cpu_rows = Vec::new();
         if is_gpu && !args.without_cpu && !interrupted.load(Ordering::SeqCst) {
             let mut cpu = Subject::Cpu(EngineChoice::Cpu.cpu(TableFormat::State));
-            cpu_rows = measure(&mut cpu, Shape { tables: TableFormat::State, ..shape }, &memory, true, &mut report, &bar, &interrupted)?.unwrap_or_default();
+            cpu_rows = measure(
+                &mut cpu,
+                Shape { tables: TableFormat::State, ..shape },
+                &memory,
+                true,
+                &mut report,
+                &bar,
+                &interrupted,
+            )?
+            .unwrap_or_default();
         }
         let copy = report.copies.iter().find(|c| c.dimension == dimension).map(|c| c.gigabytes_per_second);
         report.rows.extend(rows.into_iter().map(|measured| row(measured, copy, &cpu_rows, earlier.as_ref())));
@@ -249,13 +290,17 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         Ending::Interrupted
     } else {
         match (report.rows.is_empty(), report.skipped.first()) {
-            (true, Some(skipped)) => Ending::Faulty(format!("no size could be measured: {:e} unknowns: {}", skipped.dimension, skipped.reason)),
+            (true, Some(skipped)) => Ending::Faulty(format!(
+                "no size could be measured: {:e} unknowns: {}",
+                skipped.dimension, skipped.reason
+            )),
             _ => Ending::Done,
         }
     })
 }
 
-/// One engine at one size: the copy, where it is the engine that the report is about, and all passes; none if there is not enough memory.
+/// One engine at one size: the copy, where it is the engine that the report is about, and all passes; none if
+/// there is not enough memory.
 fn measure(
     subject: &mut Subject,
     shape: Shape,
@@ -279,13 +324,19 @@ fn measure(
     if let Some(reason) = memory.refusal(device, HOST_BYTES * d, in_main_memory) {
         return skip(reason);
     }
-    let outcome = (if is_main { subject.copy(shape).map(Some) } else { Ok(None) })
-        .and_then(|copy| Bench { subject, shape, bar, interrupted, rows: Vec::new() }.run().map(|rows| (copy, rows)));
+    let outcome = (if is_main { subject.copy(shape).map(Some) } else { Ok(None) }).and_then(|copy| {
+        Bench { subject, shape, bar, interrupted, rows: Vec::new() }.run().map(|rows| (copy, rows))
+    });
     match outcome {
         Ok((copy, rows)) => {
             if let Some((bytes, seconds)) = copy {
                 let gigabytes_per_second = bytes as f64 / seconds / 1e9;
-                report.copies.push(Copied { dimension: shape.dimension, bytes, seconds, gigabytes_per_second });
+                report.copies.push(Copied {
+                    dimension: shape.dimension,
+                    bytes,
+                    seconds,
+                    gigabytes_per_second,
+                });
             }
             Ok(Some(rows))
         }
@@ -325,33 +376,65 @@ fn markdown(report: &Report) -> String {
     let mut text = String::new();
     let out = &mut text;
     let clock = match report.clock {
-        Clock::Timestamps => "device times by timestamp queries about each dispatch, copies between buffers left out",
+        Clock::Timestamps => {
+            "device times by timestamp queries about each dispatch, copies between buffers left out"
+        }
         Clock::Wall if report.engine.engine == "cpu" => "times by the host's clock",
-        Clock::Wall => "this device has no timestamp queries: its times are the host's, about a wait for each dispatch",
+        Clock::Wall => {
+            "this device has no timestamp queries: its times are the host's, about a wait for each dispatch"
+        }
     };
     line!(out, "`{}` (lgf {})", report.command, report.version);
     line!(out, "");
     line!(out, "{}", engine_line(&report.engine, &report.engine_reason));
     line!(out, "");
-    line!(out, "K = {} samples, r = {} directions, medians of {}; {clock}.", report.history, report.rank, report.repeats);
+    line!(
+        out,
+        "K = {} samples, r = {} directions, medians of {}; {clock}.",
+        report.history,
+        report.rank,
+        report.repeats
+    );
     if let Some(compared) = &report.compared_with {
-        line!(out, "Ratios are this measurement's times over those of: {compared}. Above {SLOWER} they are marked **slower**.");
+        line!(
+            out,
+            "Ratios are this measurement's times over those of: {compared}. Above {SLOWER} they are marked \
+             **slower**."
+        );
     }
     line!(out, "");
     let comparing = report.compared_with.is_some();
     let (head, rule) = if comparing { (" earlier, ms | new/old |", "---:|---:|") } else { ("", "") };
-    line!(out, "| unknowns | pass | ms | bound, MB | GB/s | of the copy | dispatches | read-backs | call, ms | CPU engine, ms | CPU/call |{head}");
+    line!(
+        out,
+        "| unknowns | pass | ms | bound, MB | GB/s | of the copy | dispatches | read-backs | call, ms | CPU \
+         engine, ms | CPU/call |{head}"
+    );
     line!(out, "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|{rule}");
     let dash = || "–".to_string();
     let mut dimension = None;
-    for Row { measured: m, gigabytes_per_second, share_of_copy, cpu_seconds, cpu_ratio, earlier_seconds, ratio } in &report.rows {
+    for Row {
+        measured: m,
+        gigabytes_per_second,
+        share_of_copy,
+        cpu_seconds,
+        cpu_ratio,
+        earlier_seconds,
+        ratio,
+    } in &report.rows
+    {
         if dimension != Some(m.dimension) {
             dimension = Some(m.dimension);
             for c in report.copies.iter().filter(|c| c.dimension == m.dimension) {
-                let (ms, mb, rate) = (digits(1e3 * c.seconds), digits(c.bytes as f64 / 1e6), digits(c.gigabytes_per_second));
+                let (ms, mb, rate) =
+                    (digits(1e3 * c.seconds), digits(c.bytes as f64 / 1e6), digits(c.gigabytes_per_second));
                 let blank = if comparing { " – | – |" } else { "" };
                 let dispatches = if report.engine.engine == "gpu" { "1" } else { "0" };
-                line!(out, "| {:e} | *copy* | {ms} | {mb} | {rate} | 100 % | {dispatches} | 0 | – | – | – |{blank}", c.dimension);
+                line!(
+                    out,
+                    "| {:e} | *copy* | {ms} | {mb} | {rate} | 100 % | {dispatches} | 0 | – | – | – |{blank}",
+                    c.dimension
+                );
             }
         }
         let ms = |seconds: Option<f64>| seconds.map_or_else(dash, |s| digits(1e3 * s));
@@ -387,11 +470,13 @@ fn markdown(report: &Report) -> String {
     line!(out, "");
     line!(
         out,
-        "Per step where a pass has several. *bound*: what must be moved at least, which other traffic and arithmetic come on top of; *GB/s*: bound over time;"
+        "Per step where a pass has several. *bound*: what must be moved at least, which other traffic and \
+         arithmetic come on top of; *GB/s*: bound over time;"
     );
     line!(
         out,
-        "*of the copy*: that over what a copy of a table of K rows moves per second; *call*: until the caller may go on, by the host's clock. The passes, with the"
+        "*of the copy*: that over what a copy of a table of K rows moves per second; *call*: until the \
+         caller may go on, by the host's clock. The passes, with the"
     );
     line!(out, "numbers per unknown that their bounds count:");
     line!(out, "");
@@ -408,7 +493,11 @@ fn write(dir: &Path, report: &Report) -> Result<()> {
 }
 
 fn progress_bar(quiet: bool, length: usize) -> ProgressBar {
-    let bar = if quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(length as u64) };
+    let bar = if quiet || !std::io::stderr().is_terminal() {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(length as u64)
+    };
     // The template is a constant; should it not parse, the default style serves.
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} passes, {elapsed} gone, {msg}") {
         bar.set_style(style);

@@ -15,7 +15,8 @@ use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::potential::{Outside, PotentialConfig};
 use crate::surrogate::{Integrator, Lift, Rank, SpaceConfig, SurrogateConfig};
 
-/// (name, whether it is a part of another and has times on a GPU only, what it is and what its bound counts, per unknown).
+/// (name, whether it is a part of another and has times on a GPU only, what it is and what its bound counts,
+/// per unknown).
 pub(super) const PASSES: [(&str, bool, &str); 15] = [
     ("push", false, "a gradient from the host and (x, g) into the history; 2 numbers; by the host's clock"),
     ("gram", true, "all inner products of the history, part of a refit; 2K numbers, read once"),
@@ -23,15 +24,43 @@ pub(super) const PASSES: [(&str, bool, &str); 15] = [
     ("regression", true, "features and coefficients, part of a refit; nothing of size d"),
     ("refit", false, "inner products, eigenvectors on the host, basis, regression"),
     ("step adam", false, "a surrogate step, of 10 in a phase; basis r, mean 1, snapshots K, state 6 numbers"),
-    ("step adam, own table", false, "the same with the trajectory lift, whose table is the basis; basis r, mean 1, state 6"),
+    (
+        "step adam, own table",
+        false,
+        "the same with the trajectory lift, whose table is the basis; basis r, mean 1, state 6",
+    ),
     ("step gradient-descent", false, "the same with snapshots; basis r, mean 1, snapshots K, state 2"),
     ("targets", true, "OC's transformed targets, part of its refit; 2K numbers read, K written"),
-    ("step oc", false, "a surrogate step, of 10; basis r, mean 1, snapshots K, state 2, the multiplier 9: x, its growth and weights three times"),
-    ("projected gradient", false, "a true step on bounds and a volume; state 2, g, the multiplier 9: x, g and weights three times"),
+    (
+        "step oc",
+        false,
+        "a surrogate step, of 10; basis r, mean 1, snapshots K, state 2, the multiplier 9: x, its growth and \
+         weights three times",
+    ),
+    (
+        "projected gradient",
+        false,
+        "a true step on bounds and a volume; state 2, g, the multiplier 9: x, g and weights three times",
+    ),
     ("reduced", false, "100 Euler steps in the reduced space and one lift; basis r, state 2"),
-    ("pair record", true, "a displacement and its change of the gradient, part of a potential's refit; 4 numbers read, 2 written"),
-    ("potential refit", false, "a new pair, inner products (2K, where the CPU engine keeps the old ones), the potential's R directions (2K, R written)"),
-    ("potential step", false, "a step of the minimisation, of 5; directions 2R, x and slope 4, the multiplier 12: x, slope, center and weights three times"),
+    (
+        "pair record",
+        true,
+        "a displacement and its change of the gradient, part of a potential's refit; 4 numbers read, 2 \
+         written",
+    ),
+    (
+        "potential refit",
+        false,
+        "a new pair, inner products (2K, where the CPU engine keeps the old ones), the potential's R \
+         directions (2K, R written)",
+    ),
+    (
+        "potential step",
+        false,
+        "a step of the minimisation, of 5; directions 2R, x and slope 4, the multiplier 12: x, slope, center \
+         and weights three times",
+    ),
 ];
 
 /// Surrogate steps per phase, steps in the reduced space, steps on the potential.
@@ -151,7 +180,9 @@ impl Subject {
                 let mut to = vec![0.0_f64; from.len()];
                 let mut once = || {
                     let begun = Instant::now();
-                    to.par_chunks_mut(1 << 16).zip(from.par_chunks(1 << 16)).for_each(|(to, from)| to.copy_from_slice(from));
+                    to.par_chunks_mut(1 << 16)
+                        .zip(from.par_chunks(1 << 16))
+                        .for_each(|(to, from)| to.copy_from_slice(from));
                     std::hint::black_box(&to);
                     begun.elapsed().as_secs_f64()
                 };
@@ -167,7 +198,12 @@ impl Subject {
 pub(super) fn resident(history: usize, tables: TableFormat) -> u64 {
     let start = [0.5];
     let volume = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0], volume: 1.0 };
-    let bytes = |flow, domain, samples| GpuEngine::memory(&Setup { flow, domain, start: &start, capacity: history, samples, directions: None }, tables);
+    let bytes = |flow, domain, samples| {
+        GpuEngine::memory(
+            &Setup { flow, domain, start: &start, capacity: history, samples, directions: None },
+            tables,
+        )
+    };
     [
         bytes(adam(), &Domain::Unbounded, Samples::Points),
         bytes(oc(), &volume, Samples::Points),
@@ -239,7 +275,8 @@ impl Bench<'_> {
         self.interrupted.load(Ordering::SeqCst)
     }
 
-    /// A call, once to warm up, then `repeats` times by the host's clock and as often, on a GPU, kernel by kernel. None once interrupted.
+    /// A call, once to warm up, then `repeats` times by the host's clock and as often, on a GPU, kernel by
+    /// kernel. None once interrupted.
     fn sample(
         &mut self,
         name: &str,
@@ -247,7 +284,11 @@ impl Bench<'_> {
         work: impl Fn(&mut dyn Engine) -> Result<()>,
     ) -> Result<Option<Sample>> {
         self.bar.set_message(format!("{name}, {} unknowns", self.shape.dimension));
-        log::info!("{name}, {} unknowns, engine {}", self.shape.dimension, self.subject.engine().info().engine);
+        log::info!(
+            "{name}, {} unknowns, engine {}",
+            self.shape.dimension,
+            self.subject.engine().info().engine
+        );
         let mut sample = Sample { wall: Vec::new(), profiles: Vec::new(), dispatches: 0, readbacks: 0 };
         for repeat in 0..=self.shape.repeats {
             if self.is_interrupted() {
@@ -263,7 +304,8 @@ impl Bench<'_> {
                 sample.wall.push(begun.elapsed().as_secs_f64());
             }
             let after = self.subject.engine().traffic();
-            (sample.dispatches, sample.readbacks) = (after.dispatches - dispatches, after.readbacks - readbacks);
+            (sample.dispatches, sample.readbacks) =
+                (after.dispatches - dispatches, after.readbacks - readbacks);
         }
         if let Subject::Gpu(engine) = &mut *self.subject {
             for _ in 0..self.shape.repeats {
@@ -298,18 +340,45 @@ impl Bench<'_> {
             return;
         }
         let names = sample.profiles.first().into_iter().flatten().map(|k| k.kernel).filter(|k| picked(k));
-        let seconds_of = |kernel: &str| median(sample.profiles.iter().map(|p| p.iter().filter(|k| k.kernel == kernel).map(|k| k.seconds).sum()));
-        let launches = |kernel: &str| sample.profiles.last().into_iter().flatten().filter(|k| k.kernel == kernel).map(|k| k.dispatches).sum::<u64>();
-        let kernels: Vec<Kernel> =
-            names.map(|kernel| Kernel { kernel, dispatches: launches(kernel) as f64 / steps, seconds: seconds_of(kernel) / steps }).collect();
-        let on_device = median(sample.profiles.iter().map(|p| p.iter().filter(|k| picked(k.kernel)).map(|k| k.seconds).sum())) / steps;
+        let seconds_of = |kernel: &str| {
+            median(
+                sample
+                    .profiles
+                    .iter()
+                    .map(|p| p.iter().filter(|k| k.kernel == kernel).map(|k| k.seconds).sum()),
+            )
+        };
+        let launches = |kernel: &str| {
+            sample
+                .profiles
+                .last()
+                .into_iter()
+                .flatten()
+                .filter(|k| k.kernel == kernel)
+                .map(|k| k.dispatches)
+                .sum::<u64>()
+        };
+        let kernels: Vec<Kernel> = names
+            .map(|kernel| Kernel {
+                kernel,
+                dispatches: launches(kernel) as f64 / steps,
+                seconds: seconds_of(kernel) / steps,
+            })
+            .collect();
+        let on_device = median(
+            sample.profiles.iter().map(|p| p.iter().filter(|k| picked(k.kernel)).map(|k| k.seconds).sum()),
+        ) / steps;
         self.rows.push(Measured {
             pass,
             dimension,
             clock: if by_host { Clock::Wall } else { self.subject.clock() },
             seconds: if by_host { wall } else { on_device },
             bytes,
-            dispatches: if is_part { kernels.iter().map(|k| k.dispatches).sum() } else { sample.dispatches as f64 / steps },
+            dispatches: if is_part {
+                kernels.iter().map(|k| k.dispatches).sum()
+            } else {
+                sample.dispatches as f64 / steps
+            },
             readbacks: if is_part { 0.0 } else { sample.readbacks as f64 / steps },
             wall_seconds: if is_part { None } else { Some(wall) },
             kernels,
@@ -318,10 +387,18 @@ impl Bench<'_> {
 
     fn start(&mut self, flow: Flow, domain: &Domain, capacity: usize, samples: Samples) -> Result<()> {
         let start = vector(self.shape.dimension, 1, |u| 0.3 + 0.2 * u);
-        self.subject.engine().start(Setup { flow, domain, start: &start, capacity, samples, directions: None })
+        self.subject.engine().start(Setup {
+            flow,
+            domain,
+            start: &start,
+            capacity,
+            samples,
+            directions: None,
+        })
     }
 
-    /// K true steps with gradients that have nothing to do with each other, so that every direction counts; they are never positive.
+    /// K true steps with gradients that have nothing to do with each other, so that every direction counts;
+    /// they are never positive.
     fn record_history(&mut self) -> Result<()> {
         let mut gradient = vec![0.0; self.shape.dimension];
         for k in 0..self.shape.history as u64 {
@@ -335,7 +412,12 @@ impl Bench<'_> {
     }
 
     /// A phase from the trusted state. Gives how many steps it takes.
-    fn sample_phase(&mut self, name: &str, steps: usize, work: impl Fn(&mut dyn Engine) -> Result<()>) -> Result<Option<(Sample, usize)>> {
+    fn sample_phase(
+        &mut self,
+        name: &str,
+        steps: usize,
+        work: impl Fn(&mut dyn Engine) -> Result<()>,
+    ) -> Result<Option<(Sample, usize)>> {
         let mut x = vec![0.0; self.shape.dimension];
         // What ended one phase must not end the next: a read clears it.
         let prepare = |engine: &mut dyn Engine| {
@@ -367,7 +449,10 @@ impl Bench<'_> {
     }
 
     fn config(&self, config: SurrogateConfig) -> SurrogateConfig {
-        SurrogateConfig { space: SpaceConfig::Reduced { rank: Rank::Count(self.shape.rank), centered: true }, ..config }
+        SurrogateConfig {
+            space: SpaceConfig::Reduced { rank: Rank::Count(self.shape.rank), centered: true },
+            ..config
+        }
     }
 
     fn adam(&mut self) -> Result<()> {
@@ -386,8 +471,16 @@ impl Bench<'_> {
         let config = self.config(SurrogateConfig::snapshots());
         let r = self.fit(&config)?;
         self.subject.engine().trust()?;
-        let Some(sample) = self.sample("refit", |_| Ok(()), |e| e.fit(&config).map(drop))? else { return Ok(()) };
-        self.row("gram", &sample, Part::Kernels(|k| matches!(k, "gram_accumulate" | "partials_reduce")), 1, Some(2.0 * k));
+        let Some(sample) = self.sample("refit", |_| Ok(()), |e| e.fit(&config).map(drop))? else {
+            return Ok(());
+        };
+        self.row(
+            "gram",
+            &sample,
+            Part::Kernels(|k| matches!(k, "gram_accumulate" | "partials_reduce")),
+            1,
+            Some(2.0 * k),
+        );
         self.row("basis", &sample, Part::Kernels(|k| k == "rows_combine"), 1, Some(k + r));
         let rest = |k: &str| !matches!(k, "gram_accumulate" | "partials_reduce" | "rows_combine");
         self.row("regression", &sample, Part::Kernels(rest), 1, None);
@@ -410,7 +503,8 @@ impl Bench<'_> {
         self.surrogate_step("step gradient-descent", r + 1.0 + k as f64 + 2.0)?;
         let config = SurrogateConfig { lift: Lift::Trajectory, ..config };
         self.subject.engine().fit(&config)?;
-        let limits = PhaseLimits { steps: REDUCED_STEPS, radius: f64::INFINITY, integrator: Integrator::Euler };
+        let limits =
+            PhaseLimits { steps: REDUCED_STEPS, radius: f64::INFINITY, integrator: Integrator::Euler };
         if let Some((sample, _)) = self.sample_phase("reduced", REDUCED_STEPS, |e| e.integrate(limits))? {
             self.row("reduced", &sample, Part::Call, 1, Some(r + 2.0));
         }
@@ -436,7 +530,9 @@ impl Bench<'_> {
         let r = self.fit(&config)?;
         self.subject.engine().trust()?;
         if matches!(*self.subject, Subject::Gpu(_)) {
-            let Some(sample) = self.sample("targets", |_| Ok(()), |e| e.fit(&config).map(drop))? else { return Ok(()) };
+            let Some(sample) = self.sample("targets", |_| Ok(()), |e| e.fit(&config).map(drop))? else {
+                return Ok(());
+            };
             self.row("targets", &sample, Part::Kernels(|k| k == "target_encode"), 1, Some(3.0 * k as f64));
         }
         self.surrogate_step("step oc", r + 1.0 + k as f64 + 2.0 + 9.0)
@@ -465,7 +561,8 @@ impl Bench<'_> {
         let domain = self.volume();
         self.start(projected_gradient(), &domain, k, Samples::Pairs)?;
         drop(domain);
-        // The gradient of a quadratic with curvatures between 1 and 100, at iterates that go here and there: the minimisation does not end early.
+        // The gradient of a quadratic with curvatures between 1 and 100, at iterates that go here and there:
+        // the minimisation does not end early.
         let (mut x, mut gradient, mut count) = (vec![0.0; d], vec![0.0; d], 0);
         let curvatures = vector(d, 4, |u| 100.0_f64.powf(u));
         let mut slope = move |engine: &mut dyn Engine| {
@@ -491,13 +588,17 @@ impl Bench<'_> {
             engine.record_pair(NOTE)?;
             engine.fit_potential(8.0, QUADRATIC)
         };
-        let Some(sample) = self.sample("potential refit", wander, |e| refit(e).map(drop))? else { return Ok(()) };
+        let Some(sample) = self.sample("potential refit", wander, |e| refit(e).map(drop))? else {
+            return Ok(());
+        };
         let rank = self.subject.engine().fit_potential(8.0, QUADRATIC)?.rank;
         let rank = self.basis(rank);
         self.row("pair record", &sample, Part::Kernels(|k| k == "pair_record"), 1, Some(6.0));
         self.row("potential refit", &sample, Part::Call, 1, Some(6.0 + 4.0 * k as f64 + rank));
         let limits = TrustLimits { steps: POTENTIAL_STEPS, radius: 0.2 };
-        if let Some((sample, taken)) = self.sample_phase("potential step", POTENTIAL_STEPS, |e| e.minimize(limits))? {
+        if let Some((sample, taken)) =
+            self.sample_phase("potential step", POTENTIAL_STEPS, |e| e.minimize(limits))?
+        {
             self.row("potential step", &sample, Part::Call, taken, Some(2.0 * rank + 4.0 + 12.0));
         }
         Ok(())

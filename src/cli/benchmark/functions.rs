@@ -1,4 +1,5 @@
-//! `lgf benchmark functions`: smooth functions without bounds and on a box, by learned flows and what a user would pick instead.
+//! `lgf benchmark functions`: smooth functions without bounds and on a box, by learned flows and what a user
+//! would pick instead.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -34,7 +35,8 @@ const MEASURE: Measure = Measure {
     shown_gap: |share| format!("{share:.1e}"),
 };
 
-/// Every method goes on until a step changes no unknown by more than this: what is compared is the way, not the end.
+/// Every method goes on until a step changes no unknown by more than this: what is compared is the way, not
+/// the end.
 const TOLERANCE: f64 = 1e-10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -122,12 +124,12 @@ struct Opened {
     descent: f64,
 }
 
-/// ADAM's rate, about how far an unknown goes in a step: of 0.01, 0.02, 0.05, 0.1, 0.2 and 0.5 none is best everywhere; below 0.1 most cases take longer,
-/// above it the learned flow mostly does.
+/// ADAM's rate, about how far an unknown goes in a step: of 0.01, 0.02, 0.05, 0.1, 0.2 and 0.5 none is best
+/// everywhere; below 0.1 most cases take longer, above it the learned flow mostly does.
 const ADAM: f64 = 0.1;
-/// Rates of gradient descent where the largest curvature is no closed form: its inverse, to two digits, at Rosenbrock's start (−1.2, 1, …), where it is
-/// 2591, at the heat problem's start (0.76), and at the truth of the scattering problem (2.88; 1.90 at the start), by power iteration on differences of
-/// gradients.
+/// Rates of gradient descent where the largest curvature is no closed form: its inverse, to two digits, at
+/// Rosenbrock's start (−1.2, 1, …), where it is 2591, at the heat problem's start (0.76), and at the truth of
+/// the scattering problem (2.88; 1.90 at the start), by power iteration on differences of gradients.
 const ROSENBROCK: f64 = 3.8e-4;
 const HEAT: f64 = 1.3;
 const SCATTERING: f64 = 0.34;
@@ -156,26 +158,48 @@ impl Case {
         Ok(match self {
             Self::Quadratic2 => quadratic(1e2),
             Self::Quadratic4 => quadratic(1e4),
-            Self::Rosenbrock => {
-                Opened { objective: Box::new(Rosenbrock { dimension: 20 }), start: [-1.2, 1.0].repeat(10), minimum: Some(0.0), descent: ROSENBROCK }
-            }
+            Self::Rosenbrock => Opened {
+                objective: Box::new(Rosenbrock { dimension: 20 }),
+                start: [-1.2, 1.0].repeat(10),
+                minimum: Some(0.0),
+                descent: ROSENBROCK,
+            },
             Self::Logistic => {
                 let problem = LogisticRegression::synthetic(400, 50, 1e-3)?;
                 let descent = 1.0 / problem.largest_curvature()?;
                 Opened { objective: Box::new(problem), start: vec![0.0; 50], minimum: None, descent }
             }
-            Self::HeatInverse => {
-                Opened { objective: Box::new(Misfit(HeatInverse::new()?)), start: HeatInverse::START.to_vec(), minimum: Some(0.0), descent: HEAT }
-            }
+            Self::HeatInverse => Opened {
+                objective: Box::new(Misfit(HeatInverse::new()?)),
+                start: HeatInverse::START.to_vec(),
+                minimum: Some(0.0),
+                descent: HEAT,
+            },
             // The truth is a point of this space, by m = |a| + 0.01.
-            Self::Scattering => Opened { objective: Box::new(Scattering::new()?), start: vec![1.0; 346], minimum: Some(0.0), descent: SCATTERING },
+            Self::Scattering => Opened {
+                objective: Box::new(Scattering::new()?),
+                start: vec![1.0; 346],
+                minimum: Some(0.0),
+                descent: SCATTERING,
+            },
             Self::QuadraticBox => {
-                let minimizer: Vec<f64> = (0..100).map(|i| 0.5 + 0.9 * (1.7 * f64::from(i) + 0.3).sin()).collect();
+                let minimizer: Vec<f64> =
+                    (0..100).map(|i| 0.5 + 0.9 * (1.7 * f64::from(i) + 0.3).sin()).collect();
                 let inner = Quadratic { minimizer, ..Quadratic::geometric(100, 1e3) };
                 let objective = Boxed { inner, lower: 0.0, upper: 1.0 };
                 // Every unknown is on its own.
-                let terms = objective.inner.spectrum.iter().zip(&objective.inner.minimizer).map(|(l, a)| 0.5 * l * (a.clamp(0.0, 1.0) - a).powi(2));
-                Opened { minimum: Some(terms.sum()), objective: Box::new(objective), start: vec![0.5; 100], descent: 1e-3 }
+                let terms = objective
+                    .inner
+                    .spectrum
+                    .iter()
+                    .zip(&objective.inner.minimizer)
+                    .map(|(l, a)| 0.5 * l * (a.clamp(0.0, 1.0) - a).powi(2));
+                Opened {
+                    minimum: Some(terms.sum()),
+                    objective: Box::new(objective),
+                    start: vec![0.5; 100],
+                    descent: 1e-3,
+                }
             }
             Self::RosenbrockBox => Opened {
                 objective: Box::new(Boxed { inner: Rosenbrock { dimension: 20 }, lower: -1.5, upper: 0.8 }),
@@ -224,32 +248,59 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     for case in &args.cases {
         let Opened { objective, minimum, .. } = case.open()?;
         let bounded = objective.domain() != Domain::Unbounded;
-        let tried: Vec<Method> = args.methods.iter().copied().filter(|method| method.applies(bounded)).collect();
+        let tried: Vec<Method> =
+            args.methods.iter().copied().filter(|method| method.applies(bounded)).collect();
         let group = if bounded { ", on a box" } else { ", no bounds" };
-        entries.push(Entry { name: case.name().into(), group, minimum, methods: tried.iter().map(|method| method.name()).collect() });
+        entries.push(Entry {
+            name: case.name().into(),
+            group,
+            minimum,
+            methods: tried.iter().map(|method| method.name()).collect(),
+        });
         methods.push(tried);
     }
     if methods.iter().all(Vec::is_empty) {
-        return Err(Error::Incompatible("none of the methods goes with any of the cases: some need bounds, some know none".into()));
+        return Err(Error::Incompatible(
+            "none of the methods goes with any of the cases: some need bounds, some know none".into(),
+        ));
     }
-    let contest = Contest { common: &args.common, entries, suffix: args.budget.to_string(), preface: preface(args.budget), measure: MEASURE };
-    contest.hold(|case, method, interrupted| solve(args.cases[case], methods[case][method], args, interrupted))
+    let contest = Contest {
+        common: &args.common,
+        entries,
+        suffix: args.budget.to_string(),
+        preface: preface(args.budget),
+        measure: MEASURE,
+    };
+    contest
+        .hold(|case, method, interrupted| solve(args.cases[case], methods[case][method], args, interrupted))
 }
 
 /// One method on one case; none if it was interrupted.
-fn solve(case: Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>) -> Result<Option<Vec<HistoryEntry>>> {
+fn solve(
+    case: Case,
+    method: Method,
+    args: &Args,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<Option<Vec<HistoryEntry>>> {
     let Opened { mut objective, start, descent, .. } = case.open()?;
     let mut progress = args.common.progress(&format!("{} {}", case.name(), method.name()), interrupted);
     let bounded = objective.domain() != Domain::Unbounded;
     let plain = |flow| LgfConfig::new(flow, Schedule::None, SurrogateConfig::snapshots());
     // Curvatures orders of magnitude apart want more steps than filtered designs.
     let potential = |order| LgfConfig::potential(Potential { steps: 100, order, ..Potential::default() });
-    let mut by_peer = |peer| Ok(by_peer(peer, &mut *objective, &start, args.budget, TOLERANCE, &mut progress)?.map(|course| course.history));
+    let mut by_peer = |peer| {
+        Ok(by_peer(peer, &mut *objective, &start, args.budget, TOLERANCE, &mut progress)?
+            .map(|course| course.history))
+    };
     let config = match method {
         Method::Gd if bounded => plain(Flow::ProjectedGradient(ProjectedGradient { rate: descent })),
         Method::Gd => plain(Flow::GradientDescent(GradientDescent { rate: descent })),
         Method::Adam => plain(Flow::Adam(Adam::new(ADAM))),
-        Method::LgfAdam => LgfConfig::new(Flow::Adam(Adam::new(ADAM)), Schedule::Adaptive(Adaptive::default()), SurrogateConfig::snapshots()),
+        Method::LgfAdam => LgfConfig::new(
+            Flow::Adam(Adam::new(ADAM)),
+            Schedule::Adaptive(Adaptive::default()),
+            SurrogateConfig::snapshots(),
+        ),
         Method::Lgf => potential(2),
         Method::Lgf3 => potential(3),
         Method::Lgf4 => potential(4),
@@ -259,17 +310,40 @@ fn solve(case: Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>)
         Method::Pqn => return by_peer(Peer::Pqn),
     };
     let stopping = Stopping { max_evaluations: args.budget, tolerance: TOLERANCE, ..Stopping::default() };
-    let report = by_lgf(LgfConfig { stopping, ..config }, &[], &mut *objective, &start, &mut CpuEngine::new(), &mut progress)?;
+    let report = by_lgf(
+        LgfConfig { stopping, ..config },
+        &[],
+        &mut *objective,
+        &start,
+        &mut CpuEngine::new(),
+        &mut progress,
+    )?;
     Ok(report.map(|report| report.history))
 }
 
 fn preface(budget: usize) -> String {
     let mut text = String::new();
     let out = &mut text;
-    line!(out, "Smooth functions without bounds and (-box) on a box, {budget} true evaluations each, trial points included, CPU engine;");
-    line!(out, "true evaluations to f - f* of at most 1e-2, 1e-4 and 1e-6 of f(x0) - f*: f* is the known minimum (the quadratics, Rosenbrock's chain,");
-    line!(out, "and the misfits of the inverse problems, 0) or the best value that any of these methods found (logistic, rosenbrock-box). Rates are");
-    line!(out, "fixed: gd's is 1/L with the largest curvature L (Rosenbrock's and the heat problem's at the start, the scattering problem's at the");
+    line!(
+        out,
+        "Smooth functions without bounds and (-box) on a box, {budget} true evaluations each, trial points \
+         included, CPU engine;"
+    );
+    line!(
+        out,
+        "true evaluations to f - f* of at most 1e-2, 1e-4 and 1e-6 of f(x0) - f*: f* is the known minimum \
+         (the quadratics, Rosenbrock's chain,"
+    );
+    line!(
+        out,
+        "and the misfits of the inverse problems, 0) or the best value that any of these methods found \
+         (logistic, rosenbrock-box). Rates are"
+    );
+    line!(
+        out,
+        "fixed: gd's is 1/L with the largest curvature L (Rosenbrock's and the heat problem's at the start, \
+         the scattering problem's at the"
+    );
     line!(out, "minimum), ADAM's {ADAM}.");
     text
 }

@@ -1,5 +1,5 @@
-//! `lgf benchmark`: optimizers side by side, on structures or on smooth functions. What both benchmarks need has its home here: runs that are kept and not
-//! repeated, the table, and the plots.
+//! `lgf benchmark`: optimizers side by side, on structures or on smooth functions. What both benchmarks need
+//! has its home here: runs that are kept and not repeated, the table, and the plots.
 
 mod functions;
 mod topology;
@@ -54,7 +54,8 @@ struct Common {
     /// Runs at the same time, at least 1; more than one shows no progress bars
     #[arg(long, default_value_t = 1)]
     jobs: usize,
-    /// Folder for benchmark.md, benchmark.csv, convergence.svg, profiles.svg and runs/, whose finished runs are not repeated
+    /// Folder for benchmark.md, benchmark.csv, convergence.svg, profiles.svg and runs/, whose finished runs
+    /// are not repeated
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
     /// Print nothing but errors
@@ -104,7 +105,8 @@ struct Measure {
 /// A case and the methods that are tried on it.
 struct Entry {
     name: String,
-    /// Cases with the same methods to choose from: they share their performance profiles. Ends the profiles' titles.
+    /// Cases with the same methods to choose from: they share their performance profiles. Ends the profiles'
+    /// titles.
     group: &'static str,
     /// The least value there is, where that is known.
     minimum: Option<f64>,
@@ -159,13 +161,21 @@ impl Serialize for Row {
 }
 
 impl Contest<'_> {
-    /// Does what has not been done yet, writes and prints; `solve` takes the numbers of a case and of one of its methods, and gives every evaluation, or
-    /// none if it was interrupted.
-    fn hold(&self, solve: impl Fn(usize, usize, &Arc<AtomicBool>) -> Result<Option<Vec<HistoryEntry>>> + Sync) -> Result<Ending> {
+    /// Does what has not been done yet, writes and prints; `solve` takes the numbers of a case and of one of
+    /// its methods, and gives every evaluation, or none if it was interrupted.
+    fn hold(
+        &self,
+        solve: impl Fn(usize, usize, &Arc<AtomicBool>) -> Result<Option<Vec<HistoryEntry>>> + Sync,
+    ) -> Result<Ending> {
         let interrupted = interrupt_flag()?;
         let folder = self.common.out.join("runs");
         io::prepare(&folder)?;
-        let work: Vec<(usize, usize)> = self.entries.iter().enumerate().flat_map(|(c, entry)| (0..entry.methods.len()).map(move |m| (c, m))).collect();
+        let work: Vec<(usize, usize)> = self
+            .entries
+            .iter()
+            .enumerate()
+            .flat_map(|(c, entry)| (0..entry.methods.len()).map(move |m| (c, m)))
+            .collect();
         let next = AtomicUsize::new(0);
         let worker = || -> Result<Vec<Done>> {
             let mut done = Vec::new();
@@ -180,7 +190,10 @@ impl Contest<'_> {
         let mut done = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..self.common.jobs).map(|_| scope.spawn(worker)).collect();
             let broken = || Err(Error::Incompatible("a run of the benchmark broke off".into()));
-            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| broken())).collect::<Result<Vec<_>>>()
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap_or_else(|_| broken()))
+                .collect::<Result<Vec<_>>>()
         })?
         .concat();
         done.sort_by_key(|(run, _)| *run);
@@ -189,7 +202,11 @@ impl Contest<'_> {
             .iter()
             .enumerate()
             .map(|(c, entry)| {
-                let runs = done.iter().filter(|((case, _), _)| *case == c).map(|((_, m), history)| (entry.methods[*m], history.clone())).collect();
+                let runs = done
+                    .iter()
+                    .filter(|((case, _), _)| *case == c)
+                    .map(|((_, m), history)| (entry.methods[*m], history.clone()))
+                    .collect();
                 Outcome { entry, runs }
             })
             .filter(|outcome| !outcome.runs.is_empty())
@@ -198,7 +215,10 @@ impl Contest<'_> {
         self.write(&outcomes, &rows)?;
         if !self.common.quiet {
             print(&self.markdown(&rows))?;
-            print(&format!("written to {}: benchmark.md benchmark.csv convergence.svg profiles.svg runs/\n", self.common.out.display()))?;
+            print(&format!(
+                "written to {}: benchmark.md benchmark.csv convergence.svg profiles.svg runs/\n",
+                self.common.out.display()
+            ))?;
         }
         Ok(if interrupted.load(Ordering::SeqCst) { Ending::Interrupted } else { Ending::Done })
     }
@@ -219,19 +239,36 @@ impl Contest<'_> {
         }
         let Some(history) = solve()?.filter(|_| !interrupted.load(Ordering::SeqCst)) else { return Ok(None) };
         io::write_file(&file, io::csv(&history)?)?;
-        log::info!("{case} {method}: {} after {} evaluations", (self.measure.shown_value)(best(&history)), history.len());
+        log::info!(
+            "{case} {method}: {} after {} evaluations",
+            (self.measure.shown_value)(best(&history)),
+            history.len()
+        );
         Ok(Some(history))
     }
 
     fn table(&self, outcome: &Outcome<'_>) -> Vec<Row> {
         let Measure { gaps, target, gap, .. } = &self.measure;
         // A minimum is known to rounding only.
-        let least = outcome.runs.iter().map(|(_, history)| best(history)).fold(outcome.entry.minimum.unwrap_or(f64::INFINITY), f64::min);
+        let least = outcome
+            .runs
+            .iter()
+            .map(|(_, history)| best(history))
+            .fold(outcome.entry.minimum.unwrap_or(f64::INFINITY), f64::min);
         let row = |(method, history): &(&'static str, Vec<HistoryEntry>)| {
             let first = history.first().map_or(f64::NAN, |e| e.objective);
-            let to = gaps.each_ref().map(|gap| (gap.column, evaluations_to_reach(history, target(first, least, gap.size))));
+            let to = gaps
+                .each_ref()
+                .map(|gap| (gap.column, evaluations_to_reach(history, target(first, least, gap.size))));
             let best = best(history);
-            Row { case: outcome.entry.name.clone(), method, evaluations: history.len(), to, best, gap: gap(first, least, best) }
+            Row {
+                case: outcome.entry.name.clone(),
+                method,
+                evaluations: history.len(),
+                to,
+                best,
+                gap: gap(first, least, best),
+            }
         };
         outcome.runs.iter().map(row).collect()
     }
@@ -241,18 +278,35 @@ impl Contest<'_> {
         let mut text = self.preface.clone();
         let out = &mut text;
         line!(out, "");
-        line!(out, "| case | method | {} | {} | {} | best | {title} |", first.title, second.title, third.title);
+        line!(
+            out,
+            "| case | method | {} | {} | {} | best | {title} |",
+            first.title,
+            second.title,
+            third.title
+        );
         line!(out, "|---|---|---:|---:|---:|---:|---:|");
         for row in rows.iter().flatten() {
             let [a, b, c] = row.to.map(|(_, cost)| cost.map_or("-".to_string(), |n| n.to_string()));
-            line!(out, "| {} | {} | {a} | {b} | {c} | {} | {} |", row.case, row.method, shown_value(row.best), shown_gap(row.gap));
+            line!(
+                out,
+                "| {} | {} | {a} | {b} | {c} | {} | {} |",
+                row.case,
+                row.method,
+                shown_value(row.best),
+                shown_gap(row.gap)
+            );
         }
         text
     }
 
     fn write(&self, outcomes: &[Outcome<'_>], rows: &[Vec<Row>]) -> Result<()> {
-        let panels: Vec<io::Panel<'_>> =
-            outcomes.iter().map(|Outcome { entry, runs }| (&*entry.name, runs.iter().map(|(name, history)| io::Curve { name, history }).collect())).collect();
+        let panels: Vec<io::Panel<'_>> = outcomes
+            .iter()
+            .map(|Outcome { entry, runs }| {
+                (&*entry.name, runs.iter().map(|(name, history)| io::Curve { name, history }).collect())
+            })
+            .collect();
         let rows_flat: Vec<&Row> = rows.iter().flatten().collect();
         io::write_all(
             &self.common.out,
@@ -275,7 +329,12 @@ impl Contest<'_> {
         });
         let mut profiles = Vec::new();
         for group in groups {
-            let cases: Vec<&Vec<Row>> = outcomes.iter().zip(rows).filter(|(outcome, _)| outcome.entry.group == group).map(|(_, rows)| rows).collect();
+            let cases: Vec<&Vec<Row>> = outcomes
+                .iter()
+                .zip(rows)
+                .filter(|(outcome, _)| outcome.entry.group == group)
+                .map(|(_, rows)| rows)
+                .collect();
             let mut methods: Vec<&'static str> = Vec::new();
             cases.iter().flat_map(|rows| rows.iter()).for_each(|row| {
                 if !methods.contains(&row.method) {
@@ -283,8 +342,18 @@ impl Contest<'_> {
                 }
             });
             for (number, gap) in self.measure.gaps.iter().enumerate() {
-                let costs = |method| cases.iter().map(|rows| rows.iter().find(|row| row.method == method).and_then(|row| row.to[number].1)).collect();
-                profiles.push((format!("{}{group}", gap.panel), methods.iter().map(|&method| (method, costs(method))).collect()));
+                let costs = |method| {
+                    cases
+                        .iter()
+                        .map(|rows| {
+                            rows.iter().find(|row| row.method == method).and_then(|row| row.to[number].1)
+                        })
+                        .collect()
+                };
+                profiles.push((
+                    format!("{}{group}", gap.panel),
+                    methods.iter().map(|&method| (method, costs(method))).collect(),
+                ));
             }
         }
         profiles
@@ -296,7 +365,14 @@ fn read(file: &Path) -> Option<Vec<HistoryEntry>> {
     let mut reader = csv::Reader::from_path(file).ok()?;
     reader
         .deserialize::<(usize, usize, f64, bool)>()
-        .map(|row| row.ok().map(|(evaluation, iteration, objective, accepted)| HistoryEntry { evaluation, iteration, objective, accepted }))
+        .map(|row| {
+            row.ok().map(|(evaluation, iteration, objective, accepted)| HistoryEntry {
+                evaluation,
+                iteration,
+                objective,
+                accepted,
+            })
+        })
         .collect()
 }
 
@@ -305,9 +381,19 @@ fn best(history: &[HistoryEntry]) -> f64 {
 }
 
 /// A run by a peer; none if the observer ended it at once.
-fn by_peer(peer: Peer, problem: &mut dyn Objective, start: &[f64], budget: usize, tolerance: f64, progress: &mut Progress) -> Result<Option<Course>> {
+fn by_peer(
+    peer: Peer,
+    problem: &mut dyn Objective,
+    start: &[f64],
+    budget: usize,
+    tolerance: f64,
+    progress: &mut Progress,
+) -> Result<Option<Course>> {
     let engine = CpuEngine::new().info();
-    if progress.event(Event::Started { engine: &engine, dimension: start.len(), max_evaluations: budget }).is_break() {
+    if progress
+        .event(Event::Started { engine: &engine, dimension: start.len(), max_evaluations: budget })
+        .is_break()
+    {
         return Ok(None);
     }
     peer.minimize(problem, start, budget, tolerance, progress).map(Some)

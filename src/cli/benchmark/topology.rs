@@ -18,7 +18,9 @@ use crate::peers::Peer;
 use crate::report::HistoryEntry;
 use crate::schedule::{Adaptive, Potential, Schedule};
 use crate::surrogate::SurrogateConfig;
-use crate::topology::{Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Projection, coarse_levels};
+use crate::topology::{
+    Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Projection, coarse_levels,
+};
 
 /// Gaps to the best value found, percent.
 const MEASURE: Measure = Measure {
@@ -149,7 +151,11 @@ impl Case {
             (FilterKind::Sensitivity, _) => "-sensitivity".into(),
             (FilterKind::Density, beta) => beta.map_or(String::new(), |beta| format!("-beta{beta}")),
         };
-        let structure = if self.preset == PresetFlag::Mbb { String::new() } else { format!("{}{hole}-", self.preset.name()) };
+        let structure = if self.preset == PresetFlag::Mbb {
+            String::new()
+        } else {
+            format!("{}{hole}-", self.preset.name())
+        };
         format!("{structure}{}x{}-vf{}-r{}{beta}", self.size.0, self.size.1, self.volume, self.radius)
     }
 
@@ -157,7 +163,11 @@ impl Case {
         let base = ComplianceConfig::mbb(self.size.0, self.size.1, self.filter);
         ComplianceConfig {
             preset: self.preset.preset(),
-            passive: if self.hole { vec![PassiveRegion::classic_hole(self.size.0, self.size.1)] } else { Vec::new() },
+            passive: if self.hole {
+                vec![PassiveRegion::classic_hole(self.size.0, self.size.1)]
+            } else {
+                Vec::new()
+            },
             projection: self.beta.map(|beta| Projection { beta }),
             volume_fraction: self.volume,
             radius: self.radius,
@@ -167,7 +177,11 @@ impl Case {
 }
 
 fn parse_case(text: &str) -> std::result::Result<Case, String> {
-    let wrong = || "expected [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA|:sensitivity], e.g. 60x20:0.5:2.4 or cantilever-hole:90x60:0.5:2.7".to_string();
+    let wrong = || {
+        "expected [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA|:sensitivity], e.g. 60x20:0.5:2.4 or \
+         cantilever-hole:90x60:0.5:2.7"
+            .to_string()
+    };
     let mut parts: Vec<&str> = text.split(':').collect();
     let (preset, hole) = match parts.first() {
         Some(&"cantilever-hole") => (Some(PresetFlag::Cantilever), true),
@@ -185,13 +199,22 @@ fn parse_case(text: &str) -> std::result::Result<Case, String> {
         _ => return Err(wrong()),
     };
     let preset = preset.unwrap_or(PresetFlag::Mbb);
-    Ok(Case { preset, hole, size: parse_size(size)?, volume: number(volume)?, radius: number(radius)?, filter, beta })
+    Ok(Case {
+        preset,
+        hole,
+        size: parse_size(size)?,
+        volume: number(volume)?,
+        radius: number(radius)?,
+        filter,
+        beta,
+    })
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Structures with density filter, [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA] separated by commas; STRUCTURE (default: mbb) as for lgf topology, or
-    /// cantilever-hole; BETA: sharpness of a projection, or the word sensitivity for that filter, whose field only optimality criteria can follow
+    /// Structures with density filter, [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA] separated by commas;
+    /// STRUCTURE (default: mbb) as for lgf topology, or cantilever-hole; BETA: sharpness of a projection, or
+    /// the word sensitivity for that filter, whose field only optimality criteria can follow
     #[arg(long, value_delimiter = ',', value_parser = parse_case, default_value = CASES)]
     cases: Vec<Case>,
     /// Which optimizers, separated by commas
@@ -212,9 +235,17 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     for case in &args.cases {
         Compliance::new(case.config())?;
     }
-    let methods: Vec<Vec<Method>> = args.cases.iter().map(|case| args.methods.iter().copied().filter(|method| method.applies(case.filter)).collect()).collect();
+    let methods: Vec<Vec<Method>> = args
+        .cases
+        .iter()
+        .map(|case| args.methods.iter().copied().filter(|method| method.applies(case.filter)).collect())
+        .collect();
     if methods.iter().all(Vec::is_empty) {
-        return Err(Error::Incompatible("none of the methods goes with any of the cases: with the sensitivity filter only optimality criteria do".into()));
+        return Err(Error::Incompatible(
+            "none of the methods goes with any of the cases: with the sensitivity \
+            filter only optimality criteria do"
+                .into(),
+        ));
     }
     let entry = |(case, methods): (&Case, &Vec<Method>)| Entry {
         name: case.name(),
@@ -230,11 +261,17 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         preface: preface(args),
         measure: MEASURE,
     };
-    contest.hold(|case, method, interrupted| solve(&args.cases[case], methods[case][method], args, interrupted))
+    contest
+        .hold(|case, method, interrupted| solve(&args.cases[case], methods[case][method], args, interrupted))
 }
 
 /// One method on one case, the coarse grids first if it begins there; none if it was interrupted.
-fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>) -> Result<Option<Vec<HistoryEntry>>> {
+fn solve(
+    case: &Case,
+    method: Method,
+    args: &Args,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<Option<Vec<HistoryEntry>>> {
     let coarse = match args.start {
         Start::Cold => Vec::new(),
         Start::Multilevel | Start::Continuation => coarse_levels(&case.config(), Levels::Auto)?,
@@ -247,7 +284,9 @@ fn solve(case: &Case, method: Method, args: &Args, interrupted: &Arc<AtomicBool>
         Ok(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
     };
     let mut problem = Compliance::new(case.config())?;
-    let start = multilevel::start(coarse, raised, &problem, |coarse, start, budget| Ok(run(coarse, start, budget)?.map(|(end, _)| end)))?;
+    let start = multilevel::start(coarse, raised, &problem, |coarse, start, budget| {
+        Ok(run(coarse, start, budget)?.map(|(end, _)| end))
+    })?;
     let Some(start) = start else { return Ok(None) };
     Ok(run(&mut problem, &start, args.budget)?.map(|(_, history)| history))
 }
@@ -260,7 +299,13 @@ fn minimize(
     budget: usize,
     progress: &mut Progress,
 ) -> Result<Option<(multilevel::Start, Vec<HistoryEntry>)>> {
-    let oc = |schedule| LgfConfig::new(Flow::OptimalityCriteria(OptimalityCriteria::default()), schedule, SurrogateConfig::topology());
+    let oc = |schedule| {
+        LgfConfig::new(
+            Flow::OptimalityCriteria(OptimalityCriteria::default()),
+            schedule,
+            SurrogateConfig::topology(),
+        )
+    };
     let config = match method {
         Method::Lgf => LgfConfig::potential(Potential::default()),
         Method::Lgf3 => LgfConfig::potential(Potential { order: 3, ..Potential::default() }),
@@ -269,14 +314,21 @@ fn minimize(
         Method::LgfOc => oc(Schedule::Adaptive(Adaptive::default())),
         _ => {
             let Some(peer) = method.peer() else { return Ok(None) };
-            let Some(course) = by_peer(peer, problem, &start.design, budget, TOLERANCE, progress)? else { return Ok(None) };
-            return Ok(Some((multilevel::Start { value: course.objective, design: course.x, pairs: Vec::new() }, course.history)));
+            let Some(course) = by_peer(peer, problem, &start.design, budget, TOLERANCE, progress)? else {
+                return Ok(None);
+            };
+            return Ok(Some((
+                multilevel::Start { value: course.objective, design: course.x, pairs: Vec::new() },
+                course.history,
+            )));
         }
     };
     let stopping = Stopping { max_evaluations: budget, tolerance: TOLERANCE, ..Stopping::default() };
     let config = LgfConfig { stopping, ..config };
     let mut engine = CpuEngine::new();
-    let Some(report) = by_lgf(config, &start.pairs, problem, &start.design, &mut engine, progress)? else { return Ok(None) };
+    let Some(report) = by_lgf(config, &start.pairs, problem, &start.design, &mut engine, progress)? else {
+        return Ok(None);
+    };
     let pairs = if let Schedule::Potential(_) = config.schedule { engine.pairs()? } else { Vec::new() };
     Ok(Some((multilevel::Start { value: report.objective, design: report.x, pairs }, report.history)))
 }
@@ -286,17 +338,33 @@ fn preface(args: &Args) -> String {
     let out = &mut text;
     let start = match args.start {
         Start::Cold => "uniform start",
-        Start::Multilevel => "start from the method's own result on coarse grids where there is room for them",
+        Start::Multilevel => {
+            "start from the method's own result on coarse grids where there is room for them"
+        }
         Start::Continuation => {
-            "start from the method's own result on coarse grids, the penalty raised on the coarsest (where there is one only, the better of that and straight on), where there is room for them"
+            "start from the method's own result on coarse grids, the penalty raised on the coarsest (where \
+             there is one only, the better of that and straight on), where there is room for them"
         }
     };
-    line!(out, "Compliance (half-MBB beams and density filter unless a case says otherwise), {start}, {} true evaluations each, CPU engine;", args.budget);
+    line!(
+        out,
+        "Compliance (half-MBB beams and density filter unless a case says otherwise), {start}, {} true \
+         evaluations each, CPU engine;",
+        args.budget
+    );
     line!(out, "true evaluations on the given grid to within a gap of the best value");
     line!(out, "that any of these methods found. Optima are many: a gap may be another design.");
     if args.cases.iter().any(|case| case.filter == FilterKind::Sensitivity) {
-        line!(out, "With the sensitivity filter the least value is passed on the way: where its field vanishes is no minimum of the compliance.");
-        line!(out, "Only optimality criteria follow that field: in the profiles the others count as not having solved such a case.");
+        line!(
+            out,
+            "With the sensitivity filter the least value is passed on the way: where its field vanishes is \
+             no minimum of the compliance."
+        );
+        line!(
+            out,
+            "Only optimality criteria follow that field: in the profiles the others count as not having \
+             solved such a case."
+        );
     }
     text
 }

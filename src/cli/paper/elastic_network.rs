@@ -17,7 +17,8 @@ pub(super) struct Cube {
 
 impl Cube {
     pub(super) fn new(scale: Scale) -> Result<Self> {
-        let (points, iterations) = if scale == Scale::Full { (ElasticNetwork::POINTS, 2000) } else { (9, 100) };
+        let (points, iterations) =
+            if scale == Scale::Full { (ElasticNetwork::POINTS, 2000) } else { (9, 100) };
         Ok(Self { problem: ElasticNetwork::new(points)?, iterations })
     }
 }
@@ -56,15 +57,24 @@ impl Case for Cube {
     }
 
     fn pictures(&mut self, runs: &[Solved<'_>]) -> Result<Vec<File>> {
-        let colors = io::range(runs.iter().flat_map(|run| surface(run.x, 0.0)).map(|(_, value)| value).collect::<Vec<_>>().iter());
+        let colors = io::range(
+            runs.iter()
+                .flat_map(|run| surface(run.x, 0.0))
+                .map(|(_, value)| value)
+                .collect::<Vec<_>>()
+                .iter(),
+        );
         let scale = DRAWN / colors.1;
-        let names: Vec<String> = runs.iter().map(|run| format!("{}: |u|, drawn {scale:.2} times", run.name)).collect();
-        let panels: Vec<_> = names.iter().zip(runs).map(|(name, run)| (&**name, surface(run.x, scale), colors)).collect();
+        let names: Vec<String> =
+            runs.iter().map(|run| format!("{}: |u|, drawn {scale:.2} times", run.name)).collect();
+        let panels: Vec<_> =
+            names.iter().zip(runs).map(|(name, run)| (&**name, surface(run.x, scale), colors)).collect();
         Ok(vec![("displaced_cube.svg", io::polygons_svg(&panels).into_bytes())])
     }
 }
 
-/// The three visible faces of the cube displaced by `scale` u, seen along (−1, −1, −1), coloured by |u|, the far ones first.
+/// The three visible faces of the cube displaced by `scale` u, seen along (−1, −1, −1), coloured by |u|, the
+/// far ones first.
 fn surface(parameters: &[f64], scale: f64) -> Vec<io::Polygon> {
     let mut cells: Vec<(f64, io::Polygon)> = Vec::new();
     for face in 0..3 {

@@ -33,7 +33,11 @@ impl Case for Heat {
     fn settings(&self) -> Settings {
         Settings {
             flow: Flow::GradientDescent(GradientDescent { rate: 0.01 }),
-            surrogate: SurrogateConfig { bias: false, targets: CENTRAL, ..SurrogateConfig::paper(SpaceConfig::Full) },
+            surrogate: SurrogateConfig {
+                bias: false,
+                targets: CENTRAL,
+                ..SurrogateConfig::paper(SpaceConfig::Full)
+            },
             paper_regression: Regression { refit: true, ..Regression::paper() },
             history: 25,
             interval: 50,
@@ -60,12 +64,21 @@ impl Case for Heat {
     }
 
     fn pictures(&mut self, runs: &[Solved<'_>]) -> Result<Vec<File>> {
-        let at = |(low, high): (f64, f64), cell: usize| low + (high - low) * (cell as f64 + 0.5) / CELLS as f64;
+        let at =
+            |(low, high): (f64, f64), cell: usize| low + (high - low) * (cell as f64 + 0.5) / CELLS as f64;
         let rows: Vec<Vec<f64>> = (0..CELLS)
             .into_par_iter()
             .map_init(
                 || self.problem.clone(),
-                |problem, i| (0..CELLS).map(|j| problem.evaluate(&[at(FIRST, j), at(SECOND, i)], &mut [0.0; 2]).unwrap_or(f64::NAN)).collect(),
+                |problem, i| {
+                    (0..CELLS)
+                        .map(|j| {
+                            problem
+                                .evaluate(&[at(FIRST, j), at(SECOND, i)], &mut [0.0; 2])
+                                .unwrap_or(f64::NAN)
+                        })
+                        .collect()
+                },
             )
             .collect();
         let landscape = Array2::from_shape_fn((CELLS, CELLS), |(i, j)| rows[i][j]);
@@ -73,6 +86,9 @@ impl Case for Heat {
         let title = "log misfit and the paths of the runs (bright is high; the cross is the truth)";
         let axes = ["conductivity of the left half", "conductivity of the right half"];
         let truth = (HeatInverse::TRUTH[0], HeatInverse::TRUTH[1]);
-        Ok(vec![("paths.svg", io::paths_svg(title, axes, (FIRST, SECOND, landscape.view()), &tracks, truth)?.into_bytes())])
+        Ok(vec![(
+            "paths.svg",
+            io::paths_svg(title, axes, (FIRST, SECOND, landscape.view()), &tracks, truth)?.into_bytes(),
+        )])
     }
 }

@@ -24,7 +24,8 @@ pub(super) enum Problem {
     Scattering,
     /// An elastic cube whose displacement is a neural network: 560 unknowns, ADAM
     ElasticNetwork,
-    /// The half-MBB beam in a sigmoid parametrisation: 1200 unknowns, gradient descent, reduced space of rank 2
+    /// The half-MBB beam in a sigmoid parametrisation: 1200 unknowns, gradient descent, reduced space of rank
+    /// 2
     TopologyReduced,
 }
 
@@ -76,12 +77,17 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// The surrogate of the adaptive schedule: order 1 in the whole centred history, snapshot lift, a ridge that trusts exact gradients.
+    /// The surrogate of the adaptive schedule: order 1 in the whole centred history, snapshot lift, a ridge
+    /// that trusts exact gradients.
     pub(super) fn adaptive_surrogate() -> SurrogateConfig {
-        SurrogateConfig { regression: Regression::ridge(Ridge::Relative(1e-6)), ..SurrogateConfig::snapshots() }
+        SurrogateConfig {
+            regression: Regression::ridge(Ridge::Relative(1e-6)),
+            ..SurrogateConfig::snapshots()
+        }
     }
 
-    /// Long windows and bold horizons: these objectives are smooth, and a rejected landing costs one evaluation.
+    /// Long windows and bold horizons: these objectives are smooth, and a rejected landing costs one
+    /// evaluation.
     pub(super) fn adaptive() -> Adaptive {
         Adaptive { window: 20, warm_up: 8, max_horizon: 256, trust_radius: 10.0, ..Adaptive::default() }
     }
@@ -120,7 +126,11 @@ pub(super) trait Case {
 }
 
 /// ‖a − b‖/‖b‖.
-fn relative_difference<'a>(a: impl IntoIterator<Item = &'a f64>, b: impl IntoIterator<Item = &'a f64>) -> f64 {
-    let [difference, size] = a.into_iter().zip(b).fold([0.0; 2], |[d, s], (a, b)| [d + (a - b).powi(2), s + b * b]);
+fn relative_difference<'a>(
+    a: impl IntoIterator<Item = &'a f64>,
+    b: impl IntoIterator<Item = &'a f64>,
+) -> f64 {
+    let [difference, size] =
+        a.into_iter().zip(b).fold([0.0; 2], |[d, s], (a, b)| [d + (a - b).powi(2), s + b * b]);
     (difference / size).sqrt()
 }

@@ -26,7 +26,11 @@ impl Case for Heat {
     fn settings(&self) -> Settings {
         Settings {
             flow: Flow::Newton(Newton { rate: 0.15 }),
-            surrogate: SurrogateConfig { order: 2, targets: CENTRAL, ..SurrogateConfig::paper(SpaceConfig::Full) },
+            surrogate: SurrogateConfig {
+                order: 2,
+                targets: CENTRAL,
+                ..SurrogateConfig::paper(SpaceConfig::Full)
+            },
             paper_regression: Regression::paper(),
             history: 15,
             interval: 20,

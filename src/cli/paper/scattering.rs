@@ -53,7 +53,11 @@ impl Case for Waves {
     fn pictures(&mut self, runs: &[Solved<'_>]) -> Result<Vec<File>> {
         let mesh = self.problem.mesh();
         let polygons = |values: Vec<f64>| -> Vec<io::Polygon> {
-            mesh.triangles.iter().zip(values).map(|(corners, value)| (corners.iter().map(|n| mesh.nodes[*n]).collect(), value)).collect()
+            mesh.triangles
+                .iter()
+                .zip(values)
+                .map(|(corners, value)| (corners.iter().map(|n| mesh.nodes[*n]).collect(), value))
+                .collect()
         };
         let truth = self.problem.truth();
         let colors = io::range(&truth);
@@ -62,7 +66,8 @@ impl Case for Waves {
             panels.push((run.name, polygons(Scattering::slowness(run.x).collect()), colors));
         }
         if let Some(run) = runs.last() {
-            let error: Vec<f64> = Scattering::slowness(run.x).zip(&truth).map(|(m, t)| (m - t).abs()).collect();
+            let error: Vec<f64> =
+                Scattering::slowness(run.x).zip(&truth).map(|(m, t)| (m - t).abs()).collect();
             let colors = io::range(&error);
             panels.push(("the last one's error", polygons(error), colors));
         }

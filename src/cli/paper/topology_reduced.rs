@@ -14,7 +14,14 @@ pub(super) struct Beam {
 impl Beam {
     pub(super) fn new(scale: Scale) -> Result<Self> {
         let (nelx, nely, iterations) = if scale == Scale::Full { (60, 20, 900) } else { (30, 10, 280) };
-        Ok(Self { problem: SigmoidDesign::new(Compliance::new(ComplianceConfig::mbb(nelx, nely, FilterKind::Density))?)?, iterations })
+        Ok(Self {
+            problem: SigmoidDesign::new(Compliance::new(ComplianceConfig::mbb(
+                nelx,
+                nely,
+                FilterKind::Density,
+            ))?)?,
+            iterations,
+        })
     }
 }
 
@@ -25,7 +32,8 @@ impl Case for Beam {
     }
 
     fn settings(&self) -> Settings {
-        // Gradient descent rather than ADAM: without a landing check the fixed schedule throws ADAM's moments off (7588 where plain ADAM reaches 236).
+        // Gradient descent rather than ADAM: without a landing check the fixed schedule throws ADAM's moments
+        // off (7588 where plain ADAM reaches 236).
         Settings {
             flow: Flow::GradientDescent(GradientDescent { rate: 1e-3 * self.problem.dimension() as f64 }),
             surrogate: SurrogateConfig::paper(SpaceConfig::Reduced { rank: Rank::Count(2), centered: false }),

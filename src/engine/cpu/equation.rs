@@ -38,8 +38,8 @@ struct Outcome {
 }
 
 impl<T: Scalar> Phase<'_, T> {
-    /// One iteration along the flow's differential equation from where the lift's weights are `weights`; false, and nothing has moved, if it left the
-    /// finite numbers.
+    /// One iteration along the flow's differential equation from where the lift's weights are `weights`;
+    /// false, and nothing has moved, if it left the finite numbers.
     pub(super) fn equation_step(&mut self, rule: Integrator, weights: Vec<f64>) -> bool {
         let (n, h) = (self.flow.equation_vectors(), self.flow.rate().unwrap_or(0.0));
         let (tableau, tolerances) = match rule {
@@ -70,7 +70,8 @@ impl<T: Scalar> Phase<'_, T> {
             let (mut moved, mut begin, mut latest) = (false, weights.clone(), None);
             while let Some(size) = control.trial_size() {
                 (step.t, step.size) = (control.now(), size);
-                let at: Vec<&[T]> = if moved { start.iter().map(|v| &v[..]).collect() } else { origin.clone() };
+                let at: Vec<&[T]> =
+                    if moved { start.iter().map(|v| &v[..]).collect() } else { origin.clone() };
                 let trial = step.take(&at, begin.clone(), end);
                 match control.judge(trial.error) {
                     Trial::Accepted => {
@@ -102,7 +103,9 @@ impl<T: Scalar> Phase<'_, T> {
             && n == 3
             && self.flow.auxiliary_vectors() == 3
         {
-            sweep(d, vec![maximum], 0, 0, |here, maximum, _, _| maximum[0].iter_mut().zip(&v[here]).for_each(|(a, v)| *a = a.max(*v)));
+            sweep(d, vec![maximum], 0, 0, |here, maximum, _, _| {
+                maximum[0].iter_mut().zip(&v[here]).for_each(|(a, v)| *a = a.max(*v))
+            });
         }
         true
     }
@@ -126,13 +129,17 @@ impl<T: Scalar> Step<'_, T> {
             (Flow::Adam(flow), [x, m, v], [x_end, m_end, v_end]) => {
                 let amsgrad = self.held.is_some();
                 let time = |stage| self.t + self.rule.times.get(stage).unwrap_or(&0.0) * self.size;
-                let velocities: [_; STAGES] = std::array::from_fn(|stage| flow.velocity(flow.corrections_at(time(stage)).map(f64::recip)));
+                let velocities: [_; STAGES] = std::array::from_fn(|stage| {
+                    flow.velocity(flow.corrections_at(time(stage)).map(f64::recip))
+                });
                 self.by(
                     [x, m, v],
                     weights,
                     [x_end, m_end, v_end],
                     #[inline(always)]
-                    move |stage, [_, m, v], g, held| velocities[stage](m, v, if amsgrad { held } else { v }, g),
+                    move |stage, [_, m, v], g, held| {
+                        velocities[stage](m, v, if amsgrad { held } else { v }, g)
+                    },
                 )
             }
             (_, [x, ..], [x_end, ..]) => self.by(
@@ -148,9 +155,16 @@ impl<T: Scalar> Step<'_, T> {
 
     /// `vector_combine`, `equation_slope`, `step_error`, `state_accept`, with the equation's `velocity`.
     ///
-    /// One pass per stage. No slope is stored: a pass lifts the gradients of the stages before again, from the same chunk of the table, and makes their
-    /// slopes anew in registers, which costs less than writing and reading them.
-    fn by<const N: usize>(&self, start: [&[T]; N], weights: Vec<f64>, end: [&mut [T]; N], velocity: impl Velocity<N, T>) -> Outcome {
+    /// One pass per stage. No slope is stored: a pass lifts the gradients of the stages before again, from
+    /// the same chunk of the table, and makes their slopes anew in registers, which costs less than writing
+    /// and reading them.
+    fn by<const N: usize>(
+        &self,
+        start: [&[T]; N],
+        weights: Vec<f64>,
+        end: [&mut [T]; N],
+        velocity: impl Velocity<N, T>,
+    ) -> Outcome {
         let (field, rule, d) = (self.field, self.rule, self.origin.len());
         let own = (rule.times.len() + N) * CHUNK;
         let scratch = own + field.room();
@@ -162,7 +176,17 @@ impl<T: Scalar> Step<'_, T> {
                 let (own, room) = scratch.split_at_mut(own);
                 let (out, gradients) = own.split_at_mut(CHUNK);
                 let (out, at) = (&mut out[..here.len()], field.at(&here, room));
-                self.combine(&here, &at, start, &known, gradients, velocity, rule.stages[known.len()], &mut [&mut *out], &mut []);
+                self.combine(
+                    &here,
+                    &at,
+                    start,
+                    &known,
+                    gradients,
+                    velocity,
+                    rule.stages[known.len()],
+                    &mut [&mut *out],
+                    &mut [],
+                );
                 at.observe(out, sums);
                 if let [x] = vectors {
                     x.copy_from_slice(out);
@@ -176,15 +200,27 @@ impl<T: Scalar> Step<'_, T> {
             let at = field.at(&here, room);
             let (errors, gradients) = own.split_at_mut(N * CHUNK);
             let (sums, own) = sums.split_at_mut(observed);
-            let mut errors: Vec<&mut [T]> = errors.chunks_exact_mut(CHUNK).map(|v| &mut v[..here.len()]).collect();
+            let mut errors: Vec<&mut [T]> =
+                errors.chunks_exact_mut(CHUNK).map(|v| &mut v[..here.len()]).collect();
             let wanted = if self.tolerances.is_some() { N } else { 0 };
-            self.combine(&here, &at, start, &known, gradients, velocity, rule.weights, end, &mut errors[..wanted]);
+            self.combine(
+                &here,
+                &at,
+                start,
+                &known,
+                gradients,
+                velocity,
+                rule.weights,
+                end,
+                &mut errors[..wanted],
+            );
             for (v, end) in end.iter().enumerate() {
                 if let Some((rtol, atol)) = self.tolerances {
-                    own[0] += sum_of([&start[v][here.clone()], &**end, &*errors[v]], |[from, end, estimate]| {
-                        let scale = atol + rtol * from.abs().max(end.abs());
-                        if estimate == 0.0 { 0.0 } else { (estimate / scale) * (estimate / scale) }
-                    });
+                    own[0] +=
+                        sum_of([&start[v][here.clone()], &**end, &*errors[v]], |[from, end, estimate]| {
+                            let scale = atol + rtol * from.abs().max(end.abs());
+                            if estimate == 0.0 { 0.0 } else { (estimate / scale) * (estimate / scale) }
+                        });
                 }
                 // Zero times anything finite.
                 own[1] += sum_of([&**end], |[v]| 0.0 * v);
@@ -198,11 +234,16 @@ impl<T: Scalar> Step<'_, T> {
         let own = sums.split_off(observed);
         let error = (own[0] / (N * d).max(1) as f64).sqrt();
         let is_finite = error.is_finite() && own[1] == 0.0;
-        Outcome { error: is_finite.then_some(error), change: own[2], sums, last: known.pop().unwrap_or_default() }
+        Outcome {
+            error: is_finite.then_some(error),
+            change: own[2],
+            sums,
+            last: known.pop().unwrap_or_default(),
+        }
     }
 
-    /// On one chunk: outᵥ = startᵥ + size Σ weights·slopes and errorsᵥ = size Σ error weights·slopes, for as many vectors as there are results, from the
-    /// slopes of all stages whose weights are known.
+    /// On one chunk: outᵥ = startᵥ + size Σ weights·slopes and errorsᵥ = size Σ error weights·slopes, for as
+    /// many vectors as there are results, from the slopes of all stages whose weights are known.
     #[expect(clippy::too_many_arguments, reason = "slices of one chunk")]
     fn combine<const N: usize>(
         &self,
@@ -218,7 +259,8 @@ impl<T: Scalar> Step<'_, T> {
     ) {
         let len = here.len();
         let columns: Vec<&[f64]> = known.iter().map(|w| &w[..]).collect();
-        let mut lifted: Vec<&mut [T]> = gradients.chunks_exact_mut(CHUNK).take(known.len()).map(|g| &mut g[..len]).collect();
+        let mut lifted: Vec<&mut [T]> =
+            gradients.chunks_exact_mut(CHUNK).take(known.len()).map(|g| &mut g[..len]).collect();
         field.lift(&columns, &mut lifted);
         let chunk = Chunk {
             start: start.map(|v| &v[here.clone()]),
@@ -251,9 +293,18 @@ struct Chunk<'a, const N: usize, T> {
 }
 
 impl<const N: usize, T: Scalar> Chunk<'_, N, T> {
-    /// The first S stages of a rule: their number has to be known when this is compiled for the slopes to stay in registers.
-    fn combine<const S: usize>(&self, lifted: &[&mut [T]], velocity: impl Velocity<N, T>, out: &mut [&mut [T]], errors: &mut [&mut [T]]) {
-        let factors = |weights: &[f64]| -> [T; S] { std::array::from_fn(|s| T::of(self.size * weights.get(s).copied().unwrap_or(0.0))) };
+    /// The first S stages of a rule: their number has to be known when this is compiled for the slopes to
+    /// stay in registers.
+    fn combine<const S: usize>(
+        &self,
+        lifted: &[&mut [T]],
+        velocity: impl Velocity<N, T>,
+        out: &mut [&mut [T]],
+        errors: &mut [&mut [T]],
+    ) {
+        let factors = |weights: &[f64]| -> [T; S] {
+            std::array::from_fn(|s| T::of(self.size * weights.get(s).copied().unwrap_or(0.0)))
+        };
         let stages = Stages {
             before: std::array::from_fn(|s| factors(self.rule.stages[s])),
             weights: factors(self.weights),
@@ -266,7 +317,8 @@ impl<const N: usize, T: Scalar> Chunk<'_, N, T> {
             #[inline(always)]
             move || {
                 let nothing = [[T::zero(); BLOCK]; N];
-                let (mut from, mut gradients, mut end, mut estimate) = (nothing, [[T::zero(); BLOCK]; S], nothing, nothing);
+                let (mut from, mut gradients, mut end, mut estimate) =
+                    (nothing, [[T::zero(); BLOCK]; S], nothing, nothing);
                 let mut maximum = [T::zero(); BLOCK];
                 for begin in (0..held.len()).step_by(BLOCK) {
                     from.iter_mut().zip(start).for_each(|(block, v)| load(block, &v[begin..]));
@@ -276,10 +328,21 @@ impl<const N: usize, T: Scalar> Chunk<'_, N, T> {
                     if transform == TargetTransform::Identity {
                         stages.take(from, gradients, &maximum, velocity, |g, _| g, end, estimate);
                     } else {
-                        stages.take(from, gradients, &maximum, velocity, |g, x| T::of(transform.decode(g.into(), x.into())), end, estimate);
+                        stages.take(
+                            from,
+                            gradients,
+                            &maximum,
+                            velocity,
+                            |g, x| T::of(transform.decode(g.into(), x.into())),
+                            end,
+                            estimate,
+                        );
                     }
                     out.iter_mut().zip(&*end).for_each(|(out, end)| store(end, &mut out[begin..]));
-                    errors.iter_mut().zip(&*estimate).for_each(|(out, estimate)| store(estimate, &mut out[begin..]));
+                    errors
+                        .iter_mut()
+                        .zip(&*estimate)
+                        .for_each(|(out, estimate)| store(estimate, &mut out[begin..]));
                 }
             },
         );
@@ -297,7 +360,8 @@ struct Stages<const S: usize, T> {
 }
 
 impl<const S: usize, T: Scalar> Stages<S, T> {
-    /// One block. Its vectors lie on the stack, where nothing can overlap, and an unknown's slopes in registers: that is what the loop needs to vectorise.
+    /// One block. Its vectors lie on the stack, where nothing can overlap, and an unknown's slopes in
+    /// registers: that is what the loop needs to vectorise.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "vectors of one block")]
     #[expect(clippy::needless_range_loop, reason = "many vectors, one index")]

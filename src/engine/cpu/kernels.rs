@@ -1,7 +1,8 @@
 //! The passes over d, in f64: the twin of every file in `shaders/`, under the same name.
 //!
-//! One pass reads every table once: what several results need is taken from a chunk while it is in the cache. Bytes per pass, of vectors of length d: inner
-//! products 2K read; basis and mean K + 2 read, r + 1 written; a surrogate step r (trajectory lift) or r + K (snapshots) and the state read, the state written.
+//! One pass reads every table once: what several results need is taken from a chunk while it is in the cache.
+//! Bytes per pass, of vectors of length d: inner products 2K read; basis and mean K + 2 read, r + 1 written;
+//! a surrogate step r (trajectory lift) or r + K (snapshots) and the state read, the state written.
 
 use std::ops::Range;
 
@@ -17,7 +18,9 @@ use crate::surrogate::TargetTransform;
 
 /// to ← from, rounded where they differ in precision.
 pub(super) fn copy<T: Scalar, U: Scalar>(from: &[T], to: &mut [U]) {
-    stream(from.len(), to, |here, to| to.iter_mut().zip(&from[here]).for_each(|(to, from)| *to = U::of((*from).into())));
+    stream(from.len(), to, |here, to| {
+        to.iter_mut().zip(&from[here]).for_each(|(to, from)| *to = U::of((*from).into()))
+    });
 }
 
 /// Which Gram matrices are wanted besides XXᵀ.
@@ -27,10 +30,16 @@ pub(super) struct Wanted {
     pub yy: bool,
 }
 
-/// `gram_accumulate`: XXᵀ, XYᵀ and YYᵀ of the rows of X about `reference` and of Y, all from one read of both; NaN where not wanted.
+/// `gram_accumulate`: XXᵀ, XYᵀ and YYᵀ of the rows of X about `reference` and of Y, all from one read of
+/// both; NaN where not wanted.
 ///
 /// Flops: 2d for each of (K/4 + 1)·K/8 tiles of 16 per symmetric matrix, (K/4)² for XYᵀ.
-pub(super) fn grams<T: Scalar>(x: &[&[T]], reference: Option<&[T]>, y: &[&[T]], wanted: Wanted) -> [Array2<f64>; 3] {
+pub(super) fn grams<T: Scalar>(
+    x: &[&[T]],
+    reference: Option<&[T]>,
+    y: &[&[T]],
+    wanted: Wanted,
+) -> [Array2<f64>; 3] {
     let d = x.first().or(y.first()).map_or(0, |row| row.len());
     // Rows of X, then of Y, each filled up to whole groups of four.
     let (x_groups, y_groups) = (x.len().div_ceil(4), y.len().div_ceil(4));
@@ -40,7 +49,8 @@ pub(super) fn grams<T: Scalar>(x: &[&[T]], reference: Option<&[T]>, y: &[&[T]], 
         _ => wanted.xy,
     };
     let groups = x_groups + y_groups;
-    let tiles: Vec<(usize, usize)> = (0..groups).flat_map(|a| (a..groups).map(move |b| (a, b))).filter(|(a, b)| wants(*a, *b)).collect();
+    let tiles: Vec<(usize, usize)> =
+        (0..groups).flat_map(|a| (a..groups).map(move |b| (a, b))).filter(|(a, b)| wants(*a, *b)).collect();
     // A row of zeros fills up the last tile.
     let scratch = (1 + if reference.is_some() { x.len() } else { 0 }) * CHUNK;
     let sums = sweep(d, Vec::new(), 16 * tiles.len(), scratch, |here, _, sums, scratch| {
@@ -48,7 +58,9 @@ pub(super) fn grams<T: Scalar>(x: &[&[T]], reference: Option<&[T]>, y: &[&[T]], 
         let (zeros, scratch) = scratch.split_at_mut(CHUNK);
         let mut rows: Vec<&[T]> = match reference {
             Some(reference) => {
-                scratch.chunks_exact_mut(CHUNK).zip(x).for_each(|(out, row)| difference(&row[here.clone()], &reference[here.clone()], &mut out[..len]));
+                scratch.chunks_exact_mut(CHUNK).zip(x).for_each(|(out, row)| {
+                    difference(&row[here.clone()], &reference[here.clone()], &mut out[..len])
+                });
                 scratch.chunks_exact(CHUNK).map(|row| &row[..len]).collect()
             }
             None => chunks(x, &here),
@@ -57,10 +69,14 @@ pub(super) fn grams<T: Scalar>(x: &[&[T]], reference: Option<&[T]>, y: &[&[T]], 
         rows.extend(y.iter().map(|row| &row[here.clone()]));
         rows.resize(4 * groups, &zeros[..len]);
         let (fours, _) = rows.as_chunks::<4>();
-        tiles.iter().zip(sums.as_chunks_mut::<16>().0).for_each(|((a, b), sums)| add_tile(fours[*a], fours[*b], sums));
+        tiles
+            .iter()
+            .zip(sums.as_chunks_mut::<16>().0)
+            .for_each(|((a, b), sums)| add_tile(fours[*a], fours[*b], sums));
     });
     let lengths = [x.len(), y.len()];
-    let mut out = [[0, 0], [0, 1], [1, 1]].map(|[a, b]: [usize; 2]| Array2::from_elem((lengths[a], lengths[b]), f64::NAN));
+    let mut out = [[0, 0], [0, 1], [1, 1]]
+        .map(|[a, b]: [usize; 2]| Array2::from_elem((lengths[a], lengths[b]), f64::NAN));
     let place = |row: usize| if row < 4 * x_groups { (0, row) } else { (1, row - 4 * x_groups) };
     for ((a, b), sums) in tiles.iter().zip(sums.as_chunks::<16>().0) {
         for (t, sum) in sums.iter().enumerate() {
@@ -76,8 +92,9 @@ pub(super) fn grams<T: Scalar>(x: &[&[T]], reference: Option<&[T]>, y: &[&[T]], 
     out
 }
 
-/// `rows_combine`: C (A − reference), the tables of basis directions, (r×K)(K×d), and the mean of A's rows. `after` sees every chunk of both, as they are
-/// kept, and adds to as many sums as `values`, which are returned.
+/// `rows_combine`: C (A − reference), the tables of basis directions, (r×K)(K×d), and the mean of A's rows.
+/// `after` sees every chunk of both, as they are kept, and adds to as many sums as `values`, which are
+/// returned.
 pub(super) fn rows_combine<'o, T: Scalar>(
     coefficients: ArrayView2<f64>,
     a: &[&[T]],
@@ -105,10 +122,13 @@ pub(super) fn rows_combine<'o, T: Scalar>(
     sweep_pieces(CHUNK, d, split, values, scratch, |here, within, (vectors, halves), sums, scratch| {
         let len = here.len();
         let (less, room) = scratch.split_at_mut(less);
-        let mut out: Vec<&mut [T]> = room.chunks_exact_mut(CHUNK).map(|row| &mut row[..len]).chain(parts(vectors, within)).collect();
+        let mut out: Vec<&mut [T]> =
+            room.chunks_exact_mut(CHUNK).map(|row| &mut row[..len]).chain(parts(vectors, within)).collect();
         match reference.map(|r| &r[here.clone()]) {
             Some(reference) => {
-                less.chunks_exact_mut(CHUNK).zip(a).for_each(|(out, row)| difference(&row[here.clone()], reference, &mut out[..len]));
+                less.chunks_exact_mut(CHUNK)
+                    .zip(a)
+                    .for_each(|(out, row)| difference(&row[here.clone()], reference, &mut out[..len]));
                 let rows: Vec<&[T]> = less.chunks_exact(CHUNK).map(|row| &row[..len]).collect();
                 combine::<f64, _, _>(&rows, &weights, &mut out);
                 if let Some(mean) = out.last_mut() {
@@ -128,17 +148,31 @@ pub(super) fn rows_combine<'o, T: Scalar>(
 }
 
 /// `target_encode`: the transformed targets of the samples.
-pub(super) fn target_encode<T: Scalar>(transform: TargetTransform, gradients: &[&[T]], iterates: &[&[T]], out: Vec<&mut [T]>) {
+pub(super) fn target_encode<T: Scalar>(
+    transform: TargetTransform,
+    gradients: &[&[T]],
+    iterates: &[&[T]],
+    out: Vec<&mut [T]>,
+) {
     let d = iterates.first().map_or(0, |row| row.len());
     sweep(d, out, 0, 0, |here, out, _, _| {
         for ((out, g), x) in out.iter_mut().zip(chunks(gradients, &here)).zip(chunks(iterates, &here)) {
-            out.iter_mut().zip(g.iter().zip(x)).for_each(|(y, (g, x))| *y = T::of(transform.encode((*g).into(), (*x).into())));
+            out.iter_mut()
+                .zip(g.iter().zip(x))
+                .for_each(|(y, (g, x))| *y = T::of(transform.encode((*g).into(), (*x).into())));
         }
     });
 }
 
-/// `state_project` of one chunk: adds ‖x − mean‖² to the first sum and U (x − mean), or U x if not centred, to the others.
-pub(super) fn state_project<T: Scalar>(basis: &[&[T]], x: &[T], mean: &[T], centered: bool, sums: &mut [f64]) {
+/// `state_project` of one chunk: adds ‖x − mean‖² to the first sum and U (x − mean), or U x if not centred,
+/// to the others.
+pub(super) fn state_project<T: Scalar>(
+    basis: &[&[T]],
+    x: &[T],
+    mean: &[T],
+    centered: bool,
+    sums: &mut [f64],
+) {
     let mut about = [T::zero(); CHUNK];
     let about = &mut about[..x.len()];
     difference(x, mean, about);
@@ -181,14 +215,20 @@ pub(super) fn squared_distances<T: Scalar>(rows: &[&[T]], mean: &[T]) -> Vec<f64
 /// One step, number `k`, of any flow; returns Σ g·Δx.
 pub(super) fn step<T: Scalar>(flow: Flow, domain: &Domain, k: u64, vectors: Vec<&mut [T]>, g: &[T]) -> f64 {
     match (flow, vectors) {
-        (Flow::OptimalityCriteria(flow), mut vectors) => vectors.first_mut().map_or(0.0, |x| optimality_criteria(flow, x, g, domain)),
-        (Flow::ProjectedGradient(flow), mut vectors) => vectors.first_mut().map_or(0.0, |x| projected_gradient(flow, x, g, domain)),
-        (_, vectors) => sweep(g.len(), vectors, 1, 0, |here, vectors, sums, _| sums[0] += advance(flow, k, vectors, &g[here]))[0],
+        (Flow::OptimalityCriteria(flow), mut vectors) => {
+            vectors.first_mut().map_or(0.0, |x| optimality_criteria(flow, x, g, domain))
+        }
+        (Flow::ProjectedGradient(flow), mut vectors) => {
+            vectors.first_mut().map_or(0.0, |x| projected_gradient(flow, x, g, domain))
+        }
+        (_, vectors) => sweep(g.len(), vectors, 1, 0, |here, vectors, sums, _| {
+            sums[0] += advance(flow, k, vectors, &g[here])
+        })[0],
     }
 }
 
-/// `gradient_descent`, `momentum`, `adam` of one chunk: step number `k`; `vectors` are x and the flow's own. Returns Σ g·Δx; 0 for the flows whose unknowns
-/// depend on each other.
+/// `gradient_descent`, `momentum`, `adam` of one chunk: step number `k`; `vectors` are x and the flow's own.
+/// Returns Σ g·Δx; 0 for the flows whose unknowns depend on each other.
 pub(super) fn advance<T: Scalar>(flow: Flow, k: u64, vectors: &mut [&mut [T]], g: &[T]) -> f64 {
     let mut old = [T::zero(); CHUNK];
     let old = &mut old[..g.len()];
@@ -211,7 +251,11 @@ pub(super) fn advance<T: Scalar>(flow: Flow, k: u64, vectors: &mut [&mut [T]], g
             let corrections = flow.corrections(k);
             vectorised(
                 #[inline(always)]
-                move || unknowns.zip(m.iter_mut().zip(v.iter_mut())).for_each(|((x, g), (m, v))| *x = flow.update(*x, *g, m, v, None, corrections)),
+                move || {
+                    unknowns
+                        .zip(m.iter_mut().zip(v.iter_mut()))
+                        .for_each(|((x, g), (m, v))| *x = flow.update(*x, *g, m, v, None, corrections))
+                },
             );
         }
         (Flow::Adam(flow), [m, v, maximum]) => {
@@ -219,7 +263,11 @@ pub(super) fn advance<T: Scalar>(flow: Flow, k: u64, vectors: &mut [&mut [T]], g
             let moments = m.iter_mut().zip(v.iter_mut()).zip(maximum.iter_mut());
             vectorised(
                 #[inline(always)]
-                move || unknowns.zip(moments).for_each(|((x, g), ((m, v), a))| *x = flow.update(*x, *g, m, v, Some(a), corrections)),
+                move || {
+                    unknowns.zip(moments).for_each(|((x, g), ((m, v), a))| {
+                        *x = flow.update(*x, *g, m, v, Some(a), corrections)
+                    })
+                },
             );
         }
         _ => {}
@@ -238,7 +286,11 @@ fn projected_gradient<T: Scalar>(flow: ProjectedGradient, x: &mut [T], g: &[T], 
         (Domain::BoxVolume { volume, .. }, Some(weights)) => {
             // The volume falls as μ grows: the least μ whose volume is allowed.
             let total = |mu: f64| volume_of(x, g, weights, |x, g, w| flow.update(x, g, w, mu, lower, upper));
-            if total(0.0) <= *volume { 0.0 } else { volume_scale(|mu| -total(mu), -volume.next_up()).next_up() }
+            if total(0.0) <= *volume {
+                0.0
+            } else {
+                volume_scale(|mu| -total(mu), -volume.next_up()).next_up()
+            }
         }
         _ => 0.0,
     };
@@ -253,9 +305,14 @@ fn optimality_criteria<T: Scalar>(flow: OptimalityCriteria, x: &mut [T], g: &[T]
     let old = &*x;
     sweep(x.len(), vec![&mut growth], 0, 0, |here, growth, _, _| {
         let unknowns = old[here.clone()].iter().zip(&g[here.clone()]).zip(&weights[here]);
-        growth[0].iter_mut().zip(unknowns).for_each(|(out, ((x, g), w))| *out = T::of(OptimalityCriteria::growth((*x).into(), (*g).into(), *w)));
+        growth[0].iter_mut().zip(unknowns).for_each(|(out, ((x, g), w))| {
+            *out = T::of(OptimalityCriteria::growth((*x).into(), (*g).into(), *w))
+        });
     });
-    let scale = volume_scale(|scale| volume_of(old, &growth, weights, |x, growth, _| flow.clip(x, growth, scale, *lower, *upper)), *volume);
+    let scale = volume_scale(
+        |scale| volume_of(old, &growth, weights, |x, growth, _| flow.clip(x, growth, scale, *lower, *upper)),
+        *volume,
+    );
     replace(x, g, |i, x| flow.clip(x, growth[i].into(), scale, *lower, *upper))
 }
 

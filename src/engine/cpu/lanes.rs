@@ -1,13 +1,15 @@
 //! Loops over chunks that stay in the fastest caches, written so that they vectorise.
 //!
-//! Sums are taken in a fixed number of lanes, without fused operations, so that no result depends on how wide the machine's vectors are. An accumulator
-//! belongs to the closure that uses it: only then it stays in registers. Sums over unknowns are f64, whatever the vectors are kept in.
+//! Sums are taken in a fixed number of lanes, without fused operations, so that no result depends on how wide
+//! the machine's vectors are. An accumulator belongs to the closure that uses it: only then it stays in
+//! registers. Sums over unknowns are f64, whatever the vectors are kept in.
 
 use crate::scalar::{Half, Scalar};
 
 /// Lanes of a sum.
 pub(super) const LANES: usize = 16;
-/// Lanes of a sum where four, or eight, are taken at a time: half of sixteen registers of four numbers hold them.
+/// Lanes of a sum where four, or eight, are taken at a time: half of sixteen registers of four numbers hold
+/// them.
 const NARROW: usize = 8;
 const NARROWEST: usize = 4;
 /// Products of f32 that are added before they become f64.
@@ -102,8 +104,9 @@ pub(super) fn add_dots<T: Scalar, U: Scalar>(rows: &[&[T]], v: &[U], sums: &mut 
     add_dots_in::<f64, NARROW, T, U>(usize::MAX, rows, v, sums);
 }
 
-/// The same for the coordinates of a state, in the precision of the state: in f32 only [`SHORT`] products are added before they go to f64, which on
-/// average errs by less than √SHORT times what rounding the state's entries has cost.
+/// The same for the coordinates of a state, in the precision of the state: in f32 only [`SHORT`] products are
+/// added before they go to f64, which on average errs by less than √SHORT times what rounding the state's
+/// entries has cost.
 pub(super) fn add_coordinates<T: Scalar>(rows: &[&[T]], v: &[T], sums: &mut [f64]) {
     match T::single(v) {
         None => add_dots(rows, v, sums),
@@ -111,7 +114,12 @@ pub(super) fn add_coordinates<T: Scalar>(rows: &[&[T]], v: &[T], sums: &mut [f64
     }
 }
 
-fn add_dots_in<A: Scalar, const L: usize, T: Scalar + Into<A>, U: Scalar + Into<A>>(run: usize, rows: &[&[T]], v: &[U], sums: &mut [f64]) {
+fn add_dots_in<A: Scalar, const L: usize, T: Scalar + Into<A>, U: Scalar + Into<A>>(
+    run: usize,
+    rows: &[&[T]],
+    v: &[U],
+    sums: &mut [f64],
+) {
     let (fours, rest) = rows.as_chunks::<4>();
     let (four_sums, rest_sums) = sums.as_chunks_mut::<4>();
     for (rows, sums) in fours.iter().zip(four_sums) {
@@ -122,7 +130,11 @@ fn add_dots_in<A: Scalar, const L: usize, T: Scalar + Into<A>, U: Scalar + Into<
 }
 
 /// Four rows at a time: v is loaded once for all of them. `run` products of a lane are added up in A.
-fn four_dots<A: Scalar, const L: usize, T: Scalar + Into<A>, U: Scalar + Into<A>>(run: usize, rows: &[&[T]; 4], v: &[U]) -> [f64; 4] {
+fn four_dots<A: Scalar, const L: usize, T: Scalar + Into<A>, U: Scalar + Into<A>>(
+    run: usize,
+    rows: &[&[T]; 4],
+    v: &[U],
+) -> [f64; 4] {
     let (whole, left) = v.as_chunks::<L>();
     let blocks = rows.map(|r| r.as_chunks::<L>());
     let lanes = vectorised(
@@ -130,7 +142,9 @@ fn four_dots<A: Scalar, const L: usize, T: Scalar + Into<A>, U: Scalar + Into<A>
         move || {
             let [a, b, c, d] = blocks.map(|(whole, _)| whole);
             let mut lanes = [[0.0; L]; 4];
-            for ((((whole, a), b), c), d) in whole.chunks(run).zip(a.chunks(run)).zip(b.chunks(run)).zip(c.chunks(run)).zip(d.chunks(run)) {
+            for ((((whole, a), b), c), d) in
+                whole.chunks(run).zip(a.chunks(run)).zip(b.chunks(run)).zip(c.chunks(run)).zip(d.chunks(run))
+            {
                 let mut sums = [[A::zero(); L]; 4];
                 for ((((v, a), b), c), d) in whole.iter().zip(a).zip(b).zip(c).zip(d) {
                     for (sums, row) in sums.iter_mut().zip([a, b, c, d]) {
@@ -149,7 +163,9 @@ fn four_dots<A: Scalar, const L: usize, T: Scalar + Into<A>, U: Scalar + Into<A>
         },
     );
     let product = |(a, b): (&T, &U)| Into::<f64>::into(*a) * Into::<f64>::into(*b);
-    std::array::from_fn(|j| lanes[j].iter().sum::<f64>() + blocks[j].1.iter().zip(left).map(product).sum::<f64>())
+    std::array::from_fn(|j| {
+        lanes[j].iter().sum::<f64>() + blocks[j].1.iter().zip(left).map(product).sum::<f64>()
+    })
 }
 
 /// sums ← sums + A Bᵀ of four rows each, row by row.
@@ -159,7 +175,8 @@ pub(super) fn add_tile<T: Scalar>([a, b, c, d]: [&[T]; 4], columns: [&[T]; 4], s
 }
 
 fn half_tile<T: Scalar>(rows: [&[T]; 2], columns: [&[T]; 4]) -> [[f64; 4]; 2] {
-    let (rows, columns) = (rows.map(|r| r.as_chunks::<NARROWEST>()), columns.map(|c| c.as_chunks::<NARROWEST>()));
+    let (rows, columns) =
+        (rows.map(|r| r.as_chunks::<NARROWEST>()), columns.map(|c| c.as_chunks::<NARROWEST>()));
     let lanes = vectorised(
         #[inline(always)]
         move || {
@@ -177,16 +194,25 @@ fn half_tile<T: Scalar>(rows: [&[T]; 2], columns: [&[T]; 4]) -> [[f64; 4]; 2] {
             sums
         },
     );
-    let rest = |i: usize, j: usize| rows[i].1.iter().zip(columns[j].1).map(|(a, b)| (*a).into() * (*b).into()).sum::<f64>();
+    let rest = |i: usize, j: usize| {
+        rows[i].1.iter().zip(columns[j].1).map(|(a, b)| (*a).into() * (*b).into()).sum::<f64>()
+    };
     std::array::from_fn(|i| std::array::from_fn(|j| lanes[i][j].iter().sum::<f64>() + rest(i, j)))
 }
 
-/// outⱼ ← Σₖ weightsⱼₖ rowsₖ, summed in the type A: up to four results at a time, so that a row is loaded once for all of them.
-pub(super) fn combine<A: Scalar, R: Copy + Into<A>, O: Scalar>(rows: &[&[R]], weights: &[&[f64]], out: &mut [&mut [O]]) {
+/// outⱼ ← Σₖ weightsⱼₖ rowsₖ, summed in the type A: up to four results at a time, so that a row is loaded
+/// once for all of them.
+pub(super) fn combine<A: Scalar, R: Copy + Into<A>, O: Scalar>(
+    rows: &[&[R]],
+    weights: &[&[f64]],
+    out: &mut [&mut [O]],
+) {
     let replace = |_, sum: A| O::of(sum.into());
     for (weights, out) in weights.chunks(4).zip(out.chunks_mut(4)) {
         match (weights, out) {
-            ([a, b, c, d], [p, q, r, s]) => combine_into::<4, NARROW, A, R, O>([a, b, c, d], rows, [p, q, r, s], replace),
+            ([a, b, c, d], [p, q, r, s]) => {
+                combine_into::<4, NARROW, A, R, O>([a, b, c, d], rows, [p, q, r, s], replace)
+            }
             ([a, b, c], [p, q, r]) => combine_into::<3, NARROW, A, R, O>([a, b, c], rows, [p, q, r], replace),
             ([a, b], [p, q]) => combine_into::<2, LANES, A, R, O>([a, b], rows, [p, q], replace),
             ([a], [p]) => combine_into::<1, LANES, A, R, O>([a], rows, [p], replace),
@@ -274,15 +300,23 @@ mod tests {
             add_tile([rows[0], rows[1], rows[2], rows[3]], [rows[3], rows[4], rows[5], rows[6]], &mut tile);
             assert!((0..16).all(|t| tile[t] == 2.0 + exact(rows[t / 4], rows[3 + t % 4])), "length {len}");
             let weights: Vec<Vec<f64>> = (0..6).map(|j| row(j + 20, 7)).collect();
-            let expected = |weights: &[f64], i: usize| (0..7).map(|k| weights[k] * wide(&rows[k][i])).sum::<f64>();
+            let expected =
+                |weights: &[f64], i: usize| (0..7).map(|k| weights[k] * wide(&rows[k][i])).sum::<f64>();
             let mut out = vec![vec![T::of(9.0); len]; 6];
-            combine::<T, _, _>(&rows, &weights.iter().map(|w| &w[..]).collect::<Vec<_>>(), &mut out.iter_mut().map(|o| &mut o[..]).collect::<Vec<_>>());
+            combine::<T, _, _>(
+                &rows,
+                &weights.iter().map(|w| &w[..]).collect::<Vec<_>>(),
+                &mut out.iter_mut().map(|o| &mut o[..]).collect::<Vec<_>>(),
+            );
             for (weights, out) in weights.iter().zip(&out) {
                 assert!((0..len).all(|i| wide(&out[i]) == expected(weights, i)), "length {len}");
             }
             let before = out[0].clone();
             add_combination::<T, T>(&rows, &weights[3], &mut out[0]);
-            assert!((0..len).all(|i| wide(&out[0][i]) == wide(&before[i]) + expected(&weights[3], i)), "length {len}");
+            assert!(
+                (0..len).all(|i| wide(&out[0][i]) == wide(&before[i]) + expected(&weights[3], i)),
+                "length {len}"
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! The f64 reference engine: parallel over d, and the default where there is no GPU; in f32 if asked for.
 //!
-//! Same input, same results, bit by bit, however many threads there are and however wide the machine's vectors.
+//! Same input, same results, bit by bit, however many threads there are and however wide the machine's
+//! vectors.
 
 mod basis;
 mod equation;
@@ -18,7 +19,10 @@ use self::kernels::Wanted;
 use self::phase::{Coordinates, Field, LiftTable, Model, Phase, Predictor, Tables, rows};
 use crate::engine::fit::{FitPlan, Grams, implicit_matrix, implicit_weights, residual_of_weights};
 use crate::engine::holdout;
-use crate::engine::interface::{Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, Traffic, TrustLimits};
+use crate::engine::interface::{
+    Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, Traffic,
+    TrustLimits,
+};
 use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
@@ -53,10 +57,12 @@ impl<T: Scalar> State<T> {
 
 /// The engine on the CPU; see the [module](self).
 ///
-/// [`new`](CpuEngine::new) is the reference: everything in f64. [`single`](CpuEngine::single) keeps state, history and tables in f32, as the GPU engine does,
-/// and computes in f32 what concerns one unknown alone; sums over d, factorisations, multipliers of a volume constraint and the minimisation of a learned
-/// potential stay in f64. That halves the memory and the bytes of every pass, and quotients and roots come at more than twice the rate: a surrogate step
-/// takes half the time or less. What it costs in accuracy is a rounding of 6·10⁻⁸ per stored number: enough to tell runs apart, not to make them worse.
+/// [`new`](CpuEngine::new) is the reference: everything in f64. [`single`](CpuEngine::single) keeps state,
+/// history and tables in f32, as the GPU engine does, and computes in f32 what concerns one unknown alone;
+/// sums over d, factorisations, multipliers of a volume constraint and the minimisation of a learned
+/// potential stay in f64. That halves the memory and the bytes of every pass, and quotients and roots come at
+/// more than twice the rate: a surrogate step takes half the time or less. What it costs in accuracy is a
+/// rounding of 6·10⁻⁸ per stored number: enough to tell runs apart, not to make them worse.
 #[derive(Debug)]
 pub struct CpuEngine<T = f64> {
     format: TableFormat,
@@ -84,7 +90,8 @@ pub struct CpuEngine<T = f64> {
     traffic: Traffic,
 }
 
-const NOTHING: Landing = Landing { steps: 0, end: PhaseEnd::Horizon, predicted_change: 0.0, fit_residual: None };
+const NOTHING: Landing =
+    Landing { steps: 0, end: PhaseEnd::Horizon, predicted_change: 0.0, fit_residual: None };
 
 impl Default for CpuEngine {
     fn default() -> Self {
@@ -141,13 +148,19 @@ impl<T: Scalar> CpuEngine<T> {
         self.flow.ok_or_else(|| Error::Incompatible("the engine has not been started".into()))
     }
 
-    /// Inner products of the samples `which` (by the history's rows) and, where the transform asks for it, their transformed targets.
+    /// Inner products of the samples `which` (by the history's rows) and, where the transform asks for it,
+    /// their transformed targets.
     fn inner_products(&mut self, config: &SurrogateConfig, which: &[usize], wanted: Wanted) -> Grams {
         let (x, gradients) = (rows(&self.iterates, which), rows(&self.gradients, which));
         let is_encoded = config.transform != TargetTransform::Identity;
         if is_encoded {
             let d = self.state.x.len();
-            kernels::target_encode(config.transform, &gradients, &x, grown(&mut self.tables.encoded, which.len(), d));
+            kernels::target_encode(
+                config.transform,
+                &gradients,
+                &x,
+                grown(&mut self.tables.encoded, which.len(), d),
+            );
         }
         let encoded: Vec<&[T]> = self.tables.encoded.iter().take(which.len()).map(|row| &row[..]).collect();
         let targets = if is_encoded { &encoded } else { &gradients };
@@ -157,10 +170,13 @@ impl<T: Scalar> CpuEngine<T> {
         Grams { xx, xy, yy, resolution: T::RESOLUTION }
     }
 
-    /// The samples `which` and their targets, in the order asked for: for fits in the full space, whose d is small.
+    /// The samples `which` and their targets, in the order asked for: for fits in the full space, whose d is
+    /// small.
     fn samples_of(&self, config: &SurrogateConfig, which: &[usize]) -> (Array2<f64>, Array2<f64>) {
         let x = self.iterates.select(Axis(0), which).mapv(Into::into);
-        let targets = ndarray::Zip::from(&self.gradients.select(Axis(0), which)).and(&x).map_collect(|g, x| config.transform.encode((*g).into(), *x));
+        let targets = ndarray::Zip::from(&self.gradients.select(Axis(0), which))
+            .and(&x)
+            .map_collect(|g, x| config.transform.encode((*g).into(), *x));
         (x, targets)
     }
 
@@ -169,7 +185,15 @@ impl<T: Scalar> CpuEngine<T> {
         let samples = rows(&self.iterates, which);
         self.tables.mean.resize(self.state.x.len(), T::zero());
         let mean = &mut self.tables.mean;
-        kernels::rows_combine(Array2::zeros((0, which.len())).view(), &samples, None, DirectionsMut::State(Vec::new()), mean, 0, |_, _, _, _| {});
+        kernels::rows_combine(
+            Array2::zeros((0, which.len())).view(),
+            &samples,
+            None,
+            DirectionsMut::State(Vec::new()),
+            mean,
+            0,
+            |_, _, _, _| {},
+        );
         kernels::squared_distances(&samples, mean).into_iter().fold(0.0, f64::max).sqrt()
     }
 
@@ -181,9 +205,17 @@ impl<T: Scalar> CpuEngine<T> {
         let Tables { mean, basis, .. } = &mut self.tables;
         mean.resize(d, T::zero());
         let out = basis.grown(coefficients.nrows(), d);
-        kernels::rows_combine(coefficients.view(), &samples, reference, out, mean, 1 + coefficients.nrows(), |here, basis, mean, sums| {
-            kernels::state_project(basis, &x[here], mean, centered, sums);
-        })
+        kernels::rows_combine(
+            coefficients.view(),
+            &samples,
+            reference,
+            out,
+            mean,
+            1 + coefficients.nrows(),
+            |here, basis, mean, sums| {
+                kernels::state_project(basis, &x[here], mean, centered, sums);
+            },
+        )
     }
 
     /// A new row of the history of pairs, and its inner products with all others.
@@ -193,9 +225,16 @@ impl<T: Scalar> CpuEngine<T> {
         self.gradients.row_mut(row).assign(&ArrayView1::from(change));
         let places = [row, self.iterates.nrows() + row];
         for (place, vector) in places.into_iter().zip([displacement, change]) {
-            self.narrow_pairs.row_mut(place).iter_mut().zip(vector).for_each(|(narrow, value)| *narrow = f32::of((*value).into()));
+            self.narrow_pairs
+                .row_mut(place)
+                .iter_mut()
+                .zip(vector)
+                .for_each(|(narrow, value)| *narrow = f32::of((*value).into()));
         }
-        let table: Vec<&[T]> = [&self.iterates, &self.gradients].into_iter().flat_map(|t| t.rows().into_iter().filter_map(|row| row.to_slice())).collect();
+        let table: Vec<&[T]> = [&self.iterates, &self.gradients]
+            .into_iter()
+            .flat_map(|t| t.rows().into_iter().filter_map(|row| row.to_slice()))
+            .collect();
         for (place, products) in places.into_iter().zip(potential::products(&table, [displacement, change])) {
             let products = ArrayView1::from(&products);
             self.pair_products.row_mut(place).assign(&products);
@@ -219,7 +258,12 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         let d = setup.start.len();
         let pair_rows = if setup.samples == Samples::Pairs { 2 * setup.capacity } else { 0 };
         let auxiliary = vec![vec![T::zero(); d]; setup.flow.auxiliary_vectors()];
-        let state = State { x: setup.start.iter().map(|x| T::of(*x)).collect(), gradient: vec![T::zero(); d], auxiliary, steps: 0 };
+        let state = State {
+            x: setup.start.iter().map(|x| T::of(*x)).collect(),
+            gradient: vec![T::zero(); d],
+            auxiliary,
+            steps: 0,
+        };
         *self = Self {
             flow: Some(setup.flow),
             domain: setup.domain.clone(),
@@ -238,7 +282,11 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     fn set_gradient(&mut self, gradient: &[f64]) -> Result<()> {
         self.started()?;
         if gradient.len() != self.state.x.len() {
-            return Err(Error::Length { name: "the gradient", found: gradient.len(), expected: self.state.x.len() });
+            return Err(Error::Length {
+                name: "the gradient",
+                found: gradient.len(),
+                expected: self.state.x.len(),
+            });
         }
         kernels::copy(gradient, &mut self.state.gradient);
         self.ring.gradient_was_set();
@@ -247,7 +295,9 @@ impl<T: Scalar> Engine for CpuEngine<T> {
 
     fn record(&mut self) -> Result<()> {
         let Some(row) = self.ring.push() else { return Ok(()) };
-        for (table, vector) in [(&mut self.iterates, &self.state.x), (&mut self.gradients, &self.state.gradient)] {
+        for (table, vector) in
+            [(&mut self.iterates, &self.state.x), (&mut self.gradients, &self.state.gradient)]
+        {
             if let Some(place) = table.row_mut(row).into_slice() {
                 kernels::copy(vector, place);
             }
@@ -271,7 +321,9 @@ impl<T: Scalar> Engine for CpuEngine<T> {
 
     fn select(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection> {
         let flow = self.started()?;
-        let Some(config) = candidates.first() else { return Err(Error::invalid("the number of candidates", 0, "at least 1")) };
+        let Some(config) = candidates.first() else {
+            return Err(Error::invalid("the number of candidates", 0, "at least 1"));
+        };
         let grams = self.inner_products(config, &self.ring.rows(), Wanted { xy: true, yy: true });
         let trials = holdout::Trials::new(candidates, folds, &flow, grams)?;
         let solutions = self.regress(&trials.batch())?;
@@ -286,7 +338,8 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         }
         let k = which.len();
         let (centered, snapshots) = (config.space.is_centered(), config.lift == Lift::Snapshots);
-        // The snapshot lift learns weights and needs no components; the trajectory's components are their own measure.
+        // The snapshot lift learns weights and needs no components; the trajectory's components are their own
+        // measure.
         let grams = self.inner_products(config, &which, Wanted { xy: !snapshots, yy: snapshots });
         let lift = match (config.lift, config.space, config.transform) {
             (Lift::Trajectory, SpaceConfig::Reduced { .. }, _) => LiftTable::Basis,
@@ -295,8 +348,19 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             (Lift::Snapshots, _, _) => LiftTable::Encoded,
         };
         // A direction is of length 1.
-        let bounds = if snapshots { grams.yy.diag().iter().map(|square| square.sqrt()).collect() } else { vec![1.0; k] };
-        let model = |predictor, radius| Model { predictor, transform: config.transform, lift, bounds, rows: which.clone(), radius };
+        let bounds = if snapshots {
+            grams.yy.diag().iter().map(|square| square.sqrt()).collect()
+        } else {
+            vec![1.0; k]
+        };
+        let model = |predictor, radius| Model {
+            predictor,
+            transform: config.transform,
+            lift,
+            bounds,
+            rows: which.clone(),
+            radius,
+        };
         self.observed = None;
 
         if config.space == SpaceConfig::Implicit {
@@ -306,7 +370,10 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             let weights = implicit_weights(kernel.view(), ridge)?;
             let error = kernel.dot(&weights) - Array2::<f64>::eye(k);
             self.fit_residual = Some(residual_of_weights(error.view(), grams.yy.view()));
-            let model = model(Predictor::Implicit { order: config.order, bias: config.bias, weights }, self.average(&which));
+            let model = model(
+                Predictor::Implicit { order: config.order, bias: config.bias, weights },
+                self.average(&which),
+            );
             self.model = Some(model);
             return Ok(Fit { samples: k, rank: k, energy: 1.0, features: 0, ridge });
         }
@@ -323,7 +390,8 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         let interpolates = T::NAME == "f32" && features.ncols() >= features.nrows();
         let settings = Regression { refit: config.regression.refit && !interpolates, ..config.regression };
         let solution = regression::solve(features.view(), plan.targets.view(), &settings)?;
-        self.fit_residual = Some(plan.residual(features.dot(&solution.coefficients).view(), config, grams.yy.view()));
+        self.fit_residual =
+            Some(plan.residual(features.dot(&solution.coefficients).view(), config, grams.yy.view()));
         let fit = Fit {
             samples: k,
             rank: plan.coordinates.ncols(),
@@ -336,8 +404,13 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             None => solution.coefficients,
         };
         let space = plan.space.as_ref().map(|space| {
-            let mean = |column: ArrayView1<f64>| if centered { 0.0 } else { column.sum() / k as f64 * space.scale };
-            Coordinates { scale: space.scale, centered, mean: plan.coordinates.columns().into_iter().map(mean).collect() }
+            let mean =
+                |column: ArrayView1<f64>| if centered { 0.0 } else { column.sum() / k as f64 * space.scale };
+            Coordinates {
+                scale: space.scale,
+                centered,
+                mean: plan.coordinates.columns().into_iter().map(mean).collect(),
+            }
         });
         let predictor = Predictor::Explicit { library: plan.library, coefficients, space };
         match &plan.space {
@@ -354,7 +427,10 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()> {
         let flow = self.started()?;
         let Some(model) = &self.model else {
-            return Err(Error::Incompatible("integrate() comes after fit(), and before record() overwrites the samples of that fit".into()));
+            return Err(Error::Incompatible(
+                "integrate() comes after fit(), and before record() overwrites the samples of that fit"
+                    .into(),
+            ));
         };
         self.ring.moved();
         let mut phase = Phase {
@@ -373,8 +449,10 @@ impl<T: Scalar> Engine for CpuEngine<T> {
 
     fn record_pair(&mut self, note: PairNote) -> Result<()> {
         self.started()?;
-        let less = |now: &[T], trusted: &[T]| now.iter().zip(trusted).map(|(a, b)| *a - *b).collect::<Vec<T>>();
-        let (displacement, change) = (less(&self.state.x, &self.trusted.x), less(&self.state.gradient, &self.trusted.gradient));
+        let less =
+            |now: &[T], trusted: &[T]| now.iter().zip(trusted).map(|(a, b)| *a - *b).collect::<Vec<T>>();
+        let (displacement, change) =
+            (less(&self.state.x, &self.trusted.x), less(&self.state.gradient, &self.trusted.gradient));
         self.enter_pair(&displacement, &change, note);
         Ok(())
     }
@@ -389,7 +467,11 @@ impl<T: Scalar> Engine for CpuEngine<T> {
 
     fn pairs(&mut self) -> Result<Vec<Pair>> {
         let wide = |table: &Array2<T>, row| table.row(row).iter().map(|v| (*v).into()).collect();
-        let pair = |(row, note)| Pair { displacement: wide(&self.iterates, row), change: wide(&self.gradients, row), note };
+        let pair = |(row, note)| Pair {
+            displacement: wide(&self.iterates, row),
+            change: wide(&self.gradients, row),
+            note,
+        };
         Ok(self.ring.rows().into_iter().zip(self.ring.notes()).map(pair).collect())
     }
 
@@ -397,7 +479,8 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         self.started()?;
         let both = self.ring.pair_rows();
         let gram = self.pair_products.select(ndarray::Axis(0), &both).select(ndarray::Axis(1), &both);
-        let learned = Polynomial::from_gram(gram.view(), &self.ring.notes(), config, T::RESOLUTION)?.unwrap_or_else(|| Polynomial::flat(flat));
+        let learned = Polynomial::from_gram(gram.view(), &self.ring.notes(), config, T::RESOLUTION)?
+            .unwrap_or_else(|| Polynomial::flat(flat));
         let fit = Fit::of_potential(&learned);
         let rows = if learned.pairs == 0 { Vec::new() } else { both };
         self.potential = Some(potential::Potential { learned, rows });
@@ -406,16 +489,26 @@ impl<T: Scalar> Engine for CpuEngine<T> {
 
     fn minimize(&mut self, limits: TrustLimits) -> Result<()> {
         self.started()?;
-        let Some(model) = &self.potential else { return Err(Error::Incompatible("minimize() comes after fit_potential()".into())) };
+        let Some(model) = &self.potential else {
+            return Err(Error::Incompatible("minimize() comes after fit_potential()".into()));
+        };
         self.ring.moved();
         let capacity = self.iterates.nrows();
-        let own = |row: usize| if row < capacity { self.iterates.row(row).to_slice() } else { self.gradients.row(row - capacity).to_slice() };
-        let single = |&row: &usize| own(row).and_then(T::single).or_else(|| self.narrow_pairs.row(row).to_slice());
+        let own = |row: usize| {
+            if row < capacity {
+                self.iterates.row(row).to_slice()
+            } else {
+                self.gradients.row(row - capacity).to_slice()
+            }
+        };
+        let single =
+            |&row: &usize| own(row).and_then(T::single).or_else(|| self.narrow_pairs.row(row).to_slice());
         let table: Vec<&[f32]> = model.rows.iter().filter_map(single).collect();
         // Zeros cost nothing until they are written to.
         let mut room = [(); 2].map(|()| vec![0.0; self.trusted.x.len()]);
         let [center, gradient] = &mut room;
-        let (center, gradient) = (T::widen(&self.trusted.x, center), T::widen(&self.trusted.gradient, gradient));
+        let (center, gradient) =
+            (T::widen(&self.trusted.x, center), T::widen(&self.trusted.gradient, gradient));
         let at = potential::Neighbourhood { center, gradient, domain: &self.domain, limits };
         let minimum = model.minimize(&table, &at);
         self.landing.steps += minimum.steps;
@@ -434,8 +527,13 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             return Err(Error::Length { name: "the iterate", found: x.len(), expected: self.state.x.len() });
         }
         kernels::copy(&self.state.x, x);
-        let landing = Landing { fit_residual: self.fit_residual, ..std::mem::replace(&mut self.landing, NOTHING) };
-        if landing.predicted_change.is_finite() { Ok(landing) } else { Ok(Landing { end: PhaseEnd::NonFinite, ..landing }) }
+        let landing =
+            Landing { fit_residual: self.fit_residual, ..std::mem::replace(&mut self.landing, NOTHING) };
+        if landing.predicted_change.is_finite() {
+            Ok(landing)
+        } else {
+            Ok(Landing { end: PhaseEnd::NonFinite, ..landing })
+        }
     }
 
     fn trust(&mut self) -> Result<()> {
@@ -451,7 +549,10 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn regress(&mut self, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
-        batch.par_iter().map(|item| regression::solve(item.features, item.targets, &item.regression)).collect()
+        batch
+            .par_iter()
+            .map(|item| regression::solve(item.features, item.targets, &item.regression))
+            .collect()
     }
 
     fn forget(&mut self) {
@@ -474,13 +575,28 @@ mod tests {
     use crate::surrogate::{Integrator, Rank};
 
     /// One cycle: the samples' length is no multiple of anything.
-    fn cycle<T: Scalar>(format: TableFormat, flow: Flow, config: &SurrogateConfig, integrator: Integrator) -> (Vec<u64>, u64, Fit) {
+    fn cycle<T: Scalar>(
+        format: TableFormat,
+        flow: Flow,
+        config: &SurrogateConfig,
+        integrator: Integrator,
+    ) -> (Vec<u64>, u64, Fit) {
         let (d, k) = (9001, 6);
         let mut engine = CpuEngine::<T>::without_run(format);
         let mut x: Vec<f64> = (0..d).map(|i| (0.37 * i as f64).sin()).collect();
-        engine.start(Setup { flow, domain: &Domain::Unbounded, start: &x, capacity: k, samples: Samples::Points, directions: None }).unwrap();
+        engine
+            .start(Setup {
+                flow,
+                domain: &Domain::Unbounded,
+                start: &x,
+                capacity: k,
+                samples: Samples::Points,
+                directions: None,
+            })
+            .unwrap();
         for _ in 0..k + 2 {
-            let gradient: Vec<f64> = x.iter().enumerate().map(|(i, x)| (1.5 + (0.11 * i as f64).cos()) * x).collect();
+            let gradient: Vec<f64> =
+                x.iter().enumerate().map(|(i, x)| (1.5 + (0.11 * i as f64).cos()) * x).collect();
             engine.set_gradient(&gradient).unwrap();
             engine.record().unwrap();
             engine.step().unwrap();
@@ -496,7 +612,11 @@ mod tests {
     #[test]
     fn the_number_of_threads_does_not_change_a_bit() {
         let snapshots = SurrogateConfig::snapshots();
-        let trajectory = SurrogateConfig { lift: Lift::Trajectory, space: SpaceConfig::Reduced { rank: Rank::Count(3), centered: true }, ..snapshots };
+        let trajectory = SurrogateConfig {
+            lift: Lift::Trajectory,
+            space: SpaceConfig::Reduced { rank: Rank::Count(3), centered: true },
+            ..snapshots
+        };
         let implicit = SurrogateConfig { space: SpaceConfig::Implicit, order: 2, ..snapshots };
         let flows = [
             Flow::GradientDescent(GradientDescent { rate: 0.05 }),
@@ -505,11 +625,26 @@ mod tests {
         ];
         for flow in flows {
             for config in [snapshots, trajectory, implicit] {
-                for integrator in [Integrator::FlowStep, Integrator::Rk4, Integrator::DormandPrince { rtol: 1e-6, atol: 1e-9 }] {
-                    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                    let in_each = |format| (cycle::<f64>(format, flow, &config, integrator), cycle::<f32>(format, flow, &config, integrator));
+                for integrator in [
+                    Integrator::FlowStep,
+                    Integrator::Rk4,
+                    Integrator::DormandPrince { rtol: 1e-6, atol: 1e-9 },
+                ] {
+                    let pool =
+                        |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    let in_each = |format| {
+                        (
+                            cycle::<f64>(format, flow, &config, integrator),
+                            cycle::<f32>(format, flow, &config, integrator),
+                        )
+                    };
                     let all = || (in_each(TableFormat::State), in_each(TableFormat::F16));
-                    assert!(pool(1).install(all) == pool(5).install(all), "{}, {:?}, {integrator:?}", flow.name(), config.space);
+                    assert!(
+                        pool(1).install(all) == pool(5).install(all),
+                        "{}, {:?}, {integrator:?}",
+                        flow.name(),
+                        config.space
+                    );
                 }
             }
         }
@@ -519,13 +654,26 @@ mod tests {
     fn a_fit_ends_with_the_samples_it_predicts_from() {
         let mut engine = CpuEngine::new();
         let flow = Flow::GradientDescent(GradientDescent { rate: 0.5 });
-        engine.start(Setup { flow, domain: &Domain::Unbounded, start: &[1.0, 2.0], capacity: 2, samples: Samples::Points, directions: None }).unwrap();
+        engine
+            .start(Setup {
+                flow,
+                domain: &Domain::Unbounded,
+                start: &[1.0, 2.0],
+                capacity: 2,
+                samples: Samples::Points,
+                directions: None,
+            })
+            .unwrap();
         let limits = PhaseLimits { steps: 1, radius: f64::INFINITY, integrator: Integrator::FlowStep };
         for step in 0..3 {
             engine.set_gradient(&[1.0, step as f64]).unwrap();
             engine.record().unwrap();
             if step > 0 {
-                assert_eq!(engine.integrate(limits).is_ok(), step == 1, "the third sample takes the place of the first");
+                assert_eq!(
+                    engine.integrate(limits).is_ok(),
+                    step == 1,
+                    "the third sample takes the place of the first"
+                );
             }
             if step == 0 {
                 engine.fit(&SurrogateConfig::snapshots()).unwrap();

@@ -82,7 +82,8 @@ pub(super) struct InnerStates<T> {
     pub end: Vec<Vec<T>>,
 }
 
-/// Tables of size d that a fit makes. They are kept from fit to fit: fresh memory costs as much as filling it.
+/// Tables of size d that a fit makes. They are kept from fit to fit: fresh memory costs as much as filling
+/// it.
 #[derive(Debug, Clone)]
 pub(super) struct Tables<T> {
     pub mean: Vec<T>,
@@ -103,7 +104,8 @@ pub(super) fn rows<'a, T>(table: &'a Array2<T>, which: &[usize]) -> Vec<&'a [T]>
 
 /// A model with its tables.
 ///
-/// All that is asked of x is in as many sums over d as [`sums`](Self::sums) says, so that the pass that moves x can take them on its way.
+/// All that is asked of x is in as many sums over d as [`sums`](Self::sums) says, so that the pass that moves
+/// x can take them on its way.
 pub(super) struct Field<'a, T> {
     pub model: &'a Model,
     pub mean: &'a [T],
@@ -115,12 +117,21 @@ pub(super) struct Field<'a, T> {
 }
 
 impl<'a, T: Scalar> Field<'a, T> {
-    pub(super) fn new(model: &'a Model, tables: &'a Tables<T>, iterates: &'a Array2<T>, gradients: &'a Array2<T>) -> Self {
+    pub(super) fn new(
+        model: &'a Model,
+        tables: &'a Tables<T>,
+        iterates: &'a Array2<T>,
+        gradients: &'a Array2<T>,
+    ) -> Self {
         let rank = match &model.predictor {
             Predictor::Explicit { space: Some(space), .. } => space.mean.len(),
             _ => 0,
         };
-        let samples = if matches!(model.predictor, Predictor::Implicit { .. }) { rows(iterates, &model.rows) } else { Vec::new() };
+        let samples = if matches!(model.predictor, Predictor::Implicit { .. }) {
+            rows(iterates, &model.rows)
+        } else {
+            Vec::new()
+        };
         let table = match model.lift {
             LiftTable::Direct | LiftTable::Basis => Vec::new(),
             LiftTable::Gradients => rows(gradients, &model.rows),
@@ -151,7 +162,9 @@ impl<'a, T: Scalar> Field<'a, T> {
 
     /// The sums at x, by a pass of their own.
     fn observe_all(&self, x: &[T]) -> Vec<f64> {
-        sweep(x.len(), Vec::new(), self.sums(), self.room(), |here, _, sums, room| self.at(&here, room).observe(&x[here], sums))
+        sweep(x.len(), Vec::new(), self.sums(), self.room(), |here, _, sums, room| {
+            self.at(&here, room).observe(&x[here], sums)
+        })
     }
 
     /// ‖x − mean‖ in history radii.
@@ -170,7 +183,8 @@ impl<'a, T: Scalar> Field<'a, T> {
                 combine(coefficients.view(), &library.evaluate(&z))
             }
             Predictor::Implicit { order, bias, weights } => {
-                let kernel: Vec<f64> = sums[1..].as_chunks::<3>().0.iter().map(|p| implicit_kernel(*order, *bias, *p)).collect();
+                let kernel: Vec<f64> =
+                    sums[1..].as_chunks::<3>().0.iter().map(|p| implicit_kernel(*order, *bias, *p)).collect();
                 weights.dot(&ArrayView1::from(&kernel)).to_vec()
             }
         }
@@ -180,14 +194,21 @@ impl<'a, T: Scalar> Field<'a, T> {
     pub(super) fn is_finite(&self, weights: &[f64]) -> bool {
         match self.model.lift {
             LiftTable::Direct => weights.iter().all(|w| w.is_finite()),
-            _ => weights.iter().zip(&self.model.bounds).map(|(w, bound)| w.abs() * bound).sum::<f64>().is_finite(),
+            _ => weights
+                .iter()
+                .zip(&self.model.bounds)
+                .map(|(w, bound)| w.abs() * bound)
+                .sum::<f64>()
+                .is_finite(),
         }
     }
 
     /// Undoes the transform of the targets at x.
     pub(super) fn decode(&self, x: &[T], y: &mut [T]) {
         if self.model.transform != TargetTransform::Identity {
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = T::of(self.model.transform.decode((*y).into(), (*x).into())));
+            y.iter_mut()
+                .zip(x)
+                .for_each(|(y, x)| *y = T::of(self.model.transform.decode((*y).into(), (*x).into())));
         }
     }
 }
@@ -203,7 +224,10 @@ impl<T: Scalar> FieldChunk<'_, T> {
     /// Adds the chunk's part of the sums.
     pub(super) fn observe(&self, x: &[T], sums: &mut [f64]) {
         let (field, here) = (self.field, &self.here);
-        let centered = matches!(&field.model.predictor, Predictor::Explicit { space: Some(Coordinates { centered: true, .. }), .. });
+        let centered = matches!(
+            &field.model.predictor,
+            Predictor::Explicit { space: Some(Coordinates { centered: true, .. }), .. }
+        );
         let (project, powers) = sums.split_at_mut(1 + self.basis.len());
         kernels::state_project(&self.basis, x, &field.mean[here.clone()], centered, project);
         kernels::power_sums(&chunks(&field.samples, here), x, powers);
@@ -218,7 +242,9 @@ impl<T: Scalar> FieldChunk<'_, T> {
                 }
             }
             LiftTable::Basis => lanes::combine::<T, _, _>(&self.basis, weights, out),
-            LiftTable::Gradients | LiftTable::Encoded => lanes::combine::<T, _, _>(&chunks(&self.field.table, &self.here), weights, out),
+            LiftTable::Gradients | LiftTable::Encoded => {
+                lanes::combine::<T, _, _>(&chunks(&self.field.table, &self.here), weights, out)
+            }
         }
     }
 }
@@ -239,8 +265,13 @@ pub(super) struct Phase<'a, T> {
 
 impl<T: Scalar> Phase<'_, T> {
     pub(super) fn run(&mut self, limits: PhaseLimits) {
-        // From inside the thread pool: from outside each of the many short passes would put this thread to sleep and wake it again.
-        if self.state.x.len() > CHUNK { rayon::scope(|_| self.run_inside(limits)) } else { self.run_inside(limits) }
+        // From inside the thread pool: from outside each of the many short passes would put this thread to
+        // sleep and wake it again.
+        if self.state.x.len() > CHUNK {
+            rayon::scope(|_| self.run_inside(limits))
+        } else {
+            self.run_inside(limits)
+        }
     }
 
     fn run_inside(&mut self, limits: PhaseLimits) {
@@ -274,7 +305,8 @@ impl<T: Scalar> Phase<'_, T> {
 
     /// One step of the flow with the predicted gradient; false if that is not finite.
     ///
-    /// Where every unknown moves by itself one pass lifts, moves x and the flow's vectors and takes the next step's sums.
+    /// Where every unknown moves by itself one pass lifts, moves x and the flow's vectors and takes the next
+    /// step's sums.
     fn flow_step(&mut self, weights: &[f64]) -> bool {
         let (field, flow, k) = (&self.field, self.flow, self.state.steps + 1);
         let State { x, gradient, auxiliary, .. } = &mut *self.state;
@@ -309,10 +341,13 @@ impl<T: Scalar> Phase<'_, T> {
         true
     }
 
-    /// `reduced_integrate`, `reduced_lift`: surrogate iterations of a flow whose state is the reduced coordinate alone, y' = −Ξᵀ Θ(y/σ), y = σ z. The cost
-    /// does not depend on d but for one pass at the end, which reads U and moves x.
+    /// `reduced_integrate`, `reduced_lift`: surrogate iterations of a flow whose state is the reduced
+    /// coordinate alone, y' = −Ξᵀ Θ(y/σ), y = σ z. The cost does not depend on d but for one pass at the end,
+    /// which reads U and moves x.
     fn integrate_reduced(&mut self, limits: PhaseLimits, h: f64) {
-        let Predictor::Explicit { library, coefficients, space } = &self.field.model.predictor else { return };
+        let Predictor::Explicit { library, coefficients, space } = &self.field.model.predictor else {
+            return;
+        };
         let sums = self.observed.take().unwrap_or_else(|| self.field.observe_all(&self.state.x));
         let wide = |vector: &[T]| vector.iter().map(|v| (*v).into()).collect::<Vec<f64>>();
         let (start, mean, scale) = match space {
@@ -327,7 +362,8 @@ impl<T: Scalar> Phase<'_, T> {
             let features = library.evaluate(&y.iter().map(|y| y / scale).collect::<Vec<_>>());
             slope.iter_mut().zip(combine(coefficients.view(), &features)).for_each(|(s, g)| *s = -g);
         };
-        let rule = if limits.integrator == Integrator::FlowStep { Integrator::Euler } else { limits.integrator };
+        let rule =
+            if limits.integrator == Integrator::FlowStep { Integrator::Euler } else { limits.integrator };
         let (mut y, mut inner) = (start.clone(), h);
         let mut slope = vec![0.0; y.len()];
         for _ in 0..limits.steps {
@@ -343,7 +379,8 @@ impl<T: Scalar> Phase<'_, T> {
                 self.landing.end = PhaseEnd::NonFinite;
                 break;
             }
-            self.landing.predicted_change -= slope.iter().zip(&y).zip(&before).map(|((s, y), b)| s * (y - b)).sum::<f64>();
+            self.landing.predicted_change -=
+                slope.iter().zip(&y).zip(&before).map(|((s, y), b)| s * (y - b)).sum::<f64>();
             self.landing.steps += 1;
             self.state.steps += 1;
         }
@@ -354,6 +391,8 @@ impl<T: Scalar> Phase<'_, T> {
             self.field.basis.add_combination(&moved, &mut self.state.x);
         }
         let coordinates = if space.is_some() { &y[..] } else { &[] };
-        *self.observed = Some(std::iter::once((square(&y) + outside).max(0.0)).chain(coordinates.iter().copied()).collect());
+        *self.observed = Some(
+            std::iter::once((square(&y) + outside).max(0.0)).chain(coordinates.iter().copied()).collect(),
+        );
     }
 }

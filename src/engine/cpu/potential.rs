@@ -8,8 +8,8 @@ use crate::scalar::Scalar;
 use crate::surrogate::higher_order::minimum_along;
 use crate::surrogate::potential::Polynomial;
 
-/// The share of the volume below which a Newton step on the multiplier is not looked at any more. Between its two ends only those unknowns bend that are as
-/// near to a bound as this: what is left is of second order.
+/// The share of the volume below which a Newton step on the multiplier is not looked at any more. Between its
+/// two ends only those unknowns bend that are as near to a bound as this: what is left is of second order.
 const NEARLY: f64 = 2e-6;
 /// Newton steps on the multiplier; each is safeguarded by bisection.
 const MULTIPLIER_STEPS: usize = 100;
@@ -40,7 +40,8 @@ pub(super) struct Minimum {
     pub settled: bool,
 }
 
-/// `pair_record`: the inner products of a displacement and a change of the gradient with every one of `rows`, which are read once.
+/// `pair_record`: the inner products of a displacement and a change of the gradient with every one of `rows`,
+/// which are read once.
 pub(super) fn products<T: Scalar>(rows: &[&[T]], [displacement, change]: [&[T]; 2]) -> [Vec<f64>; 2] {
     let mut first = sums_over(change.len(), 2 * rows.len(), |here, sums| {
         let rows = chunks(rows, &here);
@@ -53,13 +54,14 @@ pub(super) fn products<T: Scalar>(rows: &[&[T]], [displacement, change]: [&[T]; 
 }
 
 impl Potential {
-    /// `trust_volume`, `trust_direction`, `potential_step`, `potential_lift`: projected steps, the first of length 1/σ, then Barzilai and Borwein's,
-    /// each as far as φ falls along it.
+    /// `trust_volume`, `trust_direction`, `potential_step`, `potential_lift`: projected steps, the first of
+    /// length 1/σ, then Barzilai and Borwein's, each as far as φ falls along it.
     ///
-    /// The potential of the rows of pairs rounded to f32, `table`: its value, its gradient and its steps agree with each other in f64, and half the bytes
-    /// go by.
+    /// The potential of the rows of pairs rounded to f32, `table`: its value, its gradient and its steps
+    /// agree with each other in f64, and half the bytes go by.
     pub(super) fn minimize(&self, table: &[&[f32]], at: &Neighbourhood<'_>) -> Minimum {
-        // From inside the thread pool: from outside each of the many short passes would put this thread to sleep and wake it again.
+        // From inside the thread pool: from outside each of the many short passes would put this thread to
+        // sleep and wake it again.
         rayon::scope(|_| self.minimize_inside(table, at))
     }
 
@@ -89,8 +91,13 @@ impl Potential {
                 minimum.settled = true;
                 break;
             }
-            let change: Vec<f64> = combination.rows().into_iter().map(|c| c.iter().zip(&sums[2..]).map(|(c, v)| c * v).sum()).collect();
-            let curvature = outside * square + curvatures.iter().zip(&change).map(|(l, c)| l * c * c).sum::<f64>();
+            let change: Vec<f64> = combination
+                .rows()
+                .into_iter()
+                .map(|c| c.iter().zip(&sums[2..]).map(|(c, v)| c * v).sum())
+                .collect();
+            let curvature =
+                outside * square + curvatures.iter().zip(&change).map(|(l, c)| l * c * c).sum::<f64>();
             let (t, value, mean_curvature) = match higher {
                 None => {
                     let t = if curvature > 0.0 { (-along / curvature).min(1.0) } else { 1.0 };
@@ -107,7 +114,8 @@ impl Potential {
             coordinates.iter_mut().zip(&change).for_each(|(z, c)| *z += t * c);
 
             // The gradient of φ from where z is, not from where it was: nothing accumulates.
-            let mut slopes: Vec<f64> = curvatures.iter().zip(&coordinates).map(|(lambda, z)| lambda * z).collect();
+            let mut slopes: Vec<f64> =
+                curvatures.iter().zip(&coordinates).map(|(lambda, z)| lambda * z).collect();
             if let Some(higher) = higher {
                 higher.add_gradient(&coordinates, &mut slopes);
             }
@@ -117,7 +125,8 @@ impl Potential {
             }
             sweep(d, vec![&mut z, &mut slope], 0, 0, |here, vectors, _, _| {
                 let [z, slope] = vectors else { return };
-                let (direction, center, gradient) = (&direction[here.clone()], &center[here.clone()], &gradient[here.clone()]);
+                let (direction, center, gradient) =
+                    (&direction[here.clone()], &center[here.clone()], &gradient[here.clone()]);
                 reach.advance(z, direction, center, t);
                 combine::<f64, _, _>(&chunks(table, &here), &[&weights], &mut [&mut **slope]);
                 let (outside, points) = (*outside, z.iter().zip(center).zip(gradient).zip(slope.iter_mut()));
@@ -147,7 +156,9 @@ impl<'a> Reach<'a> {
         let (lower, upper, weights, volume) = match domain {
             Domain::Unbounded => (f64::NEG_INFINITY, f64::INFINITY, None, f64::INFINITY),
             Domain::Box { lower, upper } => (*lower, *upper, None, f64::INFINITY),
-            Domain::BoxVolume { lower, upper, weights, volume } => (*lower, *upper, Some(&weights[..]), *volume),
+            Domain::BoxVolume { lower, upper, weights, volume } => {
+                (*lower, *upper, Some(&weights[..]), *volume)
+            }
         };
         Self { lower, upper, radius, weights, volume }
     }
@@ -165,7 +176,8 @@ impl<'a> Reach<'a> {
         (weight * clipped, if clipped == point { weight * weight } else { 0.0 })
     }
 
-    /// The same for as many unknowns as there are lanes, one operation after the other, which is what compilers know how to vectorise.
+    /// The same for as many unknowns as there are lanes, one operation after the other, which is what
+    /// compilers know how to vectorise.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "lanes of vectors")]
     fn add_shares(
@@ -201,13 +213,26 @@ impl<'a> Reach<'a> {
 
     /// d = P(z − η slope) − z.
     #[expect(clippy::too_many_arguments, reason = "slices of one chunk")]
-    fn direction(&self, z: &[f64], slope: &[f64], center: &[f64], weights: Option<&[f64]>, rate: f64, mu: f64, d: &mut [f64]) {
+    fn direction(
+        &self,
+        z: &[f64],
+        slope: &[f64],
+        center: &[f64],
+        weights: Option<&[f64]>,
+        rate: f64,
+        mu: f64,
+        d: &mut [f64],
+    ) {
         let bounds = *self;
         let points = d.iter_mut().zip(z).zip(slope.iter().zip(center));
         match weights {
             Some(weights) => vectorised(
                 #[inline(always)]
-                move || points.zip(weights).for_each(|(((d, z), (s, c)), w)| *d = bounds.clip(z - rate * s - mu * w, *c) - z),
+                move || {
+                    points
+                        .zip(weights)
+                        .for_each(|(((d, z), (s, c)), w)| *d = bounds.clip(z - rate * s - mu * w, *c) - z)
+                },
             ),
             None => vectorised(
                 #[inline(always)]
@@ -226,15 +251,18 @@ impl<'a> Reach<'a> {
         );
     }
 
-    /// The least μ ≥ 0 for which clip(z − η slope − μ w) keeps the volume, to rounding or what is left of [`NEARLY`]: the excess is convex between the
-    /// kinks, so Newton's method, kept inside a shrinking bracket, ends after a few steps.
+    /// The least μ ≥ 0 for which clip(z − η slope − μ w) keeps the volume, to rounding or what is left of
+    /// [`NEARLY`]: the excess is convex between the kinks, so Newton's method, kept inside a shrinking
+    /// bracket, ends after a few steps.
     fn multiplier(&self, z: &[f64], slope: &[f64], center: &[f64], rate: f64, guess: f64) -> f64 {
         let Some(weights) = self.weights else { return 0.0 };
         let excess = |mu: f64| {
             let sums = sums_over(z.len(), 2, |here, sums| {
-                let (z, slope, center, weights) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()], &weights[here]);
+                let (z, slope, center, weights) =
+                    (&z[here.clone()], &slope[here.clone()], &center[here.clone()], &weights[here]);
                 let n = z.len() / LANES * LANES;
-                let lanes = (z.as_chunks().0.iter().zip(slope.as_chunks().0)).zip(center.as_chunks().0.iter().zip(weights.as_chunks().0));
+                let lanes = (z.as_chunks().0.iter().zip(slope.as_chunks().0))
+                    .zip(center.as_chunks().0.iter().zip(weights.as_chunks().0));
                 let bounds = *self;
                 let (mut volume, mut free) = vectorised(
                     #[inline(always)]

@@ -1,4 +1,5 @@
-//! Passes over d: parallel, in chunks that stay in the caches, with sums that do not depend on the number of threads.
+//! Passes over d: parallel, in chunks that stay in the caches, with sums that do not depend on the number of
+//! threads.
 
 use std::ops::Range;
 
@@ -8,12 +9,19 @@ use crate::scalar::Scalar;
 
 /// Unknowns per chunk: small enough that the chunks of two histories stay in the second cache.
 pub(super) const CHUNK: usize = 1024;
-/// At most this many tasks per pass, so that their sums stay small; a number that does not depend on the machine.
+/// At most this many tasks per pass, so that their sums stay small; a number that does not depend on the
+/// machine.
 const SEGMENTS: usize = 256;
 
-/// One parallel pass over 0..d: `body` gets a chunk's range, its parts of `vectors`, `values` sums to add to and `scratch` numbers of its own. Returns
-/// the sums.
-pub(super) fn sweep<T: Scalar, F>(d: usize, vectors: Vec<&mut [T]>, values: usize, scratch: usize, body: F) -> Vec<f64>
+/// One parallel pass over 0..d: `body` gets a chunk's range, its parts of `vectors`, `values` sums to add to
+/// and `scratch` numbers of its own. Returns the sums.
+pub(super) fn sweep<T: Scalar, F>(
+    d: usize,
+    vectors: Vec<&mut [T]>,
+    values: usize,
+    scratch: usize,
+    body: F,
+) -> Vec<f64>
 where
     F: Fn(Range<usize>, &mut [&mut [T]], &mut [f64], &mut [T]) + Sync,
 {
@@ -25,17 +33,27 @@ pub(super) fn stream<T: Scalar>(d: usize, vector: &mut [T], body: impl Fn(Range<
     sweep_by(usize::MAX, d, vec![vector], 0, 0, |here, vectors, _, _| body(here, vectors[0]));
 }
 
-fn sweep_by<T: Scalar, F>(chunk: usize, d: usize, vectors: Vec<&mut [T]>, values: usize, scratch: usize, body: F) -> Vec<f64>
+fn sweep_by<T: Scalar, F>(
+    chunk: usize,
+    d: usize,
+    vectors: Vec<&mut [T]>,
+    values: usize,
+    scratch: usize,
+    body: F,
+) -> Vec<f64>
 where
     F: Fn(Range<usize>, &mut [&mut [T]], &mut [f64], &mut [T]) + Sync,
 {
     let split = |segment| pieces(vectors, d, segment);
-    sweep_pieces(chunk, d, split, values, scratch, |here, within, vectors, sums, scratch| body(here, &mut parts(vectors, within), sums, scratch))
+    sweep_pieces(chunk, d, split, values, scratch, |here, within, vectors, sums, scratch| {
+        body(here, &mut parts(vectors, within), sums, scratch)
+    })
 }
 
 /// `vectors` of length `d`, a piece of each for every `segment` unknowns.
 pub(super) fn pieces<E>(vectors: Vec<&mut [E]>, d: usize, segment: usize) -> Vec<Vec<&mut [E]>> {
-    let mut pieces: Vec<Vec<&mut [E]>> = (0..d.div_ceil(segment)).map(|_| Vec::with_capacity(vectors.len())).collect();
+    let mut pieces: Vec<Vec<&mut [E]>> =
+        (0..d.div_ceil(segment)).map(|_| Vec::with_capacity(vectors.len())).collect();
     for vector in vectors {
         pieces.iter_mut().zip(vector.chunks_mut(segment)).for_each(|(piece, part)| piece.push(part));
     }
@@ -47,8 +65,8 @@ pub(super) fn parts<'a, E>(vectors: &'a mut [&mut [E]], range: &Range<usize>) ->
     vectors.iter_mut().map(|v| &mut v[range.clone()]).collect()
 }
 
-/// The pass that the others are made of: `split` takes what is written apart into pieces of so many unknowns, and `body` gets a chunk's range, that within its
-/// piece, and the piece.
+/// The pass that the others are made of: `split` takes what is written apart into pieces of so many unknowns,
+/// and `body` gets a chunk's range, that within its piece, and the piece.
 pub(super) fn sweep_pieces<T: Scalar, P: Send, F>(
     chunk: usize,
     d: usize,

@@ -56,16 +56,24 @@ pub(crate) struct Gpu {
 }
 
 impl Gpu {
-    /// Opens the best adapter: discrete before integrated before virtual before software, `WGPU_ADAPTER_NAME` and `WGPU_BACKEND` honoured.
+    /// Opens the best adapter: discrete before integrated before virtual before software, `WGPU_ADAPTER_NAME`
+    /// and `WGPU_BACKEND` honoured.
     pub(crate) fn open(choice: AdapterChoice) -> Result<Self> {
         let mut adapters = adapters();
         adapters.retain(|a| choice == AdapterChoice::Any || !is_software(&a.get_info()));
         let looked_for = || {
-            let name = std::env::var("WGPU_ADAPTER_NAME").map(|n| format!(", named `{n}` as WGPU_ADAPTER_NAME says")).unwrap_or_default();
-            let backend = std::env::var("WGPU_BACKEND").map(|b| format!(", WGPU_BACKEND `{b}`")).unwrap_or_default();
-            format!("looked for Vulkan, Metal or DX12{}{name}{backend}", if choice == AdapterChoice::Hardware { ", hardware" } else { "" })
+            let name = std::env::var("WGPU_ADAPTER_NAME")
+                .map(|n| format!(", named `{n}` as WGPU_ADAPTER_NAME says"))
+                .unwrap_or_default();
+            let backend =
+                std::env::var("WGPU_BACKEND").map(|b| format!(", WGPU_BACKEND `{b}`")).unwrap_or_default();
+            format!(
+                "looked for Vulkan, Metal or DX12{}{name}{backend}",
+                if choice == AdapterChoice::Hardware { ", hardware" } else { "" }
+            )
         };
-        let adapter = adapters.into_iter().next().ok_or_else(|| Error::NoAdapter { looked_for: looked_for() })?;
+        let adapter =
+            adapters.into_iter().next().ok_or_else(|| Error::NoAdapter { looked_for: looked_for() })?;
         Self::from_adapter(&adapter)
     }
 
@@ -101,8 +109,17 @@ impl Gpu {
 
     /// What the adapter is called, for records.
     pub(crate) fn name(&self) -> String {
-        let driver = [self.info.driver.as_str(), self.info.driver_info.as_str()].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
-        format!("{} ({:?}{}{driver})", self.info.name, self.info.backend, if driver.is_empty() { "" } else { ", " })
+        let driver = [self.info.driver.as_str(), self.info.driver_info.as_str()]
+            .into_iter()
+            .filter(|s| !s.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
+        format!(
+            "{} ({:?}{}{driver})",
+            self.info.name,
+            self.info.backend,
+            if driver.is_empty() { "" } else { ", " }
+        )
     }
 
     pub(crate) fn is_software(&self) -> bool {
@@ -125,11 +142,17 @@ impl Gpu {
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let value = f();
         // The pops take effect at once; the innermost scope goes first.
-        let reports = [pollster::block_on(internal.pop()), pollster::block_on(memory.pop()), pollster::block_on(validation.pop())];
+        let reports = [
+            pollster::block_on(internal.pop()),
+            pollster::block_on(memory.pop()),
+            pollster::block_on(validation.pop()),
+        ];
         self.alive()?;
         match reports.into_iter().flatten().next() {
             None => Ok(value),
-            Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::Memory { what: what.to_string(), needed: 0, available: None }),
+            Some(wgpu::Error::OutOfMemory { .. }) => {
+                Err(Error::Memory { what: what.to_string(), needed: 0, available: None })
+            }
             Some(error) => {
                 self.probe()?;
                 Err(Error::Device { what: what.to_string(), reason: error.to_string() })
@@ -137,8 +160,8 @@ impl Gpu {
         }
     }
 
-    /// An error if the device turns out to be lost. A host's device tells its own handler only, and complains about anything but that; but no submission to a
-    /// lost device can be waited for.
+    /// An error if the device turns out to be lost. A host's device tells its own handler only, and complains
+    /// about anything but that; but no submission to a lost device can be waited for.
     fn probe(&self) -> Result<()> {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let submission = self.queue.submit([]);
@@ -160,20 +183,24 @@ impl Gpu {
     pub(crate) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
         self.alive()?;
         loop {
-            // wgpu 30 panics when the driver reports a loss while waiting; this boundary turns that into an error.
-            let poll = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(PATIENCE) };
+            // wgpu 30 panics when the driver reports a loss while waiting; this boundary turns that into an
+            // error.
+            let poll =
+                wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(PATIENCE) };
             match catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))) {
                 Ok(Ok(_)) => return self.alive(),
                 // A slow device is not a lost one.
-                Ok(Err(wgpu::PollError::Timeout)) => log::warn!("still waiting for {} after {PATIENCE:?}", self.info.name),
+                Ok(Err(wgpu::PollError::Timeout)) => {
+                    log::warn!("still waiting for {} after {PATIENCE:?}", self.info.name)
+                }
                 Ok(Err(error)) => return Err(self.loses(format!("waiting failed: {error}"))),
                 Err(_) => return Err(self.loses("the driver reported a loss while waiting".into())),
             }
         }
     }
 
-    /// Copies what `submission` leaves in the first bytes of each mappable buffer, once that is done: after waiting for it, or, if `host_polls`, whenever
-    /// somebody has polled the device.
+    /// Copies what `submission` leaves in the first bytes of each mappable buffer, once that is done: after
+    /// waiting for it, or, if `host_polls`, whenever somebody has polled the device.
     pub(crate) async fn download<const N: usize>(
         &self,
         stagings: [(&wgpu::Buffer, u64); N],
@@ -198,7 +225,9 @@ impl Gpu {
         }
         let mut out = [const { Vec::new() }; N];
         for (out, (staging, bytes)) in out.iter_mut().zip(stagings) {
-            let view = staging.get_mapped_range(0..bytes).map_err(|e| Error::Device { what: "a read-back".into(), reason: e.to_string() })?;
+            let view = staging
+                .get_mapped_range(0..bytes)
+                .map_err(|e| Error::Device { what: "a read-back".into(), reason: e.to_string() })?;
             *out = view.to_vec();
             drop(view);
             staging.unmap();
@@ -207,7 +236,8 @@ impl Gpu {
     }
 }
 
-/// What the engine makes use of where there is any: timestamps tell how large submissions may be, and what a profile shows; compiled pipelines can be kept.
+/// What the engine makes use of where there is any: timestamps tell how large submissions may be, and what a
+/// profile shows; compiled pipelines can be kept.
 pub(crate) fn required_features(adapter: wgpu::Features) -> wgpu::Features {
     adapter & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE)
 }

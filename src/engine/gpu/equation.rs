@@ -30,9 +30,15 @@ impl Run {
         self.segments.iter().filter_map(|s| s.equation.as_ref().map(|e| (s, e)))
     }
 
-    /// Surrogate steps by a Runge–Kutta rule on the flow's differential equation: recorded only, but for Dormand–Prince, which reads one error norm
-    /// back per trial step.
-    pub(super) async fn integrate_equation(&mut self, recorder: &mut Recorder, model: &Model, limits: PhaseLimits, h: f64) -> Result<()> {
+    /// Surrogate steps by a Runge–Kutta rule on the flow's differential equation: recorded only, but for
+    /// Dormand–Prince, which reads one error norm back per trial step.
+    pub(super) async fn integrate_equation(
+        &mut self,
+        recorder: &mut Recorder,
+        model: &Model,
+        limits: PhaseLimits,
+        h: f64,
+    ) -> Result<()> {
         let (rule, tolerances) = match limits.integrator {
             Integrator::FlowStep | Integrator::Euler => (&EULER, None),
             Integrator::Rk4 => (&RK4, None),
@@ -50,7 +56,13 @@ impl Run {
             let t = (self.steps + k) as f64 * h;
             match tolerances {
                 None => {
-                    self.record_stages(recorder, model, limits.radius, rule, Step { t, size: h, begins: true })?;
+                    self.record_stages(
+                        recorder,
+                        model,
+                        limits.radius,
+                        rule,
+                        Step { t, size: h, begins: true },
+                    )?;
                     self.record_combination(recorder, rule, rule.weights, h)?;
                 }
                 Some(tolerances) => {
@@ -65,12 +77,23 @@ impl Run {
     }
 
     /// Records the slopes of all stages of one step. `radius` is the trust radius where an iteration begins.
-    fn record_stages(&self, recorder: &mut Recorder, model: &Model, radius: f64, rule: &Tableau, step: Step) -> Result<()> {
-        for (stage, (c, row)) in rule.times.iter().zip(rule.stages).enumerate().skip(usize::from(!step.begins)) {
-            let (place, trust) = if stage == 0 { (Place::State, radius) } else { (Place::Stage, f64::INFINITY) };
+    fn record_stages(
+        &self,
+        recorder: &mut Recorder,
+        model: &Model,
+        radius: f64,
+        rule: &Tableau,
+        step: Step,
+    ) -> Result<()> {
+        for (stage, (c, row)) in
+            rule.times.iter().zip(rule.stages).enumerate().skip(usize::from(!step.begins))
+        {
+            let (place, trust) =
+                if stage == 0 { (Place::State, radius) } else { (Place::Stage, f64::INFINITY) };
             self.record_combination(recorder, rule, row, step.size)?;
             self.record_prediction(recorder, model, trust, place)?;
-            let slope = EquationSlope { slab: self.slab as u32, ..self.equation_slope(step.t + c * step.size) };
+            let slope =
+                EquationSlope { slab: self.slab as u32, ..self.equation_slope(step.t + c * step.size) };
             for (s, e) in self.equation_segments() {
                 let moments = if stage == 0 { &s.auxiliary } else { &e.at[1] };
                 let [x, m] = &e.slopes[stage];
@@ -81,10 +104,21 @@ impl Run {
         Ok(())
     }
 
-    /// Records at ← start + size Σ wₜ slopeₜ for every vector of the equation; nothing for a row without weights.
-    fn record_combination(&self, recorder: &mut Recorder, rule: &Tableau, weights: &[f64], size: f64) -> Result<()> {
+    /// Records at ← start + size Σ wₜ slopeₜ for every vector of the equation; nothing for a row without
+    /// weights.
+    fn record_combination(
+        &self,
+        recorder: &mut Recorder,
+        rule: &Tableau,
+        weights: &[f64],
+        size: f64,
+    ) -> Result<()> {
         for (s, e) in self.equation_segments() {
-            let start = e.start.as_ref().filter(|_| !rule.error.is_empty()).map_or([&s.iterate, &s.auxiliary], |start| start.each_ref());
+            let start = e
+                .start
+                .as_ref()
+                .filter(|_| !rule.error.is_empty())
+                .map_or([&s.iterate, &s.auxiliary], |start| start.each_ref());
             for (part, vectors) in self.parts().into_iter().enumerate() {
                 let terms = weights.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[part]));
                 self.record_sum(recorder, s, vectors, [start[part], &e.at[part]], 1, terms)?;
@@ -94,7 +128,13 @@ impl Run {
     }
 
     /// Records that a part of one state becomes that of another.
-    fn record_copies(&self, recorder: &mut Recorder, segment: &Segment, from: [&Buffer; 2], to: &[Buffer; 2]) {
+    fn record_copies(
+        &self,
+        recorder: &mut Recorder,
+        segment: &Segment,
+        from: [&Buffer; 2],
+        to: &[Buffer; 2],
+    ) {
         for ((vectors, from), to) in self.parts().into_iter().zip(from).zip(to) {
             if vectors > 0 {
                 recorder.copy(from, 0, to, 0, vectors as u64 * segment.bytes());
@@ -102,7 +142,8 @@ impl Run {
         }
     }
 
-    /// Records result ← (what `begin` says) + Σ factor·slope for `vectors` vectors; see `shaders/vector_combine.wgsl`.
+    /// Records result ← (what `begin` says) + Σ factor·slope for `vectors` vectors; see
+    /// `shaders/vector_combine.wgsl`.
     fn record_sum<'a>(
         &self,
         recorder: &mut Recorder,
@@ -128,8 +169,21 @@ impl Run {
     fn record_acceptance(&self, recorder: &mut Recorder) -> Result<()> {
         let amsgrad = u32::from(matches!(self.flow, Flow::Adam(flow) if flow.amsgrad));
         for (s, e) in self.equation_segments() {
-            let params = StateAccept { len: s.len as u32, slab: self.slab as u32, first_slab: s.first_slab as u32, amsgrad };
-            let buffers = [&self.shared.phase, &s.gradient, &e.at[0], &e.at[1], &s.iterate, &s.auxiliary, &self.shared.partials];
+            let params = StateAccept {
+                len: s.len as u32,
+                slab: self.slab as u32,
+                first_slab: s.first_slab as u32,
+                amsgrad,
+            };
+            let buffers = [
+                &self.shared.phase,
+                &s.gradient,
+                &e.at[0],
+                &e.at[1],
+                &s.iterate,
+                &s.auxiliary,
+                &self.shared.partials,
+            ];
             recorder.dispatch(params, &buffers, groups(s))?;
         }
         self.record_account(recorder, Beside::default())?;
@@ -140,8 +194,17 @@ impl Run {
         Ok(())
     }
 
-    /// Takes Dormand–Prince from `t` to `t + h` by steps of its own size, leaving the end where a fixed rule would; false when the phase has ended.
-    async fn try_steps(&mut self, recorder: &mut Recorder, model: &Model, radius: f64, tolerances: (f64, f64), t: f64, h: f64) -> Result<bool> {
+    /// Takes Dormand–Prince from `t` to `t + h` by steps of its own size, leaving the end where a fixed rule
+    /// would; false when the phase has ended.
+    async fn try_steps(
+        &mut self,
+        recorder: &mut Recorder,
+        model: &Model,
+        radius: f64,
+        tolerances: (f64, f64),
+        t: f64,
+        h: f64,
+    ) -> Result<bool> {
         let rule = &DORMAND_PRINCE;
         for (s, e) in self.equation_segments() {
             if let Some(start) = &e.start {
@@ -158,7 +221,9 @@ impl Run {
             }
             // A stage that is not finite has taken the step back that the first one counted.
             let before = phase.steps - u32::from(phase.ended == 0);
-            let set_phase = |recorder: &mut Recorder, ended: u32, steps: u32| recorder.upload(&self.shared.phase, &[PhaseState { ended, steps, ..phase }]);
+            let set_phase = |recorder: &mut Recorder, ended: u32, steps: u32| {
+                recorder.upload(&self.shared.phase, &[PhaseState { ended, steps, ..phase }])
+            };
             match control.judge(error.filter(|_| phase.ended == 0)) {
                 Trial::Accepted => {
                     for (s, e) in self.equation_segments() {
@@ -185,8 +250,15 @@ impl Run {
         Ok(true)
     }
 
-    /// The scaled error norm of a trial step, `None` if it is not finite, and the phase so far: one read-back.
-    async fn read_error(&mut self, recorder: &mut Recorder, rule: &Tableau, size: f64, (rtol, atol): (f64, f64)) -> Result<(Option<f64>, PhaseState)> {
+    /// The scaled error norm of a trial step, `None` if it is not finite, and the phase so far: one
+    /// read-back.
+    async fn read_error(
+        &mut self,
+        recorder: &mut Recorder,
+        rule: &Tableau,
+        size: f64,
+        (rtol, atol): (f64, f64),
+    ) -> Result<(Option<f64>, PhaseState)> {
         let n = self.flow.equation_vectors();
         let shared = &self.shared;
         let mut v = 0;
@@ -200,8 +272,13 @@ impl Run {
                 for (s, e) in self.equation_segments() {
                     let (Some(start), Some(error)) = (&e.start, &e.error) else { continue };
                     let (len, slab, first_slab) = (s.len as u32, self.slab as u32, s.first_slab as u32);
-                    let params = StepError { len, slab, first_slab, rtol: rtol as f32, atol: atol as f32, row };
-                    recorder.dispatch(params, &[&shared.phase, &start[part], &e.at[part], error, &shared.partials], groups(s))?;
+                    let params =
+                        StepError { len, slab, first_slab, rtol: rtol as f32, atol: atol as f32, row };
+                    recorder.dispatch(
+                        params,
+                        &[&shared.phase, &start[part], &e.at[part], error, &shared.partials],
+                        groups(s),
+                    )?;
                 }
                 self.record_reduction(recorder, 1, &shared.totals, v)?;
                 v += 1;
@@ -222,7 +299,9 @@ impl Run {
     /// The flow's differential equation at flow time `t`, for the kernel.
     pub(super) fn equation_slope(&self, t: f64) -> EquationSlope {
         match self.flow {
-            Flow::Momentum(flow) => EquationSlope { equation: 1, friction: flow.friction as f32, ..EquationSlope::default() },
+            Flow::Momentum(flow) => {
+                EquationSlope { equation: 1, friction: flow.friction as f32, ..EquationSlope::default() }
+            }
             Flow::Adam(flow) => {
                 let [correction1, correction2] = flow.corrections_at(t);
                 EquationSlope {

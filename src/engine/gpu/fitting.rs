@@ -2,7 +2,10 @@
 
 use ndarray::Array2;
 
-use super::kernels::{ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, StateProject, TargetEncode, split, to_pairs};
+use super::kernels::{
+    ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, StateProject,
+    TargetEncode, split, to_pairs,
+};
 use super::recording::{Buffer, Recorder};
 use super::regression::{self, Scaling};
 use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, Segment, block_pairs, projection_groups};
@@ -10,14 +13,15 @@ use crate::engine::fit::{FitPlan, Grams};
 use crate::error::{Error, Result};
 use crate::surrogate::{Lift, SurrogateConfig, TargetTransform};
 
-/// How long the inner products' dispatch may take, s: half the 50 ms of any, since the directions of a potential cost up to twice as much per unknown.
+/// How long the inner products' dispatch may take, s: half the 50 ms of any, since the directions of a
+/// potential cost up to twice as much per unknown.
 const GRAM_SECONDS: f64 = 0.025;
 /// The scratch tables they are timed on, bytes.
 const SCRATCH_BYTES: u64 = 8 << 20;
 
 impl Run {
-    /// How many unknowns the costliest kernel, the inner products of `capacity` samples and as many gradients, gets through in one dispatch of
-    /// [`GRAM_SECONDS`]; none if that cannot be measured.
+    /// How many unknowns the costliest kernel, the inner products of `capacity` samples and as many
+    /// gradients, gets through in one dispatch of [`GRAM_SECONDS`]; none if that cannot be measured.
     pub(super) fn unknowns_per_dispatch(recorder: &mut Recorder, capacity: usize) -> Result<Option<usize>> {
         let slab = 1024;
         let slabs = (SCRATCH_BYTES as usize / 4 / capacity.max(1) / slab).clamp(1, 1024);
@@ -25,8 +29,19 @@ impl Run {
         let table = recorder.buffer("scratch", 4 * (len * capacity) as u64)?;
         let partials = recorder.buffer("scratch_partials", 128 * (blocks * slabs) as u64)?;
         let [rows, stacked] = [capacity, 2 * capacity].map(|n| n as u32);
-        let params = GramAccumulate { len: len as u32, slab: slab as u32, first_slab: 0, rows, stacked, reference: 0, blocks: blocks as u32 };
-        let mut once = || recorder.timed(|r| r.dispatch(params, &[&table, &table, &partials], [blocks as u32, slabs as u32, 1]));
+        let params = GramAccumulate {
+            len: len as u32,
+            slab: slab as u32,
+            first_slab: 0,
+            rows,
+            stacked,
+            reference: 0,
+            blocks: blocks as u32,
+        };
+        let mut once = || {
+            recorder
+                .timed(|r| r.dispatch(params, &[&table, &table, &partials], [blocks as u32, slabs as u32, 1]))
+        };
         // The first builds the pipeline and wakes the device.
         let seconds = once().and_then(|_| once());
         recorder.release(&table);
@@ -36,7 +51,11 @@ impl Run {
     }
 
     /// Transforms the targets of all samples, if they are to be.
-    pub(super) fn record_encoding(&mut self, recorder: &mut Recorder, config: &SurrogateConfig) -> Result<()> {
+    pub(super) fn record_encoding(
+        &mut self,
+        recorder: &mut Recorder,
+        config: &SurrogateConfig,
+    ) -> Result<()> {
         let (rows, slab) = (self.ring.len(), self.slab as u32);
         if let TargetTransform::LogDamped { damping } = config.transform {
             for s in &mut self.segments {
@@ -49,23 +68,36 @@ impl Run {
                     gradient_floor: TargetTransform::GRADIENT_FLOOR as f32,
                     iterate_floor: TargetTransform::ITERATE_FLOOR as f32,
                 };
-                recorder.dispatch(params, &[&s.iterates, &s.gradients, &s.encoded], [s.slabs as u32, rows as u32, 1])?;
+                recorder.dispatch(
+                    params,
+                    &[&s.iterates, &s.gradients, &s.encoded],
+                    [s.slabs as u32, rows as u32, 1],
+                )?;
             }
         }
         Ok(())
     }
 
     /// Transforms the targets and reads the inner products of all samples, in the order of their rows.
-    pub(super) async fn read_grams(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft, newest: usize) -> Result<Grams> {
+    pub(super) async fn read_grams(
+        &mut self,
+        recorder: &mut Recorder,
+        config: &SurrogateConfig,
+        eft: Eft,
+        newest: usize,
+    ) -> Result<Grams> {
         let rows = self.ring.len();
         let reference = if config.space.is_centered() { newest as u32 } else { NO_ROW };
         let gram = self.read_stacked_gram(recorder, config, eft, rows, reference).await?;
-        let part = |i: usize, j: usize| gram.slice(ndarray::s![i * rows..(i + 1) * rows, j * rows..(j + 1) * rows]).to_owned();
+        let part = |i: usize, j: usize| {
+            gram.slice(ndarray::s![i * rows..(i + 1) * rows, j * rows..(j + 1) * rows]).to_owned()
+        };
         let resolution = if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION };
         Ok(Grams { xx: part(0, 0), xy: part(0, 1), yy: part(1, 1), resolution })
     }
 
-    /// Transforms the targets and reads the Gram matrix of the first `iterates` rows of X, about row `reference`, stacked on all rows of Y.
+    /// Transforms the targets and reads the Gram matrix of the first `iterates` rows of X, about row
+    /// `reference`, stacked on all rows of Y.
     pub(super) async fn read_stacked_gram(
         &mut self,
         recorder: &mut Recorder,
@@ -76,11 +108,14 @@ impl Run {
     ) -> Result<Array2<f64>> {
         self.record_encoding(recorder, config)?;
         let stacked = iterates + self.ring.len();
-        self.read_gram(recorder, eft, [iterates, stacked], reference, |s| if config.transform == TargetTransform::Identity { &s.gradients } else { &s.encoded })
-            .await
+        self.read_gram(recorder, eft, [iterates, stacked], reference, |s| {
+            if config.transform == TargetTransform::Identity { &s.gradients } else { &s.encoded }
+        })
+        .await
     }
 
-    /// Reads the Gram matrix of `stacked` rows: the first `iterates` of them of X, about row `reference`, the others of `targets`.
+    /// Reads the Gram matrix of `stacked` rows: the first `iterates` of them of X, about row `reference`, the
+    /// others of `targets`.
     pub(super) async fn read_gram(
         &mut self,
         recorder: &mut Recorder,
@@ -101,7 +136,11 @@ impl Run {
                 reference,
                 blocks: pairs as u32,
             };
-            recorder.dispatch(params, &[&s.iterates, targets(s), &self.shared.partials], [pairs as u32, s.slabs as u32, 1])?;
+            recorder.dispatch(
+                params,
+                &[&s.iterates, targets(s), &self.shared.partials],
+                [pairs as u32, s.slabs as u32, 1],
+            )?;
         }
         let values = 16 * pairs;
         self.prepare_sums(recorder, eft, values, 1)?;
@@ -124,7 +163,13 @@ impl Run {
     }
 
     /// Makes room for the sums of `sets` passes with `values` values each.
-    pub(super) fn prepare_sums(&mut self, recorder: &mut Recorder, eft: Eft, values: usize, sets: usize) -> Result<()> {
+    pub(super) fn prepare_sums(
+        &mut self,
+        recorder: &mut Recorder,
+        eft: Eft,
+        values: usize,
+        sets: usize,
+    ) -> Result<()> {
         let bytes = sets as u64 * self.sum_bytes(eft, values);
         recorder.ensure_staging(&mut self.shared.staging, bytes)
     }
@@ -135,7 +180,13 @@ impl Run {
     }
 
     /// Puts what is in the partial sums aside as set `set`.
-    pub(super) fn record_sums(&self, recorder: &mut Recorder, eft: Eft, values: usize, set: usize) -> Result<()> {
+    pub(super) fn record_sums(
+        &self,
+        recorder: &mut Recorder,
+        eft: Eft,
+        values: usize,
+        set: usize,
+    ) -> Result<()> {
         let (bytes, staging) = (self.sum_bytes(eft, values), &self.shared.staging);
         let from = if eft == Eft::Plain {
             &self.shared.partials
@@ -148,26 +199,55 @@ impl Run {
     }
 
     /// Reads the sets that were put aside: one read-back.
-    pub(super) async fn read_sums(&self, recorder: &mut Recorder, eft: Eft, values: usize, sets: usize) -> Result<Vec<f64>> {
+    pub(super) async fn read_sums(
+        &self,
+        recorder: &mut Recorder,
+        eft: Eft,
+        values: usize,
+        sets: usize,
+    ) -> Result<Vec<f64>> {
         let bytes = self.sum_bytes(eft, values);
-        let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&recorder.read_async(&self.shared.staging, sets as u64 * bytes).await?);
+        let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(
+            &recorder.read_async(&self.shared.staging, sets as u64 * bytes).await?,
+        );
         let set = |data: &[[f32; 2]]| -> Vec<f64> {
-            (0..values).map(|at| data[at..].iter().step_by(values).map(|[hi, lo]| f64::from(*hi) + f64::from(*lo)).sum()).collect()
+            (0..values)
+                .map(|at| {
+                    data[at..].iter().step_by(values).map(|[hi, lo]| f64::from(*hi) + f64::from(*lo)).sum()
+                })
+                .collect()
         };
         Ok(data.chunks_exact(bytes as usize / 8).flat_map(set).collect())
     }
 
     /// The inner products of all samples, oldest first.
-    pub(super) async fn read_grams_by_age(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft) -> Result<Grams> {
+    pub(super) async fn read_grams_by_age(
+        &mut self,
+        recorder: &mut Recorder,
+        config: &SurrogateConfig,
+        eft: Eft,
+    ) -> Result<Grams> {
         let rows = self.ring.rows();
-        let Some(&newest) = rows.last() else { return Err(Error::invalid("the number of recorded samples", 0, "at least 1")) };
+        let Some(&newest) = rows.last() else {
+            return Err(Error::invalid("the number of recorded samples", 0, "at least 1"));
+        };
         let by_row = self.read_grams(recorder, config, eft, newest).await?;
         let by_age = |gram: Array2<f64>| gram.select(ndarray::Axis(0), &rows).select(ndarray::Axis(1), &rows);
-        Ok(Grams { xx: by_age(by_row.xx), xy: by_age(by_row.xy), yy: by_age(by_row.yy), resolution: by_row.resolution })
+        Ok(Grams {
+            xx: by_age(by_row.xx),
+            xy: by_age(by_row.xy),
+            yy: by_age(by_row.yy),
+            resolution: by_row.resolution,
+        })
     }
 
-    /// Reads the recorded samples and gradients (K×d each), oldest first: for fits in the full space, whose d is small.
-    pub(super) async fn read_samples(&mut self, recorder: &mut Recorder, rows: &[usize]) -> Result<(Array2<f64>, Array2<f64>)> {
+    /// Reads the recorded samples and gradients (K×d each), oldest first: for fits in the full space, whose d
+    /// is small.
+    pub(super) async fn read_samples(
+        &mut self,
+        recorder: &mut Recorder,
+        rows: &[usize],
+    ) -> Result<(Array2<f64>, Array2<f64>)> {
         let (k, d) = (rows.len(), self.dimension);
         let capacity = self.segments.iter().map(|s| s.iterates.bytes).sum::<u64>();
         recorder.ensure_staging(&mut self.shared.staging, 2 * capacity)?;
@@ -187,7 +267,12 @@ impl Run {
             for (age, row) in rows.iter().enumerate() {
                 for i in 0..len {
                     let word = at + 4 * (row * len + i);
-                    tables[table][[age, start + i]] = f64::from(f32::from_ne_bytes([data[word], data[word + 1], data[word + 2], data[word + 3]]));
+                    tables[table][[age, start + i]] = f64::from(f32::from_ne_bytes([
+                        data[word],
+                        data[word + 1],
+                        data[word + 2],
+                        data[word + 3],
+                    ]));
                 }
             }
         }
@@ -195,17 +280,28 @@ impl Run {
         Ok((x, g))
     }
 
-    /// Makes basis and mean, and solves the regression, on the device. `rows` are the samples' rows, oldest first. Returns the ridge α.
-    pub(super) fn record_fit(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, plan: &FitPlan, rows: &[usize]) -> Result<f64> {
+    /// Makes basis and mean, and solves the regression, on the device. `rows` are the samples' rows, oldest
+    /// first. Returns the ridge α.
+    pub(super) fn record_fit(
+        &mut self,
+        recorder: &mut Recorder,
+        config: &SurrogateConfig,
+        plan: &FitPlan,
+        rows: &[usize],
+    ) -> Result<f64> {
         let (k, rank, library) = (rows.len(), plan.coordinates.ncols(), plan.library.len());
         let (samples, outputs) = plan.targets.dim();
         let features = plan.features();
         let width = features.ncols();
         let newest = rows.last().copied().unwrap_or(0);
         let Scaling { scales, scaled, ridge } = Scaling::new(&config.regression, features.view());
-        // Interpolation in more features than rows fits the rounding of f32 iterates: there the refit keeps the ridge, and the ridge is at least twice
-        // what the kernel takes for rounding in a pivot.
-        let least = if width >= samples { ridge.sqrt().max(2.0 * regression::pivot_rounding(scaled.view())) } else { 0.0 };
+        // Interpolation in more features than rows fits the rounding of f32 iterates: there the refit keeps
+        // the ridge, and the ridge is at least twice what the kernel takes for rounding in a pivot.
+        let least = if width >= samples {
+            ridge.sqrt().max(2.0 * regression::pivot_rounding(scaled.view()))
+        } else {
+            0.0
+        };
 
         // Samples are numbered by age in the plan and by row in the tables.
         let mut targets = plan.targets.clone();
@@ -231,7 +327,11 @@ impl Run {
         recorder.upload(&shared.coordinates, &to_pairs(plan.coordinates.view()))?;
         recorder.upload(&shared.terms, plan.library.terms())?;
         let regression = &shared.regression;
-        recorder.upload_at(&regression.data, pairs(scales_at), &scales.iter().map(|v| split(*v)).collect::<Vec<_>>())?;
+        recorder.upload_at(
+            &regression.data,
+            pairs(scales_at),
+            &scales.iter().map(|v| split(*v)).collect::<Vec<_>>(),
+        )?;
         recorder.upload_at(&regression.data, pairs(target_at), &to_pairs(targets.view()))?;
         if let Some(mix) = &plan.mix {
             recorder.ensure(&mut shared.mix, "mix", pairs(mix.len()))?;
@@ -260,13 +360,24 @@ impl Run {
         self.ensure_directions(recorder, directions)?;
         let shared = &self.shared;
         for s in &self.segments {
-            let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: k as u32, rank: directions as u32, reference: newest as u32 };
-            recorder.dispatch(params, &[&s.iterates, &shared.combination, &s.basis], [s.slabs as u32, directions.div_ceil(8).max(1) as u32, 1])?;
+            let params = RowsCombine {
+                len: s.len as u32,
+                slab: self.slab as u32,
+                rows: k as u32,
+                rank: directions as u32,
+                reference: newest as u32,
+            };
+            recorder.dispatch(
+                params,
+                &[&s.iterates, &shared.combination, &s.basis],
+                [s.slabs as u32, directions.div_ceil(8).max(1) as u32, 1],
+            )?;
         }
 
         if plan.space.is_some() && !config.space.is_centered() {
-            // About 0, the rounding of the basis is eps·s₁ in every coordinate, which is all there is of a weak one. So the samples' coordinates are
-            // taken along the basis as it is, as every later x's will be. (The distance that follows each sample's coordinates is overwritten by the next.)
+            // About 0, the rounding of the basis is eps·s₁ in every coordinate, which is all there is of a
+            // weak one. So the samples' coordinates are taken along the basis as it is, as every later x's
+            // will be. (The distance that follows each sample's coordinates is overwritten by the next.)
             for (age, &row) in rows.iter().enumerate() {
                 for s in &self.segments {
                     let params = StateProject { row: row as u32, ..self.state_project(s, rank) };
@@ -280,22 +391,44 @@ impl Run {
         // Θ, A Θ and A Θ T, the last of them where the regression reads it.
         let stages = usize::from(plan.mix.is_some()) + usize::from(plan.orthonormal.is_some());
         let data = &shared.regression.data;
-        let params = FeaturesEvaluate { rows: k as u32, variables: rank as u32, features: library as u32, order: plan.library.order() as u32 };
+        let params = FeaturesEvaluate {
+            rows: k as u32,
+            variables: rank as u32,
+            features: library as u32,
+            order: plan.library.order() as u32,
+        };
         let into = if stages == 0 { data } else { &shared.library };
-        recorder.dispatch(params, &[&shared.coordinates, &shared.terms, into], [library.div_ceil(64) as u32, k as u32, 1])?;
-        let multiply =
-            |rows: usize, inner: usize, columns: usize| MatrixMultiply { rows: rows as u32, inner: inner as u32, columns: columns as u32, reserved: 0 };
+        recorder.dispatch(
+            params,
+            &[&shared.coordinates, &shared.terms, into],
+            [library.div_ceil(64) as u32, k as u32, 1],
+        )?;
+        let multiply = |rows: usize, inner: usize, columns: usize| MatrixMultiply {
+            rows: rows as u32,
+            inner: inner as u32,
+            columns: columns as u32,
+            reserved: 0,
+        };
         let shape = |rows: usize, columns: usize| [columns.div_ceil(64) as u32, rows as u32, 1];
         let mut rows_so_far = &shared.library;
         if plan.mix.is_some() {
             let into = if plan.orthonormal.is_some() { &shared.mixed } else { data };
-            recorder.dispatch(multiply(samples, k, library), &[&shared.mix, rows_so_far, into], shape(samples, library))?;
+            recorder.dispatch(
+                multiply(samples, k, library),
+                &[&shared.mix, rows_so_far, into],
+                shape(samples, library),
+            )?;
             rows_so_far = into;
         }
         if plan.orthonormal.is_some() {
-            recorder.dispatch(multiply(samples, library, width), &[rows_so_far, &shared.orthonormal, data], shape(samples, width))?;
+            recorder.dispatch(
+                multiply(samples, library, width),
+                &[rows_so_far, &shared.orthonormal, data],
+                shape(samples, width),
+            )?;
         }
-        let params = ColumnsScale { rows: samples as u32, features: width as u32, scales_at: scales_at as u32 };
+        let params =
+            ColumnsScale { rows: samples as u32, features: width as u32, scales_at: scales_at as u32 };
         recorder.dispatch(params, &[data], shape(samples, width))?;
         let mut problems: Vec<Problem> = (0..outputs as u32)
             .map(|column| Problem {

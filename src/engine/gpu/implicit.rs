@@ -12,7 +12,12 @@ use crate::surrogate::SurrogateConfig;
 
 impl Run {
     /// Fits w(x) = M k(x, X): two read-backs, of the power sums of all pairs of samples and of Y Yᵀ.
-    pub(super) async fn fit_implicit(&mut self, recorder: &mut Recorder, config: &SurrogateConfig, eft: Eft) -> Result<Fit> {
+    pub(super) async fn fit_implicit(
+        &mut self,
+        recorder: &mut Recorder,
+        config: &SurrogateConfig,
+        eft: Eft,
+    ) -> Result<Fit> {
         // Everything is numbered by row: no order of age is needed.
         let k = self.ring.len();
         let newest = self.ring.rows().last().copied().unwrap_or(0) as u32;
@@ -22,17 +27,30 @@ impl Run {
         recorder.ensure(&mut self.shared.totals, "totals", bytes)?;
         recorder.ensure_staging(&mut self.shared.staging, bytes)?;
         for s in &self.segments {
-            let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: k as u32, rank: 0, reference: newest };
-            recorder.dispatch(params, &[&s.iterates, &self.shared.combination, &s.basis], [s.slabs as u32, 1, 1])?;
+            let params = RowsCombine {
+                len: s.len as u32,
+                slab: self.slab as u32,
+                rows: k as u32,
+                rank: 0,
+                reference: newest,
+            };
+            recorder.dispatch(
+                params,
+                &[&s.iterates, &self.shared.combination, &s.basis],
+                [s.slabs as u32, 1, 1],
+            )?;
         }
         for row in 0..k {
             // The kernel matrix is symmetric.
             self.record_power_sums(recorder, Query::Sample(row), row + 1, row * per_row)?;
         }
         recorder.copy(&self.shared.totals, 0, &self.shared.staging, 0, bytes);
-        let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&recorder.read_async(&self.shared.staging, bytes).await?);
+        let data: Vec<[f32; 2]> =
+            bytemuck::pod_collect_to_vec(&recorder.read_async(&self.shared.staging, bytes).await?);
         let value = |at: usize| f64::from(data[at][0]) + f64::from(data[at][1]);
-        let sums = [0, 1, 2].map(|power| Array2::from_shape_fn((k, k), |(i, j)| value(i.max(j) * per_row + 3 * i.min(j) + power)));
+        let sums = [0, 1, 2].map(|power| {
+            Array2::from_shape_fn((k, k), |(i, j)| value(i.max(j) * per_row + 3 * i.min(j) + power))
+        });
         let radius = (0..k).map(|row| value(row * per_row + 3 * (row + 1))).fold(0.0, f64::max).sqrt();
 
         let kernel = implicit_matrix(config, &sums);
@@ -49,14 +67,27 @@ impl Run {
         Ok(Fit { samples: k, rank: k, energy: 1.0, features: 0, ridge })
     }
 
-    /// Records the power sums of one x with the first `rows` samples, and |x − mean|², into the totals from `first` on.
-    fn record_power_sums(&self, recorder: &mut Recorder, query: Query, rows: usize, first: usize) -> Result<()> {
+    /// Records the power sums of one x with the first `rows` samples, and |x − mean|², into the totals from
+    /// `first` on.
+    fn record_power_sums(
+        &self,
+        recorder: &mut Recorder,
+        query: Query,
+        rows: usize,
+        first: usize,
+    ) -> Result<()> {
         for s in &self.segments {
             let (iterate, row) = match query {
                 Query::Sample(row) => (&s.iterates, row),
                 Query::State(place) => (s.at(place).0, 0),
             };
-            let params = PowerSums { len: s.len as u32, slab: self.slab as u32, first_slab: s.first_slab as u32, rows: rows as u32, row: row as u32 };
+            let params = PowerSums {
+                len: s.len as u32,
+                slab: self.slab as u32,
+                first_slab: s.first_slab as u32,
+                rows: rows as u32,
+                row: row as u32,
+            };
             // The basis has no directions: its first row is the mean.
             let buffers = [&self.shared.phase, &s.iterates, &s.basis, iterate, &self.shared.partials];
             recorder.dispatch(params, &buffers, [s.slabs as u32, rows.div_ceil(4) as u32, 1])?;
@@ -65,12 +96,31 @@ impl Run {
     }
 
     /// Records k(x, X), which take the place of the monomials; returns how the weights follow from them.
-    pub(super) fn record_implicit_kernel(&self, recorder: &mut Recorder, model: &Model, place: Place) -> Result<WeightsEvaluate> {
+    pub(super) fn record_implicit_kernel(
+        &self,
+        recorder: &mut Recorder,
+        model: &Model,
+        place: Place,
+    ) -> Result<WeightsEvaluate> {
         let k = model.samples;
         self.record_power_sums(recorder, Query::State(place), k, 0)?;
-        let params = ImplicitKernel { rows: k as u32, order: model.config.order as u32, bias: f32::from(u8::from(model.config.bias)) };
-        recorder.dispatch(params, &[&self.shared.phase, &self.shared.totals, &self.shared.monomials], [k.div_ceil(64) as u32, 1, 1])?;
-        Ok(WeightsEvaluate { rank: 3 * k as u32, features: k as u32, order: 0, outputs: k as u32, ..WeightsEvaluate::default() })
+        let params = ImplicitKernel {
+            rows: k as u32,
+            order: model.config.order as u32,
+            bias: f32::from(u8::from(model.config.bias)),
+        };
+        recorder.dispatch(
+            params,
+            &[&self.shared.phase, &self.shared.totals, &self.shared.monomials],
+            [k.div_ceil(64) as u32, 1, 1],
+        )?;
+        Ok(WeightsEvaluate {
+            rank: 3 * k as u32,
+            features: k as u32,
+            order: 0,
+            outputs: k as u32,
+            ..WeightsEvaluate::default()
+        })
     }
 }
 

@@ -1,5 +1,5 @@
-//! Every kernel's parameter block, source, shared fragments and bindings: the contract between Rust and `shaders/`.
-//! A test compares each with the parsed WGSL.
+//! Every kernel's parameter block, source, shared fragments and bindings: the contract between Rust and
+//! `shaders/`. A test compares each with the parsed WGSL.
 
 use ndarray::ArrayView2;
 
@@ -45,7 +45,8 @@ pub(crate) enum Fragment {
     Lift,
     /// How the entries of the basis, and of other tables, lie in memory.
     Basis,
-    /// The pass that moves x and projects it; needs [`Fragment::DoubleWord`], [`Fragment::TreeSums`] and [`Fragment::Basis`].
+    /// The pass that moves x and projects it; needs [`Fragment::DoubleWord`], [`Fragment::TreeSums`] and
+    /// [`Fragment::Basis`].
     StepProject,
 }
 
@@ -66,7 +67,9 @@ impl Eft {
         match self {
             Self::Fma => "f32, sums over d in double-word (fma)",
             Self::Mask => "f32, sums over d in double-word (mask split)",
-            Self::Plain => "f32, sums over d in plain f32 on the device and f64 on the host: no error-free transform survives its compiler",
+            Self::Plain => {
+                "f32, sums over d in plain f32 on the device and f64 on the host: no error-free transform survives its compiler"
+            }
         }
     }
 }
@@ -190,7 +193,17 @@ impl Search {
         for (k, bits) in candidates.iter_mut().enumerate().take(FEW as usize) {
             *bits = low + (u64::from(high - low) * (k as u64 + 1) / (first + 1)) as u32;
         }
-        Self { closed: 0, passes: 0, multiplier: u32::MAX, drift: 0, placed: 0, failures: 0, excess_low: 1.0, excess_high: -1.0, candidates }
+        Self {
+            closed: 0,
+            passes: 0,
+            multiplier: u32::MAX,
+            drift: 0,
+            placed: 0,
+            failures: 0,
+            excess_low: 1.0,
+            excess_high: -1.0,
+            candidates,
+        }
     }
 }
 
@@ -222,11 +235,12 @@ pub(crate) struct LiftRule {
     pub iterate_floor: f32,
 }
 
-/// Mesa's software rasteriser (lavapipe) ends every loop of an invocation once they have taken 65535 turns together, without a word.
+/// Mesa's software rasteriser (lavapipe) ends every loop of an invocation once they have taken 65535 turns
+/// together, without a word.
 pub(crate) const MESA_TURNS: usize = 65_535;
 
-/// One column of a regression: `struct Problem` in `shaders/regression_solve.wgsl`. Offsets count pairs of words of `data`, words of `work` and
-/// entries of the outputs.
+/// One column of a regression: `struct Problem` in `shaders/regression_solve.wgsl`. Offsets count pairs of
+/// words of `data`, words of `work` and entries of the outputs.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct Problem {
@@ -265,7 +279,10 @@ impl Problem {
         let factor = Self::COLUMNS * (per_thread(tall) + 32 + per_thread(narrow) * 2 * tall.div_ceil(16));
         let pivots = per_thread(narrow) * tall.div_ceil(16);
         let reflections = 2 * narrow * (2 * per_thread(tall) + 32);
-        let refine = per_thread(tall) * narrow.div_ceil(16) + per_thread(narrow) * tall.div_ceil(16) + 2 * narrow * per_thread(narrow) + reflections;
+        let refine = per_thread(tall) * narrow.div_ceil(16)
+            + per_thread(narrow) * tall.div_ceil(16)
+            + 2 * narrow * per_thread(narrow)
+            + reflections;
         let finish = 4 * per_thread(features) + features + per_thread(rows) * features.div_ceil(16);
         let mut units = vec![load];
         units.extend(std::iter::repeat_n(factor, Self::chunks(rows, features)));
@@ -275,8 +292,8 @@ impl Problem {
         units
     }
 
-    /// Words of work space for `rows` rows and `features` features: the support with its count and a flag, the factor, its diagonal and scales, two vectors, and solution and
-    /// residual in double words.
+    /// Words of work space for `rows` rows and `features` features: the support with its count and a flag,
+    /// the factor, its diagonal and scales, two vectors, and solution and residual in double words.
     pub(crate) fn work_words(rows: usize, features: usize) -> usize {
         let (tall, narrow) = (rows + features, rows.min(features));
         2 + features + tall * narrow + 3 * narrow + 5 * tall

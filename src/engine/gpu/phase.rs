@@ -1,6 +1,9 @@
 //! Surrogate phases: projection, prediction, steps of the flow, integration in the reduced space.
 
-use super::kernels::{GradientLift, LiftRule, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject, WeightsEvaluate, finite_or_none};
+use super::kernels::{
+    GradientLift, LiftRule, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject,
+    WeightsEvaluate, finite_or_none,
+};
 use super::recording::{Buffer, Recorder};
 use super::run::{Model, Place, Run, Segment, groups, projection_groups};
 use crate::engine::fit::FitPlan;
@@ -49,7 +52,10 @@ impl Model {
     /// What its predictions are made from, if that is a projection.
     pub(super) fn projection(&self) -> Option<Projection> {
         let plan = self.plan.as_ref().filter(|plan| plan.space.is_some())?;
-        Some(Projection { rank: plan.coordinates.ncols() as u32, centered: u32::from(self.config.space.is_centered()) })
+        Some(Projection {
+            rank: plan.coordinates.ncols() as u32,
+            centered: u32::from(self.config.space.is_centered()),
+        })
     }
 }
 
@@ -82,12 +88,21 @@ impl Run {
     }
 
     /// Records U (x − c) (or x itself) and |x − mean|² into the totals.
-    fn record_projection(&self, recorder: &mut Recorder, model: &Model, plan: &FitPlan, place: Place) -> Result<()> {
+    fn record_projection(
+        &self,
+        recorder: &mut Recorder,
+        model: &Model,
+        plan: &FitPlan,
+        place: Place,
+    ) -> Result<()> {
         let (shared, slab) = (&self.shared, self.slab as u32);
         let rank = plan.coordinates.ncols();
         let directions = if plan.space.is_some() { rank } else { 0 };
         for s in &self.segments {
-            let params = StateProject { centered: u32::from(model.config.space.is_centered()), ..self.state_project(s, directions) };
+            let params = StateProject {
+                centered: u32::from(model.config.space.is_centered()),
+                ..self.state_project(s, directions)
+            };
             let buffers = [&shared.phase, &s.basis, s.at(place).0, &shared.partials];
             recorder.dispatch(params, &buffers, projection_groups(s, directions))?;
             if directions == 0 {
@@ -98,8 +113,16 @@ impl Run {
         self.record_reduction(recorder, directions + 1, &shared.totals, rank - directions)
     }
 
-    /// Records surrogate iterations of a flow whose state is the reduced coordinate alone: one dispatch, whatever d and the number of steps.
-    pub(super) fn record_reduced(&mut self, recorder: &mut Recorder, model: &Model, plan: &FitPlan, limits: PhaseLimits, h: f64) -> Result<()> {
+    /// Records surrogate iterations of a flow whose state is the reduced coordinate alone: one dispatch,
+    /// whatever d and the number of steps.
+    pub(super) fn record_reduced(
+        &mut self,
+        recorder: &mut Recorder,
+        model: &Model,
+        plan: &FitPlan,
+        limits: PhaseLimits,
+        h: f64,
+    ) -> Result<()> {
         let (rule, rtol, atol) = match limits.integrator {
             Integrator::FlowStep | Integrator::Euler => (&integrator::EULER, -1.0, 0.0),
             Integrator::Rk4 => (&integrator::RK4, -1.0, 0.0),
@@ -120,13 +143,23 @@ impl Run {
         }
         let k = plan.coordinates.nrows() as f64;
         // About the mean itself if the space is centred.
-        constants.extend(plan.coordinates.columns().into_iter().map(|c| if model.config.space.is_centered() { 0.0 } else { (c.sum() / k * scale) as f32 }));
+        constants.extend(
+            plan.coordinates
+                .columns()
+                .into_iter()
+                .map(|c| if model.config.space.is_centered() { 0.0 } else { (c.sum() / k * scale) as f32 }),
+        );
         recorder.ensure(&mut self.shared.rule, "rule", 4 * constants.len() as u64)?;
-        recorder.ensure(&mut self.shared.reduced, "reduced", 4 * ((4 + stages) * rank + plan.library.len()) as u64)?;
+        recorder.ensure(
+            &mut self.shared.reduced,
+            "reduced",
+            4 * ((4 + stages) * rank + plan.library.len()) as u64,
+        )?;
         recorder.upload(&self.shared.rule, &constants)?;
         let turns = {
             let (per_thread, features) = (rank.div_ceil(256), plan.library.len());
-            let derivative = features.div_ceil(256) * (1 + plan.library.order()) + per_thread * (1 + features.div_ceil(16));
+            let derivative = features.div_ceil(256) * (1 + plan.library.order())
+                + per_thread * (1 + features.div_ceil(16));
             // A few reductions and passes over y per step; step control may take many inner steps.
             let inner = if rtol < 0.0 { 1 } else { 64 };
             inner * ((stages + 1) * (derivative + per_thread * (1 + stages)) + 4 * (8 + per_thread)) + 40
@@ -134,7 +167,8 @@ impl Run {
         let chunk = if recorder.gpu.is_software() { (MESA_TURNS / turns).max(1) } else { limits.steps };
         if recorder.gpu.is_software() && turns > MESA_TURNS && rtol < 0.0 {
             return Err(Error::Incompatible(format!(
-                "a surrogate with {} features of {rank} variables is beyond what the software adapter {} computes correctly; use the CPU engine",
+                "a surrogate with {} features of {rank} variables is beyond what the software adapter {} \
+                 computes correctly; use the CPU engine",
                 plan.library.len(),
                 recorder.gpu.info.name
             )));
@@ -156,11 +190,24 @@ impl Run {
                 atol: atol as f32,
                 smallest: integrator::SMALLEST as f32,
             };
-            let buffers = [&shared.phase, &shared.totals, &shared.terms, &shared.coefficients, &shared.rule, &shared.reduced];
+            let buffers = [
+                &shared.phase,
+                &shared.totals,
+                &shared.terms,
+                &shared.coefficients,
+                &shared.rule,
+                &shared.reduced,
+            ];
             recorder.dispatch(params, &buffers, [1, 1, 1])?;
             for s in &self.segments {
                 let rows = if plan.space.is_some() { rank } else { 0 };
-                let params = ReducedLift { len: s.len as u32, slab: self.slab as u32, rows: rows as u32, first: s.start as u32, rank: rank as u32 };
+                let params = ReducedLift {
+                    len: s.len as u32,
+                    slab: self.slab as u32,
+                    rows: rows as u32,
+                    first: s.start as u32,
+                    rank: rank as u32,
+                };
                 recorder.dispatch(params, &[&shared.reduced, &s.basis, &s.iterate], groups(s))?;
             }
         }
@@ -169,8 +216,14 @@ impl Run {
 
     /// Records steps of the flow as it is, with predicted gradients.
     ///
-    /// Each pass that moves x also projects it for the next prediction; a phase begins with a projection of its own.
-    pub(super) fn integrate_flow(&self, recorder: &mut Recorder, model: &Model, limits: PhaseLimits) -> Result<()> {
+    /// Each pass that moves x also projects it for the next prediction; a phase begins with a projection of
+    /// its own.
+    pub(super) fn integrate_flow(
+        &self,
+        recorder: &mut Recorder,
+        model: &Model,
+        limits: PhaseLimits,
+    ) -> Result<()> {
         // The projected gradient's multiplier reads g many times over.
         let needs_gradient = self.is_direct(model) || matches!(self.flow, Flow::ProjectedGradient(_));
         let mut is_projected = false;
@@ -179,21 +232,38 @@ impl Run {
             if needs_gradient {
                 self.record_lift(recorder, model, Place::State)?;
             }
-            let beside = Beside { lift: Some(model).filter(|_| !needs_gradient), projection: model.projection().filter(|_| k < limits.steps) };
+            let beside = Beside {
+                lift: Some(model).filter(|_| !needs_gradient),
+                projection: model.projection().filter(|_| k < limits.steps),
+            };
             self.record_step(recorder, self.steps + k as u64, beside)?;
             is_projected = beside.projection.is_some();
         }
         Ok(())
     }
 
-    /// Records the prediction of the gradient at the current x (or at a Runge–Kutta stage's); only the former begins a surrogate step.
-    pub(super) fn record_prediction(&self, recorder: &mut Recorder, model: &Model, trust: f64, place: Place) -> Result<()> {
+    /// Records the prediction of the gradient at the current x (or at a Runge–Kutta stage's); only the former
+    /// begins a surrogate step.
+    pub(super) fn record_prediction(
+        &self,
+        recorder: &mut Recorder,
+        model: &Model,
+        trust: f64,
+        place: Place,
+    ) -> Result<()> {
         self.record_weights(recorder, model, trust, place, false)?;
         self.record_lift(recorder, model, place)
     }
 
     /// Records the weights of the lift; `is_projected`: the projection of x is in the totals already.
-    fn record_weights(&self, recorder: &mut Recorder, model: &Model, trust: f64, place: Place, is_projected: bool) -> Result<()> {
+    fn record_weights(
+        &self,
+        recorder: &mut Recorder,
+        model: &Model,
+        trust: f64,
+        place: Place,
+        is_projected: bool,
+    ) -> Result<()> {
         let shared = &self.shared;
         let form = match &model.plan {
             Some(plan) => {
@@ -211,8 +281,20 @@ impl Run {
             }
             None => self.record_implicit_kernel(recorder, model, place)?,
         };
-        let params = WeightsEvaluate { radius: model.radius as f32, trust: finite_or_none(trust), counts: u32::from(place == Place::State), ..form };
-        let buffers = [&shared.phase, &shared.totals, &shared.terms, &shared.coefficients, &shared.monomials, &shared.weights];
+        let params = WeightsEvaluate {
+            radius: model.radius as f32,
+            trust: finite_or_none(trust),
+            counts: u32::from(place == Place::State),
+            ..form
+        };
+        let buffers = [
+            &shared.phase,
+            &shared.totals,
+            &shared.terms,
+            &shared.coefficients,
+            &shared.monomials,
+            &shared.weights,
+        ];
         recorder.dispatch(params, &buffers, [1, 1, 1])
     }
 
@@ -221,9 +303,21 @@ impl Run {
         let lift = self.lift_rule(model);
         for s in &self.segments {
             let lifts_basis = model.lifts_basis();
-            let params = GradientLift { lift, len: s.len as u32, slab: self.slab as u32, first: s.start as u32, lifts_basis };
+            let params = GradientLift {
+                lift,
+                len: s.len as u32,
+                slab: self.slab as u32,
+                first: s.start as u32,
+                lifts_basis,
+            };
             let (iterate, gradient) = s.at(place);
-            let buffers = [&self.shared.phase, self.lift_table(s, &model.config), &self.shared.weights, iterate, gradient];
+            let buffers = [
+                &self.shared.phase,
+                self.lift_table(s, &model.config),
+                &self.shared.weights,
+                iterate,
+                gradient,
+            ];
             recorder.dispatch(params, &buffers, groups(s))?;
         }
         Ok(())

@@ -1,9 +1,11 @@
-//! The learned potential: a history of pairs, the quadratic fitted to it, and its minimisation in a trust region.
+//! The learned potential: a history of pairs, the quadratic fitted to it, and its minimisation in a trust
+//! region.
 
 use ndarray::{Array2, Axis};
 
 use super::kernels::{
-    Eft, PROJECTION_MULTIPLIERS, PairRecord, PhaseState, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection, TrustVolume, to_pairs,
+    Eft, PROJECTION_MULTIPLIERS, PairRecord, PhaseState, PotentialLift, PotentialStep, RowsCombine,
+    StateProject, TrustDirection, TrustVolume, to_pairs,
 };
 use super::recording::Recorder;
 use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, block_pairs, groups, projection_groups};
@@ -22,8 +24,17 @@ impl Run {
         let Some(row) = self.ring.push_pair(note) else { return Ok(()) };
         self.new_pairs.push(row);
         for s in &self.segments {
-            let params = PairRecord { len: s.len as u32, slab: self.slab as u32, displacement_row: row as u32, change_row: (capacity + row) as u32 };
-            recorder.dispatch(params, &[&s.iterate, &s.gradient, &s.trusted[0], &s.trusted[1], &s.iterates], groups(s))?;
+            let params = PairRecord {
+                len: s.len as u32,
+                slab: self.slab as u32,
+                displacement_row: row as u32,
+                change_row: (capacity + row) as u32,
+            };
+            recorder.dispatch(
+                params,
+                &[&s.iterate, &s.gradient, &s.trusted[0], &s.trusted[1], &s.iterates],
+                groups(s),
+            )?;
         }
         Ok(())
     }
@@ -59,20 +70,37 @@ impl Run {
         }
         let data = recorder.read_async(&self.shared.staging, 2 * rows.len() as u64 * vector).await?;
         let words: Vec<f32> = bytemuck::pod_collect_to_vec(&data);
-        let mut vectors = words.chunks_exact(self.dimension).map(|v| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
-        let mut pair = |note| Pair { displacement: vectors.next().unwrap_or_default(), change: vectors.next().unwrap_or_default(), note };
+        let mut vectors =
+            words.chunks_exact(self.dimension).map(|v| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
+        let mut pair = |note| Pair {
+            displacement: vectors.next().unwrap_or_default(),
+            change: vectors.next().unwrap_or_default(),
+            note,
+        };
         Ok(self.ring.notes().into_iter().map(&mut pair).collect())
     }
 
-    /// Fits the quadratic on the host and makes its directions on the device: one read-back, or none without a pair.
-    pub(super) async fn fit_potential(&mut self, recorder: &mut Recorder, eft: Eft, flat: f64, config: PotentialConfig) -> Result<Fit> {
+    /// Fits the quadratic on the host and makes its directions on the device: one read-back, or none without
+    /// a pair.
+    pub(super) async fn fit_potential(
+        &mut self,
+        recorder: &mut Recorder,
+        eft: Eft,
+        flat: f64,
+        config: PotentialConfig,
+    ) -> Result<Fit> {
         let both = self.ring.pair_rows();
         let learned = if both.is_empty() {
             None
         } else {
             self.learn_products(recorder, eft).await?;
             let gram = self.pair_products.select(Axis(0), &both).select(Axis(1), &both);
-            let found = Polynomial::from_gram(gram.view(), &self.ring.notes(), config, if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION })?;
+            let found = Polynomial::from_gram(
+                gram.view(),
+                &self.ring.notes(),
+                config,
+                if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION },
+            )?;
             if let Some(learned) = &found {
                 self.record_directions(recorder, learned, &both)?;
             }
@@ -84,7 +112,8 @@ impl Run {
         Ok(fit)
     }
 
-    /// Inner products of the pairs that are new with all others: each new row reads the table once; where most pairs are new, the Gram matrix's kernel does.
+    /// Inner products of the pairs that are new with all others: each new row reads the table once; where
+    /// most pairs are new, the Gram matrix's kernel does.
     async fn learn_products(&mut self, recorder: &mut Recorder, eft: Eft) -> Result<()> {
         let capacity = self.ring.capacity();
         let (rows, values) = (2 * capacity, 2 * capacity + 1);
@@ -115,7 +144,12 @@ impl Run {
     }
 
     /// Q = C V.
-    fn record_directions(&mut self, recorder: &mut Recorder, learned: &Polynomial, columns: &[usize]) -> Result<()> {
+    fn record_directions(
+        &mut self,
+        recorder: &mut Recorder,
+        learned: &Polynomial,
+        columns: &[usize],
+    ) -> Result<()> {
         let (rank, rows) = (learned.curvatures.len(), 2 * self.ring.capacity());
         // By row instead of by age; the last column is the share of the reference, a row of zeros.
         let mut combination = Array2::zeros((rank, rows + 1));
@@ -127,26 +161,47 @@ impl Run {
         recorder.ensure(&mut shared.combination, "combination", 8 * combination.len() as u64)?;
         let mut numbers: Vec<f32> = learned.curvatures.iter().map(|l| *l as f32).collect();
         if let Some(higher) = &learned.higher {
-            numbers.extend(higher.points.iter().chain(&higher.slopes).flatten().chain(&higher.values).map(|v| *v as f32));
+            numbers.extend(
+                higher.points.iter().chain(&higher.slopes).flatten().chain(&higher.values).map(|v| *v as f32),
+            );
         }
         recorder.ensure(&mut shared.learned, "learned", 4 * numbers.len() as u64)?;
         recorder.upload(&shared.combination, &to_pairs(combination.view()))?;
         recorder.upload(&shared.learned, &numbers)?;
         for s in &self.segments {
-            let params = RowsCombine { len: s.len as u32, slab: self.slab as u32, rows: rows as u32, rank: rank as u32, reference: rows as u32 };
-            recorder.dispatch(params, &[&s.iterates, &self.shared.combination, &s.basis], [s.slabs as u32, rank.div_ceil(8).max(1) as u32, 1])?;
+            let params = RowsCombine {
+                len: s.len as u32,
+                slab: self.slab as u32,
+                rows: rows as u32,
+                rank: rank as u32,
+                reference: rows as u32,
+            };
+            recorder.dispatch(
+                params,
+                &[&s.iterates, &self.shared.combination, &s.basis],
+                [s.slabs as u32, rank.div_ceil(8).max(1) as u32, 1],
+            )?;
         }
         Ok(())
     }
 
     /// Records the whole minimisation: no read-back, one submission unless it is a large one.
     pub(super) fn minimize_potential(&mut self, recorder: &mut Recorder, limits: TrustLimits) -> Result<()> {
-        let Some(learned) = &self.potential else { return Err(Error::Incompatible("minimize() comes after fit_potential()".into())) };
+        let Some(learned) = &self.potential else {
+            return Err(Error::Incompatible("minimize() comes after fit_potential()".into()));
+        };
         let (rank, outside) = (learned.curvatures.len(), learned.outside as f32);
-        let (order, samples) = learned.higher.as_ref().map_or((2, 0), |higher| (higher.order as u32, higher.points.len() as u32));
+        let (order, samples) = learned
+            .higher
+            .as_ref()
+            .map_or((2, 0), |higher| (higher.order as u32, higher.points.len() as u32));
         recorder.ensure(&mut self.shared.potential, "potential", 4 * (1 + 2 * rank) as u64)?;
         recorder.upload(&self.shared.potential, &vec![0.0_f32; 1 + 2 * rank])?;
-        recorder.upload_at(&self.shared.phase, core::mem::offset_of!(PhaseState, rate) as u64, &[1.0 / outside])?;
+        recorder.upload_at(
+            &self.shared.phase,
+            core::mem::offset_of!(PhaseState, rate) as u64,
+            &[1.0 / outside],
+        )?;
         self.ring.moved();
         for s in &self.segments {
             recorder.copy(&s.trusted[0], 0, &s.iterate, 0, s.bytes());
@@ -156,16 +211,55 @@ impl Run {
         let (shared, slab, radius) = (&self.shared, self.slab as u32, limits.radius as f32);
         for _ in 0..limits.steps {
             if let Some(volume) = volume {
-                self.record_search(recorder, volume, Side::Falling, PROJECTION_MULTIPLIERS, |recorder, s, candidates, begins, groups| {
-                    let params = TrustVolume { len: s.len as u32, slab, first_slab: s.first_slab as u32, candidates, begins, radius, lower, upper };
-                    let buffers = [&shared.phase, &shared.search, &s.iterate, &s.slope, &s.trusted[0], &s.volume_weights, &shared.partials];
-                    recorder.dispatch(params, &buffers, groups)
-                })?;
+                self.record_search(
+                    recorder,
+                    volume,
+                    Side::Falling,
+                    PROJECTION_MULTIPLIERS,
+                    |recorder, s, candidates, begins, groups| {
+                        let params = TrustVolume {
+                            len: s.len as u32,
+                            slab,
+                            first_slab: s.first_slab as u32,
+                            candidates,
+                            begins,
+                            radius,
+                            lower,
+                            upper,
+                        };
+                        let buffers = [
+                            &shared.phase,
+                            &shared.search,
+                            &s.iterate,
+                            &s.slope,
+                            &s.trusted[0],
+                            &s.volume_weights,
+                            &shared.partials,
+                        ];
+                        recorder.dispatch(params, &buffers, groups)
+                    },
+                )?;
             }
             for s in &self.segments {
                 let has_volume = u32::from(volume.is_some());
-                let params = TrustDirection { len: s.len as u32, slab, first_slab: s.first_slab as u32, radius, lower, upper, has_volume };
-                let buffers = [&shared.phase, &s.iterate, &s.slope, &s.trusted[0], &s.volume_weights, &s.direction, &shared.partials];
+                let params = TrustDirection {
+                    len: s.len as u32,
+                    slab,
+                    first_slab: s.first_slab as u32,
+                    radius,
+                    lower,
+                    upper,
+                    has_volume,
+                };
+                let buffers = [
+                    &shared.phase,
+                    &s.iterate,
+                    &s.slope,
+                    &s.trusted[0],
+                    &s.volume_weights,
+                    &s.direction,
+                    &shared.partials,
+                ];
                 recorder.dispatch(params, &buffers, groups(s))?;
             }
             self.record_reduction(recorder, PROJECTIONS, &shared.totals, 0)?;
@@ -177,10 +271,31 @@ impl Run {
                 self.record_reduction(recorder, rank + 1, &shared.totals, PROJECTIONS)?;
             }
             let params = PotentialStep { rank: rank as u32, outside, order, samples };
-            recorder.dispatch(params, &[&shared.phase, &shared.totals, &shared.learned, &shared.potential], [1, 1, 1])?;
+            recorder.dispatch(
+                params,
+                &[&shared.phase, &shared.totals, &shared.learned, &shared.potential],
+                [1, 1, 1],
+            )?;
             for s in &self.segments {
-                let params = PotentialLift { len: s.len as u32, slab, rank: rank as u32, radius, lower, upper, outside };
-                let buffers = [&shared.phase, &s.iterate, &s.slope, &s.direction, &s.trusted[0], &s.trusted[1], &s.basis, &shared.potential];
+                let params = PotentialLift {
+                    len: s.len as u32,
+                    slab,
+                    rank: rank as u32,
+                    radius,
+                    lower,
+                    upper,
+                    outside,
+                };
+                let buffers = [
+                    &shared.phase,
+                    &s.iterate,
+                    &s.slope,
+                    &s.direction,
+                    &s.trusted[0],
+                    &s.trusted[1],
+                    &s.basis,
+                    &shared.potential,
+                ];
                 recorder.dispatch(params, &buffers, groups(s))?;
             }
         }

@@ -88,7 +88,10 @@ pub(crate) struct Recorder {
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").field("gpu", &self.gpu.info.name).field("operations", &self.operations.len()).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("gpu", &self.gpu.info.name)
+            .field("operations", &self.operations.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,11 +103,22 @@ impl Recorder {
         let (zero_layout, zero_group) = gpu.checked("the zero word", || {
             let label = Some("lgf.eft_zero");
             // Buffers are born zeroed.
-            let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor { label, size: 16, usage: wgpu::BufferUsages::STORAGE, mapped_at_creation: false });
+            let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label,
+                size: 16,
+                usage: wgpu::BufferUsages::STORAGE,
+                mapped_at_creation: false,
+            });
             let entries = [layout_entry(0, wgpu::BufferBindingType::Storage { read_only: true }, false)];
-            let layout = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+            let layout = gpu
+                .device
+                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
             let entries = [wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }];
-            let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout: &layout, entries: &entries });
+            let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label,
+                layout: &layout,
+                entries: &entries,
+            });
             (layout, group)
         })?;
         let params = gpu.checked("the parameter buffer", || {
@@ -141,7 +155,11 @@ impl Recorder {
 
     /// A storage buffer of at least 16 bytes, zeroed.
     pub(crate) fn buffer(&mut self, name: &str, bytes: u64) -> Result<Buffer> {
-        self.allocate(name, bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST)
+        self.allocate(
+            name,
+            bytes,
+            wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        )
     }
 
     /// A buffer the host can read.
@@ -156,13 +174,22 @@ impl Recorder {
             available = available.min(self.gpu.limits.max_storage_buffer_binding_size);
         }
         if bytes > available {
-            return Err(Error::Memory { what: format!("buffer `{name}`"), needed: bytes, available: Some(available) });
+            return Err(Error::Memory {
+                what: format!("buffer `{name}`"),
+                needed: bytes,
+                available: Some(available),
+            });
         }
         let label = format!("lgf.{name}");
         let gpu = &self.gpu;
         let raw = gpu
             .checked(&format!("buffer `{name}`"), || {
-                gpu.device.create_buffer(&wgpu::BufferDescriptor { label: Some(&label), size: bytes, usage, mapped_at_creation: false })
+                gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some(&label),
+                    size: bytes,
+                    usage,
+                    mapped_at_creation: false,
+                })
             })
             .map_err(|error| match error {
                 Error::Memory { what, available, .. } => Error::Memory { what, needed: bytes, available },
@@ -175,8 +202,9 @@ impl Recorder {
 
     /// Makes a buffer the host can read at least `bytes` long.
     ///
-    /// Where a read-back from it has been given up, it is another one: wgpu ends a buffer's second mapping with the submission that the first one, unmapped
-    /// in between, was waiting for, before what the second is to read is there.
+    /// Where a read-back from it has been given up, it is another one: wgpu ends a buffer's second mapping
+    /// with the submission that the first one, unmapped in between, was waiting for, before what the second
+    /// is to read is there.
     pub(crate) fn ensure_staging(&mut self, buffer: &mut Buffer, bytes: u64) -> Result<()> {
         if buffer.bytes < bytes || self.mapping.contains(&buffer.raw) {
             *buffer = self.staging(bytes)?;
@@ -199,27 +227,48 @@ impl Recorder {
         self.groups.retain(|(_, ids), _| !ids.contains(&buffer.id));
     }
 
-    /// Writes `data` to the start of `buffer`, before everything recorded from now on and after everything recorded before.
+    /// Writes `data` to the start of `buffer`, before everything recorded from now on and after everything
+    /// recorded before.
     pub(crate) fn upload<T: bytemuck::NoUninit>(&mut self, buffer: &Buffer, data: &[T]) -> Result<()> {
         self.upload_at(buffer, 0, data)
     }
 
     /// Like [`upload`](Self::upload), from byte `offset` on.
-    pub(crate) fn upload_at<T: bytemuck::NoUninit>(&mut self, buffer: &Buffer, offset: u64, data: &[T]) -> Result<()> {
+    pub(crate) fn upload_at<T: bytemuck::NoUninit>(
+        &mut self,
+        buffer: &Buffer,
+        offset: u64,
+        data: &[T],
+    ) -> Result<()> {
         self.submit()?;
-        self.gpu.checked("an upload", || self.gpu.queue.write_buffer(&buffer.raw, offset, bytemuck::cast_slice(data)))
+        self.gpu.checked("an upload", || {
+            self.gpu.queue.write_buffer(&buffer.raw, offset, bytemuck::cast_slice(data))
+        })
     }
 
     /// Records one dispatch. `buffers` are the kernel's storage bindings in order.
-    pub(crate) fn dispatch<P: Params>(&mut self, params: P, buffers: &[&Buffer], groups: [u32; 3]) -> Result<()> {
+    pub(crate) fn dispatch<P: Params>(
+        &mut self,
+        params: P,
+        buffers: &[&Buffer],
+        groups: [u32; 3],
+    ) -> Result<()> {
         let spec = &KERNELS[P::KERNEL];
         debug_assert_eq!(buffers.len(), spec.access.len(), "bindings of {}", spec.name);
         if groups.contains(&0) {
             return Ok(());
         }
-        let touched: u64 = buffers.iter().enumerate().filter(|(i, b)| buffers[..*i].iter().all(|a| a.id != b.id)).map(|(_, b)| b.bytes).sum();
+        let touched: u64 = buffers
+            .iter()
+            .enumerate()
+            .filter(|(i, b)| buffers[..*i].iter().all(|a| a.id != b.id))
+            .map(|(_, b)| b.bytes)
+            .sum();
         let is_full = self.profiler.as_ref().is_some_and(|p| self.dispatches >= p.room());
-        if self.blocks.len() + self.step > PARAMS_BYTES as usize || self.touched + touched > self.pace.budget() || is_full {
+        if self.blocks.len() + self.step > PARAMS_BYTES as usize
+            || self.touched + touched > self.pace.budget()
+            || is_full
+        {
             self.submit()?;
         }
         let is_waited_for = self.profiler.as_ref().is_some_and(|p| p.timestamps().is_none());
@@ -245,7 +294,13 @@ impl Recorder {
         let offset = self.blocks.len();
         self.blocks.extend_from_slice(bytemuck::bytes_of(&params));
         self.blocks.resize(offset + self.step, 0);
-        self.operations.push(Operation::Dispatch { kernel: P::KERNEL, touched, group, offset: offset as u32, groups });
+        self.operations.push(Operation::Dispatch {
+            kernel: P::KERNEL,
+            touched,
+            group,
+            offset: offset as u32,
+            groups,
+        });
         self.traffic.dispatches += 1;
         if is_waited_for {
             self.submit()?;
@@ -253,9 +308,17 @@ impl Recorder {
         Ok(())
     }
 
-    fn bind(&self, layout: &wgpu::BindGroupLayout, spec: &KernelSpec, buffers: &[&Buffer]) -> Result<wgpu::BindGroup> {
-        let params =
-            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &self.params, offset: 0, size: wgpu::BufferSize::new(spec.params_size as u64) });
+    fn bind(
+        &self,
+        layout: &wgpu::BindGroupLayout,
+        spec: &KernelSpec,
+        buffers: &[&Buffer],
+    ) -> Result<wgpu::BindGroup> {
+        let params = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &self.params,
+            offset: 0,
+            size: wgpu::BufferSize::new(spec.params_size as u64),
+        });
         let entries: Vec<_> = std::iter::once(params)
             .chain(buffers.iter().map(|b| b.raw.as_entire_binding()))
             .enumerate()
@@ -263,7 +326,11 @@ impl Recorder {
             .collect();
         let label = format!("lgf.{}", spec.name);
         self.gpu.checked(&format!("the bindings of kernel `{}`", spec.name), || {
-            self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(&label), layout, entries: &entries })
+            self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&label),
+                layout,
+                entries: &entries,
+            })
         })
     }
 
@@ -275,7 +342,13 @@ impl Recorder {
 
     /// Records a copy.
     pub(crate) fn copy(&mut self, from: &Buffer, from_offset: u64, to: &Buffer, to_offset: u64, bytes: u64) {
-        self.operations.push(Operation::Copy { from: from.raw.clone(), from_offset, to: to.raw.clone(), to_offset, bytes });
+        self.operations.push(Operation::Copy {
+            from: from.raw.clone(),
+            from_offset,
+            to: to.raw.clone(),
+            to_offset,
+            bytes,
+        });
     }
 
     /// Records zeroing a buffer.
@@ -299,13 +372,21 @@ impl Recorder {
         self.submit_and(false)
     }
 
-    /// Builds the pipelines that what is recorded needs and no submission before it has, in parallel: a run needs one flow's kernels only.
+    /// Builds the pipelines that what is recorded needs and no submission before it has, in parallel: a run
+    /// needs one flow's kernels only.
     fn build_pipelines(&mut self) -> Result<()> {
-        let mut missing: Vec<usize> = self.operations.iter().filter_map(Operation::kernel).filter(|kernel| self.pipelines[*kernel].is_none()).collect();
+        let mut missing: Vec<usize> = self
+            .operations
+            .iter()
+            .filter_map(Operation::kernel)
+            .filter(|kernel| self.pipelines[*kernel].is_none())
+            .collect();
         missing.sort_unstable();
         missing.dedup();
         let build = |&kernel: &usize| {
-            let Some(layout) = &self.layouts[kernel] else { return Err(Error::Incompatible("a dispatch without bindings".into())) };
+            let Some(layout) = &self.layouts[kernel] else {
+                return Err(Error::Incompatible("a dispatch without bindings".into()));
+            };
             build(&self.gpu, &KERNELS[kernel], self.variant, layout, &self.zero_layout)
         };
         let built = missing.par_iter().map(build).collect::<Result<Vec<_>>>()?;
@@ -335,7 +416,10 @@ impl Recorder {
         let begun = Instant::now();
         let submission = self.gpu.checked("a submission", || {
             self.gpu.queue.write_buffer(&self.params, 0, &blocks);
-            let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("lgf.encoder") });
+            let mut encoder = self
+                .gpu
+                .device
+                .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("lgf.encoder") });
             let mut at = 0;
             let mut number = 0;
             while at < operations.len() {
@@ -349,16 +433,28 @@ impl Recorder {
                         at += 1;
                     }
                     Operation::Dispatch { .. } => {
-                        let length = operations[at..].iter().take_while(|o| matches!(o, Operation::Dispatch { .. })).count();
+                        let length = operations[at..]
+                            .iter()
+                            .take_while(|o| matches!(o, Operation::Dispatch { .. }))
+                            .count();
                         let end = if profiled.is_some() { at + 1 } else { at + length };
                         let timestamp_writes = match (profiled, &self.pace.timestamps, pair) {
                             (Some(timestamps), ..) => timestamps.about(number, true, true),
-                            (None, Some(timestamps), Some(pair)) => timestamps.about(pair, Some(at) == first, last < Some(end)),
+                            (None, Some(timestamps), Some(pair)) => {
+                                timestamps.about(pair, Some(at) == first, last < Some(end))
+                            }
                             _ => None,
                         };
-                        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("lgf.pass"), timestamp_writes });
+                        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                            label: Some("lgf.pass"),
+                            timestamp_writes,
+                        });
                         for operation in &operations[at..end] {
-                            let Operation::Dispatch { kernel, group, offset, groups: [x, y, z], .. } = operation else { continue };
+                            let Operation::Dispatch { kernel, group, offset, groups: [x, y, z], .. } =
+                                operation
+                            else {
+                                continue;
+                            };
                             let Some(pipeline) = &self.pipelines[*kernel] else { continue };
                             pass.set_pipeline(pipeline);
                             pass.set_bind_group(0, group, &[*offset]);
@@ -374,7 +470,9 @@ impl Recorder {
             }
             match (profiled, &self.pace.timestamps) {
                 (Some(timestamps), _) => timestamps.resolve(&mut encoder, dispatches),
-                (None, Some(timestamps)) if report && self.pace.pending() > 0 => timestamps.resolve(&mut encoder, self.pace.pending()),
+                (None, Some(timestamps)) if report && self.pace.pending() > 0 => {
+                    timestamps.resolve(&mut encoder, self.pace.pending())
+                }
                 _ => {}
             }
             self.gpu.queue.submit([encoder.finish()])
@@ -383,7 +481,11 @@ impl Recorder {
         if let Some(profiler) = self.profiler.as_mut().filter(|_| dispatches > 0) {
             let seconds = match profiler.timestamps() {
                 Some(timestamps) => {
-                    let [ticks] = pollster::block_on(self.gpu.download([timestamps.staging(dispatches)], submission.clone(), false))?;
+                    let [ticks] = pollster::block_on(self.gpu.download(
+                        [timestamps.staging(dispatches)],
+                        submission.clone(),
+                        false,
+                    ))?;
                     timestamps.seconds(&ticks)
                 }
                 None => {
@@ -400,7 +502,8 @@ impl Recorder {
         Ok(Some(submission))
     }
 
-    /// Submits, waits and returns the first `bytes` of `staging`, into which copies have been recorded: one read-back.
+    /// Submits, waits and returns the first `bytes` of `staging`, into which copies have been recorded: one
+    /// read-back.
     pub(crate) fn read(&mut self, staging: &Buffer, bytes: u64) -> Result<Vec<u8>> {
         self.host_polls = false;
         pollster::block_on(self.read_async(staging, bytes))
@@ -408,19 +511,36 @@ impl Recorder {
 
     /// The same, as a future that is ready at once unless [`host_polls`](Self::host_polls).
     pub(crate) async fn read_async(&mut self, staging: &Buffer, bytes: u64) -> Result<Vec<u8>> {
-        // A profile's submissions do not resolve the pace's timestamps, and after a read-back that was given up their buffer has to be left alone: see
-        // `ensure_staging`.
+        // A profile's submissions do not resolve the pace's timestamps, and after a read-back that was given
+        // up their buffer has to be left alone: see `ensure_staging`.
         let report = self.profiler.is_none() && self.mapping.is_empty();
-        let Some(submission) = self.submit_and(report)? else { return Err(Error::Incompatible("nothing was recorded to read".into())) };
+        let Some(submission) = self.submit_and(report)? else {
+            return Err(Error::Incompatible("nothing was recorded to read".into()));
+        };
         self.traffic.readbacks += 1;
-        let ticks = self.pace.timestamps.as_ref().filter(|_| report && self.pace.pending() > 0).map(|t| t.staging(self.pace.pending()));
+        let ticks = self
+            .pace
+            .timestamps
+            .as_ref()
+            .filter(|_| report && self.pace.pending() > 0)
+            .map(|t| t.staging(self.pace.pending()));
         if self.host_polls {
-            self.mapping = [Some(&staging.raw), ticks.map(|(buffer, _)| buffer)].into_iter().flatten().cloned().collect();
+            self.mapping = [Some(&staging.raw), ticks.map(|(buffer, _)| buffer)]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect();
         }
         let outcome = match ticks {
             // The times come with the data: no wait of their own.
-            Some(ticks) => self.gpu.download([(&staging.raw, bytes), ticks], submission, self.host_polls).await,
-            None => self.gpu.download([(&staging.raw, bytes)], submission, self.host_polls).await.map(|[data]| [data, Vec::new()]),
+            Some(ticks) => {
+                self.gpu.download([(&staging.raw, bytes), ticks], submission, self.host_polls).await
+            }
+            None => self
+                .gpu
+                .download([(&staging.raw, bytes)], submission, self.host_polls)
+                .await
+                .map(|[data]| [data, Vec::new()]),
         };
         self.mapping.clear();
         let [data, ticks] = outcome?;
@@ -480,18 +600,33 @@ fn lay_out(gpu: &Gpu, spec: &KernelSpec) -> Result<wgpu::BindGroupLayout> {
     let label = format!("lgf.{}", spec.name);
     let mut entries = vec![layout_entry(0, wgpu::BufferBindingType::Uniform, true)];
     for (i, access) in spec.access.iter().enumerate() {
-        entries.push(layout_entry(i + 1, wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, false));
+        entries.push(layout_entry(
+            i + 1,
+            wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
+            false,
+        ));
     }
     gpu.checked(&format!("the layout of kernel `{}`", spec.name), || {
-        gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries })
+        gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(&label),
+            entries: &entries,
+        })
     })
 }
 
-fn build(gpu: &Gpu, spec: &KernelSpec, variant: Variant, layout: &wgpu::BindGroupLayout, zero_layout: &wgpu::BindGroupLayout) -> Result<wgpu::ComputePipeline> {
+fn build(
+    gpu: &Gpu,
+    spec: &KernelSpec,
+    variant: Variant,
+    layout: &wgpu::BindGroupLayout,
+    zero_layout: &wgpu::BindGroupLayout,
+) -> Result<wgpu::ComputePipeline> {
     let label = format!("lgf.{}", spec.name);
     gpu.checked(&format!("kernel `{}`", spec.name), || {
-        let module =
-            gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(spec.text(variant).into()) });
+        let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(&label),
+            source: wgpu::ShaderSource::Wgsl(spec.text(variant).into()),
+        });
         let both = [Some(layout), Some(zero_layout)];
         let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(&label),
@@ -504,7 +639,10 @@ fn build(gpu: &Gpu, spec: &KernelSpec, variant: Variant, layout: &wgpu::BindGrou
             module: &module,
             entry_point: Some("main"),
             // Every kernel writes workgroup memory before it reads it.
-            compilation_options: wgpu::PipelineCompilationOptions { constants: &[], zero_initialize_workgroup_memory: false },
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &[],
+                zero_initialize_workgroup_memory: false,
+            },
             cache: gpu.pipelines.as_ref().map(|cache| &cache.raw),
         })
     })

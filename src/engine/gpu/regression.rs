@@ -59,9 +59,20 @@ impl RegressionBuffers {
                 end += 1;
             }
             recorder.ensure(&mut self.work, "regression.work", 4 * used as u64)?;
-            recorder.ensure(&mut self.problems, "regression.problems", size_of_val(&problems[at..end]) as u64)?;
+            recorder.ensure(
+                &mut self.problems,
+                "regression.problems",
+                size_of_val(&problems[at..end]) as u64,
+            )?;
             recorder.upload(&self.problems, &problems[at..end])?;
-            let buffers = [&self.problems, &self.data, &self.work, &self.coefficients, &self.predictions, &self.support];
+            let buffers = [
+                &self.problems,
+                &self.data,
+                &self.work,
+                &self.coefficients,
+                &self.predictions,
+                &self.support,
+            ];
             let groups = [(end - at) as u32, 1, 1];
             let rows = problems[at..end].iter().map(|p| p.rows).max().unwrap_or(0) as usize;
             let features = problems[at..end].iter().map(|p| p.features).max().unwrap_or(0) as usize;
@@ -70,7 +81,13 @@ impl RegressionBuffers {
                 let phase = if iteration == problems[at].iterations { 2 } else { iteration.min(1) };
                 for units in &dispatches {
                     let (begin, end) = (units.start as u32, units.end as u32);
-                    let params = RegressionSolve { phase, begin, end, chunks: Problem::chunks(rows, features) as u32, rounds: ROUNDS };
+                    let params = RegressionSolve {
+                        phase,
+                        begin,
+                        end,
+                        chunks: Problem::chunks(rows, features) as u32,
+                        rounds: ROUNDS,
+                    };
                     recorder.dispatch(params, &buffers, groups)?;
                 }
             }
@@ -80,7 +97,8 @@ impl RegressionBuffers {
     }
 }
 
-/// The units of one phase of problems up to this size, cut into dispatches: all in one, but for software adapters that would take too many turns.
+/// The units of one phase of problems up to this size, cut into dispatches: all in one, but for software
+/// adapters that would take too many turns.
 fn cut(recorder: &Recorder, rows: usize, features: usize) -> Result<Vec<std::ops::Range<usize>>> {
     let units = Problem::unit_turns(rows, features, ROUNDS as usize);
     if !recorder.gpu.is_software() {
@@ -88,7 +106,8 @@ fn cut(recorder: &Recorder, rows: usize, features: usize) -> Result<Vec<std::ops
     }
     if units.iter().any(|turns| *turns > MESA_TURNS) {
         return Err(Error::Incompatible(format!(
-            "a regression with {rows} rows and {features} features is beyond what the software adapter {} computes correctly; use the CPU engine",
+            "a regression with {rows} rows and {features} features is beyond what the software adapter {} \
+             computes correctly; use the CPU engine",
             recorder.gpu.info.name
         )));
     }
@@ -129,7 +148,13 @@ pub(super) fn pivot_rounding(features: ArrayView2<f64>) -> f64 {
 }
 
 /// One problem's numbers, offsets aside. A ridge below the square of `least_root` is raised to it.
-pub(super) fn problem(rows: usize, features: usize, regression: &Regression, ridge: f64, least_root: f64) -> Problem {
+pub(super) fn problem(
+    rows: usize,
+    features: usize,
+    regression: &Regression,
+    ridge: f64,
+    least_root: f64,
+) -> Problem {
     Problem {
         rows: rows as u32,
         features: features as u32,
@@ -143,7 +168,11 @@ pub(super) fn problem(rows: usize, features: usize, regression: &Regression, rid
 }
 
 /// Solves a batch: one read-back, or several if one binding cannot hold the data.
-pub(super) async fn solve_batch(recorder: &mut Recorder, buffers: &mut RegressionBuffers, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
+pub(super) async fn solve_batch(
+    recorder: &mut Recorder,
+    buffers: &mut RegressionBuffers,
+    batch: &[RegressionProblem<'_>],
+) -> Result<Vec<Solution>> {
     let limit = recorder.gpu.limits.max_storage_buffer_binding_size.min(recorder.gpu.limits.max_buffer_size);
     let mut solutions = Vec::with_capacity(batch.len());
     let mut left = batch;
@@ -163,7 +192,11 @@ pub(super) async fn solve_batch(recorder: &mut Recorder, buffers: &mut Regressio
 }
 
 /// Uploads a batch, solves it and reads coefficients and supports: one read-back.
-async fn solve_part(recorder: &mut Recorder, buffers: &mut RegressionBuffers, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
+async fn solve_part(
+    recorder: &mut Recorder,
+    buffers: &mut RegressionBuffers,
+    batch: &[RegressionProblem<'_>],
+) -> Result<Vec<Solution>> {
     let mut data: Vec<[f32; 2]> = Vec::new();
     let mut problems = Vec::new();
     let (mut outputs, mut predictions) = (0, 0);

@@ -17,13 +17,15 @@ use crate::surrogate::potential::Polynomial;
 
 /// Stands for "no row" in kernels.
 pub(super) const NO_ROW: u32 = u32::MAX;
-/// Singular values, relative to the largest, that the device resolves: those of f32 data, and of Gram matrices without double-word sums.
+/// Singular values, relative to the largest, that the device resolves: those of f32 data, and of Gram
+/// matrices without double-word sums.
 pub(super) const RESOLUTION: f64 = 4.0 * f32::EPSILON as f64;
 pub(super) const RESOLUTION_PLAIN: f64 = 1.0 / 256.0;
 /// The most bytes that the Gram matrix's partial sums may take.
 pub(super) const GRAM_PARTIALS_BYTES: u64 = 64 << 20;
 
-/// Segments are not made shorter than this for the sake of time: a dispatch of fewer workgroups leaves most of a device idle and takes no less.
+/// Segments are not made shorter than this for the sake of time: a dispatch of fewer workgroups leaves most
+/// of a device idle and takes no less.
 pub(super) const LEAST_SLABS: usize = 64;
 
 /// One stretch of consecutive unknowns.
@@ -45,8 +47,9 @@ pub(super) struct Segment {
     /// A learned potential: the step, and the gradient of the potential.
     pub(super) direction: Buffer,
     pub(super) slope: Buffer,
-    /// K×len each: recorded x and g, transformed targets, basis, which the mean follows as a row of its own: kernels may bind eight buffers. With a history
-    /// of pairs `iterates` holds K displacements, K changes of the gradient and a row of zeros, and the basis 2K rows and the mean.
+    /// K×len each: recorded x and g, transformed targets, basis, which the mean follows as a row of its own:
+    /// kernels may bind eight buffers. With a history of pairs `iterates` holds K displacements, K changes of
+    /// the gradient and a row of zeros, and the basis 2K rows and the mean.
     pub(super) iterates: Buffer,
     pub(super) gradients: Buffer,
     pub(super) encoded: Buffer,
@@ -186,7 +189,8 @@ pub(super) struct Run {
     pub(super) shared: Shared,
     pub(super) model: Option<Model>,
     pub(super) potential: Option<Polynomial>,
-    /// Inner products of a history of pairs, displacements by row and changes of the gradient by row; and the rows of the pairs whose are not known yet.
+    /// Inner products of a history of pairs, displacements by row and changes of the gradient by row; and the
+    /// rows of the pairs whose are not known yet.
     pub(super) pair_products: Array2<f64>,
     pub(super) new_pairs: Vec<usize>,
     /// Steps taken, as far as the host knows, and the trusted state's.
@@ -206,7 +210,8 @@ pub(super) fn groups(segment: &Segment) -> [u32; 3] {
     [segment.slabs as u32, 1, 1]
 }
 
-/// Workgroups of a projection on `directions` rows: eight to a workgroup, the first of which has what goes with a projection as well.
+/// Workgroups of a projection on `directions` rows: eight to a workgroup, the first of which has what goes
+/// with a projection as well.
 pub(super) fn projection_groups(segment: &Segment, directions: usize) -> [u32; 3] {
     [segment.slabs as u32, directions.div_ceil(8).max(1) as u32, 1]
 }
@@ -224,7 +229,8 @@ pub(super) fn basis_bytes(tables: TableFormat, len: usize, directions: usize) ->
     directions as u64 * direction + 4 * len as u64
 }
 
-/// Unknowns per slab: a power of two, so that there are at most 1024 slabs and the Gram matrix's partial sums stay small.
+/// Unknowns per slab: a power of two, so that there are at most 1024 slabs and the Gram matrix's partial sums
+/// stay small.
 pub(super) fn slab_length(dimension: usize, capacity: usize) -> usize {
     let bytes_per_slab = 128 * block_pairs(2 * capacity).max(1) as u64;
     let slabs = (GRAM_PARTIALS_BYTES / bytes_per_slab).clamp(1, 1024) as usize;
@@ -233,7 +239,12 @@ pub(super) fn slab_length(dimension: usize, capacity: usize) -> usize {
 
 impl Run {
     /// `longest`: unknowns that a segment may have, beyond what its bindings allow.
-    pub(super) fn new(recorder: &mut Recorder, setup: Setup<'_>, max_binding: u64, longest: Option<usize>) -> Result<Self> {
+    pub(super) fn new(
+        recorder: &mut Recorder,
+        setup: Setup<'_>,
+        max_binding: u64,
+        longest: Option<usize>,
+    ) -> Result<Self> {
         let (dimension, capacity) = (setup.start.len(), setup.capacity);
         let is_pairs = setup.samples == Samples::Pairs;
         let table_rows = if is_pairs { 2 * capacity + 1 } else { capacity };
@@ -254,14 +265,16 @@ impl Run {
         while slab > bindable {
             slab /= 2;
         }
-        let segment_length = longest.map_or(bindable, |longest| bindable.min(longest.max(LEAST_SLABS * slab))) / slab * slab;
+        let segment_length =
+            longest.map_or(bindable, |longest| bindable.min(longest.max(LEAST_SLABS * slab))) / slab * slab;
         let slabs = dimension.div_ceil(slab);
         let weights = match setup.domain {
             Domain::BoxVolume { weights, .. } => Some(weights),
             Domain::Unbounded | Domain::Box { .. } => None,
         };
         let is_oc = matches!(setup.flow, Flow::OptimalityCriteria(_));
-        let has_volume = weights.is_some() && matches!(setup.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
+        let has_volume = weights.is_some()
+            && matches!(setup.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
         let mut segments = Vec::new();
         for start in (0..dimension).step_by(segment_length) {
             let len = segment_length.min(dimension - start);
@@ -276,7 +289,11 @@ impl Run {
                 iterate: recorder.buffer("iterate", vector)?,
                 gradient: recorder.buffer("gradient", vector)?,
                 auxiliary: recorder.buffer("auxiliary", auxiliary)?,
-                trusted: [recorder.buffer("trusted", vector)?, recorder.buffer("trusted", vector)?, recorder.buffer("trusted", auxiliary)?],
+                trusted: [
+                    recorder.buffer("trusted", vector)?,
+                    recorder.buffer("trusted", vector)?,
+                    recorder.buffer("trusted", auxiliary)?,
+                ],
                 volume_weights: recorder.buffer("volume_weights", if has_volume { vector } else { 0 })?,
                 growth: recorder.buffer("growth", if is_oc { vector } else { 0 })?,
                 iterates: recorder.buffer("iterates", table)?,
@@ -285,13 +302,22 @@ impl Run {
                 slope: recorder.buffer("slope", if is_pairs { vector } else { 0 })?,
                 // Allocated here, so that a lack of memory shows before the first true evaluation.
                 encoded: recorder.buffer("encoded", if is_oc { table } else { 0 })?,
-                basis: recorder.buffer("basis", if capacity > 0 { basis_bytes(recorder.variant.tables, len, directions) } else { 0 })?,
+                basis: recorder.buffer(
+                    "basis",
+                    if capacity > 0 { basis_bytes(recorder.variant.tables, len, directions) } else { 0 },
+                )?,
                 equation: None,
             };
             let here = start..start + len;
-            recorder.upload(&segment.iterate, &setup.start[here.clone()].iter().map(|v| *v as f32).collect::<Vec<_>>())?;
+            recorder.upload(
+                &segment.iterate,
+                &setup.start[here.clone()].iter().map(|v| *v as f32).collect::<Vec<_>>(),
+            )?;
             if let (true, Some(weights)) = (has_volume, weights) {
-                recorder.upload(&segment.volume_weights, &weights[here].iter().map(|v| *v as f32).collect::<Vec<_>>())?;
+                recorder.upload(
+                    &segment.volume_weights,
+                    &weights[here].iter().map(|v| *v as f32).collect::<Vec<_>>(),
+                )?;
             }
             segments.push(segment);
         }
@@ -324,7 +350,8 @@ impl Run {
             partials: recorder.buffer("partials", 8 * values * slabs as u64)?,
             totals: recorder.buffer("totals", 8 * values)?,
         };
-        recorder.upload(&shared.search, &[Search::new(if is_oc { OC_SCALES } else { PROJECTION_MULTIPLIERS })])?;
+        recorder
+            .upload(&shared.search, &[Search::new(if is_oc { OC_SCALES } else { PROJECTION_MULTIPLIERS })])?;
         Ok(Self {
             flow: setup.flow,
             domain: setup.domain.clone(),
@@ -357,7 +384,9 @@ impl Run {
     /// Makes room for so many directions, where the run was not told of them.
     pub(super) fn ensure_directions(&mut self, recorder: &mut Recorder, directions: usize) -> Result<()> {
         let tables = recorder.variant.tables;
-        self.segments.iter_mut().try_for_each(|s| recorder.ensure(&mut s.basis, "basis", basis_bytes(tables, s.len, directions)))
+        self.segments
+            .iter_mut()
+            .try_for_each(|s| recorder.ensure(&mut s.basis, "basis", basis_bytes(tables, s.len, directions)))
     }
 
     /// Drops the samples.
@@ -367,7 +396,13 @@ impl Run {
     }
 
     /// Adds up the slabs' partial sums of `values` values into `totals` from `first` on.
-    pub(super) fn record_reduction(&self, recorder: &mut Recorder, values: usize, totals: &Buffer, first: usize) -> Result<()> {
+    pub(super) fn record_reduction(
+        &self,
+        recorder: &mut Recorder,
+        values: usize,
+        totals: &Buffer,
+        first: usize,
+    ) -> Result<()> {
         let params = PartialsReduce { slabs: self.slabs as u32, values: values as u32, first: first as u32 };
         let groups = [values.min(65535) as u32, values.div_ceil(65535) as u32, 1];
         recorder.dispatch(params, &[&self.shared.partials, totals], groups)

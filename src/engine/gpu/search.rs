@@ -1,16 +1,18 @@
-//! The search for the multiplier of the volume, for OC, projected gradient steps and steps on a learned potential.
+//! The search for the multiplier of the volume, for OC, projected gradient steps and steps on a learned
+//! potential.
 
 use super::kernels::{BracketSelect, FEW, split};
 use super::recording::Recorder;
 use super::run::{LEAST_SLABS, Run, Segment};
 use crate::error::Result;
 
-/// Candidates of each recorded pass. Three or four passes are the rule; what is recorded beyond returns at once, so that many candidates there cost no more
-/// than few, and fewer passes have to be recorded.
+/// Candidates of each recorded pass. Three or four passes are the rule; what is recorded beyond returns at
+/// once, so that many candidates there cost no more than few, and fewer passes have to be recorded.
 pub(super) const PASSES: [u32; 9] = [FEW, FEW, FEW, FEW, 32, 32, 32, 32, 32];
 
-/// How many passes of a search may do worse than evenly spaced ones before one with that many candidates has to space its own evenly. The passes above then
-/// close any bracket of the multipliers, wherever the volume bends: see the test.
+/// How many passes of a search may do worse than evenly spaced ones before one with that many candidates has
+/// to space its own evenly. The passes above then close any bracket of the multipliers, wherever the volume
+/// bends: see the test.
 const fn chances(candidates: u32) -> u32 {
     if candidates > FEW { 1 } else { 2 }
 }
@@ -23,8 +25,8 @@ pub(super) enum Side {
 }
 
 impl Run {
-    /// Records a search: `volumes` records the partial sums of a segment at a pass's candidates, given their number, whether the search begins with it,
-    /// and the workgroups.
+    /// Records a search: `volumes` records the partial sums of a segment at a pass's candidates, given their
+    /// number, whether the search begins with it, and the workgroups.
     pub(super) fn record_search(
         &self,
         recorder: &mut Recorder,
@@ -37,7 +39,8 @@ impl Run {
         for (pass, &candidates) in PASSES.iter().enumerate() {
             let begins = u32::from(pass == 0);
             for s in &self.segments {
-                // What seldom runs has few workgroups: software adapters go through those that return at once, too.
+                // What seldom runs has few workgroups: software adapters go through those that return at
+                // once, too.
                 let slabs = if candidates > FEW { s.slabs.min(LEAST_SLABS) } else { s.slabs };
                 volumes(recorder, s, candidates, begins, [slabs as u32, candidates / FEW, 1])?;
             }
@@ -54,7 +57,11 @@ impl Run {
                 next,
                 chances: chances(next),
             };
-            recorder.dispatch(params, &[&self.shared.phase, &self.shared.search, &self.shared.partials], [1, 1, 1])?;
+            recorder.dispatch(
+                params,
+                &[&self.shared.phase, &self.shared.search, &self.shared.partials],
+                [1, 1, 1],
+            )?;
         }
         Ok(())
     }
@@ -65,14 +72,18 @@ mod tests {
     use super::super::kernels::{OC_SCALES, PROJECTION_MULTIPLIERS};
     use super::*;
 
-    /// The widest bracket that may be left after the passes recorded: a pass either divides it by one more than its candidates, or fails and leaves it as it is,
-    /// which only placed ones can. The first may be placed, by the search before.
+    /// The widest bracket that may be left after the passes recorded: a pass either divides it by one more
+    /// than its candidates, or fails and leaves it as it is, which only placed ones can. The first may be
+    /// placed, by the search before.
     #[test]
     fn the_recorded_passes_close_every_bracket() {
         for [low, high] in [OC_SCALES, PROJECTION_MULTIPLIERS] {
             let mut widest = vec![(high - low, 0)];
             for candidates in PASSES {
-                let fail = widest.iter().filter(|(_, failures)| *failures < chances(candidates)).map(|(span, failures)| (*span, failures + 1));
+                let fail = widest
+                    .iter()
+                    .filter(|(_, failures)| *failures < chances(candidates))
+                    .map(|(span, failures)| (*span, failures + 1));
                 let hold = widest.iter().map(|(span, failures)| (span.div_ceil(candidates + 1), *failures));
                 widest = fail.chain(hold).collect();
             }

@@ -1,4 +1,5 @@
-//! Which error-free transforms a device really computes: compilers may optimise them away without a word, so they are tried, not trusted.
+//! Which error-free transforms a device really computes: compilers may optimise them away without a word, so
+//! they are tried, not trusted.
 
 use super::device::Gpu;
 use super::kernels::{Eft, EftProbe};
@@ -10,7 +11,14 @@ const TERMS: usize = 8;
 
 /// Pairs that cancel, differ in sign and spread over exponents; sums and products stay exact in f64.
 fn pairs() -> Vec<[f32; 2]> {
-    let mut pairs = vec![[1.0, 2.0_f32.powi(-24)], [1.0, -(2.0_f32.powi(-25))], [16_777_216.0, 1.0], [1.0 + f32::EPSILON, -1.0], [3.0, -3.0], [0.1, 0.2]];
+    let mut pairs = vec![
+        [1.0, 2.0_f32.powi(-24)],
+        [1.0, -(2.0_f32.powi(-25))],
+        [16_777_216.0, 1.0],
+        [1.0 + f32::EPSILON, -1.0],
+        [3.0, -3.0],
+        [0.1, 0.2],
+    ];
     // A fixed pseudo-random sequence (Knuth's multiplicative congruence).
     let mut state = 0x2545_f491_u32;
     let mut next = || {
@@ -24,7 +32,8 @@ fn pairs() -> Vec<[f32; 2]> {
     pairs
 }
 
-/// Tries fma, then mask splitting, and returns a recorder with the first that is exact on every pair, or with plain f32.
+/// Tries fma, then mask splitting, and returns a recorder with the first that is exact on every pair, or with
+/// plain f32.
 pub(crate) fn open(gpu: &Gpu) -> Result<(Recorder, Eft)> {
     for eft in [Eft::Fma, Eft::Mask] {
         let mut recorder = Recorder::new(gpu.clone(), eft)?;
@@ -36,11 +45,16 @@ pub(crate) fn open(gpu: &Gpu) -> Result<(Recorder, Eft)> {
             return Ok((recorder, eft));
         }
     }
-    log::warn!("{}: no error-free transform survives its compiler; sums over d are plain f32 on the device, f64 on the host", gpu.info.name);
+    log::warn!(
+        "{}: no error-free transform survives its compiler; sums over d are plain f32 on the device, f64 on \
+         the host",
+        gpu.info.name
+    );
     Ok((Recorder::new(gpu.clone(), Eft::Plain)?, Eft::Plain))
 }
 
-/// How many pairs' sum and product come out exactly, and the inner product that starts there to double-word accuracy.
+/// How many pairs' sum and product come out exactly, and the inner product that starts there to double-word
+/// accuracy.
 pub(crate) fn probe(recorder: &mut Recorder) -> Result<usize> {
     let pairs = pairs();
     let bytes = 16 * pairs.len() as u64;
@@ -49,7 +63,11 @@ pub(crate) fn probe(recorder: &mut Recorder) -> Result<usize> {
     let sums = recorder.buffer("probe.products", bytes / 2)?;
     let staging = recorder.staging(bytes + bytes / 2)?;
     recorder.upload(&input, &pairs)?;
-    recorder.dispatch(EftProbe { count: pairs.len() as u32, terms: TERMS as u32 }, &[&input, &output, &sums], [pairs.len().div_ceil(64) as u32, 1, 1])?;
+    recorder.dispatch(
+        EftProbe { count: pairs.len() as u32, terms: TERMS as u32 },
+        &[&input, &output, &sums],
+        [pairs.len().div_ceil(64) as u32, 1, 1],
+    )?;
     recorder.copy(&output, 0, &staging, 0, bytes);
     recorder.copy(&sums, 0, &staging, bytes, bytes / 2);
     let data = recorder.read(&staging, bytes + bytes / 2)?;
@@ -64,7 +82,9 @@ pub(crate) fn probe(recorder: &mut Recorder) -> Result<usize> {
             let (inner, size) = terms.fold((0.0, 0.0), |(sum, size), t| (sum + t, size + t.abs()));
             let [hi, lo] = products[i].map(f64::from);
             // A few terms, each with a few roundings of the low words: far below 2⁻⁴⁰, far above f64's own.
-            exact(sum, sum_error, a + b) && exact(product, product_error, a * b) && (hi + lo - inner).abs() <= size * 2.0_f64.powi(-40)
+            exact(sum, sum_error, a + b)
+                && exact(product, product_error, a * b)
+                && (hi + lo - inner).abs() <= size * 2.0_f64.powi(-40)
         })
         .count())
 }

@@ -1,4 +1,5 @@
-//! The device's own clock: how long submissions take, which decides how much goes into the next one, and, when asked, how long each kernel takes.
+//! The device's own clock: how long submissions take, which decides how much goes into the next one, and,
+//! when asked, how long each kernel takes.
 
 use super::device::Gpu;
 use crate::error::Result;
@@ -9,7 +10,8 @@ use crate::error::Result;
 pub enum Clock {
     /// Timestamp queries of the device about each dispatch: nothing but the kernel.
     Timestamps,
-    /// The host's clock about a wait for each dispatch: with the latency of a submission, for devices without timestamp queries.
+    /// The host's clock about a wait for each dispatch: with the latency of a submission, for devices without
+    /// timestamp queries.
     Wall,
 }
 
@@ -22,13 +24,16 @@ pub struct KernelTime {
     pub dispatches: u64,
     /// How long it took in all, s.
     pub seconds: f64,
-    /// Sizes of the buffers it was given, bytes, in all: more than its traffic where it works on a part of a table, less where it reads one twice.
+    /// Sizes of the buffers it was given, bytes, in all: more than its traffic where it works on a part of a
+    /// table, less where it reads one twice.
     pub bound_bytes: u64,
 }
 
-/// Memory that the dispatches of one submission may touch as long as nothing has been measured: at 20 GB/s, 200 ms.
+/// Memory that the dispatches of one submission may touch as long as nothing has been measured: at 20 GB/s,
+/// 200 ms.
 const UNMEASURED_BYTES: u64 = 4 << 30;
-/// How long a submission should take, s: work that is half as fast as what was measured stays below the 200 ms that desktops' watchdogs are far above.
+/// How long a submission should take, s: work that is half as fast as what was measured stays below the 200
+/// ms that desktops' watchdogs are far above.
 const SUBMIT_SECONDS: f64 = 0.1;
 /// A submission never gets less than this (but for what is there), nor more.
 const BUDGET_BYTES: std::ops::RangeInclusive<u64> = (128 << 20)..=(64 << 30);
@@ -56,8 +61,19 @@ impl Timestamps {
         }
         gpu.checked("timestamp queries", || {
             let (label, size) = (Some("lgf.timestamps"), 2 * TICK_BYTES * pairs as u64);
-            let set = gpu.device.create_query_set(&wgpu::QuerySetDescriptor { label, ty: wgpu::QueryType::Timestamp, count: 2 * pairs as u32 });
-            let buffer = |usage| gpu.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
+            let set = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label,
+                ty: wgpu::QueryType::Timestamp,
+                count: 2 * pairs as u32,
+            });
+            let buffer = |usage| {
+                gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                    label,
+                    size,
+                    usage,
+                    mapped_at_creation: false,
+                })
+            };
             let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
             let staging = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
             Some(Self { set, resolved, staging, tick })
@@ -65,7 +81,12 @@ impl Timestamps {
     }
 
     /// What a pass is begun with to be timed as pair `pair`: its beginning, its end, or both.
-    pub(super) fn about(&self, pair: usize, begin: bool, end: bool) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
+    pub(super) fn about(
+        &self,
+        pair: usize,
+        begin: bool,
+        end: bool,
+    ) -> Option<wgpu::ComputePassTimestampWrites<'_>> {
         let at = 2 * pair as u32;
         let index = |wanted: bool, at| wanted.then_some(at);
         (begin || end).then_some(wgpu::ComputePassTimestampWrites {
@@ -85,7 +106,8 @@ impl Timestamps {
         (&self.staging, 2 * TICK_BYTES * pairs as u64)
     }
 
-    /// Seconds between each pair; 0 where a clock went backwards, as some do when the device changes its power state.
+    /// Seconds between each pair; 0 where a clock went backwards, as some do when the device changes its
+    /// power state.
     pub(super) fn seconds(&self, data: &[u8]) -> Vec<f64> {
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(data);
         ticks.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * self.tick).collect()
@@ -98,7 +120,8 @@ pub(super) struct Pace {
     pub(super) timestamps: Option<Timestamps>,
     /// Bytes that each measured submission touched.
     pending: Vec<u64>,
-    /// Bytes and seconds of earlier submissions, those of each read-back weighing twice those of the one before.
+    /// Bytes and seconds of earlier submissions, those of each read-back weighing twice those of the one
+    /// before.
     measured: Option<(f64, f64)>,
 }
 
@@ -122,7 +145,12 @@ impl Pace {
 
     /// Learns how long the pending submissions took.
     pub(super) fn learn(&mut self, seconds: &[f64]) {
-        let new = self.pending.drain(..).zip(seconds).filter(|(_, s)| **s > 0.0).fold((0.0, 0.0), |(b, t), (bytes, s)| (b + bytes as f64, t + s));
+        let new = self
+            .pending
+            .drain(..)
+            .zip(seconds)
+            .filter(|(_, s)| **s > 0.0)
+            .fold((0.0, 0.0), |(b, t), (bytes, s)| (b + bytes as f64, t + s));
         if new.1 > 0.0 {
             let (bytes, time) = self.measured.unwrap_or((0.0, 0.0));
             self.measured = Some((0.5 * bytes + new.0, 0.5 * time + new.1));
@@ -134,11 +162,14 @@ impl Pace {
         self.pending.clear();
     }
 
-    /// Bytes that the dispatches of the next submission may touch. It decides where submissions are split, never what they compute.
+    /// Bytes that the dispatches of the next submission may touch. It decides where submissions are split,
+    /// never what they compute.
     pub(super) fn budget(&self) -> u64 {
         match self.measured {
             None => UNMEASURED_BYTES,
-            Some((bytes, seconds)) => ((bytes / seconds * SUBMIT_SECONDS) as u64).clamp(*BUDGET_BYTES.start(), *BUDGET_BYTES.end()),
+            Some((bytes, seconds)) => {
+                ((bytes / seconds * SUBMIT_SECONDS) as u64).clamp(*BUDGET_BYTES.start(), *BUDGET_BYTES.end())
+            }
         }
     }
 }
@@ -173,7 +204,12 @@ impl Profiler {
                     known.seconds += seconds;
                     known.bound_bytes += bytes;
                 }
-                None => self.kernels.push(KernelTime { kernel, dispatches: 1, seconds: *seconds, bound_bytes: bytes }),
+                None => self.kernels.push(KernelTime {
+                    kernel,
+                    dispatches: 1,
+                    seconds: *seconds,
+                    bound_bytes: bytes,
+                }),
             }
         }
     }
