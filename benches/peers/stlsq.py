@@ -1,12 +1,15 @@
-# !/usr/bin/env python3
-"""Batched STLSQ against PySINDy's, on the same matrices: are the supports the same, and how long does each take?
+#!/usr/bin/env python3
+"""Batched STLSQ against PySINDy's, on the same matrices.
+
+Are the supports the same, and how long does each take?
 
     pip install pysindy && python3 benches/peers/stlsq.py > benches/results/stlsq.md
 
-Prints Markdown; exits with 1 if a support differs. `--engines cpu,gpu` says which engines take part (the best adapter there is, software included).
-PySINDy solves one matrix with all its targets per call, lgf the whole batch at once. Each problem: a random K x P feature matrix, five true terms, noise
-of 1e-3. Problems share matrices as the coordinates of one model share theirs: 1 = one matrix, one target; 64 = one matrix, 64 targets; 4096 = 64 matrices
-with 64 targets each.
+Prints Markdown; exits with 1 if a support differs. `--engines cpu,gpu` says which engines take part (the best
+adapter there is, software included). PySINDy solves one matrix with all its targets per call, lgf the whole
+batch at once. Each problem: a random K x P feature matrix, five true terms, noise of 1e-3. Problems share
+matrices as the coordinates of one model share theirs: 1 = one matrix, one target; 64 = one matrix, 64
+targets; 4096 = 64 matrices with 64 targets each.
 """
 import argparse
 import json
@@ -41,15 +44,18 @@ def peer(theta, targets):
     start = time.perf_counter()
     found = []
     for a, y in zip(theta, targets):
-        model = pysindy.STLSQ(threshold=THRESHOLD, alpha=RIDGE, max_iter=ITERATIONS, normalize_columns=False, unbias=False)
+        model = pysindy.STLSQ(
+            threshold=THRESHOLD, alpha=RIDGE, max_iter=ITERATIONS, normalize_columns=False, unbias=False
+        )
         found.append(model.fit(a, y).coef_.T)
     return np.array(found), time.perf_counter() - start
 
 
 def build():
     command = ["cargo", "build", "--release", "--example", "stlsq_batch", "--message-format", "json"]
-    lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-    built = [m.get("executable") for m in map(json.loads, lines) if m.get("target", {}).get("name") == "stlsq_batch"]
+    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    messages = map(json.loads, output.splitlines())
+    built = [m.get("executable") for m in messages if m.get("target", {}).get("name") == "stlsq_batch"]
     return built[-1]
 
 
@@ -79,7 +85,9 @@ def main():
             reference, seconds = peer(theta, targets)
             line = [f"{k}x{p}", str(matrices * columns), f"{1e3 * seconds:.3g}"]
             for engine in engines:
-                found, support, seconds, adapters[engine] = ours(program, theta, targets, engine, options.repetitions)
+                found, support, seconds, adapters[engine] = ours(
+                    program, theta, targets, engine, options.repetitions
+                )
                 wrong = int(np.any(support != (reference != 0), axis=1).sum())
                 error = np.abs(found - reference).max() / np.abs(reference).max()
                 differing += wrong
@@ -87,12 +95,17 @@ def main():
             rows.append(line)
             print(*line, file=sys.stderr)
     print(f"# STLSQ, lgf and PySINDy {pysindy.__version__}\n")
-    print(f"`python3 benches/peers/stlsq.py` on {platform.machine()}; threshold {THRESHOLD}, ridge {RIDGE}, at most {ITERATIONS} rounds. Times in milliseconds,")
-    print(f"the median of {options.repetitions} for lgf (uploads and read-back included); *differ*: problems whose support is not PySINDy's; *error*: the largest")
-    print("difference of a coefficient, relative to the largest coefficient.\n")
+    print(
+        f"`python3 benches/peers/stlsq.py` on {platform.machine()}; threshold {THRESHOLD}, ridge {RIDGE}, "
+        f"at most {ITERATIONS} rounds. Times in milliseconds,\n"
+        f"the median of {options.repetitions} for lgf (uploads and read-back included); "
+        "*differ*: problems whose support is not PySINDy's; *error*: the largest\n"
+        "difference of a coefficient, relative to the largest coefficient.\n"
+    )
     for engine in engines:
         print(f"- {adapters[engine]}")
-    header = ["K x P", "problems", "PySINDy"] + [f"{e} {what}" for e in engines for what in ("ms", "differ", "error")]
+    header = ["K x P", "problems", "PySINDy"]
+    header += [f"{e} {what}" for e in engines for what in ("ms", "differ", "error")]
     print("\n| " + " | ".join(header) + " |\n|" + "---|" * len(header))
     for line in rows:
         print("| " + " | ".join(line) + " |")

@@ -1,15 +1,20 @@
-# !/usr/bin/env python3
+#!/usr/bin/env python3
 """The method's PyTorch formulation, float32, timed; alone, or in turns with the CPU engine's passes.
 
     pip install torch numpy
-    python3 benches/peers/torch_lgf.py                                            # PyTorch alone: JSON
-    python3 benches/peers/torch_lgf.py --against-lgf > benches/results/torch.md   # and the CPU engine in f32, in f32 with its basis in halves, and in f64, in turns: Markdown
+    python3 benches/peers/torch_lgf.py
+    python3 benches/peers/torch_lgf.py --against-lgf > benches/results/torch.md
 
-Written as a user of the paper would: whole-tensor operations, no loop over unknowns, no gradient tape, every table made once per refit. A refit centres the
-history, takes its thin SVD to rank r (and, as a second line, the same from the K x K Gram matrix, which costs PyTorch less), projects, evaluates the
-library and solves the thresholded ridge regression. ADAM's differential equation on (x, m, v) is integrated by the 3/8 rule, four predictions per step; its
-own discrete step takes one. A gradient-descent step is x - rate * g. Threads: as many as there are cores, for both. With `--processor-time` both sides are
-measured by the time their threads have run: with `--threads 1` a comparison that other work on the machine hardly touches.
+The first line times PyTorch alone and prints JSON. The second times it in turns with the CPU engine in f32,
+in f32 with its basis in halves, and in f64, and prints Markdown.
+
+Written as a user of the paper would: whole-tensor operations, no loop over unknowns, no gradient tape, every
+table made once per refit. A refit centres the history, takes its thin SVD to rank r (and, as a second line,
+the same from the K x K Gram matrix, which costs PyTorch less), projects, evaluates the library and solves
+the thresholded ridge regression. ADAM's differential equation on (x, m, v) is integrated by the 3/8 rule,
+four predictions per step; its own discrete step takes one. A gradient-descent step is x - rate * g. Threads:
+as many as there are cores, for both. With `--processor-time` both sides are measured by the time their
+threads have run: with `--threads 1` a comparison that other work on the machine hardly touches.
 """
 import argparse
 import itertools
@@ -34,8 +39,10 @@ class Library:
     """All monomials up to `order`, constant first."""
 
     def __init__(self, variables, order, device):
-        terms = [t for n in range(1, order + 1) for t in itertools.combinations_with_replacement(range(variables), n)]
-        self.parts = [torch.tensor([t for t in terms if len(t) == n], device=device) for n in range(1, order + 1)]
+        self.parts = [
+            torch.tensor(list(itertools.combinations_with_replacement(range(variables), n)), device=device)
+            for n in range(1, order + 1)
+        ]
 
     def __call__(self, z):
         return torch.cat([torch.ones_like(z[..., :1])] + [z[..., part].prod(-1) for part in self.parts], -1)
@@ -125,7 +132,10 @@ def descent_step(model, _, state):
 
 
 def history(d, k, adam, device):
-    """K true steps on a separable quadratic: the iterates, the gradients, and the state after them. The Rust side makes the same."""
+    """K true steps on a separable quadratic: the iterates, the gradients, and the state after them.
+
+    The Rust side makes the same.
+    """
     i = torch.arange(d, device=device, dtype=torch.float32)
     slope, centre = 0.55 + 0.45 * torch.sin(0.11 * i), torch.cos(0.23 * i)
     state = [torch.sin(0.37 * i)] + [torch.zeros_like(i) for _ in range(2 if adam else 0)]
@@ -181,14 +191,19 @@ class Lgf:
 
     def __init__(self, options, flags):
         build = ["cargo", "bench", "--bench", "passes", "--no-run", "--message-format", "json"]
-        lines = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-        program = [m.get("executable") for m in map(json.loads, lines) if m.get("target", {}).get("name") == "passes"][-1]
-        command = [program, "--serve"] + [f"--{name}={getattr(options, name)}" for name in ("d", "k", "rank", "order", "steps")]
+        output = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+        messages = map(json.loads, output.splitlines())
+        program = [m.get("executable") for m in messages if m.get("target", {}).get("name") == "passes"][-1]
+        sizes = ("d", "k", "rank", "order", "steps")
+        command = [program, "--serve"] + [f"--{name}={getattr(options, name)}" for name in sizes]
         command += ["--processor-time"] if options.processor_time else []
         command += flags
         environment = {**os.environ, "RAYON_NUM_THREADS": str(options.threads)}
-        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.adapter, self.precision = map(json.loads(self.process.stdout.readline()).get, ("adapter", "precision"))
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        greeting = json.loads(self.process.stdout.readline())
+        self.adapter, self.precision = greeting.get("adapter"), greeting.get("precision")
         self.precision = self.precision.replace(", sums f64", "").replace(";", ",")
         self.word = 4 if "--single" in flags else 8
         # A number of the basis, in numbers of the state.
@@ -201,7 +216,8 @@ class Lgf:
 
 
 def summary(rounds):
-    return {name: {"median": statistics.median(r[name] for r in rounds), "min": min(r[name] for r in rounds)} for name in rounds[0]}
+    times = {name: [r[name] for r in rounds] for name in rounds[0]}
+    return {name: {"median": statistics.median(t), "min": min(t)} for name, t in times.items()}
 
 
 ROWS = [
@@ -217,20 +233,31 @@ ROWS = [
 def markdown(options, engines, ours, theirs):
     clock = "processor time" if options.processor_time else "wall clock"
     names = " and ".join(e.precision for e in engines)
-    print(f"# The CPU engine's passes and the method's PyTorch formulation: {clock}, {options.threads} threads\n")
+    title = "The CPU engine's passes and the method's PyTorch formulation"
+    print(f"# {title}: {clock}, {options.threads} threads\n")
     print(f"`python3 benches/peers/torch_lgf.py {' '.join(sys.argv[1:])}`")
-    print(f"on {platform.machine()}; PyTorch {torch.__version__}, float32, {options.threads} threads; lgf: {engines[0].adapter}, {names}; load of the machine")
-    print(f"{os.getloadavg()[0]:.1f}. d = {options.d}, K = {options.k}, r = {options.rank}, order {options.order}; in turns, {options.rounds} rounds; milliseconds, median (minimum). PyTorch takes a thin SVD per")
-    print(f"refit where no other way is named; the phases of all begin right after a refit ({options.steps} steps of ADAM, timed together).\n")
-    print("| pass | PyTorch |" + "".join(f" lgf, {e.precision} | ratio of medians | of minima |" for e in engines) + " wanted |\n|---|---|---|" + "---|---|---|" * len(engines))
+    print(
+        f"on {platform.machine()}; PyTorch {torch.__version__}, float32, {options.threads} threads; "
+        f"lgf: {engines[0].adapter}, {names}; load of the machine\n"
+        f"{os.getloadavg()[0]:.1f}. d = {options.d}, K = {options.k}, r = {options.rank}, "
+        f"order {options.order}; in turns, {options.rounds} rounds; milliseconds, median (minimum). "
+        "PyTorch takes a thin SVD per\n"
+        "refit where no other way is named; the phases of all begin right after a refit "
+        f"({options.steps} steps of ADAM, timed together).\n"
+    )
+    columns = "".join(f" lgf, {e.precision} | ratio of medians | of minima |" for e in engines)
+    print("| pass | PyTorch |" + columns + " wanted |\n|---|---|---|" + "---|---|---|" * len(engines))
     for name, peer, own, wanted in ROWS:
         show = lambda s: f"{1e3 * s['median']:.3g} ({1e3 * s['min']:.3g})"
         a, cells = theirs[peer], ""
         for b in (own_times[own] for own_times in ours):
             cells += f" {show(b)} | {a['median'] / b['median']:.1f} | {a['min'] / b['min']:.1f} |"
         print(f"| {name} | {show(a)} |{cells} {wanted or ''} |")
-    print("\nThe CPU engine's passes against the bandwidth of the same run: bytes that have to be read and written once. *copy* is a parallel copy of the")
-    print("history's size in f64 (bytes read plus bytes written), *read* a parallel sum over it.\n")
+    print(
+        "\nThe CPU engine's passes against the bandwidth of the same run: bytes that have to be read and "
+        "written once. *copy* is a parallel copy of the\n"
+        "history's size in f64 (bytes read plus bytes written), *read* a parallel sum over it.\n"
+    )
     k = options.k
     passes = lambda r: [
         ("refit", "refit", (2 * k) + k + 2 + r + 1),
@@ -248,12 +275,18 @@ def markdown(options, engines, ours, theirs):
         print(f"| pass, {engine.precision} | ms | MB | GB/s | of copy | of read |\n|---|---|---|---|---|---|")
         for name, key, vectors in passes(options.rank * engine.basis):
             seconds, data = times[key]["min"], vectors * size
-            print(f"| {name} | {1e3 * seconds:.3g} | {data / 1e6:.0f} | {data / seconds / 1e9:.3g} | {data / seconds / copy:.0%} | {data / seconds / read:.0%} |")
+            rate = data / seconds
+            print(
+                f"| {name} | {1e3 * seconds:.3g} | {data / 1e6:.0f} | {rate / 1e9:.3g} "
+                f"| {rate / copy:.0%} | {rate / read:.0%} |"
+            )
         print(f"\nCopy {copy / 1e9:.3g} GB/s, read {read / 1e9:.3g} GB/s.\n")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--d", type=int, default=1_000_000)
     parser.add_argument("--k", type=int, default=20)
     parser.add_argument("--rank", type=int, default=8)
@@ -262,12 +295,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--against-lgf", action="store_true")
-    parser.add_argument("--processor-time", action="store_true", help="the time the threads have run instead of the wall clock")
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="the time the threads have run instead of the wall clock",
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() and not options.against_lgf else [])
     peers = {device: Peer(options, device) for device in devices}
-    engines = [Lgf(options, flags) for flags in (["--single"], ["--single", "--f16"], [])] if options.against_lgf else []
+    precisions = (["--single"], ["--single", "--f16"], []) if options.against_lgf else ()
+    engines = [Lgf(options, flags) for flags in precisions]
     ours, theirs = [[] for _ in engines], {device: [] for device in devices}
     for number in range(options.rounds + 1):
         for device, peer in peers.items():
@@ -281,9 +319,11 @@ def main():
     if engines:
         markdown(options, engines, [summary(rounds[1:]) for rounds in ours], summary(theirs["cpu"][1:]))
     else:
-        versions = {"torch": torch.__version__, "python": platform.python_version(), "threads": options.threads}
+        python = platform.python_version()
+        versions = {"torch": torch.__version__, "python": python, "threads": options.threads}
         sizes = {name: getattr(options, name) for name in ("d", "k", "rank", "order")}
-        print(json.dumps({**versions, **sizes, "seconds": {device: summary(rounds[1:]) for device, rounds in theirs.items()}}, indent=1))
+        seconds = {device: summary(rounds[1:]) for device, rounds in theirs.items()}
+        print(json.dumps({**versions, **sizes, "seconds": seconds}, indent=1))
 
 
 if __name__ == "__main__":

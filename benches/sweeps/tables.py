@@ -1,9 +1,12 @@
-# !/usr/bin/env python3
-"""What a basis in halves (`--tables f16`) costs in accuracy: the same runs with either format, on every engine.
+#!/usr/bin/env python3
+"""What a basis in halves (`--tables f16`) costs in accuracy.
+
+The same runs are done with either format, on every engine.
 
     python3 benches/sweeps/tables.py [path of a binary]
 
-Needs `cargo build --release` (or the path of a binary), an adapter (software will do) and Python 3 alone. Writes tables.md beside itself; three minutes.
+Needs `cargo build --release` (or the path of a binary), an adapter (software will do) and Python 3 alone.
+Writes tables.md beside itself; three minutes.
 """
 import json
 import os
@@ -21,8 +24,16 @@ RUNS = [
     ("half-MBB 60x20, ADAM, adaptive", "topology --size 60x20 --flow adam --schedule adaptive", ".3f"),
     ("half-MBB 60x20, learned potential", "topology --size 60x20", ".3f"),
     ("half-MBB 150x50, learned potential", "topology --size 150x50", ".3f"),
-    ("topology-reduced, gradient descent, fixed", "run topology-reduced --scale small --schedule fixed", ".3f"),
-    ("topology-reduced, gradient descent, adaptive", "run topology-reduced --scale small --schedule adaptive", ".3f"),
+    (
+        "topology-reduced, gradient descent, fixed",
+        "run topology-reduced --scale small --schedule fixed",
+        ".3f",
+    ),
+    (
+        "topology-reduced, gradient descent, adaptive",
+        "run topology-reduced --scale small --schedule adaptive",
+        ".3f",
+    ),
     ("scattering, ADAM, fixed", "run scattering --scale small --schedule fixed", ".3e"),
     ("scattering, ADAM, adaptive", "run scattering --scale small --schedule adaptive", ".3e"),
     ("elastic-network, ADAM, adaptive", "run elastic-network --scale small --schedule adaptive", ".4f"),
@@ -47,20 +58,23 @@ def main():
                 cells.append(f"{evaluations} · {objective:{digits}}")
         rows.append(f"| {what} | " + " | ".join(cells) + " |")
         print(rows[-1], file=sys.stderr)
-    head = "| run | " + " | ".join(f"{engine}, {tables}" for engine in ENGINES for tables in ("its own", "f16")) + " |"
+    columns = [f"{engine}, {tables}" for engine in ENGINES for tables in ("its own", "f16")]
+    head = "| run | " + " | ".join(columns) + " |"
     text = f"""# A basis in halves, against one in the state's precision
 
-`python3 benches/sweeps/tables.py`; cpu: f64, {adapters["cpu"]}; cpu-f32: the same in f32; gpu: {adapters["gpu"]}.
+`python3 benches/sweeps/tables.py`; cpu: f64, {adapters["cpu"]}; cpu-f32: the same in f32;
+gpu: {adapters["gpu"]}.
 True evaluations · final objective, of `lgf run` and `lgf topology` to their own stopping rules.
 
 {head}
 |---|{"---:|" * (2 * len(ENGINES))}
 """ + "\n".join(rows) + """
 
-An entry of the basis is rounded by up to 1 in 2048, so a prediction is off by some 2e-4 of its length, which is less than what the learned flow itself is off by.
-Runs that stop by a rule end a few evaluations earlier or later, as they do from engine to engine, at objectives within 0.03 % of each other; those of scattering
-are what is left of 161. Where a run has no basis (the full and the implicit space) or, on the CPU, minimises a potential, whose rows are the history's own, the
-format changes nothing.
+An entry of the basis is rounded by up to 1 in 2048, so a prediction is off by some 2e-4 of its length, which
+is less than what the learned flow itself is off by. Runs that stop by a rule end a few evaluations earlier or
+later, as they do from engine to engine, at objectives within 0.03 % of each other; those of scattering are
+what is left of 161. Where a run has no basis (the full and the implicit space) or, on the CPU, minimises a
+potential, whose rows are the history's own, the format changes nothing.
 """
     with open(os.path.join(HERE, "tables.md"), "w", encoding="utf-8") as file:
         file.write(text)
