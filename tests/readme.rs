@@ -1,14 +1,28 @@
-//! The README's commands do what it says: each `lgf …` line of its shell blocks is run as written.
+//! The README and the pages in `docs/` do what they say: each `lgf …` line of their shell blocks is run as
+//! written, what they link to exists, and Rust blocks are compiled.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const README: &str = include_str!("../README.md");
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
-/// The arguments of every command line that starts the program.
-fn commands() -> Vec<Vec<String>> {
+/// Path and text of the README and of every page in `docs/`.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "md"));
+    paths.sort();
+    paths.insert(0, root().join("README.md"));
+    paths.into_iter().map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// The arguments of every command line of `page` that starts the program.
+fn commands(page: &str) -> Vec<Vec<String>> {
     let mut inside = false;
     let mut found = Vec::new();
-    for line in README.lines() {
+    for line in page.lines() {
         if line.starts_with("```") {
             inside = !inside && line == "```sh";
             continue;
@@ -25,11 +39,15 @@ fn commands() -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_readmes_commands_work_as_written() {
-    let commands = commands();
-    assert!(commands.len() >= 4, "the README shows {} commands", commands.len());
-    assert!(commands.contains(&Vec::new()), "the README shows the main job");
-    for arguments in commands {
+fn the_pages_commands_work_as_written() {
+    let pages = pages();
+    assert!(commands(&pages[0].1).contains(&Vec::new()), "the README shows the main job");
+    let mut all: Vec<Vec<String>> = pages.iter().flat_map(|(_, text)| commands(text)).collect();
+    assert!(all.len() >= 14, "the pages show {} commands", all.len());
+    // One that two pages show is run once.
+    all.sort();
+    all.dedup();
+    for arguments in all {
         let dir = tempfile::tempdir().unwrap();
         let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
         let output = Command::new(env!("CARGO_BIN_EXE_lgf"))
@@ -48,16 +66,45 @@ fn the_readmes_commands_work_as_written() {
 }
 
 #[test]
-fn the_readmes_pictures_exist() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let pictures: Vec<_> = README
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next())
-        .filter(|p| p.ends_with(".png") || p.ends_with(".svg"))
-        .collect();
-    assert!(pictures.len() >= 2, "{pictures:?}");
-    for picture in pictures {
-        assert!(root.join(picture).is_file(), "{picture}");
+fn what_the_pages_link_to_exists() {
+    // The package leaves out the results of benchmarks, pictures included; the repository has them.
+    let packaged = root().join("Cargo.toml.orig").is_file();
+    let mut pictures = 0;
+    for (path, text) in pages() {
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("https://")) {
+            pictures += usize::from(link.ends_with(".png") || link.ends_with(".svg"));
+            let target = path.parent().unwrap().join(link);
+            let left_out = packaged && link.contains("benches/results/");
+            assert!(left_out || target.is_file(), "{} links to {link}", path.display());
+        }
+    }
+    assert!(pictures >= 6, "the pages show {pictures} pictures");
+}
+
+#[test]
+fn the_pages_rust_blocks_are_compiled() {
+    let library = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    for (path, text) in pages() {
+        if text.lines().any(|line| line.starts_with("```rust")) {
+            let page = path.strip_prefix(root()).unwrap().display().to_string();
+            assert!(library.contains(&format!("include_str!(\"../{page}\")")), "{page} is no doc test");
+        }
+    }
+}
+
+#[test]
+fn prose_keeps_to_110_columns() {
+    let mut texts = pages();
+    for name in ["CHANGELOG.md", "CONTRIBUTING.md", "src/knobs.md"] {
+        let path = root().join(name);
+        texts.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
+    }
+    for (path, text) in texts {
+        for (n, line) in text.lines().enumerate() {
+            let columns = line.chars().count();
+            let short = columns <= 110 || line.starts_with('|');
+            assert!(short, "{}:{} has {columns} columns", path.display(), n + 1);
+        }
     }
 }
