@@ -301,9 +301,9 @@ fn solve_all(
 
 /// Ridge least squares without some of the features, from Θ = U S Vᵀ of all of them.
 ///
-/// With D = S (S² + α)^{−½}, the rows V_R of the features left out and N = D V_RᵀV_R D, ξ = V D (I − N)⁻¹ (S²
-/// + α)^{−½} Uᵀ y on the support. Nothing is squared that the factorisation has not squared, so no digits are
-/// lost while I − N is well conditioned; otherwise there is none.
+/// With D = S (S² + α)^{−½}, the rows V_R of the features left out and N = D V_RᵀV_R D,
+/// ξ = V D (I − N)⁻¹ (S² + α)^{−½} Uᵀ y on the support. Nothing is squared that the factorisation has not
+/// squared, so no digits are lost while I − N is well conditioned; otherwise there is none.
 struct Without<'a> {
     all: &'a Factors,
     svd: &'a faer::linalg::solvers::Svd<f64>,
