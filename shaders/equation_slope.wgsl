@@ -1,4 +1,5 @@
-// The flow's differential equation: the derivative of (x, m, v) at one stage. Twin: flow/mod.rs, velocity().
+// The flow's differential equation: the derivative of (x, m, v) at one stage. Twins: velocity() in
+// flow/momentum.rs and flow/adam.rs.
 struct Params {
     len: u32,
     slab: u32,

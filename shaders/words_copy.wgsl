@@ -1,5 +1,5 @@
 // Copies a buffer: what the device's memory can do, by which `lgf bench` measures the other kernels. Twin:
-// copy_from_slice(). Traffic: 16 bytes read and written per vector of four words.
+// the standard library's copy_from_slice(). Traffic: 16 bytes read and written per vector of four words.
 struct Params {
     // Vectors, and vectors per slab: a workgroup copies a slab.
     len: u32,

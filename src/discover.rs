@@ -43,7 +43,7 @@ impl Trajectory {
             ));
         }
         if times.len() != k {
-            return Err(Error::Length { name: "t", found: times.len(), expected: k });
+            return Err(Error::length("t", times.len(), k));
         }
         if let Some(g) = gradients.as_ref().filter(|g| g.dim() != (k, d)) {
             return Err(Error::invalid(
@@ -80,6 +80,11 @@ impl Trajectory {
     /// The times.
     pub fn times(&self) -> ArrayView1<'_, f64> {
         self.times.view()
+    }
+
+    /// The gradients at the samples (K×d), if they are known.
+    pub fn gradients(&self) -> Option<ArrayView2<'_, f64>> {
+        self.gradients.as_ref().map(|gradients| gradients.view())
     }
 
     /// The spacing of the samples, if they are equidistant.
@@ -188,7 +193,7 @@ pub fn discover(
         if config.orthonormal { Some(crate::engine::orthonormal_features(theta.view())?) } else { None };
     let (features, targets) = match (config.targets, &trajectory.gradients) {
         (Targets::Tracked, None) => {
-            return Err(Error::Incompatible("tracked targets need the recorded gradients, array `g`".into()));
+            return Err(Error::only_with("tracked targets", "a trajectory with recorded gradients"));
         }
         (Targets::Tracked, Some(g)) => {
             let along = match &space {
@@ -201,7 +206,7 @@ pub fn discover(
             let dt = trajectory.spacing()?;
             let operator = targets
                 .operator(k, dt)
-                .ok_or_else(|| Error::Incompatible("these targets have no operator".into()))?;
+                .ok_or_else(|| Error::internal("strong- or weak-form targets without an operator"))?;
             (operator.features.dot(&theta), operator.samples.dot(&z))
         }
     };
@@ -241,8 +246,7 @@ pub fn discover(
         });
     }
     let mut solutions = engine.regress(&batch)?.into_iter();
-    let solution =
-        solutions.next().ok_or_else(|| Error::Incompatible("the engine returned no solution".into()))?;
+    let solution = solutions.next().ok_or_else(|| Error::internal("the engine returned no solution"))?;
     let error = |coefficients: &Array2<f64>, features: ArrayView2<f64>, targets: ArrayView2<f64>| {
         let norm = |a: &Array2<f64>| a.iter().map(|v| v * v).sum::<f64>().sqrt();
         let size = norm(&targets.to_owned());
@@ -302,7 +306,7 @@ fn variables(trajectory: &Trajectory, variables: Variables) -> Result<(ReducedSp
     let scale = if centered && largest > 0.0 { largest } else { 1.0 };
     let svd = Mat::from_fn(k, d, |i, j| off[[i, j]])
         .thin_svd()
-        .map_err(|_| Error::Factorization { what: "singular value decomposition of the samples" })?;
+        .map_err(|_| Error::factorization("singular value decomposition of the samples"))?;
     let squares: Vec<f64> = (0..k.min(d)).map(|i| svd.S()[i] * svd.S()[i]).collect();
     let total: f64 = squares.iter().sum();
     let resolved = (0..squares.len())
@@ -406,7 +410,8 @@ impl Discovery {
     /// samples, where the equations leave the finite numbers.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] unless `duration` and `dt` are positive and give at most 10⁷ samples.
+    /// [`SettingsError`](crate::error::SettingsError) unless `duration` and `dt` are positive and give at
+    /// most 10⁷ samples.
     pub fn simulate(
         &self,
         start: ArrayView1<f64>,
@@ -440,11 +445,8 @@ impl Discovery {
             rows.extend(lift(&z));
         }
         let d = states.ncols();
-        let rest = Array2::from_shape_vec((rows.len() / d, d), rows).map_err(|_| Error::Length {
-            name: "the simulated states",
-            found: 0,
-            expected: d,
-        })?;
+        let rest = Array2::from_shape_vec((rows.len() / d, d), rows)
+            .map_err(|_| Error::length("the simulated states", 0, d))?;
         states = concatenate![Axis(0), states, rest];
         Ok((Array1::from(times), states))
     }

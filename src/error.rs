@@ -1,48 +1,104 @@
-//! What can go wrong. Not converging is no error: that is a [`StopReason`](crate::report::StopReason).
+//! The errors of the crate, one enumeration a layer.
+//!
+//! | layer | what has failed | who can mend it |
+//! |---|---|---|
+//! | [`SettingsError`] | a setting or an array that the caller gave | the caller, by giving another |
+//! | [`EngineError`] | an adapter, a device, its memory, the order of the calls, an invariant of the crate | the caller by another engine, or the authors |
+//! | [`FemError`] | the solution of a finite-element system | the caller, by a structure that is held |
+//! | [`FileError`] | reading or writing a file | the caller, by another path |
+//!
+//! [`Error`] has one variant for each of these layers, and one for an objective that fails at the starting
+//! point. A run that does not converge is no error: see [`StopReason`](crate::report::StopReason).
 
-/// The error a user's [`Objective`](crate::objective::Objective) may return.
+use std::borrow::Cow;
+use std::path::Path;
+
+/// The error that a user's [`Objective`](crate::objective::Objective) may return.
 pub type ObjectiveError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// A specialised `Result`.
+/// A `Result` whose error is the crate's own, unless another one is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything the library can fail with. Each message is one sentence that names the culprit.
+/// Everything that the library can fail with. Each message is one sentence that names the culprit.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The caller's settings or arrays make no sense.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The engine has failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The finite-element system could not be solved.
+    #[error("the finite-element system could not be solved: {0}")]
+    Fem(#[from] FemError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The objective failed or was not finite at the very first point, so there is nothing to return.
+    #[error("the objective cannot be evaluated at the starting point: {0}")]
+    Start(#[source] ObjectiveError),
+}
+
+/// A setting or an array that the caller gave cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
     /// A setting is outside its range.
     #[error("{name} is {found}; it must be {allowed}")]
     InvalidParameter {
         /// The setting, as the user knows it.
         name: &'static str,
-        /// What was given.
+        /// The value that was given.
         found: String,
-        /// The allowed range.
+        /// The range that is allowed.
         allowed: String,
     },
-    /// Two settings exclude each other.
-    #[error("{0}")]
-    Incompatible(String),
     /// An array has the wrong length.
     #[error("{name} has length {found}, expected {expected}")]
     Length {
-        /// Which array.
+        /// The name of the array.
         name: &'static str,
         /// Its length.
         found: usize,
-        /// The length it should have.
+        /// The length that it should have.
         expected: usize,
     },
-    /// The objective failed or was not finite at the very first point, so there is nothing to return.
-    #[error("the objective cannot be evaluated at the starting point: {0}")]
-    Start(#[source] ObjectiveError),
-    /// The finite-element system could not be solved.
-    #[error("the finite-element system could not be solved: {0}")]
-    Solve(String),
+    /// A method does not go with the objective's domain.
+    #[error("{method} needs {needs}")]
+    Domain {
+        /// The name of the method.
+        method: &'static str,
+        /// The domain that the method needs, and what else the caller can do.
+        needs: &'static str,
+    },
+    /// Two settings exclude each other.
+    #[error("{first} and {second} exclude each other: {why}")]
+    Exclusive {
+        /// One of the settings.
+        first: Cow<'static, str>,
+        /// The other one.
+        second: Cow<'static, str>,
+        /// The reason, with what goes together.
+        why: Cow<'static, str>,
+    },
+    /// A setting goes with some of the others only.
+    #[error("{what} can only be used with {with}")]
+    OnlyWith {
+        /// The setting.
+        what: Cow<'static, str>,
+        /// The settings that it goes with, and what else the caller can do.
+        with: Cow<'static, str>,
+    },
+}
+
+/// The engine cannot do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
     /// No adapter fits the request.
     #[error(
-        "no GPU adapter found ({looked_for}); install a Vulkan driver (software: `apt-get install \
-         mesa-vulkan-drivers libvulkan1`) or use the CPU engine"
+        "no GPU adapter was found ({looked_for}); install a driver for Vulkan, Metal or DX12, or use the CPU engine"
     )]
     NoAdapter {
         /// What was searched for.
@@ -57,33 +113,126 @@ pub enum Error {
         reason: String,
     },
     /// More memory is needed than the device offers.
-    #[error("{}; use fewer snapshots (--history), a basis in halves (--tables f16) or of fewer directions \
-        (--rank), or the CPU engine", shortage(what, *needed, *available))]
+    #[error(
+        "{}; take a shorter history, a basis in halves or of lower rank, or the CPU engine",
+        shortage(what, *needed, *available)
+    )]
     Memory {
         /// What was to be allocated.
         what: String,
-        /// Bytes needed; 0: unknown.
+        /// The bytes that are needed; 0 where their number is not known.
         needed: u64,
-        /// Bytes available: a limit of the device, or what the driver had granted a run before it refused
-        /// more; none: unknown.
+        /// The bytes that are available: a limit of the device, or what the driver had granted a run before
+        /// it refused more; `None` where their number is not known.
         available: Option<u64>,
     },
     /// The device disappeared (driver reset, unplugged, destroyed).
     #[error("the GPU device was lost: {0}")]
-    DeviceLost(String),
+    Lost(String),
+    /// A call needs a run, and the engine has not been started.
+    #[error("the engine has not been started")]
+    NotStarted,
+    /// A call came before the call that it needs.
+    #[error("{call}() comes after {needs}")]
+    OutOfOrder {
+        /// The method of [`Engine`](crate::engine::Engine) that was called.
+        call: &'static str,
+        /// What has to come before it.
+        needs: &'static str,
+    },
+    /// A call belongs to a run with samples of the other kind.
+    #[error("{call}() needs a run that records {needs}")]
+    WrongSamples {
+        /// The method of [`Engine`](crate::engine::Engine) that was called.
+        call: &'static str,
+        /// The kind of samples that the call needs, `points` or `pairs`: see
+        /// [`Samples`](crate::engine::Samples).
+        needs: &'static str,
+    },
+    /// A flow needs a volume, and the domain of the run has none.
+    #[error("the {flow} flow needs a domain with a volume constraint")]
+    NoVolume {
+        /// The flow of the run.
+        flow: &'static str,
+    },
+    /// A problem is larger than what a software adapter computes correctly.
+    #[error("{what} is beyond what the software adapter {adapter} computes correctly; use the CPU engine")]
+    Beyond {
+        /// The problem, with its size.
+        what: String,
+        /// The name of the adapter.
+        adapter: String,
+    },
     /// A small factorisation on the host failed.
     #[error("the {what} did not converge")]
     Factorization {
-        /// Which factorisation.
+        /// The factorisation, and of what.
         what: &'static str,
     },
-    /// Reading or writing a file failed.
+    /// An invariant of the crate does not hold: a fault of the crate, not of its user.
+    #[error("an internal fault, please report it: {what}")]
+    Internal {
+        /// The invariant that is broken.
+        what: Cow<'static, str>,
+    },
+}
+
+/// The finite-element system could not be solved.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FemError {
+    /// The sparsity pattern could not be factorised.
+    #[error("the symbolic factorisation failed ({reason})")]
+    Symbolic {
+        /// The solver's words.
+        reason: String,
+    },
+    /// There is too little memory for the factorisation's work space.
+    #[error("there is not enough memory for the factorisation's work space")]
+    Memory,
+    /// The stiffness matrix is not positive definite in double precision.
+    #[error("the stiffness matrix is not positive definite ({reason}); is the structure held?")]
+    Singular {
+        /// The solver's words.
+        reason: String,
+    },
+    /// The solution does not satisfy the system.
+    #[error("the residual is {found:.1e}, allowed is {allowed:.1e}")]
+    Residual {
+        /// The norm of the residual over that of the load.
+        found: f64,
+        /// The largest that is allowed.
+        allowed: f64,
+    },
+}
+
+/// A file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The system could not read or write.
     #[error("{path}: {source}")]
     Io {
         /// The file or folder.
         path: String,
         /// The system's words.
         source: std::io::Error,
+    },
+    /// A file was read, and its content is not what it should be.
+    #[error("{path}: {reason}")]
+    Format {
+        /// The path of the file.
+        path: String,
+        /// What is wrong with the content.
+        reason: String,
+    },
+    /// A picture, a plot, a table or an array could not be put into its file's format.
+    #[error("{what} cannot be encoded: {reason}")]
+    Encoding {
+        /// What was to be encoded.
+        what: String,
+        /// The encoder's words.
+        reason: String,
     },
 }
 
@@ -96,9 +245,59 @@ fn shortage(what: &str, needed: u64, available: Option<u64>) -> String {
 }
 
 impl Error {
-    /// An [`Error::InvalidParameter`].
+    /// A [`SettingsError::InvalidParameter`].
     pub fn invalid(name: &'static str, found: impl ToString, allowed: impl ToString) -> Self {
-        Self::InvalidParameter { name, found: found.to_string(), allowed: allowed.to_string() }
+        SettingsError::InvalidParameter { name, found: found.to_string(), allowed: allowed.to_string() }
+            .into()
+    }
+
+    /// A [`SettingsError::Length`].
+    pub fn length(name: &'static str, found: usize, expected: usize) -> Self {
+        SettingsError::Length { name, found, expected }.into()
+    }
+
+    /// A [`SettingsError::Domain`].
+    pub fn domain(method: &'static str, needs: &'static str) -> Self {
+        SettingsError::Domain { method, needs }.into()
+    }
+
+    /// A [`SettingsError::Exclusive`].
+    pub fn exclusive(
+        first: impl Into<Cow<'static, str>>,
+        second: impl Into<Cow<'static, str>>,
+        why: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        SettingsError::Exclusive { first: first.into(), second: second.into(), why: why.into() }.into()
+    }
+
+    /// A [`SettingsError::OnlyWith`].
+    pub fn only_with(what: impl Into<Cow<'static, str>>, with: impl Into<Cow<'static, str>>) -> Self {
+        SettingsError::OnlyWith { what: what.into(), with: with.into() }.into()
+    }
+
+    /// An [`EngineError::Factorization`].
+    pub fn factorization(what: &'static str) -> Self {
+        EngineError::Factorization { what }.into()
+    }
+
+    /// An [`EngineError::Internal`].
+    pub fn internal(what: impl Into<Cow<'static, str>>) -> Self {
+        EngineError::Internal { what: what.into() }.into()
+    }
+
+    /// A [`FileError::Io`] for `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        FileError::Io { path: path.as_ref().display().to_string(), source }.into()
+    }
+
+    /// A [`FileError::Format`] for `path`.
+    pub fn format(path: impl AsRef<Path>, reason: impl ToString) -> Self {
+        FileError::Format { path: path.as_ref().display().to_string(), reason: reason.to_string() }.into()
+    }
+
+    /// A [`FileError::Encoding`] of `what`.
+    pub fn encoding(what: impl ToString, reason: impl ToString) -> Self {
+        FileError::Encoding { what: what.to_string(), reason: reason.to_string() }.into()
     }
 
     /// `value`, if it is positive and finite.
@@ -108,15 +307,5 @@ impl Error {
         } else {
             Err(Self::invalid(name, value, "positive and finite"))
         }
-    }
-
-    /// An [`Error::Io`] for `path`.
-    pub fn io(path: impl AsRef<std::path::Path>, source: std::io::Error) -> Self {
-        Self::Io { path: path.as_ref().display().to_string(), source }
-    }
-
-    /// Whether the user can mend it by giving other settings.
-    pub fn is_usage(&self) -> bool {
-        matches!(self, Self::InvalidParameter { .. } | Self::Incompatible(_) | Self::Length { .. })
     }
 }

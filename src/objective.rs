@@ -161,11 +161,7 @@ impl Domain {
         }
         let Self::BoxVolume { lower, upper, weights, volume } = self else { return Ok(()) };
         if weights.len() != dimension {
-            return Err(Error::Length {
-                name: "the volume weights",
-                found: weights.len(),
-                expected: dimension,
-            });
+            return Err(Error::length("the volume weights", weights.len(), dimension));
         }
         if let Some(w) = weights.iter().find(|w| !(w.is_finite() && **w > 0.0)) {
             return Err(Error::invalid("a volume weight", w, "finite and positive"));

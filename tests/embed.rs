@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lgf::engine::gpu::{AdapterChoice, GpuOptions};
 use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup, TableFormat, TrustLimits};
+use lgf::error::{EngineError, SettingsError};
 use lgf::flow::{Adam, Flow, OptimalityCriteria, ProjectedGradient};
 use lgf::objective::{Domain, Objective};
 use lgf::observe::Event;
@@ -116,7 +117,7 @@ fn a_session_is_the_same_run_in_pieces() {
         };
         assert!(pieces > 20, "{pieces}");
         same(&whole, &report);
-        assert!(matches!(session.step(), Err(RunError::NotStarted(Error::Incompatible(_)))));
+        assert!(matches!(session.step(), Err(RunError::Ended)));
         drop(session);
         assert!(events >= whole.history.len() + 2);
     }
@@ -161,7 +162,10 @@ fn a_resumed_run_goes_on_with_counts_budget_and_best() {
         .minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut CpuEngine::new(), &mut interrupt(3))
         .unwrap();
     let refused = wrong.resume(&earlier, &mut Quadratic::geometric(6, 10.0), &mut CpuEngine::new(), &mut ());
-    assert!(matches!(refused, Err(RunError::NotStarted(Error::Length { found: 5, expected: 6, .. }))));
+    assert!(matches!(
+        refused,
+        Err(RunError::NotStarted(Error::Settings(SettingsError::Length { found: 5, expected: 6, .. })))
+    ));
 }
 
 /// The best of what a run had evaluated and trusted.
@@ -197,7 +201,7 @@ fn a_run_whose_device_is_destroyed_keeps_its_best_design_and_goes_on() {
                     Err(RunError::CutShort { source, report }) => (source, *report),
                     other => panic!("{name}: {other:?}"),
                 };
-            assert!(matches!(source, Error::DeviceLost(_)), "{name}: {source:?}");
+            assert!(matches!(source, Error::Engine(EngineError::Lost(_))), "{name}: {source:?}");
             assert!(
                 matches!(&report.stop, StopReason::EngineFailed { message } if message.contains("lost")),
                 "{name}: {}",
@@ -209,7 +213,7 @@ fn a_run_whose_device_is_destroyed_keeps_its_best_design_and_goes_on() {
             // The lost engine says so from the beginning.
             let refused = lgf.minimize(&mut problem, &start, &mut engine, &mut ());
             assert!(
-                matches!(refused, Err(RunError::NotStarted(Error::DeviceLost(_)))),
+                matches!(refused, Err(RunError::NotStarted(Error::Engine(EngineError::Lost(_))))),
                 "{name}: {refused:?}"
             );
             for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut own()] {
@@ -469,10 +473,10 @@ fn a_device_that_is_lost_at_once_is_known_as_lost() {
         &mut engine,
         &mut (),
     );
-    assert!(matches!(refused, Err(RunError::NotStarted(Error::DeviceLost(_)))), "{refused:?}");
+    assert!(matches!(refused, Err(RunError::NotStarted(Error::Engine(EngineError::Lost(_))))), "{refused:?}");
     let (device, queue) = (engine.device().clone(), engine.queue().clone());
     let refused = GpuEngine::from_device(device, queue, GpuOptions::default());
-    assert!(matches!(refused, Err(Error::DeviceLost(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Engine(EngineError::Lost(_)))), "{refused:?}");
 }
 
 /// Set for the child process of the test below.
@@ -523,7 +527,7 @@ fn with_little_memory() {
     };
     let error = engine.start(setup).unwrap_err();
     match &error {
-        Error::Memory { what, needed, available: Some(granted) } => {
+        Error::Engine(EngineError::Memory { what, needed, available: Some(granted) }) => {
             assert_eq!(
                 (&**what, *needed),
                 (
@@ -535,7 +539,7 @@ fn with_little_memory() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(error.to_string().contains("use fewer snapshots (--history)"), "{error}");
+    assert!(error.to_string().contains("take a shorter history"), "{error}");
     assert!(engine.read(&mut vec![0.0; d]).is_err(), "there is no run");
     // What was granted has been given back.
     let small = Setup { capacity: 4, ..setup };

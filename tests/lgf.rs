@@ -7,7 +7,7 @@ use lgf::engine::{
     CpuEngine, Engine, EngineInfo, Fit, GpuEngine, Landing, Pair, PhaseLimits, Samples, Setup, Traffic,
     TrustLimits,
 };
-use lgf::error::ObjectiveError;
+use lgf::error::{EngineError, ObjectiveError, SettingsError};
 use lgf::flow::{Adam, Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 use lgf::objective::{Domain, FnObjective, Objective};
 use lgf::observe::Event;
@@ -340,7 +340,7 @@ impl Engine for Fragile {
         self.inner.regress(batch)
     }
     fn step(&mut self) -> lgf::Result<()> {
-        self.steps_left = self.steps_left.checked_sub(1).ok_or(Error::DeviceLost("pulled out".into()))?;
+        self.steps_left = self.steps_left.checked_sub(1).ok_or(EngineError::Lost("pulled out".into()))?;
         self.inner.step()
     }
     fn select(&mut self, candidates: &[SurrogateConfig], folds: usize) -> lgf::Result<Selection> {
@@ -378,7 +378,7 @@ fn a_lost_device_is_an_error_that_carries_the_best_iterate() {
     let mut engine = Fragile { inner: CpuEngine::new(), steps_left: 10 };
     match lgf.minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut engine, &mut ()) {
         Err(RunError::CutShort { source, report }) => {
-            assert!(matches!(source, Error::DeviceLost(_)));
+            assert!(matches!(source, Error::Engine(EngineError::Lost(_))));
             assert_eq!(report.history.len(), 11);
             let mut g = [0.0; 5];
             assert_eq!(Quadratic::geometric(5, 10.0).evaluate(&report.x, &mut g).unwrap(), report.objective);
@@ -906,7 +906,10 @@ fn pairs_learned_before_save_evaluations() {
         &mut CpuEngine::new(),
         &mut (),
     );
-    assert!(matches!(refused, Err(RunError::NotStarted(Error::Length { expected: 6, found: 5, .. }))));
+    assert!(matches!(
+        refused,
+        Err(RunError::NotStarted(Error::Settings(SettingsError::Length { found: 5, expected: 6, .. })))
+    ));
 }
 
 fn potential_topology(size: (u32, u32), budget: usize, engine: &mut dyn Engine) -> Report {

@@ -1,5 +1,5 @@
 // The search for the multiplier of the volume: what it keeps between passes and from one search to the next,
-// one per run. Twin: engine/gpu/search.rs, Search.
+// one per run. Twin: engine/gpu/kernels.rs, Search.
 struct Search {
     // 1: the bracket's ends are neighbouring floats; passes recorded beyond that return at once.
     closed: u32,

@@ -1,4 +1,4 @@
-//! `lgf compare`: the paper's problems by the plain flow and by both schedules.
+//! `lgf compare`: the paper's problems by the plain flow and by LGF with each of the chosen schedules.
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -124,6 +124,12 @@ struct Equations<'a> {
 pub(super) fn run(args: &Args) -> Result<Ending> {
     let config = args.config()?;
     let trajectory = load(&args.file, args.dt)?;
+    if config.targets == Targets::Tracked && trajectory.gradients().is_none() {
+        return Err(Error::only_with(
+            "--targets tracked",
+            format!("the recorded gradients, array `g`, which {} has not", args.file.display()),
+        ));
+    }
     let half_width = args.half_width.unwrap_or(WeakForm::for_samples(trajectory.states().nrows()).half_width);
     let config = match config.targets {
         Targets::WeakForm(weak) => {
@@ -260,8 +266,7 @@ fn summary(
 /// Reads `x`, `t` and `g`.
 fn load(path: &Path, dt: Option<f64>) -> Result<Trajectory> {
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let not_npz =
-        |e: String| Error::io(path, std::io::Error::other(format!("this is no NumPy .npz file ({e})")));
+    let not_npz = |e: String| Error::format(path, format!("this is no NumPy .npz file ({e})"));
     let mut npz = NpzReader::new(file).map_err(|e| not_npz(e.to_string()))?;
     let names: Vec<String> = npz
         .names()
@@ -284,15 +289,11 @@ fn load(path: &Path, dt: Option<f64>) -> Result<Trajectory> {
             .or_else(|_| npz.by_name(name));
         match as_f32 {
             Ok(array) => Ok(Some(array.mapv(f64::from))),
-            Err(e) => Err(Error::io(
-                path,
-                std::io::Error::other(format!("array `{name}` is no array of floats ({e})")),
-            )),
+            Err(e) => Err(Error::format(path, format!("array `{name}` is no array of floats ({e})"))),
         }
     };
-    let x = read("x")?.ok_or_else(|| {
-        Error::io(path, std::io::Error::other(format!("there is no array `x`, only: {}", names.join(", "))))
-    })?;
+    let x = read("x")?
+        .ok_or_else(|| Error::format(path, format!("there is no array `x`, only: {}", names.join(", "))))?;
     let x = matrix("x", x)?;
     let g = read("g")?.map(|g| matrix("g", g)).transpose()?;
     let t = match (read("t")?, dt) {
@@ -302,10 +303,10 @@ fn load(path: &Path, dt: Option<f64>) -> Result<Trajectory> {
             t.into_dimensionality().map_err(|_| Error::invalid("the shape of t", shape, "one-dimensional"))?
         }
         (None, None) => {
-            return Err(Error::Incompatible(format!(
-                "{} has no array `t`: give the samples' spacing with --dt",
-                path.display()
-            )));
+            return Err(Error::only_with(
+                format!("{}, which has no array `t`,", path.display()),
+                "the samples' spacing, --dt",
+            ));
         }
     };
     if let Some(dt) = dt {
@@ -326,7 +327,7 @@ fn matrix(name: &'static str, array: ArrayD<f64>) -> Result<Array2<f64>> {
 fn save(path: &Path, t: &Array1<f64>, x: &Array2<f64>) -> Result<()> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     let mut npz = NpzWriter::new(&mut bytes);
-    let failed = |e: ndarray_npy::WriteNpzError| Error::io(path, std::io::Error::other(e));
+    let failed = |e: ndarray_npy::WriteNpzError| Error::encoding(path.display(), e);
     npz.add_array("t", t).map_err(failed)?;
     npz.add_array("x", x).map_err(failed)?;
     npz.finish().map_err(failed)?;

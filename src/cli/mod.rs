@@ -23,10 +23,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::engine::EngineOptions;
-use crate::error::{Error, Result};
+use crate::error::{EngineError, Error, Result};
 
 /// A failed run.
 const RUN_FAILED: u8 = 1;
@@ -37,7 +37,8 @@ const INTERRUPTED: u8 = 130;
 
 /// Learned gradient flow: optimization when every gradient is a finite-element solve.
 ///
-/// Without a subcommand: the half-MBB beam by plain OC and by LGF-OC, side by side.
+/// Without a subcommand: the half-MBB beam by plain OC, by LGF-OC, and by LGF as `lgf topology` does it, side
+/// by side.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (results written). Environment:
 /// RUST_LOG=lgf=info logs every evaluation; WGPU_ADAPTER_NAME and WGPU_BACKEND choose the GPU.
@@ -56,7 +57,7 @@ enum Command {
     Topology(Box<topology::Args>),
     /// One of the method paper's five problems: the plain flow beside LGF, with the problem's pictures
     Run(Box<run::Args>),
-    /// Those problems by the plain flow and by both schedules: one table
+    /// Those problems by the plain flow and by LGF with each of the chosen schedules: one table
     Compare(Box<compare::Args>),
     /// Learned flows and other optimizers, on structures or on smooth functions: evaluations to the best
     /// value, performance profiles
@@ -84,8 +85,14 @@ pub fn main() -> ExitCode {
         env_logger::Env::default().default_filter_or("warn,wgpu_core=error,wgpu_hal=error,naga=error"),
     )
     .init();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let command = Cli::command();
+    let parsed = command.clone().try_get_matches().and_then(|given| {
+        // The subcommand that the arguments belong to; without one, the program itself.
+        let chosen = given.subcommand_name().and_then(|name| command.find_subcommand(name)).cloned();
+        Cli::from_arg_matches(&given).map(|cli| (cli, chosen.unwrap_or(command)))
+    });
+    let (cli, chosen) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) if error.use_stderr() => {
             eprintln!("{}", one_sentence(&error));
             return ExitCode::from(USAGE);
@@ -114,9 +121,40 @@ pub fn main() -> ExitCode {
         }
         Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(if error.is_usage() { USAGE } else { RUN_FAILED })
+            eprintln!("error: {error}{}", advice(&error, &chosen));
+            ExitCode::from(exit_code(&error))
         }
+    }
+}
+
+/// Wrong settings are wrong usage; everything else has failed for another reason.
+fn exit_code(error: &Error) -> u8 {
+    match error {
+        Error::Settings(_) => USAGE,
+        Error::Engine(_) | Error::Fem(_) | Error::File(_) | Error::Start(_) => RUN_FAILED,
+    }
+}
+
+/// What the user of `command` can do about `error`, in the words of the command line: ends the error's
+/// sentence. Empty where the error says it all.
+fn advice(error: &Error, command: &clap::Command) -> String {
+    match error {
+        Error::Engine(EngineError::NoAdapter { .. }) => {
+            "; a software adapter comes with `apt-get install mesa-vulkan-drivers libvulkan1`".into()
+        }
+        Error::Engine(EngineError::Memory { .. }) => {
+            let has = |name: &str| command.get_arguments().any(|option| option.get_long() == Some(name));
+            let options = [
+                ("history", "a smaller --history"),
+                ("tables", "--tables f16"),
+                ("rank", "a smaller --rank"),
+                ("engine", "--engine cpu"),
+            ];
+            let words: Vec<&str> =
+                options.into_iter().filter(|(name, _)| has(name)).map(|(_, words)| words).collect();
+            if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
+        }
+        _ => String::new(),
     }
 }
 
@@ -154,7 +192,7 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
             "\nstopping after the current evaluation; press Ctrl-C again to quit at once without results"
         );
     })
-    .map_err(|e| Error::Incompatible(format!("Ctrl-C cannot be handled: {e}")))?;
+    .map_err(|e| Error::io("the handler of Ctrl-C", std::io::Error::other(e)))?;
     Ok(flag)
 }
 
@@ -239,5 +277,65 @@ impl From<EngineFlag> for crate::engine::EngineChoice {
             EngineFlag::Cpu => Self::Cpu,
             EngineFlag::CpuF32 => Self::CpuSingle,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{FemError, SettingsError};
+
+    #[test]
+    fn the_exit_code_follows_from_the_layer() {
+        let wrong = [
+            Error::invalid("the rate", 0, "positive"),
+            Error::length("the start", 3, 4),
+            Error::domain("the OC flow", "a volume constraint"),
+            Error::exclusive("a", "b", "of c"),
+            Error::only_with("--steps", "--flow potential"),
+            SettingsError::Length { name: "t", found: 1, expected: 2 }.into(),
+        ];
+        for error in wrong {
+            assert_eq!(exit_code(&error), USAGE, "{error}");
+        }
+        let failed = [
+            Error::internal("a run of the benchmark panicked"),
+            Error::factorization("eigenvalue decomposition of a test"),
+            EngineError::NotStarted.into(),
+            EngineError::Lost("pulled out".into()).into(),
+            FemError::Memory.into(),
+            Error::io("the handler of Ctrl-C", std::io::Error::other("there is one already")),
+            Error::format("x.npz", "this is no NumPy .npz file"),
+            Error::encoding("a plot", "too small"),
+            Error::Start("no".into()),
+        ];
+        for error in failed {
+            assert_eq!(exit_code(&error), RUN_FAILED, "{error}");
+        }
+    }
+
+    /// A second handler cannot be set: the caller is not to blame.
+    #[test]
+    fn a_failed_handler_of_ctrl_c_is_no_wrong_usage() {
+        let first = interrupt_flag();
+        let second = interrupt_flag().unwrap_err();
+        assert!(first.is_ok());
+        assert!(second.to_string().starts_with("the handler of Ctrl-C: "), "{second}");
+        assert_eq!(exit_code(&second), RUN_FAILED);
+    }
+
+    #[test]
+    fn advice_names_options_that_the_subcommand_has() {
+        let error = EngineError::Memory { what: "a run".into(), needed: 9, available: Some(8) }.into();
+        let command = Cli::command();
+        let of = |name: &str| advice(&error, command.find_subcommand(name).unwrap());
+        assert_eq!(of("topology"), " (a smaller --history, --tables f16, a smaller --rank, --engine cpu)");
+        assert_eq!(of("discover"), " (a smaller --rank, --engine cpu)");
+        assert_eq!(advice(&error, &command), " (--tables f16, --engine cpu)");
+        assert!(!error.to_string().contains("--"), "{error}");
+        let none: Error = EngineError::NoAdapter { looked_for: "looked for Vulkan".into() }.into();
+        assert!(!none.to_string().contains("apt-get") && none.to_string().contains("install"), "{none}");
+        assert!(advice(&none, &command).contains("apt-get install mesa-vulkan-drivers"));
+        assert_eq!(advice(&Error::internal("a fault"), &command), "");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::EngineArgs;
 use crate::engine::{CpuEngine, Engine, EngineChoice, TableFormat};
-use crate::error::{Error, Result};
+use crate::error::{EngineError, Error, Result};
 use crate::objective::Objective;
 use crate::observe::Observer;
 use crate::optimizer::{Lgf, Origin, RunError};
@@ -45,6 +45,7 @@ impl Opened {
             Ok(report) => Ok(report),
             Err(RunError::CutShort { report, .. }) => Ok(*report),
             Err(RunError::NotStarted(error)) => Err(error),
+            Err(ended @ RunError::Ended) => Err(Error::internal(ended.to_string())),
         };
         let outcome = run(&mut *self.engine, origin, objective, observer);
         if self.engine.info().engine == "cpu" {
@@ -60,7 +61,7 @@ impl Opened {
                 keep(run(&mut *self.engine, Origin::after(&report), objective, observer))
             }
             // Lost between two runs.
-            Err(RunError::NotStarted(source @ Error::DeviceLost(_))) => {
+            Err(RunError::NotStarted(source @ Error::Engine(EngineError::Lost(_)))) => {
                 log::warn!("{source}; taking the CPU engine");
                 self.replace(&source);
                 keep(run(&mut *self.engine, origin, objective, observer))

@@ -173,16 +173,13 @@ pub(super) fn engine_line(engine: &EngineInfo, reason: &str) -> String {
 /// A field numbered like the grid's elements as a matrix whose rows run from the top down.
 fn by_rows(problem: &Compliance, field: Vec<f64>) -> Result<Array2<f64>> {
     let (nelx, nely, found) = (problem.grid().nelx(), problem.grid().nely(), field.len());
-    let columns = Array2::from_shape_vec((nelx, nely), field).map_err(|_| Error::Length {
-        name: "the field",
-        found,
-        expected: nelx * nely,
-    })?;
+    let columns = Array2::from_shape_vec((nelx, nely), field)
+        .map_err(|_| Error::length("the field", found, nelx * nely))?;
     Ok(columns.reversed_axes())
 }
 
 /// Compact or pretty JSON.
 pub(super) fn json(value: &impl Serialize, pretty: bool) -> Result<Vec<u8>> {
     let text = if pretty { serde_json::to_vec_pretty(value) } else { serde_json::to_vec(value) };
-    text.map_err(|e| Error::io("JSON", std::io::Error::other(e)))
+    text.map_err(|e| Error::encoding("JSON", e))
 }

@@ -199,8 +199,9 @@ impl Plan {
     fn rolling(&self, schedule: Schedule) -> Result<Lgf> {
         let Overrides { interval, order, ridge, paper_regression, landing_check, .. } = self.overrides;
         if interval.is_some() || paper_regression || landing_check {
-            return Err(Error::Incompatible(
-                "--interval, --paper-regression and --landing-check are for the fixed schedule".into(),
+            return Err(Error::only_with(
+                "--interval, --paper-regression and --landing-check",
+                "the fixed schedule",
             ));
         }
         let mut surrogate = Settings::adaptive_surrogate();
@@ -250,14 +251,8 @@ impl Outcome {
         io::prepare(dir)?;
         let record = self.record(problem);
         let full = FullRecord::new(&record, engine_reason, self.settings.clone(), &self.report);
-        let solution =
-            ndarray::ArrayView2::from_shape((1, self.report.x.len()), &self.report.x).map_err(|_| {
-                Error::Length {
-                    name: "the solution",
-                    found: self.report.x.len(),
-                    expected: self.report.x.len(),
-                }
-            })?;
+        let solution = ndarray::ArrayView2::from_shape((1, self.report.x.len()), &self.report.x)
+            .map_err(|_| Error::length("the solution", self.report.x.len(), self.report.x.len()))?;
         io::write_all(
             dir,
             &[

@@ -293,7 +293,7 @@ impl Args {
             ("--projection", self.projection.is_some()),
         ];
         if let (false, Some((flag, _))) = (self.is_direct(), refused.iter().find(|(_, given)| *given)) {
-            return Err(Error::Incompatible(format!("{flag} is for the potential and oc flows")));
+            return Err(Error::only_with(*flag, "the potential and oc flows"));
         }
         let problem = self.problem();
         Ok(multilevel::way(coarse_levels(&problem, levels)?, &problem))
@@ -340,17 +340,22 @@ impl Args {
 
     fn potential(&self) -> Result<LgfConfig> {
         if let FilterFlag::Sensitivity = self.filter {
-            return Err(Error::Incompatible(
-                "the sensitivity filter's field is the gradient of no function, so no potential can be \
-                 learned from it; use --flow oc"
-                    .into(),
+            return Err(Error::exclusive(
+                "the sensitivity filter",
+                "--flow potential",
+                "the filter's field is the gradient of no function, so no potential can be learned from it; \
+                 use --flow oc",
             ));
         }
         if let Some(flag) = self.of_fields() {
-            return Err(Error::Incompatible(format!(
-                "{flag} is for learned fields; with --flow potential use --history, --order, --steps and \
-                 --trust"
-            )));
+            return Err(Error::exclusive(
+                flag,
+                "--flow potential",
+                format!(
+                    "{flag} is for learned fields; with --flow potential use --history, --order, --steps and \
+                     --trust"
+                ),
+            ));
         }
         let default = Potential::default();
         Ok(LgfConfig::potential(Potential {
@@ -364,12 +369,13 @@ impl Args {
     fn field(&self, flow: Flow) -> Result<LgfConfig> {
         let is_oc = self.flow() == FlowFlag::Oc;
         if is_oc && self.rate.is_some() {
-            return Err(Error::Incompatible(
-                "--rate is for the adam and gradient-descent flows; the OC flow has none".into(),
+            return Err(Error::only_with(
+                "--rate",
+                "the adam and gradient-descent flows; the OC flow has none",
             ));
         }
         if self.steps.is_some() || self.trust.is_some() {
-            return Err(Error::Incompatible("--steps and --trust are for --flow potential".into()));
+            return Err(Error::only_with("--steps and --trust", "--flow potential"));
         }
         let history = self.history.unwrap_or(if is_oc { 8 } else { 20 });
         let interval = self.interval.unwrap_or(history + if is_oc { 16 } else { history });
@@ -388,12 +394,11 @@ impl Args {
             }
             ScheduleFlag::Cosine => {
                 if is_oc || self.interval.is_some() {
-                    let what = if is_oc {
-                        "--schedule cosine is for the adam and gradient-descent flows"
+                    return Err(if is_oc {
+                        Error::only_with("--schedule cosine", "the adam and gradient-descent flows")
                     } else {
-                        "--interval is for the other schedules"
-                    };
-                    return Err(Error::Incompatible(what.into()));
+                        Error::only_with("--interval", "the other schedules")
+                    });
                 }
                 Schedule::Cosine(Cosine::with_window(history))
             }

@@ -35,8 +35,8 @@ impl EngineChoice {
     /// Opens the engine and says, in a sentence, why this one.
     ///
     /// # Errors
-    /// [`crate::Error::NoAdapter`] and device errors for [`EngineChoice::Gpu`]; the others fall back on the
-    /// CPU.
+    /// [`EngineError::NoAdapter`](crate::error::EngineError::NoAdapter) and device errors for
+    /// [`EngineChoice::Gpu`]; the others fall back on the CPU.
     pub fn open(self) -> Result<(Box<dyn Engine>, String)> {
         self.open_with(&EngineOptions::default())
     }

@@ -51,7 +51,7 @@ impl FitPlan {
         steps: Option<ArrayView2<f64>>,
     ) -> Result<Self> {
         let SpaceConfig::Reduced { rank, centered } = config.space else {
-            return Err(Error::Incompatible("this is not a reduced space".into()));
+            return Err(Error::internal("a reduced fit of a space that is not reduced"));
         };
         let space = Space::from_gram(grams.xx.view(), rank, centered, grams.resolution)?;
         let coordinates = space.coordinates.clone();
@@ -93,7 +93,11 @@ impl FitPlan {
             Targets::Tracked => None,
             _ => {
                 let dt = flow.rate().ok_or_else(|| {
-                    Error::Incompatible(format!("the {} flow has no time to differentiate by", flow.name()))
+                    Error::exclusive(
+                        "strong- and weak-form targets",
+                        format!("the {} flow", flow.name()),
+                        "the flow has no time to differentiate by",
+                    )
                 })?;
                 config.targets.operator(samples, dt)
             }
@@ -101,8 +105,9 @@ impl FitPlan {
         let (mix, targets) = match (operator, config.lift) {
             (Some(operator), _) => {
                 let Some(steps) = steps else {
-                    return Err(Error::Incompatible(
-                        "strong- and weak-form targets need consecutive true steps of the flow".into(),
+                    return Err(Error::only_with(
+                        "strong- and weak-form targets",
+                        "samples that are consecutive true steps of the flow",
                     ));
                 };
                 // B X = B (1 x₀ᵀ + C G); B 1 is zero but for a weak form that includes its end points.
@@ -179,7 +184,7 @@ pub(crate) fn implicit_weights(kernel: ArrayView2<f64>, alpha: f64) -> Result<Ar
     }
     let eigen = matrix
         .self_adjoint_eigen(Side::Lower)
-        .map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the kernel matrix" })?;
+        .map_err(|_| Error::factorization("eigenvalue decomposition of the kernel matrix"))?;
     let largest = (0..k).map(|i| eigen.S()[i].abs()).fold(0.0, f64::max);
     let cut = k as f64 * f64::EPSILON * largest;
     let mut out = Array2::zeros((k, k));
@@ -206,7 +211,7 @@ pub(crate) fn orthonormal(features: ArrayView2<f64>) -> Result<Array2<f64>> {
     let (k, p) = features.dim();
     let svd = Mat::from_fn(k, p, |i, j| features[[i, j]])
         .thin_svd()
-        .map_err(|_| Error::Factorization { what: "singular value decomposition of the feature matrix" })?;
+        .map_err(|_| Error::factorization("singular value decomposition of the feature matrix"))?;
     let kept: Vec<usize> = (0..k.min(p)).filter(|&i| svd.S()[i] > ORTHONORMAL_CUT * svd.S()[0]).collect();
     Ok(Array2::from_shape_fn((p, kept.len()), |(i, j)| svd.V()[(i, kept[j])] / svd.S()[kept[j]]))
 }

@@ -118,7 +118,7 @@ impl Pair {
             [("the displacement of a pair", &self.displacement), ("the change of a pair", &self.change)]
         {
             if vector.len() != dimension {
-                return Err(Error::Length { name, found: vector.len(), expected: dimension });
+                return Err(Error::length(name, vector.len(), dimension));
             }
         }
         Ok(())
@@ -263,7 +263,8 @@ pub trait Engine {
     /// Fits the surrogate to the recorded samples.
     ///
     /// # Errors
-    /// Device errors, and [`crate::Error::InvalidParameter`] when there would be too many features.
+    /// Device errors, and [`SettingsError`](crate::error::SettingsError) when there would be too many
+    /// features.
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit>;
 
     /// Steps of the base flow with the gradient predicted by the latest fit. The state's gradient is
@@ -283,7 +284,7 @@ pub trait Engine {
     /// Puts a pair that was learned elsewhere into a history of pairs as the newest.
     ///
     /// # Errors
-    /// [`crate::Error::Length`] for vectors that do not fit, and device errors.
+    /// [`SettingsError`](crate::error::SettingsError) for vectors that do not fit, and device errors.
     fn put_pair(&mut self, pair: &Pair) -> Result<()>;
 
     /// Reads a history of pairs, oldest first.
@@ -330,7 +331,8 @@ pub trait Engine {
     /// Needs no run and disturbs none.
     ///
     /// # Errors
-    /// Device errors, and [`crate::Error::Factorization`] for non-finite input.
+    /// Device errors, and [`EngineError::Factorization`](crate::error::EngineError::Factorization) for
+    /// non-finite input.
     fn regress(&mut self, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>>;
 
     /// Drops the recorded samples.

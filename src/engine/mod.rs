@@ -19,6 +19,7 @@ mod fit;
 pub mod gpu;
 mod holdout;
 mod interface;
+mod protocol;
 mod ring;
 
 pub use choice::{EngineChoice, EngineOptions};

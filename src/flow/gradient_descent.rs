@@ -1,4 +1,5 @@
 use crate::error::{Error, Result};
+use crate::scalar::Scalar;
 
 /// Gradient descent, x ← x − η g: the explicit Euler discretisation of x' = −g with step η.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,7 +14,8 @@ impl GradientDescent {
     }
 
     /// One step of one unknown.
-    pub fn update(&self, x: f64, g: f64) -> f64 {
-        x - self.rate * g
+    #[inline(always)]
+    pub fn update<T: Scalar>(&self, x: T, g: T) -> T {
+        x - T::of(self.rate) * g
     }
 }

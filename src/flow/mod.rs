@@ -1,9 +1,10 @@
 //! The base optimizers, seen as dynamics: what the surrogate learns and replays.
 //!
-//! One file each, holding its parameters, the auxiliary vectors of its state, its update rule and, if it has
-//! one, its differential equation, in the precision of the state ([`Scalar`](crate::Scalar)); the CPU engine
-//! maps them over it. The GPU twins are in `shaders/`: `lib/flow.wgsl` for the flows whose unknowns move by
-//! themselves, files of the same name for the others.
+//! Each flow has a file of its own with its parameters, its update rule and, where it has auxiliary vectors
+//! and a differential equation, that equation, in the precision of the state ([`Scalar`](crate::Scalar)). The
+//! CPU engine maps them over the state. The GPU twins are in `shaders/`: `lib/flow.wgsl` for the flows whose
+//! unknowns move by themselves, `oc_growth.wgsl` and `oc_update.wgsl` for the optimality criteria,
+//! `projected_gradient.wgsl` for the projected gradient.
 //!
 //! # Writing a new flow
 //! 1. Its own file here: a parameter struct with `validate` and `update` (one unknown, one step), and
@@ -132,15 +133,15 @@ impl Flow {
                 ))
             }
             (Self::OptimalityCriteria(_), Domain::BoxVolume { .. }) => Ok(()),
-            (Self::OptimalityCriteria(_), _) => Err(Error::Incompatible(
-                "the OC flow needs an objective on a box with a volume constraint".into(),
-            )),
+            (Self::OptimalityCriteria(_), _) => {
+                Err(Error::domain("the OC flow", "an objective on a box with a volume constraint"))
+            }
             (Self::ProjectedGradient(_), _) | (_, Domain::Unbounded) => Ok(()),
-            _ => Err(Error::Incompatible(format!(
-                "the {} flow knows no constraints; wrap the objective in an unconstrained parametrisation \
+            _ => Err(Error::domain(
+                self.name(),
+                "an objective without constraints; wrap the objective in an unconstrained parametrisation \
                  (SigmoidDesign) or use the projected-gradient flow",
-                self.name()
-            ))),
+            )),
         }
     }
 }

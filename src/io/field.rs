@@ -36,7 +36,7 @@ fn color(value: f64, (least, greatest): (f64, f64)) -> [u8; 3] {
 /// Matrices side by side as PNG in viridis, row 0 at the top, each with the range it is coloured by.
 ///
 /// # Errors
-/// [`Error::Io`] if the picture cannot be encoded.
+/// [`FileError`](crate::error::FileError) if the picture cannot be encoded.
 pub fn fields_png(panels: &[(ArrayView2<'_, f64>, (f64, f64))]) -> Result<Vec<u8>> {
     let scale = |panel: &ArrayView2<'_, f64>| HEIGHT.div_ceil(panel.nrows().max(1));
     let height = panels.iter().map(|(p, _)| p.nrows() * scale(p)).max().unwrap_or(1).max(1);
@@ -55,9 +55,7 @@ pub fn fields_png(panels: &[(ArrayView2<'_, f64>, (f64, f64))]) -> Result<Vec<u8
         left += panel.ncols() * scale + GAP;
     }
     let mut bytes = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|e| Error::io("a picture", std::io::Error::other(e)))?;
+    picture.write_to(&mut bytes, ImageFormat::Png).map_err(|e| Error::encoding("a picture", e))?;
     Ok(bytes.into_inner())
 }
 

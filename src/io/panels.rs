@@ -32,7 +32,7 @@ const FLOOR: f64 = 1e-8;
 const PANEL: (u32, u32) = (640, 420);
 
 fn failed(e: impl std::fmt::Display) -> Error {
-    Error::io("a plot", std::io::Error::other(e.to_string()))
+    Error::encoding("a plot", e)
 }
 
 /// One panel of [`convergence_panels_svg`]: its title and its curves.
@@ -42,7 +42,7 @@ pub type Panel<'a> = (&'a str, Vec<Curve<'a>>);
 /// `best` being the least that any curve of the panel reached; two panels to a row.
 ///
 /// # Errors
-/// [`Error::Io`] if the plot cannot be drawn.
+/// [`FileError`](crate::error::FileError) if the plot cannot be drawn.
 pub fn convergence_panels_svg(panels: &[Panel<'_>]) -> Result<String> {
     let mut svg = String::new();
     let columns = panels.len().clamp(1, 2);
@@ -136,7 +136,7 @@ pub type Profile<'a> = (String, Vec<(&'a str, Vec<Option<usize>>)>);
 /// solves at no more than τ times the cost of the best method on each.
 ///
 /// # Errors
-/// [`Error::Io`] if the plot cannot be drawn.
+/// [`FileError`](crate::error::FileError) if the plot cannot be drawn.
 pub fn profiles_svg(panels: &[Profile<'_>]) -> Result<String> {
     const GREATEST: f64 = 8.0;
     let mut svg = String::new();
@@ -193,7 +193,7 @@ pub type Track<'a> = (&'a str, &'a [(usize, Vec<f64>)]);
 /// Parameters against the flow's iterations, one colour per run, one line per parameter.
 ///
 /// # Errors
-/// [`Error::Io`] if the plot cannot be drawn.
+/// [`FileError`](crate::error::FileError) if the plot cannot be drawn.
 pub fn parameters_svg(title: &str, tracks: &[Track<'_>]) -> Result<String> {
     let mut svg = String::new();
     let root = SVGBackend::with_string(&mut svg, (900, 520)).into_drawing_area();
@@ -248,7 +248,7 @@ pub type Landscape<'a> = ((f64, f64), (f64, f64), ArrayView2<'a, f64>);
 /// The paths of two parameters over a landscape in viridis, with a cross at `truth`.
 ///
 /// # Errors
-/// [`Error::Io`] if the plot cannot be drawn.
+/// [`FileError`](crate::error::FileError) if the plot cannot be drawn.
 pub fn paths_svg(
     title: &str,
     axes: [&str; 2],

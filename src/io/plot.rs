@@ -18,11 +18,10 @@ const HEADROOM: f64 = 0.06;
 /// True evaluations against the objective as SVG, one curve per run. Landings that were undone are crosses.
 ///
 /// # Errors
-/// [`Error::Io`] if the plot cannot be drawn.
+/// [`FileError`](crate::error::FileError) if the plot cannot be drawn.
 pub fn convergence_svg(title: &str, objective: &str, curves: &[Curve<'_>]) -> Result<String> {
     let mut svg = String::new();
-    draw(&mut svg, title, objective, curves)
-        .map_err(|e| Error::io("convergence.svg", std::io::Error::other(e.to_string())))?;
+    draw(&mut svg, title, objective, curves).map_err(|e| Error::encoding("convergence.svg", e))?;
     Ok(svg)
 }
 

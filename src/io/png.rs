@@ -13,10 +13,11 @@ const WIDTH: usize = 1200;
 /// `density` is numbered as the [`Grid`] numbers its elements.
 ///
 /// # Errors
-/// [`Error::Length`], or [`Error::Io`] if the picture cannot be encoded.
+/// [`SettingsError`](crate::error::SettingsError), or [`FileError`](crate::error::FileError) if the picture
+/// cannot be encoded.
 pub fn density_png(grid: &Grid, density: &[f64]) -> Result<Vec<u8>> {
     if density.len() != grid.elements() {
-        return Err(Error::Length { name: "the density", found: density.len(), expected: grid.elements() });
+        return Err(Error::length("the density", density.len(), grid.elements()));
     }
     let scale = (WIDTH / grid.nelx().max(grid.nely())).max(1);
     let picture = GrayImage::from_fn((grid.nelx() * scale) as u32, (grid.nely() * scale) as u32, |px, py| {
@@ -25,8 +26,6 @@ pub fn density_png(grid: &Grid, density: &[f64]) -> Result<Vec<u8>> {
         Luma([(255.0 * shade).round() as u8])
     });
     let mut bytes = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|e| Error::io("design.png", std::io::Error::other(e)))?;
+    picture.write_to(&mut bytes, ImageFormat::Png).map_err(|e| Error::encoding("design.png", e))?;
     Ok(bytes.into_inner())
 }

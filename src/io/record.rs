@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Makes folder `dir` and finds out whether files can be written there, before a long run and not after it.
 ///
 /// # Errors
-/// [`Error::Io`] naming the folder.
+/// [`FileError`](crate::error::FileError) naming the folder.
 pub fn prepare(dir: &Path) -> Result<()> {
     let named = |e| Error::io(format!("the output folder {}", dir.display()), e);
     fs::create_dir_all(dir).map_err(named)?;
@@ -22,7 +22,7 @@ pub fn prepare(dir: &Path) -> Result<()> {
 /// so that a full disk or an interruption leaves no half-written file and no half of a set.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file.
+/// [`FileError`](crate::error::FileError) naming the file.
 pub fn write_all(dir: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
     let part = |name: &str| dir.join(format!("{name}.part"));
     let written = files
@@ -44,12 +44,12 @@ pub fn write_all(dir: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
 /// Writes one file by way of a temporary one beside it.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file.
+/// [`FileError`](crate::error::FileError) naming the file.
 pub fn write_file(path: &Path, bytes: Vec<u8>) -> Result<()> {
     let name = path
         .file_name()
         .and_then(|n| n.to_str())
-        .ok_or_else(|| Error::io(path, std::io::Error::other("this is no file name")))?;
+        .ok_or_else(|| Error::format(path, "this is no file name"))?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     write_all(folder, &[(name, bytes)])
 }
@@ -57,9 +57,9 @@ pub fn write_file(path: &Path, bytes: Vec<u8>) -> Result<()> {
 /// Rows as CSV, their fields' names first; a history gives `evaluation,iteration,objective,accepted`.
 ///
 /// # Errors
-/// [`Error::Io`] for rows that are no table.
+/// [`FileError`](crate::error::FileError) for rows that are no table.
 pub fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
-    let failed = |e: String| Error::io("a table", std::io::Error::other(e));
+    let failed = |e: String| Error::encoding("a table", e);
     let mut writer = csv::Writer::from_writer(Vec::new());
     rows.iter().try_for_each(|row| writer.serialize(row)).map_err(|e| failed(e.to_string()))?;
     writer.into_inner().map_err(|e| failed(e.to_string()))
@@ -68,12 +68,9 @@ pub fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>> {
 /// A matrix in NumPy's format.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be encoded.
+/// [`FileError`](crate::error::FileError) if it cannot be encoded.
 pub fn npy(matrix: ArrayView2<f64>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    matrix
-        .as_standard_layout()
-        .write_npy(&mut bytes)
-        .map_err(|e| Error::io("design.npy", std::io::Error::other(e)))?;
+    matrix.as_standard_layout().write_npy(&mut bytes).map_err(|e| Error::encoding("design.npy", e))?;
     Ok(bytes)
 }

@@ -59,6 +59,9 @@ pub enum RunError {
     /// first evaluation failed.
     #[error(transparent)]
     NotStarted(#[from] Error),
+    /// The run has ended before: its report has been handed out, or its fault.
+    #[error("the run has ended, and its report has been handed out")]
+    Ended,
     /// The engine failed on the way (a lost device, say); what had been reached is in the report, and
     /// [`Lgf::resume`] goes on from there.
     #[error("the run was cut short: {source}")]
@@ -141,16 +144,16 @@ impl Lgf {
     /// Checks the settings.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] or [`Error::Incompatible`], naming the culprit.
+    /// [`SettingsError`](crate::error::SettingsError), naming the culprit.
     pub fn new(config: LgfConfig) -> Result<Self> {
         config.schedule.validate(&config.surrogate)?;
         if let Schedule::Potential(_) = config.schedule {
             if !matches!(config.flow, Flow::ProjectedGradient(_)) {
-                return Err(Error::Incompatible(format!(
-                    "a learned potential is minimised by projected gradient steps: it goes with that flow, \
-                     not with {}",
-                    config.flow.name()
-                )));
+                return Err(Error::exclusive(
+                    "a learned potential",
+                    format!("the {} flow", config.flow.name()),
+                    "a potential is minimised by projected gradient steps and goes with that flow",
+                ));
             }
         } else if config.schedule != Schedule::None {
             config.surrogate.validate(&config.flow, config.schedule.capacity())?;
@@ -164,19 +167,17 @@ impl Lgf {
             if let Schedule::Cosine(cosine) = config.schedule {
                 cosine.first_reach(config.flow.rate())?;
                 if config.selection.is_some() {
-                    return Err(Error::Incompatible(
-                        "the selection of order, rank and ridge goes with the \
-                        fixed and the adaptive schedule"
-                            .into(),
+                    return Err(Error::only_with(
+                        "the selection of order, rank and ridge",
+                        "the fixed and the adaptive schedule",
                     ));
                 }
             }
             if config.integrator != Integrator::FlowStep && config.flow.equation_vectors() == 0 {
-                return Err(Error::Incompatible(format!(
-                    "the {} flow is a discrete map, not a differential equation: it goes with the flow's own \
-                     step",
-                    config.flow.name()
-                )));
+                return Err(Error::only_with(
+                    format!("the {} flow", config.flow.name()),
+                    "its own step as the integrator: it is a discrete map, not a differential equation",
+                ));
             }
         }
         if config.stopping.max_evaluations == 0 {
@@ -399,11 +400,7 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
         }
         let start = origin.x(&domain);
         if start.len() != dimension {
-            return Err(Error::Length {
-                name: "the starting point",
-                found: start.len(),
-                expected: dimension,
-            });
+            return Err(Error::length("the starting point", start.len(), dimension));
         }
         if let Some(value) = start.iter().find(|v| !v.is_finite()) {
             return Err(Error::invalid("an entry of the starting point", value, "finite"));

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use super::{Ended, Run, RunError};
 use crate::engine::{Engine, Pair};
-use crate::error::Error;
 use crate::objective::{Domain, Objective};
 use crate::observe::{Event, Observer};
 use crate::report::{Report, StopReason};
@@ -102,13 +101,10 @@ impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Session<O, E, W> {
     /// The next piece; the report once the run has ended.
     ///
     /// # Errors
-    /// As for [`Lgf::minimize`](super::Lgf::minimize), and [`RunError::NotStarted`] with
-    /// [`Error::Incompatible`] when the run has ended before.
+    /// As for [`Lgf::minimize`](super::Lgf::minimize), and [`RunError::Ended`] when the run has ended before.
     pub fn step(&mut self) -> Result<Option<Report>, RunError> {
         if self.ended {
-            return Err(
-                Error::Incompatible("the run has ended and its report has been handed out".into()).into()
-            );
+            return Err(RunError::Ended);
         }
         let run = &mut self.run;
         let (stop, fault) = match run.advance() {

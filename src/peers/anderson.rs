@@ -57,9 +57,9 @@ pub(super) fn mixed(
         .map(|((x0, r0), (x1, r1))| (difference(x1, x0), difference(r1, r0)))
         .collect();
     let matrix = Mat::from_fn(x.len(), differences.len(), |i, j| differences[j].1[i]);
-    let svd = matrix.thin_svd().map_err(|_| Error::Factorization {
-        what: "singular value decomposition of Anderson's differences",
-    })?;
+    let svd = matrix
+        .thin_svd()
+        .map_err(|_| Error::factorization("singular value decomposition of Anderson's differences"))?;
     let mut out: Vec<f64> = x.iter().zip(residual).map(|(x, r)| x + damping * r).collect();
     for mode in 0..differences.len().min(x.len()) {
         let s = svd.S()[mode];

@@ -50,7 +50,7 @@ fn advanced(
     let (d, k) = (x.len(), pairs.len());
     let svd = Mat::from_fn(d, k, |i, j| pairs[j].0[i])
         .thin_svd()
-        .map_err(|_| Error::Factorization { what: "singular value decomposition of OC's iterates" })?;
+        .map_err(|_| Error::factorization("singular value decomposition of OC's iterates"))?;
     let squares: Vec<f64> = (0..d.min(k)).map(|i| svd.S()[i] * svd.S()[i]).collect();
     let total: f64 = squares.iter().sum();
     if total.is_nan() || total <= 0.0 {

@@ -14,7 +14,7 @@ pub(super) struct Feasible {
 impl Feasible {
     pub(super) fn new(domain: Domain) -> Result<Self> {
         match domain {
-            Domain::Unbounded => Err(Error::Incompatible("this optimizer needs bounds".into())),
+            Domain::Unbounded => Err(Error::domain("this optimizer", "an objective with bounds")),
             Domain::Box { lower, upper } => Ok(Self { lower, upper, volume: None }),
             Domain::BoxVolume { lower, upper, weights, volume } => {
                 Ok(Self { lower, upper, volume: Some((weights, volume)) })
@@ -26,7 +26,7 @@ impl Feasible {
     pub(super) fn bound(&self) -> Result<(&[f64], f64)> {
         match &self.volume {
             Some((weights, volume)) => Ok((weights, *volume)),
-            None => Err(Error::Incompatible("this optimizer needs a volume bound".into())),
+            None => Err(Error::domain("this optimizer", "an objective with a volume constraint")),
         }
     }
 

@@ -128,7 +128,7 @@ mod tests {
 
     use super::super::Peer;
     use super::*;
-    use crate::error::Error;
+    use crate::error::{Error, SettingsError};
     use crate::objective::FnObjective;
     use crate::problems::{Boxed, Quadratic, Rosenbrock};
 
@@ -249,7 +249,7 @@ mod tests {
             let mut boxed = Boxed { inner: Quadratic::geometric(3, 10.0), lower: 0.0, upper: 2.0 };
             let refused = peer.minimize(&mut boxed, &[0.5; 3], 9, 0.0, &mut ());
             assert!(
-                matches!(refused, Err(Error::Incompatible(ref why)) if why.contains("bounds")),
+                matches!(refused, Err(Error::Settings(SettingsError::Domain { needs, .. })) if needs.contains("without bounds")),
                 "{}: {refused:?}",
                 peer.name()
             );

@@ -71,7 +71,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// The name on the command line.
+    /// The optimizer's name in tables and records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Anderson => "oc-anderson",
@@ -92,9 +92,9 @@ impl Peer {
     /// ends the run with what was reached, unless it is the first; the last two peers undo it and go on.
     ///
     /// # Errors
-    /// [`Error::Incompatible`] for an unbounded domain (or, with MMA and the peers built on OC, one without a
-    /// volume bound; with the last two, one that is not unbounded), what is wrong with the domain, the start
-    /// or the budget, and [`Error::Start`] if the start cannot be evaluated.
+    /// [`SettingsError`](crate::error::SettingsError) for an unbounded domain (or, with MMA and the peers
+    /// built on OC, one without a volume bound; with the last two, one that is not unbounded), what is wrong
+    /// with the domain, the start or the budget, and [`Error::Start`] if the start cannot be evaluated.
     pub fn minimize(
         self,
         objective: &mut dyn Objective,
@@ -105,11 +105,7 @@ impl Peer {
     ) -> Result<Course> {
         let (dimension, domain) = (objective.dimension(), objective.domain());
         if start.len() != dimension || dimension == 0 {
-            return Err(Error::Length {
-                name: "the starting point",
-                found: start.len(),
-                expected: dimension.max(1),
-            });
+            return Err(Error::length("the starting point", start.len(), dimension.max(1)));
         }
         if let Some(value) = start.iter().find(|v| !v.is_finite()) {
             return Err(Error::invalid("an entry of the starting point", value, "finite"));
@@ -128,7 +124,7 @@ impl Peer {
         };
         let on_set: OnSet = match self {
             Self::Lbfgs | Self::AndersonDescent if domain != Domain::Unbounded => {
-                return Err(Error::Incompatible(format!("{} knows no bounds", self.name())));
+                return Err(Error::domain(self.name(), "an objective without bounds"));
             }
             Self::Lbfgs => return truth.end(|truth| lbfgs::minimize(truth, start, tolerance)),
             Self::AndersonDescent => {
@@ -279,6 +275,7 @@ fn largest(a: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::SettingsError;
 
     /// ½ Σ λᵢ (xᵢ − aᵢ)² on a box with a volume bound: the solution by bisection on the bound's multiplier.
     struct Target {
@@ -370,7 +367,7 @@ mod tests {
         }
         let unbounded =
             Peer::Spg.minimize(&mut Target { domain: Domain::Unbounded }, &[0.0; 6], 9, 0.0, &mut ());
-        assert!(matches!(unbounded, Err(Error::Incompatible(_))));
+        assert!(matches!(unbounded, Err(Error::Settings(SettingsError::Domain { .. }))));
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl ElasticNetwork {
     /// With `points` per edge, 1 to 512.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for another number.
+    /// [`SettingsError`](crate::error::SettingsError) for another number.
     pub fn new(points: usize) -> Result<Self> {
         if !(1..=512).contains(&points) {
             return Err(Error::invalid("the number of points per edge", points, "between 1 and 512"));

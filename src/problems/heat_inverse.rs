@@ -35,7 +35,7 @@ const LOAD: f64 = 1000.0;
 /// for the truth itself, where f is −∞.
 ///
 /// Cost of an evaluation: one factorisation of size 30, 998 matrix-vector and four matrix products with 500
-/// columns; 2 ms. Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513, example 1.
+/// columns; 1.3 ms. Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513, example 1.
 #[derive(Debug, Clone)]
 pub struct HeatInverse {
     mass: Mat<f64>,
@@ -96,9 +96,9 @@ impl HeatInverse {
             adjoint: zero(),
             heat: zero(),
         };
-        problem.solve(Self::TRUTH).map_err(|_| Error::Factorization {
-            what: "Cholesky decomposition of the heat problem's matrix",
-        })?;
+        problem
+            .solve(Self::TRUTH)
+            .map_err(|_| Error::factorization("Cholesky decomposition of the heat problem's matrix"))?;
         std::mem::swap(&mut problem.data, &mut problem.solution);
         Ok(problem)
     }

@@ -31,7 +31,8 @@ impl LogisticRegression {
     /// Draws the data.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for no samples, no features or a ridge that is negative or not finite.
+    /// [`SettingsError`](crate::error::SettingsError) for no samples, no features or a ridge that is negative
+    /// or not finite.
     pub fn synthetic(samples: usize, dimension: usize, ridge: f64) -> Result<Self> {
         for (name, count) in [("the number of samples", samples), ("the number of features", dimension)] {
             if count == 0 {
@@ -64,13 +65,14 @@ impl LogisticRegression {
     /// plus the ridge.
     ///
     /// # Errors
-    /// [`Error::Factorization`] if the eigenvalues cannot be computed.
+    /// [`EngineError::Factorization`](crate::error::EngineError::Factorization) if the eigenvalues cannot be
+    /// computed.
     pub fn largest_curvature(&self) -> Result<f64> {
         let d = self.dimension;
         let gram = Mat::from_fn(d, d, |i, j| self.rows.iter().map(|row| row[i] * row[j]).sum::<f64>());
-        let eigen = gram.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization {
-            what: "eigenvalue decomposition of the samples' products",
-        })?;
+        let eigen = gram
+            .self_adjoint_eigen(Side::Lower)
+            .map_err(|_| Error::factorization("eigenvalue decomposition of the samples' products"))?;
         Ok(0.25 * eigen.S()[d - 1] / self.rows.len() as f64 + self.ridge)
     }
 }

@@ -72,7 +72,7 @@ impl NonlinearHeat {
     /// With `modes` modes per direction, 1 to 32.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for another number.
+    /// [`SettingsError`](crate::error::SettingsError) for another number.
     pub fn new(modes: usize) -> Result<Self> {
         if !(1..=32).contains(&modes) {
             return Err(Error::invalid("the number of modes per direction", modes, "between 1 and 32"));

@@ -67,7 +67,7 @@ impl Mesh {
     /// # Errors
     /// None: the text is part of the crate.
     pub fn paper() -> Result<Self> {
-        let broken = || Error::Incompatible("the scattering mesh cannot be read".into());
+        let broken = || Error::internal("the scattering mesh cannot be read");
         let text = include_str!("scattering_mesh.txt");
         let mut words = text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace);
         let mut section = |name: &str| {
@@ -143,9 +143,8 @@ impl Scattering {
             }
         }
         let stiffness = rows.into_iter().map(|row| row.into_iter().collect()).collect();
-        let force = numbers[FORCE_NODE].ok_or_else(|| {
-            Error::Incompatible("the force of the scattering problem acts on a fixed node".into())
-        })?;
+        let force = numbers[FORCE_NODE]
+            .ok_or_else(|| Error::internal("the force of the scattering problem acts on a fixed node"))?;
         let zero = || Mat::zeros(unknowns, SAMPLES);
         let mut problem = Self {
             mesh,
@@ -158,8 +157,8 @@ impl Scattering {
             acceleration: zero(),
         };
         let truth = problem.truth();
-        problem.solve(&truth).map_err(|_| Error::Factorization {
-            what: "Cholesky decomposition of the scattering problem's mass matrix",
+        problem.solve(&truth).map_err(|_| {
+            Error::factorization("Cholesky decomposition of the scattering problem's mass matrix")
         })?;
         std::mem::swap(&mut problem.data, &mut problem.solution);
         Ok(problem)

@@ -126,15 +126,14 @@ impl Cosine {
     /// γ₀ for a flow of this rate.
     ///
     /// # Errors
-    /// [`Error::Incompatible`] if there is neither a rate nor a reach.
+    /// [`SettingsError`](crate::error::SettingsError) if there is neither a rate nor a reach.
     pub(crate) fn first_reach(&self, rate: Option<f64>) -> Result<f64> {
         match (self.reach, rate) {
             (Some(reach), _) => Ok(reach),
             (None, Some(rate)) => Ok((2.0 * rate).min(self.max_reach)),
-            (None, None) => Err(Error::Incompatible(
-                "the first reach of the cosine schedule is twice the flow's rate; a \
-                    flow without a rate needs one given"
-                    .into(),
+            (None, None) => Err(Error::only_with(
+                "the cosine schedule without a first reach",
+                "a flow that has a rate, twice which is the first reach",
             )),
         }
     }

@@ -35,7 +35,7 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// The name on the command line.
+    /// The schedule's name in reports and records.
     pub fn name(&self) -> &'static str {
         match self {
             Self::None => "none",
@@ -62,10 +62,9 @@ impl Schedule {
             Self::None => Ok(()),
             Self::Fixed(fixed) => {
                 if fixed.record_after_step && surrogate.targets == Targets::Tracked {
-                    return Err(Error::Incompatible(
-                        "recording after the step goes with strong- and weak-form targets: a tracked \
-                         gradient belongs to the point before it"
-                            .into(),
+                    return Err(Error::only_with(
+                        "recording after the step",
+                        "strong- and weak-form targets: a tracked gradient belongs to the point before it",
                     ));
                 }
                 fixed.validate()
@@ -88,8 +87,9 @@ impl Schedule {
 }
 
 fn consecutive() -> Error {
-    Error::Incompatible(
-        "strong- and weak-form targets need consecutive iterates: they go with the fixed schedule".into(),
+    Error::only_with(
+        "strong- and weak-form targets",
+        "the fixed schedule, which gives them consecutive iterates",
     )
 }
 

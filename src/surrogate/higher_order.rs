@@ -140,7 +140,7 @@ impl HigherOrder {
         let regular = Mat::from_fn(n, n, |i, j| gram[(i, j)] + if i == j { ridge } else { 0.0 });
         let factor = regular
             .llt(Side::Lower)
-            .map_err(|_| Error::Factorization { what: "Cholesky factorisation of a potential's kernel" })?;
+            .map_err(|_| Error::factorization("Cholesky factorisation of a potential's kernel"))?;
         let solution = factor.solve(&unexplained);
         Ok(Self {
             order,

@@ -31,8 +31,8 @@ impl Library {
     /// Lists the terms.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] when there would be more than [`MAX_FEATURES`](Self::MAX_FEATURES), before
-    /// anything is allocated.
+    /// [`SettingsError`](crate::error::SettingsError) when there would be more than
+    /// [`MAX_FEATURES`](Self::MAX_FEATURES), before anything is allocated.
     pub fn new(variables: usize, order: usize, bias: bool) -> Result<Self> {
         let count = Self::feature_count(variables, order, bias);
         if count.is_none_or(|c| c > Self::MAX_FEATURES) {

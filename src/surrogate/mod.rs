@@ -108,7 +108,7 @@ impl SurrogateConfig {
     /// Checks every field, and that they fit each other, the flow and a history of `capacity` iterates.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] or [`Error::Incompatible`], naming the field.
+    /// [`SettingsError`](crate::error::SettingsError), naming the field.
     pub fn validate(&self, flow: &Flow, capacity: usize) -> Result<()> {
         if !(1..=6).contains(&self.order) {
             return Err(Error::invalid("the order", self.order, "between 1 and 6"));
@@ -126,31 +126,31 @@ impl SurrogateConfig {
         }
         if self.targets != Targets::Tracked {
             if !flow.is_driven_by_velocity() {
-                return Err(Error::Incompatible(format!(
-                    "strong- and weak-form targets learn x', which the {} flow is not driven by; use tracked \
-                     targets",
-                    flow.name()
-                )));
+                return Err(Error::exclusive(
+                    "strong- and weak-form targets",
+                    format!("the {} flow", flow.name()),
+                    "the targets learn x', which the flow is not driven by; use tracked targets",
+                ));
             }
             if self.lift == Lift::Snapshots || self.transform != TargetTransform::Identity {
-                return Err(Error::Incompatible(
-                    "strong- and weak-form targets lie along the trajectory: they go with the trajectory \
-                     lift and no transform"
-                        .into(),
+                return Err(Error::only_with(
+                    "strong- and weak-form targets",
+                    "the trajectory lift and no transform: they lie along the trajectory",
                 ));
             }
         }
         if self.lift == Lift::Trajectory && self.transform != TargetTransform::Identity {
-            return Err(Error::Incompatible(
-                "transformed targets do not lie along the trajectory: they go with the snapshot lift".into(),
+            return Err(Error::only_with(
+                "transformed targets",
+                "the snapshot lift: they do not lie along the trajectory",
             ));
         }
         if self.transform != TargetTransform::Identity && !matches!(flow, Flow::OptimalityCriteria(_)) {
-            return Err(Error::Incompatible(format!(
-                "logarithmic targets need gradients that are never positive: they go with the OC flow, not \
-                 with {}",
-                flow.name()
-            )));
+            return Err(Error::exclusive(
+                "logarithmic targets",
+                format!("the {} flow", flow.name()),
+                "the targets need gradients that are never positive and go with the OC flow",
+            ));
         }
         let variables = match self.space {
             SpaceConfig::Reduced { rank: Rank::Count(rank), .. } => Some(rank),
@@ -176,10 +176,9 @@ impl SurrogateConfig {
             }
         }
         if self.lift == Lift::Snapshots && (self.regression.threshold > 0.0 || self.regression.refit) {
-            return Err(Error::Incompatible(
-                "the snapshot lift's weights have no sparse form: thresholding \
-                and refitting go with the trajectory lift"
-                    .into(),
+            return Err(Error::only_with(
+                "thresholding and refitting",
+                "the trajectory lift: the snapshot lift's weights have no sparse form",
             ));
         }
         if self.space == SpaceConfig::Implicit {
@@ -195,10 +194,10 @@ impl SurrogateConfig {
                 || self.regression.normalize
                 || self.orthonormal
             {
-                return Err(Error::Incompatible(
-                    "the implicit library needs tracked targets and the snapshot lift, without column \
-                     normalisation or orthonormal features"
-                        .into(),
+                return Err(Error::only_with(
+                    "the implicit library",
+                    "tracked targets and the snapshot lift, without column normalisation or orthonormal \
+                     features",
                 ));
             }
         }

@@ -73,7 +73,8 @@ impl Polynomial {
     /// curvature.
     ///
     /// # Errors
-    /// [`Error::Factorization`] for inner products that are not finite.
+    /// [`EngineError::Factorization`](crate::error::EngineError::Factorization) for inner products that are
+    /// not finite.
     pub(crate) fn from_gram(
         gram: ArrayView2<f64>,
         notes: &[PairNote],
@@ -82,7 +83,7 @@ impl Polynomial {
     ) -> Result<Option<Self>> {
         let m = gram.nrows() / 2;
         if gram.iter().any(|v| !v.is_finite()) {
-            return Err(Error::Factorization { what: "eigenvalue decomposition of the recorded pairs" });
+            return Err(Error::factorization("eigenvalue decomposition of the recorded pairs"));
         }
         let curved = |i: usize| {
             let (ss, sy, yy) = (gram[[i, i]], gram[[i, m + i]], gram[[m + i, m + i]]);
@@ -110,7 +111,7 @@ impl Polynomial {
         let scaled = Mat::from_fn(n, n, |i, j| gram[[rows[i], rows[j]]] / (length[i] * length[j]));
         let eigen = scaled
             .self_adjoint_eigen(Side::Lower)
-            .map_err(|_| Error::Factorization { what: "eigenvalue decomposition of the recorded pairs" })?;
+            .map_err(|_| Error::factorization("eigenvalue decomposition of the recorded pairs"))?;
         let largest = eigen.S()[n - 1];
         let kept: Vec<usize> = (0..n)
             .rev()
@@ -135,9 +136,9 @@ impl Polynomial {
         let learned = Mat::from_fn(q, q, |i, j| {
             0.5 * (matrix[(i, j)] + matrix[(j, i)]) - if i == j { outside } else { 0.0 }
         });
-        let spectrum = learned.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization {
-            what: "eigenvalue decomposition of the learned curvature",
-        })?;
+        let spectrum = learned
+            .self_adjoint_eigen(Side::Lower)
+            .map_err(|_| Error::factorization("eigenvalue decomposition of the learned curvature"))?;
         let top = (0..q).map(|k| spectrum.S()[k].abs()).fold(outside, f64::max);
         let is_worth_it = |k: usize| config.order > 2 || spectrum.S()[k].abs() > LEAST_SHARE * top;
         let mut modes: Vec<usize> = (0..q).filter(|&k| is_worth_it(k)).collect();

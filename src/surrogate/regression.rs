@@ -151,7 +151,7 @@ pub struct Conditioning {
 /// The [`Conditioning`] of `features`, its columns scaled as `regression` does.
 ///
 /// # Errors
-/// [`Error::Factorization`] for non-finite input.
+/// [`EngineError::Factorization`](crate::error::EngineError::Factorization) for non-finite input.
 pub fn conditioning(features: ArrayView2<f64>, regression: &Regression) -> Result<Conditioning> {
     let scaled = &features / &regression.column_scales(features);
     let full = Factors::new(&scaled, (0..features.ncols()).collect())?;
@@ -178,9 +178,9 @@ impl Factors {
             return Ok(Self { columns, svd: None, singular: Vec::new(), cut: 0.0 });
         }
         let theta = Mat::from_fn(k, p, |i, j| features[[i, columns[j]]]);
-        let svd = theta.thin_svd().map_err(|_| Error::Factorization {
-            what: "singular value decomposition of the feature matrix",
-        })?;
+        let svd = theta
+            .thin_svd()
+            .map_err(|_| Error::factorization("singular value decomposition of the feature matrix"))?;
         let singular: Vec<f64> = (0..k.min(p)).map(|i| svd.S()[i]).collect();
         let cut = ((k * p) as f64).sqrt() * f64::EPSILON * singular[0];
         Ok(Self { columns, svd: Some(svd), singular, cut })
@@ -210,7 +210,7 @@ impl Factors {
 /// lack few of more features than rows.
 ///
 /// # Errors
-/// [`Error::Factorization`] for non-finite input.
+/// [`EngineError::Factorization`](crate::error::EngineError::Factorization) for non-finite input.
 pub fn solve(
     features: ArrayView2<f64>,
     targets: ArrayView2<f64>,

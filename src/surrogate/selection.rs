@@ -70,9 +70,9 @@ impl ModelSelection {
             || !matches!(base.space, SpaceConfig::Reduced { .. })
             || base.orthonormal
         {
-            return Err(Error::Incompatible(
-                "model selection goes with tracked targets in a reduced space, without orthonormal features"
-                    .into(),
+            return Err(Error::only_with(
+                "model selection",
+                "tracked targets in a reduced space, without orthonormal features",
             ));
         }
         Ok(())

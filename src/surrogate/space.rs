@@ -118,16 +118,17 @@ impl Space {
     /// dropped.
     ///
     /// # Errors
-    /// [`Error::Factorization`] if the eigenvalues do not converge (non-finite input).
+    /// [`EngineError::Factorization`](crate::error::EngineError::Factorization) if the eigenvalues do not
+    /// converge (non-finite input).
     pub fn from_gram(gram: ArrayView2<f64>, rank: Rank, centered: bool, resolution: f64) -> Result<Self> {
         let k = gram.nrows();
         let about_mean = center(gram);
         let radius = about_mean.diag().iter().fold(0.0_f64, |a, b| a.max(*b)).sqrt();
         let used = if centered { about_mean } else { gram.to_owned() };
         let matrix = Mat::from_fn(k, k, |i, j| used[[i, j]]);
-        let eigen = matrix.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Factorization {
-            what: "eigenvalue decomposition of the history's Gram matrix",
-        })?;
+        let eigen = matrix
+            .self_adjoint_eigen(Side::Lower)
+            .map_err(|_| Error::factorization("eigenvalue decomposition of the history's Gram matrix"))?;
         let values: Vec<f64> = (0..k).rev().map(|i| eigen.S()[i].max(0.0)).collect();
         let total: f64 = values.iter().sum();
         let leading = values[0].sqrt();

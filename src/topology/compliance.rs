@@ -55,7 +55,7 @@ impl ComplianceConfig {
     }
 
     /// # Errors
-    /// [`Error::InvalidParameter`] for a setting outside its range, [`Error::Incompatible`] for two that
+    /// [`SettingsError`](crate::error::SettingsError) for a setting outside its range and for two that
     /// exclude each other.
     fn validate(&self) -> Result<()> {
         let Self { volume_fraction, penalty, void_modulus, poisson_ratio, .. } = *self;
@@ -74,10 +74,10 @@ impl ComplianceConfig {
         if let Some(projection) = self.projection {
             projection.validate()?;
             if self.filter == FilterKind::Sensitivity {
-                return Err(Error::Incompatible(
-                    "the projection needs the density filter: the sensitivity \
-                    filter leaves nothing to project"
-                        .into(),
+                return Err(Error::exclusive(
+                    "the projection",
+                    "the sensitivity filter",
+                    "the projection needs the density filter, the other one leaves nothing to project",
                 ));
             }
         }
@@ -122,7 +122,7 @@ impl Compliance {
     /// Sets up the grid, the filter and the symbolic factorisation.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a setting outside its range, [`Error::Incompatible`] for a projection
+    /// [`SettingsError`](crate::error::SettingsError) for a setting outside its range and for a projection
     /// with the sensitivity filter and for a load in the void.
     pub fn new(config: ComplianceConfig) -> Result<Self> {
         config.validate()?;
@@ -151,7 +151,7 @@ impl Compliance {
     /// domain, so nothing learned before holds any more and the [revision](Objective::revision) is a new one.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] unless it is in \[1, 10\]; nothing has changed then.
+    /// [`SettingsError`](crate::error::SettingsError) unless it is in \[1, 10\]; nothing has changed then.
     pub fn set_penalty(&mut self, penalty: f64) -> Result<()> {
         self.replace_config(ComplianceConfig { penalty, ..self.config.clone() })
     }
@@ -161,7 +161,7 @@ impl Compliance {
     /// feasible.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a sharpness outside its range, [`Error::Incompatible`] with the
+    /// [`SettingsError`](crate::error::SettingsError) for a sharpness outside its range and with the
     /// sensitivity filter; nothing has changed then.
     pub fn set_projection(&mut self, projection: Option<Projection>) -> Result<()> {
         self.replace_config(ComplianceConfig { projection, ..self.config.clone() })
@@ -236,14 +236,15 @@ impl Compliance {
     /// The compliance at x, in f64.
     ///
     /// # Errors
-    /// [`Error::Solve`] when the system cannot be solved, [`Error::Length`] when x has the wrong length.
+    /// [`FemError`](crate::error::FemError) when the system cannot be solved,
+    /// [`SettingsError`](crate::error::SettingsError) when x has the wrong length.
     pub fn compliance(&mut self, x: &[f64]) -> Result<f64> {
         self.value(x, None)
     }
 
     fn value(&mut self, x: &[f64], gradient: Option<&mut [f64]>) -> Result<f64> {
         if x.len() != self.grid.elements() {
-            return Err(Error::Length { name: "the design", found: x.len(), expected: self.grid.elements() });
+            return Err(Error::length("the design", x.len(), self.grid.elements()));
         }
         let (p, e_min) = (self.config.penalty, self.config.void_modulus);
         let (density, projected) = self.densities(x);

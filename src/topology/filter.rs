@@ -32,7 +32,8 @@ impl HatFilter {
     /// A filter of `radius` element sides.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] unless 0 < radius ≤ 1000. A radius up to 1 changes nothing.
+    /// [`SettingsError`](crate::error::SettingsError) unless 0 < radius ≤ 1000. A radius up to 1 changes
+    /// nothing.
     pub fn new(grid: Grid, radius: f64) -> Result<Self> {
         if !(radius > 0.0 && radius <= 1000.0) {
             return Err(Error::invalid(

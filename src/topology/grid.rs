@@ -25,7 +25,7 @@ impl Grid {
     /// A grid of `nelx` columns and `nely` rows.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] unless both are in 1..=16384.
+    /// [`SettingsError`](crate::error::SettingsError) unless both are in 1..=16384.
     pub fn new(nelx: u32, nely: u32) -> Result<Self> {
         if nelx == 0 || nely == 0 || nelx > Self::MAX_SIDE || nely > Self::MAX_SIDE {
             return Err(Error::invalid(

@@ -24,7 +24,8 @@ const MOST: usize = 12;
 /// next, rounded up, and the same filter radius in units of length (but at least one element).
 ///
 /// # Errors
-/// [`Error::InvalidParameter`] for 0 levels, and for so many that a grid would have no element left to halve.
+/// [`SettingsError`](crate::error::SettingsError) for 0 levels, and for so many that a grid would have no
+/// element left to halve.
 pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<ComplianceConfig>> {
     let mut configs = Vec::new();
     let mut size = fine.size;
@@ -58,14 +59,10 @@ pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<Comp
 /// A field on `coarse`, interpolated bilinearly between element centres to `fine`.
 ///
 /// # Errors
-/// [`Error::Length`] if the field does not fit `coarse`.
+/// [`SettingsError`](crate::error::SettingsError) if the field does not fit `coarse`.
 pub fn interpolate(coarse: &Grid, field: &[f64], fine: &Grid) -> Result<Vec<f64>> {
     if field.len() != coarse.elements() {
-        return Err(Error::Length {
-            name: "the coarse field",
-            found: field.len(),
-            expected: coarse.elements(),
-        });
+        return Err(Error::length("the coarse field", field.len(), coarse.elements()));
     }
     // The neighbouring centres and the weight of the second, at the edges the edge's own.
     let along = |i: usize, fine: usize, coarse: usize| {
@@ -90,14 +87,10 @@ pub fn interpolate(coarse: &Grid, field: &[f64], fine: &Grid) -> Result<Vec<f64>
 /// within [0, 1].
 ///
 /// # Errors
-/// [`Error::Length`] if the design does not fit `coarse` or the weights `fine`.
+/// [`SettingsError`](crate::error::SettingsError) if the design does not fit `coarse` or the weights `fine`.
 pub fn prolong(coarse: &Grid, design: &[f64], fine: &Grid, weights: &[f64], volume: f64) -> Result<Vec<f64>> {
     if weights.len() != fine.elements() {
-        return Err(Error::Length {
-            name: "the volume weights",
-            found: weights.len(),
-            expected: fine.elements(),
-        });
+        return Err(Error::length("the volume weights", weights.len(), fine.elements()));
     }
     let mut x = interpolate(coarse, design, fine)?;
     let scale =

@@ -108,8 +108,8 @@ impl PassiveElements {
     /// Where regions overlap, the last one counts.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a region that is empty or not finite, and if no element is left to
-    /// design.
+    /// [`SettingsError`](crate::error::SettingsError) for a region that is empty or not finite, and if no
+    /// element is left to design.
     pub(super) fn new(grid: &Grid, regions: &[PassiveRegion]) -> Result<Self> {
         regions.iter().try_for_each(|region| region.shape().validate())?;
         let size = DVec2::new(grid.nelx() as f64, grid.nely() as f64);
@@ -146,8 +146,10 @@ impl PassiveElements {
         if forces.iter().flatten().all(|(dof, _)| carried[*dof]) {
             return Ok(());
         }
-        Err(Error::Incompatible(
-            "a load acts on a node with nothing but void around it; move the passive region".into(),
+        Err(Error::exclusive(
+            "a load",
+            "a passive region",
+            "the load acts on a node with nothing but void around it; move the region",
         ))
     }
 

@@ -24,11 +24,13 @@ impl<O: Objective> SigmoidDesign<O> {
     /// Wraps `inner`, whose domain must be a box with a volume.
     ///
     /// # Errors
-    /// [`Error::Incompatible`] for another domain, and when the volume leaves no interior design.
+    /// [`SettingsError`](crate::error::SettingsError) for another domain, and when the volume leaves no
+    /// interior design.
     pub fn new(inner: O) -> Result<Self> {
         let Domain::BoxVolume { lower, upper, weights, volume } = inner.domain() else {
-            return Err(Error::Incompatible(
-                "the sigmoid parametrisation needs an objective on a box with a volume constraint".into(),
+            return Err(Error::domain(
+                "the sigmoid parametrisation",
+                "an objective on a box with a volume constraint",
             ));
         };
         let total: f64 = weights.iter().sum();

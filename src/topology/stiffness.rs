@@ -11,7 +11,7 @@ use faer::{Conj, MatMut, Par, Side};
 
 use super::grid::Grid;
 use super::load_case::LoadCase;
-use crate::error::{Error, Result};
+use crate::error::{FemError, Result};
 
 /// Marks an entry that no free degree of freedom has.
 const NONE: u32 = u32::MAX;
@@ -88,12 +88,11 @@ impl Stiffness {
             SymmetricOrdering::Amd,
             CholeskySymbolicParams::default(),
         )
-        .map_err(|e| Error::Solve(format!("the symbolic factorisation failed ({e:?})")))?;
+        .map_err(|e| FemError::Symbolic { reason: format!("{e:?}") })?;
         let scratch = symbolic
             .factorize_numeric_llt_scratch::<f64>(Par::Seq, Default::default())
             .or(symbolic.solve_in_place_scratch::<f64>(1, Par::Seq));
-        let scratch = MemBuffer::try_new(scratch)
-            .map_err(|_| Error::Solve("not enough memory for the factorisation's work space".into()))?;
+        let scratch = MemBuffer::try_new(scratch).map_err(|_| FemError::Memory)?;
         let factor = vec![0.0; symbolic.len_val()];
         let values = vec![0.0; row_idx.len()];
         Ok(Self {
@@ -115,8 +114,8 @@ impl Stiffness {
     /// fixed ones included (0 there).
     ///
     /// # Errors
-    /// [`Error::Solve`] when the matrix is not positive definite in double precision or the solution does not
-    /// satisfy the system.
+    /// [`FemError`](crate::error::FemError) when the matrix is not positive definite in double precision or
+    /// the solution does not satisfy the system.
     pub(crate) fn solve(&mut self, moduli: &[f64], cases: &[Vec<(usize, f64)>]) -> Result<Vec<Vec<f64>>> {
         self.values.fill(0.0);
         for (targets, modulus) in self.scatter.chunks_exact(64).zip(moduli) {
@@ -141,11 +140,7 @@ impl Stiffness {
                 stack,
                 Default::default(),
             )
-            .map_err(|e| {
-                Error::Solve(format!(
-                    "the stiffness matrix is not positive definite ({e:?}); is the structure held?"
-                ))
-            })?;
+            .map_err(|e| FemError::Singular { reason: format!("{e:?}") })?;
         let mut displacements = Vec::with_capacity(cases.len());
         for forces in cases {
             let mut rhs = vec![0.0; self.free];
@@ -176,9 +171,7 @@ impl Stiffness {
             }
             let (residual, allowed) = (norm(&rhs), 1e-9 * (load + norm(&solution)));
             if !(residual <= allowed) {
-                return Err(Error::Solve(format!(
-                    "the residual is {residual:.1e}, allowed is {allowed:.1e}"
-                )));
+                return Err(FemError::Residual { found: residual, allowed }.into());
             }
             displacements.push(
                 self.free_index.iter().map(|&i| if i == NONE { 0.0 } else { solution[i as usize] }).collect(),

@@ -14,7 +14,7 @@ use super::results::{engine_line, json};
 use super::{Ending, EngineArgs, interrupt_flag, parse_count, print};
 use crate::engine::gpu::Clock;
 use crate::engine::{EngineChoice, EngineInfo, TableFormat};
-use crate::error::{Error, Result};
+use crate::error::{EngineError, Error, Result};
 use crate::io;
 
 /// A pass this much slower than before is marked.
@@ -137,14 +137,14 @@ impl Earlier {
     fn read(path: &Path, history: usize, rank: usize) -> Result<Self> {
         let text = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         let earlier: Self = serde_json::from_slice(&text)
-            .map_err(|e| Error::Incompatible(format!("{} is no bench.json: {e}", path.display())))?;
+            .map_err(|e| Error::format(path, format!("this is no bench.json ({e})")))?;
         if (earlier.history, earlier.rank) != (history, rank) {
             let (k, r) = (earlier.history, earlier.rank);
-            let what = format!(
-                "{} was measured with --history {k} --rank {r}, this is --history {history} --rank {rank}",
-                path.display()
-            );
-            return Err(Error::Incompatible(what));
+            return Err(Error::exclusive(
+                format!("--compare {}", path.display()),
+                format!("--history {history} --rank {rank}"),
+                format!("the file was measured with --history {k} --rank {r}"),
+            ));
         }
         Ok(earlier)
     }
@@ -341,7 +341,9 @@ fn measure(
             Ok(Some(rows))
         }
         // A device refuses what it has no memory for.
-        Err(error @ (Error::Memory { .. } | Error::Device { .. })) => skip(error.to_string()),
+        Err(error @ Error::Engine(EngineError::Memory { .. } | EngineError::Device { .. })) => {
+            skip(error.to_string())
+        }
         Err(error) => Err(error),
     }
 }

@@ -260,8 +260,10 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         methods.push(tried);
     }
     if methods.iter().all(Vec::is_empty) {
-        return Err(Error::Incompatible(
-            "none of the methods goes with any of the cases: some need bounds, some know none".into(),
+        return Err(Error::exclusive(
+            "the methods",
+            "the cases",
+            "none of the methods goes with any of the cases: some need bounds, some know none",
         ));
     }
     let contest = Contest {

@@ -189,7 +189,7 @@ impl Contest<'_> {
         };
         let mut done = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..self.common.jobs).map(|_| scope.spawn(worker)).collect();
-            let broken = || Err(Error::Incompatible("a run of the benchmark broke off".into()));
+            let broken = || Err(Error::internal("a run of the benchmark panicked"));
             workers
                 .into_iter()
                 .map(|worker| worker.join().unwrap_or_else(|_| broken()))
@@ -412,5 +412,6 @@ fn by_lgf(
         Ok(report) if report.stop == StopReason::Interrupted => Ok(None),
         Ok(report) => Ok(Some(report)),
         Err(RunError::NotStarted(error) | RunError::CutShort { source: error, .. }) => Err(error),
+        Err(ended @ RunError::Ended) => Err(Error::internal(ended.to_string())),
     }
 }

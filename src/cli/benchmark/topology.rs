@@ -241,10 +241,11 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         .map(|case| args.methods.iter().copied().filter(|method| method.applies(case.filter)).collect())
         .collect();
     if methods.iter().all(Vec::is_empty) {
-        return Err(Error::Incompatible(
-            "none of the methods goes with any of the cases: with the sensitivity \
-            filter only optimality criteria do"
-                .into(),
+        return Err(Error::exclusive(
+            "the methods",
+            "the cases",
+            "none of the methods goes with any of the cases: with the sensitivity filter only optimality \
+             criteria do",
         ));
     }
     let entry = |(case, methods): (&Case, &Vec<Method>)| Entry {
@@ -281,7 +282,7 @@ fn solve(
         let name = format!("{}x{} {}", problem.grid().nelx(), problem.grid().nely(), method.name());
         let mut progress = args.common.progress(&name, interrupted);
         let done = minimize(method, problem, start, budget, &mut progress)?;
-        Ok(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
+        Ok::<_, Error>(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
     };
     let mut problem = Compliance::new(case.config())?;
     let start = multilevel::start(coarse, raised, &problem, |coarse, start, budget| {

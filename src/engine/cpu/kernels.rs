@@ -1,4 +1,5 @@
-//! The passes over d, in f64: the twin of every file in `shaders/`, under the same name.
+//! The passes over d in the precision of the state, their sums in f64. The comment of a function that is the
+//! twin of shaders begins with their names; other files of this folder have such functions as well.
 //!
 //! One pass reads every table once: what several results need is taken from a chunk while it is in the cache.
 //! Bytes per pass, of vectors of length d: inner products 2K read; basis and mean K + 2 read, r + 1 written;
@@ -227,7 +228,7 @@ pub(super) fn step<T: Scalar>(flow: Flow, domain: &Domain, k: u64, vectors: Vec<
     }
 }
 
-/// `gradient_descent`, `momentum`, `adam` of one chunk: step number `k`; `vectors` are x and the flow's own.
+/// `flow_step` of one chunk: step number `k`; `vectors` are x and the flow's own.
 /// Returns Σ g·Δx; 0 for the flows whose unknowns depend on each other.
 pub(super) fn advance<T: Scalar>(flow: Flow, k: u64, vectors: &mut [&mut [T]], g: &[T]) -> f64 {
     let mut old = [T::zero(); CHUNK];
@@ -236,13 +237,14 @@ pub(super) fn advance<T: Scalar>(flow: Flow, k: u64, vectors: &mut [&mut [T]], g
     old.copy_from_slice(x);
     let unknowns = x.iter_mut().zip(g);
     match (flow, own) {
-        (Flow::GradientDescent(_) | Flow::Newton(_), _) => {
-            let rate = T::of(flow.rate().unwrap_or(0.0));
-            vectorised(
-                #[inline(always)]
-                move || unknowns.for_each(|(x, g)| *x = *x - rate * *g),
-            );
-        }
+        (Flow::GradientDescent(flow), _) => vectorised(
+            #[inline(always)]
+            move || unknowns.for_each(|(x, g)| *x = flow.update(*x, *g)),
+        ),
+        (Flow::Newton(flow), _) => vectorised(
+            #[inline(always)]
+            move || unknowns.for_each(|(x, g)| *x = flow.update(*x, *g)),
+        ),
         (Flow::Momentum(flow), [m]) => vectorised(
             #[inline(always)]
             move || unknowns.zip(m.iter_mut()).for_each(|((x, g), m)| *x = flow.update(*x, *g, m)),

@@ -23,8 +23,9 @@ use crate::engine::interface::{
     Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, Traffic,
     TrustLimits,
 };
+use crate::engine::protocol::Protocol;
 use crate::engine::ring::Ring;
-use crate::error::{Error, Result};
+use crate::error::{EngineError, Error, Result};
 use crate::flow::Flow;
 use crate::objective::Domain;
 use crate::scalar::Scalar;
@@ -66,6 +67,7 @@ impl<T: Scalar> State<T> {
 #[derive(Debug)]
 pub struct CpuEngine<T = f64> {
     format: TableFormat,
+    protocol: Protocol,
     flow: Option<Flow>,
     domain: Domain,
     ring: Ring,
@@ -123,6 +125,7 @@ impl<T: Scalar> CpuEngine<T> {
     fn without_run(format: TableFormat) -> Self {
         Self {
             format,
+            protocol: Protocol::default(),
             flow: None,
             domain: Domain::Unbounded,
             ring: Ring::default(),
@@ -145,7 +148,7 @@ impl<T: Scalar> CpuEngine<T> {
     }
 
     fn started(&self) -> Result<Flow> {
-        self.flow.ok_or_else(|| Error::Incompatible("the engine has not been started".into()))
+        self.flow.ok_or_else(|| EngineError::NotStarted.into())
     }
 
     /// Inner products of the samples `which` (by the history's rows) and, where the transform asks for it,
@@ -255,6 +258,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn start(&mut self, setup: Setup<'_>) -> Result<()> {
+        Protocol::check_start(&setup)?;
         let d = setup.start.len();
         let pair_rows = if setup.samples == Samples::Pairs { 2 * setup.capacity } else { 0 };
         let auxiliary = vec![vec![T::zero(); d]; setup.flow.auxiliary_vectors()];
@@ -265,6 +269,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             steps: 0,
         };
         *self = Self {
+            protocol: Protocol::started(&setup),
             flow: Some(setup.flow),
             domain: setup.domain.clone(),
             ring: Ring::new(setup.capacity),
@@ -280,13 +285,9 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn set_gradient(&mut self, gradient: &[f64]) -> Result<()> {
-        self.started()?;
+        self.protocol.check_run()?;
         if gradient.len() != self.state.x.len() {
-            return Err(Error::Length {
-                name: "the gradient",
-                found: gradient.len(),
-                expected: self.state.x.len(),
-            });
+            return Err(Error::length("the gradient", gradient.len(), self.state.x.len()));
         }
         kernels::copy(gradient, &mut self.state.gradient);
         self.ring.gradient_was_set();
@@ -294,6 +295,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn record(&mut self) -> Result<()> {
+        self.protocol.check_points("record")?;
         let Some(row) = self.ring.push() else { return Ok(()) };
         for (table, vector) in
             [(&mut self.iterates, &self.state.x), (&mut self.gradients, &self.state.gradient)]
@@ -302,9 +304,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
                 kernels::copy(vector, place);
             }
         }
-        if self.model.as_ref().is_some_and(|model| model.reads_history() && model.rows.contains(&row)) {
-            self.model = None;
-        }
+        self.protocol.recorded(row);
         Ok(())
     }
 
@@ -320,6 +320,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn select(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection> {
+        self.protocol.check_recorded("select")?;
         let flow = self.started()?;
         let Some(config) = candidates.first() else {
             return Err(Error::invalid("the number of candidates", 0, "at least 1"));
@@ -331,11 +332,9 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
+        self.protocol.check_recorded("fit")?;
         let flow = self.started()?;
         let which = self.ring.rows();
-        if which.is_empty() {
-            return Err(Error::invalid("the number of recorded samples", 0, "at least 1"));
-        }
         let k = which.len();
         let (centered, snapshots) = (config.space.is_centered(), config.lift == Lift::Snapshots);
         // The snapshot lift learns weights and needs no components; the trajectory's components are their own
@@ -375,6 +374,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
                 self.average(&which),
             );
             self.model = Some(model);
+            self.protocol.fitted(config, &which);
             return Ok(Fit { samples: k, rank: k, energy: 1.0, features: 0, ridge });
         }
 
@@ -421,16 +421,15 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             }
             None => self.model = Some(model(predictor, self.average(&which))),
         }
+        self.protocol.fitted(config, &which);
         Ok(fit)
     }
 
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()> {
+        self.protocol.check_integrate()?;
         let flow = self.started()?;
         let Some(model) = &self.model else {
-            return Err(Error::Incompatible(
-                "integrate() comes after fit(), and before record() overwrites the samples of that fit"
-                    .into(),
-            ));
+            return Err(Error::internal("a fitted engine without a model"));
         };
         self.ring.moved();
         let mut phase = Phase {
@@ -448,7 +447,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn record_pair(&mut self, note: PairNote) -> Result<()> {
-        self.started()?;
+        self.protocol.check_pairs("record_pair")?;
         let less =
             |now: &[T], trusted: &[T]| now.iter().zip(trusted).map(|(a, b)| *a - *b).collect::<Vec<T>>();
         let (displacement, change) =
@@ -458,7 +457,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn put_pair(&mut self, pair: &Pair) -> Result<()> {
-        self.started()?;
+        self.protocol.check_pairs("put_pair")?;
         pair.check(self.state.x.len())?;
         let stored = |vector: &[f64]| vector.iter().map(|v| T::of(*v)).collect::<Vec<T>>();
         self.enter_pair(&stored(&pair.displacement), &stored(&pair.change), pair.note);
@@ -466,6 +465,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn pairs(&mut self) -> Result<Vec<Pair>> {
+        self.protocol.check_pairs("pairs")?;
         let wide = |table: &Array2<T>, row| table.row(row).iter().map(|v| (*v).into()).collect();
         let pair = |(row, note)| Pair {
             displacement: wide(&self.iterates, row),
@@ -476,7 +476,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
-        self.started()?;
+        self.protocol.check_pairs("fit_potential")?;
         let both = self.ring.pair_rows();
         let gram = self.pair_products.select(ndarray::Axis(0), &both).select(ndarray::Axis(1), &both);
         let learned = Polynomial::from_gram(gram.view(), &self.ring.notes(), config, T::RESOLUTION)?
@@ -484,13 +484,14 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         let fit = Fit::of_potential(&learned);
         let rows = if learned.pairs == 0 { Vec::new() } else { both };
         self.potential = Some(potential::Potential { learned, rows });
+        self.protocol.fitted_potential();
         Ok(fit)
     }
 
     fn minimize(&mut self, limits: TrustLimits) -> Result<()> {
-        self.started()?;
+        self.protocol.check_minimize()?;
         let Some(model) = &self.potential else {
-            return Err(Error::Incompatible("minimize() comes after fit_potential()".into()));
+            return Err(Error::internal("a fitted engine without a potential"));
         };
         self.ring.moved();
         let capacity = self.iterates.nrows();
@@ -522,9 +523,9 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn read(&mut self, x: &mut [f64]) -> Result<Landing> {
-        self.started()?;
+        self.protocol.check_run()?;
         if x.len() != self.state.x.len() {
-            return Err(Error::Length { name: "the iterate", found: x.len(), expected: self.state.x.len() });
+            return Err(Error::length("the iterate", x.len(), self.state.x.len()));
         }
         kernels::copy(&self.state.x, x);
         let landing =
@@ -537,11 +538,13 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn trust(&mut self) -> Result<()> {
+        self.protocol.check_run()?;
         self.trusted.copy_from(&self.state);
         Ok(())
     }
 
     fn restore(&mut self) -> Result<()> {
+        self.protocol.check_run()?;
         self.state.copy_from(&self.trusted);
         self.observed = None;
         self.ring.moved();
@@ -556,6 +559,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
     }
 
     fn forget(&mut self) {
+        self.protocol.forgot();
         self.ring.clear();
     }
 

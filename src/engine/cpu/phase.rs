@@ -29,13 +29,6 @@ pub(super) struct Model {
     pub radius: f64,
 }
 
-impl Model {
-    /// Whether it predicts from the history's own rows.
-    pub(super) fn reads_history(&self) -> bool {
-        self.lift == LiftTable::Gradients || matches!(self.predictor, Predictor::Implicit { .. })
-    }
-}
-
 /// T, what the predictor's outputs are combined with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LiftTable {

@@ -40,8 +40,8 @@ pub(super) struct Minimum {
     pub settled: bool,
 }
 
-/// `pair_record`: the inner products of a displacement and a change of the gradient with every one of `rows`,
-/// which are read once.
+/// The inner products of a displacement and a change of the gradient with every one of `rows`, which are read
+/// once. A GPU takes them by `state_project` on the history of pairs.
 pub(super) fn products<T: Scalar>(rows: &[&[T]], [displacement, change]: [&[T]; 2]) -> [Vec<f64>; 2] {
     let mut first = sums_over(change.len(), 2 * rows.len(), |here, sums| {
         let rows = chunks(rows, &here);

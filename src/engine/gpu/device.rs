@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::channel::oneshot;
 
 use super::pipelines::PipelineCache;
-use crate::error::{Error, Result};
+use crate::error::{EngineError, Error, Result};
 
 /// Which adapters may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Gpu {
             )
         };
         let adapter =
-            adapters.into_iter().next().ok_or_else(|| Error::NoAdapter { looked_for: looked_for() })?;
+            adapters.into_iter().next().ok_or_else(|| EngineError::NoAdapter { looked_for: looked_for() })?;
         Self::from_adapter(&adapter)
     }
 
@@ -86,7 +86,7 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         }))
-        .map_err(|e| Error::Device { what: "to open".into(), reason: e.to_string() })?;
+        .map_err(|e| EngineError::Device { what: "to open".into(), reason: e.to_string() })?;
         let gpu = Self::from_device(device, queue);
         let lost = gpu.lost.clone();
         // Only on a device of our own: an embedding application keeps its own handlers.
@@ -129,7 +129,7 @@ impl Gpu {
     /// An error if the device is known to be lost.
     pub(crate) fn alive(&self) -> Result<()> {
         match self.lost.get() {
-            Some(reason) => Err(Error::DeviceLost(reason.clone())),
+            Some(reason) => Err(EngineError::Lost(reason.clone()).into()),
             None => Ok(()),
         }
     }
@@ -151,11 +151,11 @@ impl Gpu {
         match reports.into_iter().flatten().next() {
             None => Ok(value),
             Some(wgpu::Error::OutOfMemory { .. }) => {
-                Err(Error::Memory { what: what.to_string(), needed: 0, available: None })
+                Err(EngineError::Memory { what: what.to_string(), needed: 0, available: None }.into())
             }
             Some(error) => {
                 self.probe()?;
-                Err(Error::Device { what: what.to_string(), reason: error.to_string() })
+                Err(EngineError::Device { what: what.to_string(), reason: error.to_string() }.into())
             }
         }
     }
@@ -176,7 +176,7 @@ impl Gpu {
 
     /// The loss of the device, by the words that are already known or else these; remembered.
     fn loses(&self, reason: String) -> Error {
-        Error::DeviceLost(self.lost.get_or_init(|| reason).clone())
+        EngineError::Lost(self.lost.get_or_init(|| reason).clone()).into()
     }
 
     /// Waits for a submission.
@@ -227,7 +227,7 @@ impl Gpu {
         for (out, (staging, bytes)) in out.iter_mut().zip(stagings) {
             let view = staging
                 .get_mapped_range(0..bytes)
-                .map_err(|e| Error::Device { what: "a read-back".into(), reason: e.to_string() })?;
+                .map_err(|e| EngineError::Device { what: "a read-back".into(), reason: e.to_string() })?;
             *out = view.to_vec();
             drop(view);
             staging.unmap();

@@ -229,7 +229,7 @@ impl Run {
     ) -> Result<Grams> {
         let rows = self.ring.rows();
         let Some(&newest) = rows.last() else {
-            return Err(Error::invalid("the number of recorded samples", 0, "at least 1"));
+            return Err(Error::internal("a fit without samples"));
         };
         let by_row = self.read_grams(recorder, config, eft, newest).await?;
         let by_age = |gram: Array2<f64>| gram.select(ndarray::Axis(0), &rows).select(ndarray::Axis(1), &rows);

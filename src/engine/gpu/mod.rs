@@ -60,7 +60,8 @@ use crate::engine::interface::{
     Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Resident, Setup, TableFormat, Traffic,
     TrustLimits,
 };
-use crate::error::{Error, Result};
+use crate::engine::protocol::Protocol;
+use crate::error::{EngineError, Error, Result};
 use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::potential::PotentialConfig;
 use crate::surrogate::regression::Solution;
@@ -107,6 +108,7 @@ pub struct GpuEngine {
     per_dispatch: Option<(usize, usize)>,
     /// For regressions that belong to no fit: kept, so that a selection at every refit allocates nothing.
     batch: RegressionBuffers,
+    protocol: Protocol,
     run: Option<Run>,
 }
 
@@ -114,7 +116,8 @@ impl GpuEngine {
     /// Opens the best adapter that `choice` allows.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] and [`Error::Device`].
+    /// [`EngineError::NoAdapter`](crate::error::EngineError::NoAdapter) and
+    /// [`EngineError::Device`](crate::error::EngineError::Device).
     pub fn open(choice: AdapterChoice) -> Result<Self> {
         Self::open_with(choice, GpuOptions::default())
     }
@@ -122,7 +125,8 @@ impl GpuEngine {
     /// Opens the best adapter that `choice` allows, with options.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] and [`Error::Device`].
+    /// [`EngineError::NoAdapter`](crate::error::EngineError::NoAdapter) and
+    /// [`EngineError::Device`](crate::error::EngineError::Device).
     pub fn open_with(choice: AdapterChoice, options: GpuOptions) -> Result<Self> {
         Self::new(Gpu::open(choice)?, options)
     }
@@ -134,22 +138,24 @@ impl GpuEngine {
     /// [`required_features`](Self::required_features) besides what the host itself needs, with this crate's
     /// [`wgpu`]. No handlers are installed on it, nothing is destroyed, and host and engine may submit to the
     /// queue in turns; errors of the engine's own calls are caught in error scopes and returned. Should the
-    /// device be lost, the next call that waits for it returns [`Error::DeviceLost`]. With `TIMESTAMP_QUERY`
-    /// the size of submissions adapts to the device's speed, and a [`profile`](Self::profile) has the
-    /// device's own times.
+    /// device be lost, the next call that waits for it returns
+    /// [`EngineError::Lost`](crate::error::EngineError::Lost). With `TIMESTAMP_QUERY` the size of submissions
+    /// adapts to the device's speed, and a [`profile`](Self::profile) has the device's own times.
     ///
     /// # Errors
-    /// [`Error::Device`] when the limits are too low, with the ones that are; device errors.
+    /// [`EngineError::Device`](crate::error::EngineError::Device) when the limits are too low, with the ones
+    /// that are; device errors.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue, options: GpuOptions) -> Result<Self> {
         let mut missing = Vec::new();
         wgpu::Limits::default().check_limits_with_fail_fn(&device.limits(), false, |name, needed, found| {
             missing.push(format!("{name} is {found} of {needed}"))
         });
         if !missing.is_empty() {
-            return Err(Error::Device {
+            return Err(EngineError::Device {
                 what: "the shared device".into(),
                 reason: format!("its limits are too low: {}", missing.join(", ")),
-            });
+            }
+            .into());
         }
         Self::new(Gpu::from_device(device, queue), options)
     }
@@ -211,8 +217,8 @@ impl GpuEngine {
     ///
     /// wgpu cannot tell how much memory a device has free, and no single buffer is larger than the device
     /// allows, so nothing can be refused beforehand: a run that does not fit ends its
-    /// [`start`](Engine::start) with [`Error::Memory`], before the first true evaluation, with this number
-    /// and what the driver had granted.
+    /// [`start`](Engine::start) with [`EngineError::Memory`](crate::error::EngineError::Memory), before the
+    /// first true evaluation, with this number and what the driver had granted.
     pub fn memory(setup: &Setup<'_>, tables: TableFormat) -> u64 {
         let Resident { vectors, history, basis } = setup.resident();
         (4 * (vectors + history + 1) as u64 + tables.bytes(4) * basis as u64) * setup.start.len() as u64
@@ -306,7 +312,15 @@ impl GpuEngine {
         let limit =
             gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size).min(MAX_BINDING);
         let max_binding = options.max_binding.map_or(limit, |b| b.min(limit));
-        Ok(Self { recorder, eft, max_binding, per_dispatch: None, batch, run: None })
+        Ok(Self {
+            recorder,
+            eft,
+            max_binding,
+            per_dispatch: None,
+            batch,
+            protocol: Protocol::default(),
+            run: None,
+        })
     }
 }
 
@@ -364,7 +378,7 @@ impl GpuEngine {
     /// As there.
     pub async fn pairs_async(&mut self) -> Result<Vec<Pair>> {
         self.recorder.host_polls = true;
-        self.run.as_mut().ok_or_else(not_started)?.read_pairs(&mut self.recorder).await
+        self.read_pairs_in_turn().await
     }
 
     /// [`Engine::fit_potential`] as a future.
@@ -385,12 +399,15 @@ impl GpuEngine {
         self.read_in_turn(x).await
     }
 
+    async fn read_pairs_in_turn(&mut self) -> Result<Vec<Pair>> {
+        self.protocol.check_pairs("pairs")?;
+        self.run.as_mut().ok_or_else(not_started)?.read_pairs(&mut self.recorder).await
+    }
+
     async fn fit_in_turn(&mut self, config: &SurrogateConfig) -> Result<Fit> {
+        self.protocol.check_recorded("fit")?;
         let run = self.run.as_mut().ok_or_else(not_started)?;
         let rows = run.ring.rows();
-        if rows.is_empty() {
-            return Err(Error::invalid("the number of recorded samples", 0, "at least 1"));
-        }
         let empty = || Array2::zeros((0, 0));
         let steps = run.flow.rate().and_then(|h| run.ring.displacements(h));
         let (plan, yy, radius) = match config.space {
@@ -427,7 +444,11 @@ impl GpuEngine {
                 let radius = plan.space.as_ref().map_or(0.0, |s| s.radius);
                 (plan, grams.yy, radius)
             }
-            SpaceConfig::Implicit => return run.fit_implicit(&mut self.recorder, config, self.eft).await,
+            SpaceConfig::Implicit => {
+                let fit = run.fit_implicit(&mut self.recorder, config, self.eft).await?;
+                self.protocol.fitted(config, &rows);
+                return Ok(fit);
+            }
         };
         let ridge = run.record_fit(&mut self.recorder, config, &plan, &rows)?;
         let fit = Fit {
@@ -445,14 +466,18 @@ impl GpuEngine {
             radius,
             reported: false,
         });
+        self.protocol.fitted(config, &rows);
         Ok(fit)
     }
 
     async fn integrate_in_turn(&mut self, limits: PhaseLimits) -> Result<()> {
+        self.protocol.check_integrate()?;
         let run = self.run.as_mut().ok_or_else(not_started)?;
         let Some(model) = run.model.take() else {
-            return Err(Error::Incompatible("integrate() comes after fit()".into()));
+            return Err(Error::internal("a fitted engine without a model"));
         };
+        // A phase that breaks off takes its fit with it.
+        let learned = self.protocol.take_learned();
         run.ring.moved();
         match (run.flow.rate(), &model.plan, limits.integrator) {
             (Some(h), Some(plan), _)
@@ -465,11 +490,13 @@ impl GpuEngine {
                 run.integrate_equation(&mut self.recorder, &model, limits, rate.unwrap_or(0.0)).await?
             }
         }
+        self.protocol.learned(learned);
         run.model = Some(model);
         Ok(())
     }
 
     async fn select_in_turn(&mut self, candidates: &[SurrogateConfig], folds: usize) -> Result<Selection> {
+        self.protocol.check_recorded("select")?;
         let Some(config) = candidates.first() else {
             return Err(Error::invalid("the number of candidates", 0, "at least 1"));
         };
@@ -481,17 +508,17 @@ impl GpuEngine {
     }
 
     async fn fit_potential_in_turn(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
-        self.run
-            .as_mut()
-            .ok_or_else(not_started)?
-            .fit_potential(&mut self.recorder, self.eft, flat, config)
-            .await
+        self.protocol.check_pairs("fit_potential")?;
+        let run = self.run.as_mut().ok_or_else(not_started)?;
+        let fit = run.fit_potential(&mut self.recorder, self.eft, flat, config).await?;
+        self.protocol.fitted_potential();
+        Ok(fit)
     }
 
     async fn read_in_turn(&mut self, x: &mut [f64]) -> Result<Landing> {
         let run = self.run.as_mut().ok_or_else(not_started)?;
         if x.len() != run.dimension {
-            return Err(Error::Length { name: "the iterate", found: x.len(), expected: run.dimension });
+            return Err(Error::length("the iterate", x.len(), run.dimension));
         }
         let recorder = &mut self.recorder;
         let unreported = run.model.as_mut().filter(|m| !m.reported);
@@ -552,13 +579,14 @@ impl Engine for GpuEngine {
     }
 
     fn start(&mut self, setup: Setup<'_>) -> Result<()> {
-        self.run = None;
+        Protocol::check_start(&setup)?;
+        (self.run, self.protocol) = (None, Protocol::default());
         let longest = self.longest_segment(&setup)?;
         self.recorder.reset();
         let run =
             Run::new(&mut self.recorder, setup, self.max_binding, longest).map_err(|error| match error {
                 // Which buffer the driver refused says nothing; what would fit does.
-                Error::Memory { available: None, .. } => Error::Memory {
+                Error::Engine(EngineError::Memory { available: None, .. }) => EngineError::Memory {
                     what: format!(
                         "a run of {} unknowns with a history of {}",
                         setup.start.len(),
@@ -566,21 +594,18 @@ impl Engine for GpuEngine {
                     ),
                     needed: Self::memory(&setup, self.recorder.variant.tables),
                     available: Some(self.recorder.granted),
-                },
+                }
+                .into(),
                 other => other,
             })?;
-        self.run = Some(run);
+        (self.run, self.protocol) = (Some(run), Protocol::started(&setup));
         Ok(())
     }
 
     fn set_gradient(&mut self, gradient: &[f64]) -> Result<()> {
         let run = self.run.as_mut().ok_or_else(not_started)?;
         if gradient.len() != run.dimension {
-            return Err(Error::Length {
-                name: "the gradient",
-                found: gradient.len(),
-                expected: run.dimension,
-            });
+            return Err(Error::length("the gradient", gradient.len(), run.dimension));
         }
         for s in &run.segments {
             let here: Vec<f32> = gradient[s.start..s.start + s.len].iter().map(|g| *g as f32).collect();
@@ -591,8 +616,10 @@ impl Engine for GpuEngine {
     }
 
     fn record(&mut self) -> Result<()> {
+        self.protocol.check_points("record")?;
         let run = self.run.as_mut().ok_or_else(not_started)?;
         if let Some(row) = run.ring.push() {
+            self.protocol.recorded(row);
             for s in &run.segments {
                 let offset = row as u64 * s.bytes();
                 self.recorder.copy(&s.iterate, 0, &s.iterates, offset, s.bytes());
@@ -625,16 +652,18 @@ impl Engine for GpuEngine {
     }
 
     fn record_pair(&mut self, note: PairNote) -> Result<()> {
+        self.protocol.check_pairs("record_pair")?;
         self.run.as_mut().ok_or_else(not_started)?.record_pair(&mut self.recorder, note)
     }
 
     fn put_pair(&mut self, pair: &Pair) -> Result<()> {
+        self.protocol.check_pairs("put_pair")?;
         self.run.as_mut().ok_or_else(not_started)?.put_pair(&mut self.recorder, pair)
     }
 
     fn pairs(&mut self) -> Result<Vec<Pair>> {
         self.recorder.host_polls = false;
-        pollster::block_on(self.run.as_mut().ok_or_else(not_started)?.read_pairs(&mut self.recorder))
+        pollster::block_on(self.read_pairs_in_turn())
     }
 
     fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
@@ -643,6 +672,7 @@ impl Engine for GpuEngine {
     }
 
     fn minimize(&mut self, limits: TrustLimits) -> Result<()> {
+        self.protocol.check_minimize()?;
         self.run.as_mut().ok_or_else(not_started)?.minimize_potential(&mut self.recorder, limits)
     }
 
@@ -680,6 +710,7 @@ impl Engine for GpuEngine {
     }
 
     fn forget(&mut self) {
+        self.protocol.forgot();
         if let Some(run) = &mut self.run {
             run.forget();
         }

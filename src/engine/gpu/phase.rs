@@ -8,7 +8,7 @@ use super::recording::{Buffer, Recorder};
 use super::run::{Model, Place, Run, Segment, groups, projection_groups};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::PhaseLimits;
-use crate::error::{Error, Result};
+use crate::error::{EngineError, Result};
 use crate::flow::Flow;
 use crate::surrogate::{Integrator, Lift, SpaceConfig, SurrogateConfig, TargetTransform, integrator};
 
@@ -166,12 +166,11 @@ impl Run {
         };
         let chunk = if recorder.gpu.is_software() { (MESA_TURNS / turns).max(1) } else { limits.steps };
         if recorder.gpu.is_software() && turns > MESA_TURNS && rtol < 0.0 {
-            return Err(Error::Incompatible(format!(
-                "a surrogate with {} features of {rank} variables is beyond what the software adapter {} \
-                 computes correctly; use the CPU engine",
-                plan.library.len(),
-                recorder.gpu.info.name
-            )));
+            return Err(EngineError::Beyond {
+                what: format!("a surrogate with {} features of {rank} variables", plan.library.len()),
+                adapter: recorder.gpu.info.name.clone(),
+            }
+            .into());
         }
         for begin in (0..limits.steps).step_by(chunk.max(1)) {
             self.record_projection(recorder, model, plan, Place::State)?;

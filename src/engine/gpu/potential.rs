@@ -188,7 +188,7 @@ impl Run {
     /// Records the whole minimisation: no read-back, one submission unless it is a large one.
     pub(super) fn minimize_potential(&mut self, recorder: &mut Recorder, limits: TrustLimits) -> Result<()> {
         let Some(learned) = &self.potential else {
-            return Err(Error::Incompatible("minimize() comes after fit_potential()".into()));
+            return Err(Error::internal("a fitted engine without a potential"));
         };
         let (rank, outside) = (learned.curvatures.len(), learned.outside as f32);
         let (order, samples) = learned

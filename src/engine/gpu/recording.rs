@@ -9,7 +9,7 @@ use super::device::Gpu;
 use super::kernels::{Access, Eft, KERNELS, KernelSpec, Params, Variant};
 use super::timing::{KernelTime, Pace, Profiler};
 use crate::engine::interface::{TableFormat, Traffic};
-use crate::error::{Error, Result};
+use crate::error::{EngineError, Error, Result};
 
 /// A buffer with an identity, so that bind groups can be reused.
 #[derive(Debug)]
@@ -174,11 +174,12 @@ impl Recorder {
             available = available.min(self.gpu.limits.max_storage_buffer_binding_size);
         }
         if bytes > available {
-            return Err(Error::Memory {
+            return Err(EngineError::Memory {
                 what: format!("buffer `{name}`"),
                 needed: bytes,
                 available: Some(available),
-            });
+            }
+            .into());
         }
         let label = format!("lgf.{name}");
         let gpu = &self.gpu;
@@ -192,7 +193,9 @@ impl Recorder {
                 })
             })
             .map_err(|error| match error {
-                Error::Memory { what, available, .. } => Error::Memory { what, needed: bytes, available },
+                Error::Engine(EngineError::Memory { what, available, .. }) => {
+                    EngineError::Memory { what, needed: bytes, available }.into()
+                }
                 other => other,
             })?;
         self.next_id += 1;
@@ -385,7 +388,7 @@ impl Recorder {
         missing.dedup();
         let build = |&kernel: &usize| {
             let Some(layout) = &self.layouts[kernel] else {
-                return Err(Error::Incompatible("a dispatch without bindings".into()));
+                return Err(Error::internal("a dispatch without bindings"));
             };
             build(&self.gpu, &KERNELS[kernel], self.variant, layout, &self.zero_layout)
         };
@@ -515,7 +518,7 @@ impl Recorder {
         // up their buffer has to be left alone: see `ensure_staging`.
         let report = self.profiler.is_none() && self.mapping.is_empty();
         let Some(submission) = self.submit_and(report)? else {
-            return Err(Error::Incompatible("nothing was recorded to read".into()));
+            return Err(Error::internal("a read-back of which nothing was recorded"));
         };
         self.traffic.readbacks += 1;
         let ticks = self

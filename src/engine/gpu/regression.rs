@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 
 use super::kernels::{MESA_TURNS, Problem, RegressionSolve, split};
 use super::recording::{Buffer, Recorder};
-use crate::error::{Error, Result};
+use crate::error::{EngineError, Result};
 use crate::surrogate::RegressionProblem;
 use crate::surrogate::regression::{Regression, Solution};
 
@@ -105,11 +105,11 @@ fn cut(recorder: &Recorder, rows: usize, features: usize) -> Result<Vec<std::ops
         return Ok(std::iter::once(0..units.len()).collect());
     }
     if units.iter().any(|turns| *turns > MESA_TURNS) {
-        return Err(Error::Incompatible(format!(
-            "a regression with {rows} rows and {features} features is beyond what the software adapter {} \
-             computes correctly; use the CPU engine",
-            recorder.gpu.info.name
-        )));
+        return Err(EngineError::Beyond {
+            what: format!("a regression with {rows} rows and {features} features"),
+            adapter: recorder.gpu.info.name.clone(),
+        }
+        .into());
     }
     let (mut dispatches, mut begin, mut turns) = (Vec::new(), 0, 0);
     for (unit, cost) in units.iter().enumerate() {

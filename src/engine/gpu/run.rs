@@ -8,7 +8,7 @@ use super::regression::RegressionBuffers;
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::{Samples, Setup, TableFormat};
 use crate::engine::ring::Ring;
-use crate::error::{Error, Result};
+use crate::error::{EngineError, Error, Result};
 use crate::flow::Flow;
 use crate::objective::Domain;
 use crate::surrogate::SurrogateConfig;
@@ -203,7 +203,7 @@ pub(super) struct Run {
 }
 
 pub(super) fn not_started() -> Error {
-    Error::Incompatible("the engine has not been started".into())
+    EngineError::NotStarted.into()
 }
 
 pub(super) fn groups(segment: &Segment) -> [u32; 3] {
@@ -255,11 +255,12 @@ impl Run {
         let bound_rows = basis_rows.max(table_rows).max(setup.flow.auxiliary_vectors()).max(1);
         let bindable = (max_binding / 4 / bound_rows as u64) as usize;
         if bindable < 256 {
-            return Err(Error::Memory {
+            return Err(EngineError::Memory {
                 what: format!("256 unknowns of {bound_rows} vectors"),
                 needed: 1024 * bound_rows as u64,
                 available: Some(max_binding),
-            });
+            }
+            .into());
         }
         // Bindings too small for one slab: shorter slabs, down to the width of a workgroup.
         while slab > bindable {

@@ -6,9 +6,9 @@ use super::kernels::{
 };
 use super::phase::Beside;
 use super::recording::Recorder;
-use super::run::{Model, Run, groups, not_started, projection_groups};
+use super::run::{Model, Run, groups, projection_groups};
 use super::search::Side;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
 
@@ -159,7 +159,9 @@ impl Run {
     }
 
     fn record_oc(&self, recorder: &mut Recorder, flow: OptimalityCriteria, beside: Beside<'_>) -> Result<()> {
-        let Domain::BoxVolume { lower, upper, volume, .. } = &self.domain else { return Err(not_started()) };
+        let Domain::BoxVolume { lower, upper, volume, .. } = &self.domain else {
+            return Err(EngineError::NoVolume { flow: self.flow.name() }.into());
+        };
         let (shared, slab) = (&self.shared, self.slab as u32);
         let (lower, upper, reach) =
             (*lower as f32, *upper as f32, (flow.move_limit * (upper - lower)) as f32);

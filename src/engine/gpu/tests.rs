@@ -1447,7 +1447,7 @@ fn bindings_smaller_than_a_slab_still_work() {
             directions: None,
         },
     );
-    assert!(matches!(error, Err(Error::Memory { .. })), "{error:?}");
+    assert!(matches!(error, Err(Error::Engine(EngineError::Memory { .. }))), "{error:?}");
 }
 
 #[test]

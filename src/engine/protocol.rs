@@ -1,0 +1,162 @@
+//! The order in which an engine takes its calls: one home for all engines, so that they refuse alike.
+
+use super::interface::{Samples, Setup};
+use crate::error::{EngineError, Result};
+use crate::flow::Flow;
+use crate::objective::Domain;
+use crate::surrogate::{Lift, SpaceConfig, SurrogateConfig, TargetTransform};
+
+/// Which calls an engine has had, as far as later calls depend on them. An engine asks it at the beginning of
+/// every call whether the call is in order, and tells it of every call that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Protocol {
+    run: Option<Started>,
+}
+
+/// The run that an engine works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Started {
+    samples: Samples,
+    /// The number of points in the history.
+    recorded: usize,
+    capacity: usize,
+    learned: Learned,
+}
+
+/// What the latest fit has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Learned {
+    Nothing,
+    /// A learned field, and the rows of the history that it predicts from.
+    Field(Vec<usize>),
+    Potential,
+}
+
+impl Protocol {
+    /// A run may begin: the flow finds in the domain what it needs.
+    pub(crate) fn check_start(setup: &Setup<'_>) -> Result<()> {
+        match (setup.flow, setup.domain) {
+            (Flow::OptimalityCriteria(_), Domain::Unbounded | Domain::Box { .. }) => {
+                Err(EngineError::NoVolume { flow: setup.flow.name() }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A run has begun.
+    pub(crate) fn started(setup: &Setup<'_>) -> Self {
+        Self {
+            run: Some(Started {
+                samples: setup.samples,
+                recorded: 0,
+                capacity: setup.capacity,
+                learned: Learned::Nothing,
+            }),
+        }
+    }
+
+    fn run(&self) -> Result<&Started> {
+        self.run.as_ref().ok_or_else(|| EngineError::NotStarted.into())
+    }
+
+    fn run_of(&self, samples: Samples, call: &'static str) -> Result<&Started> {
+        let run = self.run()?;
+        if run.samples == samples {
+            return Ok(run);
+        }
+        let needs = match samples {
+            Samples::Points => "points",
+            Samples::Pairs => "pairs",
+        };
+        Err(EngineError::WrongSamples { call, needs }.into())
+    }
+
+    /// There is a run.
+    pub(crate) fn check_run(&self) -> Result<()> {
+        self.run().map(drop)
+    }
+
+    /// `call` belongs to a run that records points.
+    pub(crate) fn check_points(&self, call: &'static str) -> Result<()> {
+        self.run_of(Samples::Points, call).map(drop)
+    }
+
+    /// `call` belongs to a run that records pairs.
+    pub(crate) fn check_pairs(&self, call: &'static str) -> Result<()> {
+        self.run_of(Samples::Pairs, call).map(drop)
+    }
+
+    /// `call` learns a field: it needs at least one recorded point.
+    pub(crate) fn check_recorded(&self, call: &'static str) -> Result<()> {
+        match self.run_of(Samples::Points, call)?.recorded {
+            0 => Err(EngineError::OutOfOrder { call, needs: "record()" }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// `integrate` needs a learned field whose samples are all there.
+    pub(crate) fn check_integrate(&self) -> Result<()> {
+        match self.run_of(Samples::Points, "integrate")?.learned {
+            Learned::Field(_) => Ok(()),
+            Learned::Nothing | Learned::Potential => Err(EngineError::OutOfOrder {
+                call: "integrate",
+                needs: "fit(), and before record() overwrites the samples of that fit",
+            }
+            .into()),
+        }
+    }
+
+    /// `minimize` needs a learned potential.
+    pub(crate) fn check_minimize(&self) -> Result<()> {
+        match self.run_of(Samples::Pairs, "minimize")?.learned {
+            Learned::Potential => Ok(()),
+            Learned::Nothing | Learned::Field(_) => {
+                Err(EngineError::OutOfOrder { call: "minimize", needs: "fit_potential()" }.into())
+            }
+        }
+    }
+
+    /// A sample was written to `row` of the history. A field that predicts from what was there before has
+    /// ended.
+    pub(crate) fn recorded(&mut self, row: usize) {
+        let Some(run) = &mut self.run else { return };
+        run.recorded = (run.recorded + 1).min(run.capacity);
+        if matches!(&run.learned, Learned::Field(rows) if rows.contains(&row)) {
+            run.learned = Learned::Nothing;
+        }
+    }
+
+    /// A field was learned with `config` from the samples in `rows` of the history.
+    pub(crate) fn fitted(&mut self, config: &SurrogateConfig, rows: &[usize]) {
+        let snapshots = config.lift == Lift::Snapshots && config.transform == TargetTransform::Identity;
+        let reads_history = snapshots || config.space == SpaceConfig::Implicit;
+        self.learned(Learned::Field(if reads_history { rows.to_vec() } else { Vec::new() }));
+    }
+
+    /// A potential was learned.
+    pub(crate) fn fitted_potential(&mut self) {
+        self.learned(Learned::Potential);
+    }
+
+    /// Takes what was learned away: for a call that loses it where it breaks off, and that gives it back to
+    /// [`learned`](Self::learned) where it does not.
+    pub(crate) fn take_learned(&mut self) -> Learned {
+        self.run
+            .as_mut()
+            .map_or(Learned::Nothing, |run| std::mem::replace(&mut run.learned, Learned::Nothing))
+    }
+
+    /// `learned` is what the latest fit has left.
+    pub(crate) fn learned(&mut self, learned: Learned) {
+        if let Some(run) = &mut self.run {
+            run.learned = learned;
+        }
+    }
+
+    /// The history is empty.
+    pub(crate) fn forgot(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.recorded = 0;
+        }
+    }
+}
