@@ -3,7 +3,7 @@
 //! | layer | what has failed | who can mend it |
 //! |---|---|---|
 //! | [`SettingsError`] | a setting or an array that the caller gave | the caller, by giving another |
-//! | [`EngineError`] | an adapter, a device, its memory, the order of the calls, an invariant of the crate | the caller by another engine, or the authors |
+//! | [`EngineError`] | a device, its memory, the order of the calls | the caller, by another engine or order |
 //! | [`FemError`] | the solution of a finite-element system | the caller, by a structure that is held |
 //! | [`FileError`] | reading or writing a file | the caller, by another path |
 //!
@@ -59,7 +59,7 @@ pub enum SettingsError {
     Length {
         /// The name of the array.
         name: &'static str,
-        /// Its length.
+        /// The length that it has.
         found: usize,
         /// The length that it should have.
         expected: usize,
@@ -77,7 +77,7 @@ pub enum SettingsError {
     Exclusive {
         /// One of the settings.
         first: Cow<'static, str>,
-        /// The other one.
+        /// The other one of them.
         second: Cow<'static, str>,
         /// The reason, with what goes together.
         why: Cow<'static, str>,
@@ -85,7 +85,7 @@ pub enum SettingsError {
     /// A setting goes with some of the others only.
     #[error("{what} can only be used with {with}")]
     OnlyWith {
-        /// The setting.
+        /// The setting that needs others.
         what: Cow<'static, str>,
         /// The settings that it goes with, and what else the caller can do.
         with: Cow<'static, str>,
@@ -98,7 +98,8 @@ pub enum SettingsError {
 pub enum EngineError {
     /// No adapter fits the request.
     #[error(
-        "no GPU adapter was found ({looked_for}); install a driver for Vulkan, Metal or DX12, or use the CPU engine"
+        "no GPU adapter was found ({looked_for}); install a driver for Vulkan, Metal or DX12, or use the CPU \
+         engine"
     )]
     NoAdapter {
         /// What was searched for.
@@ -109,7 +110,7 @@ pub enum EngineError {
     Device {
         /// What was asked for.
         what: String,
-        /// The driver's words.
+        /// The reason in the driver's words.
         reason: String,
     },
     /// More memory is needed than the device offers.
@@ -184,7 +185,7 @@ pub enum FemError {
     /// The sparsity pattern could not be factorised.
     #[error("the symbolic factorisation failed ({reason})")]
     Symbolic {
-        /// The solver's words.
+        /// The reason in the solver's words.
         reason: String,
     },
     /// There is too little memory for the factorisation's work space.
@@ -193,7 +194,7 @@ pub enum FemError {
     /// The stiffness matrix is not positive definite in double precision.
     #[error("the stiffness matrix is not positive definite ({reason}); is the structure held?")]
     Singular {
-        /// The solver's words.
+        /// The reason in the solver's words.
         reason: String,
     },
     /// The solution does not satisfy the system.
@@ -213,9 +214,9 @@ pub enum FileError {
     /// The system could not read or write.
     #[error("{path}: {source}")]
     Io {
-        /// The file or folder.
+        /// The path of the file or folder.
         path: String,
-        /// The system's words.
+        /// The reason in the system's words.
         source: std::io::Error,
     },
     /// A file was read, and its content is not what it should be.
@@ -231,7 +232,7 @@ pub enum FileError {
     Encoding {
         /// What was to be encoded.
         what: String,
-        /// The encoder's words.
+        /// The reason in the encoder's words.
         reason: String,
     },
 }
@@ -245,23 +246,23 @@ fn shortage(what: &str, needed: u64, available: Option<u64>) -> String {
 }
 
 impl Error {
-    /// A [`SettingsError::InvalidParameter`].
+    /// Makes a [`SettingsError::InvalidParameter`] of its fields.
     pub fn invalid(name: &'static str, found: impl ToString, allowed: impl ToString) -> Self {
         SettingsError::InvalidParameter { name, found: found.to_string(), allowed: allowed.to_string() }
             .into()
     }
 
-    /// A [`SettingsError::Length`].
+    /// Makes a [`SettingsError::Length`] of its fields.
     pub fn length(name: &'static str, found: usize, expected: usize) -> Self {
         SettingsError::Length { name, found, expected }.into()
     }
 
-    /// A [`SettingsError::Domain`].
+    /// Makes a [`SettingsError::Domain`] of its fields.
     pub fn domain(method: &'static str, needs: &'static str) -> Self {
         SettingsError::Domain { method, needs }.into()
     }
 
-    /// A [`SettingsError::Exclusive`].
+    /// Makes a [`SettingsError::Exclusive`] of its fields.
     pub fn exclusive(
         first: impl Into<Cow<'static, str>>,
         second: impl Into<Cow<'static, str>>,
@@ -270,32 +271,32 @@ impl Error {
         SettingsError::Exclusive { first: first.into(), second: second.into(), why: why.into() }.into()
     }
 
-    /// A [`SettingsError::OnlyWith`].
+    /// Makes a [`SettingsError::OnlyWith`] of its fields.
     pub fn only_with(what: impl Into<Cow<'static, str>>, with: impl Into<Cow<'static, str>>) -> Self {
         SettingsError::OnlyWith { what: what.into(), with: with.into() }.into()
     }
 
-    /// An [`EngineError::Factorization`].
+    /// Makes an [`EngineError::Factorization`] of its field.
     pub fn factorization(what: &'static str) -> Self {
         EngineError::Factorization { what }.into()
     }
 
-    /// An [`EngineError::Internal`].
+    /// Makes an [`EngineError::Internal`] of its field.
     pub fn internal(what: impl Into<Cow<'static, str>>) -> Self {
         EngineError::Internal { what: what.into() }.into()
     }
 
-    /// A [`FileError::Io`] for `path`.
+    /// Makes a [`FileError::Io`] for `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         FileError::Io { path: path.as_ref().display().to_string(), source }.into()
     }
 
-    /// A [`FileError::Format`] for `path`.
+    /// Makes a [`FileError::Format`] for `path`.
     pub fn format(path: impl AsRef<Path>, reason: impl ToString) -> Self {
         FileError::Format { path: path.as_ref().display().to_string(), reason: reason.to_string() }.into()
     }
 
-    /// A [`FileError::Encoding`] of `what`.
+    /// Makes a [`FileError::Encoding`] of `what`.
     pub fn encoding(what: impl ToString, reason: impl ToString) -> Self {
         FileError::Encoding { what: what.to_string(), reason: reason.to_string() }.into()
     }

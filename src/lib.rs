@@ -27,10 +27,11 @@
 //! let flow = Flow::Adam(Adam::new(0.05));
 //! let schedule = Schedule::Adaptive(Adaptive::default());
 //! let stopping = Stopping { max_evaluations: 60, tolerance: 1e-6, ..Stopping::default() };
-//! let lgf = Lgf::new(LgfConfig { stopping, ..LgfConfig::new(flow, schedule, SurrogateConfig::snapshots()) })?;
+//! let settings = LgfConfig::new(flow, schedule, SurrogateConfig::snapshots());
+//! let lgf = Lgf::new(LgfConfig { stopping, ..settings })?;
 //! let (mut engine, _why) = EngineChoice::Auto.open()?;
 //! let report = lgf.minimize(&mut objective, &[0.0; 50], &mut *engine, &mut ())?;
-//! println!("f = {:.1e} after {} true evaluations: {}", report.objective, report.true_evaluations, report.stop);
+//! println!("f = {:.1e}: {}", report.objective, report.stop);
 //! # assert!(report.objective < 1.0, "{report:?}");
 //! # Ok(())
 //! # }
@@ -46,9 +47,12 @@
 //! | know what a setting costs when it is wrong | [`knobs`] |
 //! | run it, watch it, read the result | [`optimizer`], [`observe`], [`report`] |
 //! | run it piece by piece in a frame loop, or go on from a report | [`Session`], [`Lgf::resume`] |
-//! | choose where it runs, or share your own wgpu device | [`EngineChoice`](engine::EngineChoice), [`GpuEngine::from_device`](engine::GpuEngine::from_device) |
+//! | choose where it runs, or share your own wgpu device | [`EngineChoice`], [`GpuEngine::from_device`] |
 //! | optimize a structure | [`topology`] |
 //! | find the equations behind a recorded trajectory | [`discover`] |
+//!
+//! [`EngineChoice`]: engine::EngineChoice
+//! [`GpuEngine::from_device`]: engine::GpuEngine::from_device
 //!
 //! # Precision contract
 //! The CPU engine is f64, but for the rows that a learned potential is made of (f32; their inner products

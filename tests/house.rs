@@ -1,5 +1,5 @@
-//! The rules of the house that no compiler checks: comments point at things that exist, lines fit, doc comments
-//! say something.
+//! The rules of the house that no compiler checks: comments point at things that exist, lines fit, doc
+//! comments say something.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -95,8 +95,8 @@ fn twins(comment: &str) -> Vec<String> {
     statements
 }
 
-/// What is wrong with a statement about twins: a file that does not exist, a function or type that none of the
-/// files defines, a file that defines none of them.
+/// What is wrong with a statement about twins: a file that does not exist, a function or type that none of
+/// the files defines, a file that defines none of them.
 fn faults(statement: &str) -> Vec<String> {
     let words: Vec<&str> =
         statement.split_whitespace().map(|word| word.trim_matches(|c: char| ",.;:".contains(c))).collect();

@@ -14,7 +14,8 @@ use crate::report::Report;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which problems, separated by commas
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["heat-inverse", "nonlinear-heat", "scattering", "elastic-network", "topology-reduced"])]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    #[arg(default_value = "heat-inverse,nonlinear-heat,scattering,elastic-network,topology-reduced")]
     problems: Vec<Problem>,
     /// Which schedules besides the plain flow, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["fixed", "adaptive"])]

@@ -14,11 +14,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "D", value_parser = |text: &str| parse_count(text, 1e12))]
     dimension: Option<u64>,
     /// ... with this many samples (or pairs) in the history, 1 to 256
-    #[arg(long, value_name = "K", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=256))]
+    #[arg(long, value_name = "K", default_value_t = 16)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=256))]
     history: u64,
     /// ... and at most this many directions in a learned flow's basis, at least 1 [default: as many as there
     /// are samples]
-    #[arg(long, value_name = "R", requires = "dimension", value_parser = clap::value_parser!(u64).range(1..=256))]
+    #[arg(long, value_name = "R", requires = "dimension")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=256))]
     rank: Option<u64>,
 }
 

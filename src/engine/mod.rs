@@ -4,9 +4,10 @@
 //! | operation | crosses the border |
 //! |---|---|
 //! | [`Engine::set_gradient`] | g down (x is already there) |
-//! | [`Engine::record`], [`Engine::step`], [`Engine::integrate`], [`Engine::trust`], [`Engine::restore`], [`Engine::forget`] | nothing |
+//! | [`Engine::record`], [`Engine::step`], [`Engine::integrate`] | nothing |
+//! | [`Engine::trust`], [`Engine::restore`], [`Engine::forget`] | nothing |
 //! | [`Engine::record_pair`], [`Engine::minimize`] | nothing |
-//! | [`Engine::fit`], [`Engine::fit_potential`] | the samples' Gram matrix up (one read-back on a GPU), numbers of size K² down |
+//! | [`Engine::fit`], [`Engine::fit_potential`] | K² inner products up (one read-back), K² numbers down |
 //! | [`Engine::put_pair`], [`Engine::pairs`] | the vectors (one read-back on a GPU) |
 //! | [`Engine::read`] | x and a few scalars up (one read-back on a GPU) |
 //!

@@ -67,7 +67,8 @@ impl<'a> Origin<'a> {
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let lgf = Lgf::new(LgfConfig::potential(Potential::default()))?;
-/// let mut session = lgf.begin(Origin::at(&[-1.2, 1.0]), Rosenbrock { dimension: 2 }, Box::new(CpuEngine::new()), ())?;
+/// let (origin, objective) = (Origin::at(&[-1.2, 1.0]), Rosenbrock { dimension: 2 });
+/// let mut session = lgf.begin(origin, objective, Box::new(CpuEngine::new()), ())?;
 /// let report = loop {
 ///     // Whatever a frame leaves; here the application would draw `session.design()`.
 ///     if let Some(report) = session.step_for(Duration::from_millis(8))? {

@@ -114,7 +114,8 @@ mod tests {
         assert_eq!(g, [0.5 + 0.5e4, -1.0]);
     }
 
-    /// |∇f(v) − ∇f(w)| ≤ L |v − w|; near the origin, where logistic slopes are near ¼, the bound is nearly met along the steepest direction.
+    /// |∇f(v) − ∇f(w)| ≤ L |v − w|; near the origin, where logistic slopes are near ¼, the bound is nearly met
+    /// along the steepest direction.
     #[test]
     fn the_curvature_bound_holds() {
         let mut problem = LogisticRegression::synthetic(60, 5, 1e-3).unwrap();

@@ -5,11 +5,11 @@
 //!
 //! | symbol | shape | meaning |
 //! |---|---|---|
-//! | s | d | displacement from the trusted iterate, where the true gradient is g: φ is exact to first order there |
+//! | s | d | displacement from the trusted iterate, where g is the true gradient and φ is exact to order 1 |
 //! | σ | 1 | curvature outside the learned span, from the newest pair: see [`Outside`] |
 //! | Q | r×d | orthonormal directions in the span of all recorded displacements and changes of the gradient |
 //! | λ | r | learned curvatures on top of σ |
-//! | ψ | | terms of order 2 to 4 on top of these, see [`higher_order`](super::higher_order); none with order 2 |
+//! | ψ | | terms of order 2 to 4 on top of these, see [`higher_order`](super::higher_order); none with 2 |
 //!
 //! σI + QᵀΛQ is the BFGS matrix of the recorded pairs (displacement, change of the gradient), oldest first,
 //! from σI: the least change, in a weighted norm, of the model before that is symmetric and reproduces the
@@ -208,7 +208,11 @@ mod tests {
         /// Against the textbook's recurrence, for pairs of a convex quadratic and more or fewer of them than
         /// unknowns.
         #[test]
-        fn is_the_bfgs_matrix(values in proptest::collection::vec(-1.0..1.0f64, 4 * 9), spectrum in proptest::collection::vec(0.1..10.0f64, 9), d in 3usize..=9) {
+        fn is_the_bfgs_matrix(
+            values in proptest::collection::vec(-1.0..1.0f64, 4 * 9),
+            spectrum in proptest::collection::vec(0.1..10.0f64, 9),
+            d in 3usize..=9,
+        ) {
             let m = 4;
             let mut v = Array2::zeros((2 * m, d));
             for i in 0..m {

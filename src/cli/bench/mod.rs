@@ -30,16 +30,19 @@ const HOST_BYTES: u64 = 64;
 pub(super) struct Args {
     /// Numbers of unknowns, separated by commas, each 1 to 1e9 [default: 1e4,1e5,1e6, and on hardware
     /// adapters 1e7,1e8]
-    #[arg(long, value_name = "D,...", value_delimiter = ',', value_parser = |text: &str| parse_count(text, 1e9))]
+    #[arg(long, value_name = "D,...", value_delimiter = ',')]
+    #[arg(value_parser = |text: &str| parse_count(text, 1e9))]
     dimensions: Option<Vec<u64>>,
     /// Samples, or pairs, in the history, 2 to 64
-    #[arg(long, value_name = "K", default_value_t = 16, value_parser = clap::value_parser!(u64).range(2..=64))]
+    #[arg(long, value_name = "K", default_value_t = 16)]
+    #[arg(value_parser = clap::value_parser!(u64).range(2..=64))]
     history: u64,
     /// Directions of the reduced space, at least 1 and fewer than samples
     #[arg(long, value_name = "R", default_value_t = 8)]
     rank: u64,
     /// Measurements of which the median is taken, 1 to 1000
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1000))]
     repeats: u64,
     #[command(flatten)]
     engine: EngineArgs,

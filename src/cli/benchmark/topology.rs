@@ -142,7 +142,8 @@ struct Case {
 /// What `--cases` stands for by default.
 const CASES: &str = "60x20:0.5:2.4,90x30:0.3:3.6,80x40:0.6:2.5,120x30:0.4:3,150x50:0.5:6,120x40:0.5:3.5:2,\
                      60x20:0.5:1.5:sensitivity,150x50:0.5:6:sensitivity,cantilever:100x50:0.4:3,\
-                     cantilever-hole:90x60:0.5:2.7,cantilever-two-loads:90x30:0.5:3,l-bracket:80x80:0.3:3.2,two-load-bridge:120x40:0.3:3";
+                     cantilever-hole:90x60:0.5:2.7,cantilever-two-loads:90x30:0.5:3,l-bracket:80x80:0.3:3.2,\
+                     two-load-bridge:120x40:0.3:3";
 
 impl Case {
     fn name(&self) -> String {

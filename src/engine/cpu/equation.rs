@@ -392,7 +392,8 @@ impl<const S: usize, T: Scalar> Stages<S, T> {
                                 at[v] = at[v] + self.before[$stage][t] * slopes[t][v];
                             }
                         }
-                        slopes[$stage] = velocity($stage, at, decode(gradients[$stage][i], at[0]), maximum[i]);
+                        let gradient = decode(gradients[$stage][i], at[0]);
+                        slopes[$stage] = velocity($stage, at, gradient, maximum[i]);
                     }
                 )* };
             }
