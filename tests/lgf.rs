@@ -414,8 +414,18 @@ fn settings_that_make_no_sense_are_named() {
             "the ridge is -1",
         ),
         (descent(0.1), fixed(4, 16), strong, "the history size is 4; it must be at least 5"),
-        (adam, fixed(8, 16), strong, "strong- and weak-form targets learn x'"),
-        (descent(0.1), ADAPTIVE(), strong, "strong- and weak-form targets need consecutive iterates"),
+        (
+            adam,
+            fixed(8, 16),
+            strong,
+            "strong- and weak-form targets and the adam flow exclude each other: the targets learn x'",
+        ),
+        (
+            descent(0.1),
+            ADAPTIVE(),
+            strong,
+            "strong- and weak-form targets can only be used with the fixed schedule, which gives them consecutive",
+        ),
         (
             descent(0.1),
             fixed(8, 16),
@@ -426,7 +436,7 @@ fn settings_that_make_no_sense_are_named() {
             descent(0.1),
             fixed(8, 16),
             SurrogateConfig::topology(),
-            "logarithmic targets need gradients that are never positive",
+            "logarithmic targets and the gradient-descent flow exclude each other: the targets need gradients that",
         ),
         (descent(0.1), fixed(8, 20_000), good, "the interval M is 20000; it must be at most 10000"),
         (
@@ -969,7 +979,10 @@ fn settings_of_a_potential_that_make_no_sense_are_named() {
     ] {
         named(LgfConfig::potential(rule), words);
     }
-    named(LgfConfig { flow: descent(0.1), ..potential(9) }, "goes with that flow, not with gradient-descent");
+    named(
+        LgfConfig { flow: descent(0.1), ..potential(9) },
+        "a learned potential and the gradient-descent flow exclude each other",
+    );
     named(
         LgfConfig { stopping: Stopping { max_seconds: Some(0.0), ..Stopping::default() }, ..potential(9) },
         "time budget",
@@ -1352,10 +1365,10 @@ fn settings_of_the_cosine_test_that_make_no_sense_are_named() {
     named(
         Flow::OptimalityCriteria(OptimalityCriteria::default()),
         rule,
-        "a flow without a rate needs one given",
+        "another flow needs a first reach given",
     );
     let base = config(descent(0.1), Schedule::Cosine(rule), SurrogateConfig::snapshots(), 9);
     let selected =
         Lgf::new(LgfConfig { selection: Some(ModelSelection::default()), ..base }).unwrap_err().to_string();
-    assert!(selected.contains("goes with the fixed and the adaptive schedule"), "{selected}");
+    assert!(selected.contains("can only be used with the fixed and the adaptive schedule"), "{selected}");
 }

@@ -133,7 +133,7 @@ impl Cosine {
             (None, Some(rate)) => Ok((2.0 * rate).min(self.max_reach)),
             (None, None) => Err(Error::only_with(
                 "the cosine schedule without a first reach",
-                "a flow that has a rate, twice which is the first reach",
+                "a flow that has a rate, twice which it takes; another flow needs a first reach given",
             )),
         }
     }
