@@ -6,10 +6,11 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use lgf::domain::Domain;
 use lgf::engine::gpu::AdapterChoice;
 use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup};
 use lgf::flow::{Adam, Flow};
-use lgf::objective::{Domain, Objective};
+use lgf::objective::Objective;
 use lgf::surrogate::{Integrator, SurrogateConfig};
 use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
 

@@ -10,9 +10,9 @@ use std::hint::black_box;
 use std::io::BufRead;
 use std::time::Instant;
 
+use lgf::domain::Domain;
 use lgf::engine::{CpuEngine, Engine, PhaseLimits, Samples, Setup, TableFormat};
 use lgf::flow::{Adam, Flow, GradientDescent};
-use lgf::objective::Domain;
 use lgf::surrogate::{Integrator, Lift, Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
 use rayon::prelude::*;
 

@@ -41,6 +41,7 @@
 //! | you want to | look at |
 //! |---|---|
 //! | give it your problem | [`objective`] |
+//! | say where the unknowns may be | [`domain`] |
 //! | choose the optimizer it accelerates | [`flow`] |
 //! | choose what is learned | [`surrogate`] |
 //! | choose when the truth is called | [`schedule`] |
@@ -78,6 +79,7 @@
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod discover;
+pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod flow;
@@ -85,6 +87,7 @@ pub mod flow;
 pub mod io;
 #[doc = include_str!("knobs.md")]
 pub mod knobs {}
+mod linalg;
 pub mod objective;
 pub mod observe;
 pub mod optimizer;

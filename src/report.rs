@@ -165,7 +165,7 @@ pub struct Report {
     pub objective: f64,
     /// Which true evaluation that was, counted from 1.
     pub best_evaluation: usize,
-    /// [`kkt_residual`](crate::objective::kkt_residual) at x, relative to the largest entry of the gradient
+    /// [`kkt_residual`](crate::domain::kkt_residual) at x, relative to the largest entry of the gradient
     /// at the start (of the newest revision); none for the Newton flow, which knows no gradient, and where
     /// that is zero.
     pub kkt_residual: Option<f64>,

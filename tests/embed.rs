@@ -4,11 +4,12 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use lgf::domain::Domain;
 use lgf::engine::gpu::{AdapterChoice, GpuOptions};
 use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup, TableFormat, TrustLimits};
 use lgf::error::{EngineError, SettingsError};
 use lgf::flow::{Adam, Flow, OptimalityCriteria, ProjectedGradient};
-use lgf::objective::{Domain, Objective};
+use lgf::objective::Objective;
 use lgf::observe::Event;
 use lgf::problems::{Quadratic, Rosenbrock};
 use lgf::report::{HistoryEntry, Report, StopReason};

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use lgf::domain::Domain;
 use lgf::engine::gpu::AdapterChoice;
 use lgf::engine::{
     CpuEngine, Engine, EngineInfo, Fit, GpuEngine, Landing, Pair, PhaseLimits, Samples, Setup, Traffic,
@@ -9,7 +10,7 @@ use lgf::engine::{
 };
 use lgf::error::{EngineError, ObjectiveError, SettingsError};
 use lgf::flow::{Adam, Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
-use lgf::objective::{Domain, FnObjective, Objective};
+use lgf::objective::{FnObjective, Objective};
 use lgf::observe::Event;
 use lgf::problems::{Quadratic, Rosenbrock};
 use lgf::report::{Report, StopReason};
@@ -628,7 +629,7 @@ fn projected_gradient_finds_the_projection() {
             Ok(0.5 * g.iter().map(|g| g * g).sum::<f64>())
         }
         fn domain(&self) -> Domain {
-            Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 5], volume: 2.0 }
+            Domain::uniform_with_volume(0.0, 1.0, vec![1.0; 5], 2.0)
         }
     }
     for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
@@ -802,11 +803,11 @@ fn a_potential_finds_the_minimum_on_every_domain() {
         let middle = 0.5 * (low + high);
         if at(middle).iter().sum::<f64>() > volume { low = middle } else { high = middle }
     }
-    let with_volume = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; d], volume };
+    let with_volume = Domain::uniform_with_volume(0.0, 1.0, vec![1.0; d], volume);
     assert!(low > 0.0 && at(0.0).iter().sum::<f64>() > volume, "the bound is active");
     for (domain, exact) in [
         (Domain::Unbounded, minimizer.clone()),
-        (Domain::Box { lower: 0.0, upper: 1.0 }, at(0.0)),
+        (Domain::uniform(0.0, 1.0), at(0.0)),
         (with_volume, at(high)),
     ] {
         let report = run(potential(60), &mut On(domain.clone(), &mut quadratic()), &vec![0.5; d]);

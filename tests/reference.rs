@@ -2,10 +2,10 @@
 //! PyTorch), on small inputs: `tests/reference/*.json`. Assembly and single regressions to 1e-9, whole runs
 //! to 1e-6 on the last iterate, 1e-4 where features outnumber rows.
 
+use lgf::domain::Domain;
 use lgf::engine::gpu::AdapterChoice;
 use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup};
 use lgf::flow::{Adam, Flow, GradientDescent};
-use lgf::objective::Domain;
 use lgf::surrogate::targets::WeakForm;
 use lgf::surrogate::{
     Differences, Integrator, Library, Lift, Rank, Regression, RegressionProblem, Ridge, SpaceConfig,

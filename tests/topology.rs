@@ -1,8 +1,9 @@
 //! The true gradient: published values, finite differences, invariants.
 
+use lgf::domain::{Domain, Volume};
 use lgf::engine::CpuEngine;
 use lgf::flow::{Flow, OptimalityCriteria};
-use lgf::objective::{Domain, Objective};
+use lgf::objective::Objective;
 use lgf::optimizer::{Lgf, LgfConfig, Stopping};
 use lgf::report::Report;
 use lgf::schedule::Schedule;
@@ -221,7 +222,7 @@ proptest! {
         let config = ComplianceConfig { radius, ..ComplianceConfig::mbb(nelx, nely, FilterKind::Density) };
         let problem = Compliance::new(config).unwrap();
         let x = &x[..(nelx * nely) as usize];
-        let Domain::BoxVolume { weights, .. } = problem.domain() else { panic!("a box with a volume") };
+        let Domain::BoxVolume { volume: Volume { weights, .. }, .. } = problem.domain() else { panic!("a box with a volume") };
         let weighted: f64 = weights.iter().zip(x).map(|(w, x)| w * x).sum();
         prop_assert!((weighted - problem.volume(x) * x.len() as f64).abs() <= 1e-12 * x.len() as f64);
     }
@@ -284,7 +285,7 @@ proptest! {
         let allowed = 2e-9 * d as f64;
         let density = problem.physical_density(&x);
         let total: f64 = density.iter().sum();
-        let Domain::BoxVolume { weights, volume, .. } = problem.domain() else { panic!("a box with a volume") };
+        let Domain::BoxVolume { volume: Volume { weights, bound: volume }, .. } = problem.domain() else { panic!("a box with a volume") };
         let weighted: f64 = weights.iter().zip(&x).map(|(w, x)| w * x).sum();
         prop_assert!(weights.iter().all(|w| *w > 0.0));
         prop_assert!((weighted - volume - (total - 0.5 * d as f64)).abs() <= allowed, "{weighted} of \
@@ -322,7 +323,7 @@ fn passive_elements_have_the_density_they_are_given() {
         let density = problem.physical_density(&x);
         let mut gradient = vec![0.0; 600];
         problem.evaluate(&x, &mut gradient).unwrap();
-        let Domain::BoxVolume { weights, volume, .. } = problem.domain() else {
+        let Domain::BoxVolume { volume: Volume { weights, bound: volume }, .. } = problem.domain() else {
             panic!("a box with a volume")
         };
         let (mut voids, mut solids) = (0, 0);

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::{Ending, parse_count, print};
+use crate::domain::Domain;
 use crate::engine::{EngineChoice, GpuEngine, Samples, Setup, TableFormat, gpu};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
-use crate::objective::Domain;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -68,7 +68,7 @@ fn describe(out: &mut String) -> Result<()> {
 
 /// What runs of the usual kinds keep resident, from one unknown's share.
 fn memory(out: &mut String, dimension: u64, history: usize, rank: Option<usize>) {
-    let (one, start) = (Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0], volume: 1.0 }, [0.5]);
+    let (one, start) = (Domain::uniform_with_volume(0.0, 1.0, vec![1.0], 1.0), [0.5]);
     let unbounded = Domain::Unbounded;
     let kinds = [
         (

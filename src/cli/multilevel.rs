@@ -2,7 +2,7 @@
 
 use crate::engine::Pair;
 use crate::error::{Error, Result};
-use crate::objective::{Domain, Objective};
+use crate::objective::Objective;
 use crate::topology::{Compliance, ComplianceConfig, Grid, Projection, interpolate, prolong};
 
 /// Budgets of true evaluations of the coarsest grid and of the other ones before the run: cheap levels
@@ -118,7 +118,7 @@ fn penalties(last: f64) -> impl Iterator<Item = f64> {
 /// The coarser grid's result on this problem's, or the uniform design. A gradient's entries are shares of
 /// their element, which get smaller with it.
 fn begin(problem: &Compliance, coarse: Option<&(Grid, Start)>) -> Result<Start> {
-    let (Some((grid, ended)), Domain::BoxVolume { weights, volume, .. }) = (coarse, problem.domain()) else {
+    let (Some((grid, ended)), Some(volume)) = (coarse, problem.domain().volume().cloned()) else {
         return Ok(Start::at(problem.uniform_start()));
     };
     let fine = problem.grid();
@@ -132,5 +132,5 @@ fn begin(problem: &Compliance, coarse: Option<&(Grid, Start)>) -> Result<Start> 
         Ok(Pair { displacement: interpolate(grid, &pair.displacement, fine)?, change, note: pair.note })
     };
     let pairs = ended.pairs.iter().map(pair).collect::<Result<_>>()?;
-    Ok(Start { pairs, ..Start::at(prolong(grid, &ended.design, fine, &weights, volume)?) })
+    Ok(Start { pairs, ..Start::at(prolong(grid, &ended.design, fine, &volume.weights, volume.bound)?) })
 }

@@ -1,8 +1,8 @@
 //! The trait both engines implement, and the plain data it speaks in.
 
+use crate::domain::Domain;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
-use crate::objective::Domain;
 use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::potential::{Polynomial, PotentialConfig};
 use crate::surrogate::regression::Solution;
@@ -76,7 +76,7 @@ impl Setup<'_> {
     /// See [`Resident`].
     pub(crate) fn resident(&self) -> Resident {
         let is_oc = matches!(self.flow, Flow::OptimalityCriteria(_));
-        let has_volume = matches!(self.domain, Domain::BoxVolume { .. })
+        let has_volume = self.domain.volume().is_some()
             && matches!(self.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
         let (k, pairs) = (self.capacity, self.samples == Samples::Pairs);
         let own = 2 * (2 + self.flow.auxiliary_vectors())

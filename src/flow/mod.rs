@@ -29,11 +29,11 @@ pub use adam::Adam;
 pub use gradient_descent::GradientDescent;
 pub use momentum::Momentum;
 pub use newton::Newton;
-pub use optimality_criteria::{OptimalityCriteria, volume_scale};
+pub use optimality_criteria::OptimalityCriteria;
 pub use projected_gradient::ProjectedGradient;
 
+use crate::domain::Domain;
 use crate::error::{Error, Result};
-use crate::objective::Domain;
 
 /// A base optimizer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -125,14 +125,22 @@ impl Flow {
     /// Checks that the flow can work on `domain`.
     pub(crate) fn validate(&self, domain: &Domain) -> Result<()> {
         match (self, domain) {
-            (Self::OptimalityCriteria(_), Domain::BoxVolume { lower, .. }) if *lower < 0.0 => {
-                Err(Error::invalid(
-                    "the design's lower bound",
-                    lower,
-                    "at least 0 for the OC flow, whose steps are factors",
-                ))
+            (Self::OptimalityCriteria(_), Domain::BoxVolume { bounds, volume }) => {
+                let each = (0..volume.weights.len()).map(|i| bounds.view().at(i));
+                match each.into_iter().find(|[lower, upper]| *lower < 0.0 || *upper == f64::INFINITY) {
+                    Some([lower, _]) if lower < 0.0 => Err(Error::invalid(
+                        "the design's lower bound",
+                        lower,
+                        "at least 0 for the OC flow, whose steps are factors",
+                    )),
+                    Some([_, upper]) => Err(Error::invalid(
+                        "the design's upper bound",
+                        upper,
+                        "finite for the OC flow, whose move limit is a share of the bounds' width",
+                    )),
+                    None => Ok(()),
+                }
             }
-            (Self::OptimalityCriteria(_), Domain::BoxVolume { .. }) => Ok(()),
             (Self::OptimalityCriteria(_), _) => {
                 Err(Error::domain("the OC flow", "an objective on a box with a volume constraint"))
             }

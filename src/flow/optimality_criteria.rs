@@ -1,3 +1,4 @@
+use crate::domain::clip;
 use crate::error::{Error, Result};
 
 /// Optimality criteria: x ← clip(x √(−g/(λw)), max(l, x−move), min(u, x+move)), the multiplier λ from Σ w x =
@@ -7,7 +8,7 @@ use crate::error::{Error, Result};
 /// Source: Bendsøe & Sigmund, *Topology Optimization*, 2003; Andreassen et al. 2011.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OptimalityCriteria {
-    /// The largest change of an unknown in one step, in (0, 1] times the box's width.
+    /// The largest change of an unknown in one step, in (0, 1] times the width between its bounds.
     pub move_limit: f64,
 }
 
@@ -37,20 +38,6 @@ impl OptimalityCriteria {
     /// x at the scale s = 1/√λ, clipped to the move limit and the bounds.
     pub fn clip(&self, x: f64, growth: f64, scale: f64, lower: f64, upper: f64) -> f64 {
         let reach = self.move_limit * (upper - lower);
-        (growth * scale).clamp((x - reach).max(lower), (x + reach).min(upper))
+        clip(growth * scale, (x - reach).max(lower), (x + reach).min(upper))
     }
-}
-
-/// The largest scale s ≥ 0 with volume(s) ≤ target, for a volume that grows with s, to neighbouring
-/// floating-point numbers.
-///
-/// Bisection on the bit pattern: positive floats are ordered like their bits, so 63 evaluations settle every
-/// scale there is, whatever its magnitude; no bracket and no tolerance have to be guessed.
-pub fn volume_scale(volume: impl Fn(f64) -> f64, target: f64) -> f64 {
-    let (mut low, mut high) = (0_u64, f64::MAX.to_bits());
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if volume(f64::from_bits(middle)) <= target { low = middle } else { high = middle }
-    }
-    f64::from_bits(low)
 }

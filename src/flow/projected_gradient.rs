@@ -1,3 +1,4 @@
+use crate::domain::clip;
 use crate::error::{Error, Result};
 
 /// Projected gradient, x ← P(x − η g), P the Euclidean projection onto the domain: a box, or a box and Σ w x
@@ -16,6 +17,6 @@ impl ProjectedGradient {
 
     /// clip(x − η g − μ w).
     pub fn update(&self, x: f64, g: f64, w: f64, mu: f64, lower: f64, upper: f64) -> f64 {
-        (x - self.rate * g - mu * w).clamp(lower, upper)
+        clip(x - self.rate * g - mu * w, lower, upper)
     }
 }

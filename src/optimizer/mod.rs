@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 pub use session::{Origin, Session};
 
+use crate::domain::{Domain, kkt_residual};
 use crate::engine::{Engine, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, Traffic};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::flow::{Flow, ProjectedGradient};
-use crate::objective::{Domain, Objective, kkt_residual};
+use crate::objective::Objective;
 use crate::observe::{Event, Observer};
 use crate::report::{HistoryEntry, PhaseEntry, Report, StopReason};
 use crate::schedule::{Control, Cosine, Outcome, Potential, Schedule};

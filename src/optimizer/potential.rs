@@ -3,8 +3,9 @@
 use std::ops::DerefMut;
 
 use super::{Ended, Run, largest, largest_change};
+use crate::domain::Domain;
 use crate::engine::{Engine, PhaseEnd, TrustLimits};
-use crate::objective::{Domain, Objective};
+use crate::objective::Objective;
 use crate::observe::Observer;
 use crate::report::StopReason;
 use crate::schedule::Potential;
@@ -21,10 +22,7 @@ pub(super) struct Radii {
 impl<O: Objective, E: DerefMut<Target: Engine>, W: Observer> Run<O, E, W> {
     /// What radii are fractions of.
     fn unit_of_length(&self) -> f64 {
-        match &self.domain {
-            Domain::Box { lower, upper } | Domain::BoxVolume { lower, upper, .. } => upper - lower,
-            Domain::Unbounded => largest(&self.x).max(1.0),
-        }
+        self.domain.unit_of_length(&self.x)
     }
 
     pub(super) fn first_radii(&self, rule: Potential) -> Radii {

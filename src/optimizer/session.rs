@@ -5,8 +5,9 @@ use std::ops::DerefMut;
 use std::time::{Duration, Instant};
 
 use super::{Ended, Run, RunError};
+use crate::domain::Domain;
 use crate::engine::{Engine, Pair};
-use crate::objective::{Domain, Objective};
+use crate::objective::Objective;
 use crate::observe::{Event, Observer};
 use crate::report::{Report, StopReason};
 
@@ -38,13 +39,9 @@ impl<'a> Origin<'a> {
     /// The first iterate. An earlier run's may be beyond a bound by the rounding of its engine's number
     /// format.
     pub(super) fn x(&self, domain: &Domain) -> Cow<'a, [f64]> {
-        match domain {
-            Domain::Box { lower, upper } | Domain::BoxVolume { lower, upper, .. }
-                if self.earlier.is_some() && lower <= upper =>
-            {
-                self.start.iter().map(|x| x.clamp(*lower, *upper)).collect()
-            }
-            _ => Cow::Borrowed(self.start),
+        match self.earlier {
+            Some(_) => domain.clamped(self.start).into(),
+            None => Cow::Borrowed(self.start),
         }
     }
 }

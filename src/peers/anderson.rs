@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use faer::Mat;
 
 use super::criteria::{Criteria, is_replaced};
-use super::feasible::Feasible;
-use super::{Ended, Truth, difference, largest};
+use super::{Ended, Truth};
+use crate::domain::Domain;
 use crate::error::Error;
+use crate::linalg::{difference, norm_inf};
 
 /// How many differences, and how much of the residual is taken along.
 const DEPTH: usize = 4;
@@ -15,11 +16,11 @@ const DAMPING: f64 = 0.9;
 
 pub(super) fn minimize(
     truth: &mut Truth<'_>,
-    feasible: &Feasible,
+    domain: &Domain,
     start: &[f64],
     tolerance: f64,
 ) -> Result<(), Ended> {
-    let criteria = Criteria::new(feasible)?;
+    let criteria = Criteria::new(domain)?;
     let mut x = start.to_vec();
     // Iterates and residuals OC(x) − x.
     let mut recent: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
@@ -27,7 +28,7 @@ pub(super) fn minimize(
         let (_, g) = truth.evaluate(&x)?;
         let next = criteria.step(&x, &g);
         let residual = difference(&next, &x);
-        if largest(&residual) <= tolerance {
+        if norm_inf(&residual) <= tolerance {
             return Ok(());
         }
         recent.push_back((x.clone(), residual.clone()));
@@ -35,7 +36,7 @@ pub(super) fn minimize(
             recent.pop_front();
         }
         x = if is_replaced(step) && recent.len() == DEPTH + 1 {
-            feasible.project(&mixed(&x, &residual, &recent, DAMPING)?)
+            domain.project(&mixed(&x, &residual, &recent, DAMPING)?)
         } else {
             next
         };

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::anderson::mixed;
-use super::{Ended, Truth, difference, dot, first_length, largest};
+use super::{Ended, Truth, first_length};
+use crate::linalg::{dist_inf, dot, norm_inf};
 
 /// How many differences are mixed, and every how many steps: of 1, 2, 3, 4 and 6 the best on quadratics.
 const DEPTH: usize = 5;
@@ -16,10 +17,10 @@ const PERIOD: usize = 4;
 pub(super) fn minimize(truth: &mut Truth<'_>, start: &[f64], tolerance: f64) -> Result<(), Ended> {
     let mut x = start.to_vec();
     let (mut f, mut g) = truth.evaluate(&x)?;
-    let mut curvature = largest(&g) / first_length(start);
+    let mut curvature = norm_inf(&g) / first_length(start);
     let mut recent: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
     for step in 1.. {
-        if largest(&g) <= tolerance * curvature {
+        if norm_inf(&g) <= tolerance * curvature {
             return Ok(());
         }
         let residual: Vec<f64> = g.iter().map(|g| -g).collect();
@@ -30,7 +31,7 @@ pub(super) fn minimize(truth: &mut Truth<'_>, start: &[f64], tolerance: f64) -> 
         if step % PERIOD == 0 {
             let guess = mixed(&x, &residual, &recent, 1.0 / curvature)?;
             if guess.iter().all(|v| v.is_finite())
-                && largest(&difference(&guess, &x)) > tolerance
+                && dist_inf(&guess, &x) > tolerance
                 && let Some((value, gradient)) = truth.attempt(&guess)?
                 && value < f
             {
@@ -49,7 +50,7 @@ pub(super) fn minimize(truth: &mut Truth<'_>, start: &[f64], tolerance: f64) -> 
                 break;
             }
             curvature *= 2.0;
-            if largest(&g) <= tolerance * curvature {
+            if norm_inf(&g) <= tolerance * curvature {
                 return Ok(());
             }
         }

@@ -1,9 +1,10 @@
 //! The optimality-criteria step, and the loop of those peers that replace some of its steps by a guess.
 
-use super::feasible::Feasible;
-use super::{Ended, Truth, difference, dot, largest};
+use super::{Ended, Truth, required_volume};
+use crate::domain::{BoundsRef, Domain, Volume, volume_scale};
 use crate::error::Result;
-use crate::flow::{OptimalityCriteria, volume_scale};
+use crate::flow::OptimalityCriteria;
+use crate::linalg::dist_inf;
 
 /// The first step that may be replaced, and every how many: the same for every accelerator, so that they
 /// differ in their guesses alone.
@@ -18,32 +19,27 @@ pub(super) fn is_replaced(step: usize) -> bool {
 /// The step on one feasible set.
 pub(super) struct Criteria<'a> {
     flow: OptimalityCriteria,
-    weights: &'a [f64],
-    volume: f64,
-    lower: f64,
-    upper: f64,
+    bounds: BoundsRef<'a>,
+    volume: &'a Volume,
 }
 
 impl<'a> Criteria<'a> {
-    pub(super) fn new(feasible: &'a Feasible) -> Result<Self> {
-        let (weights, volume) = feasible.bound()?;
-        Ok(Self {
-            flow: OptimalityCriteria::default(),
-            weights,
-            volume,
-            lower: feasible.lower,
-            upper: feasible.upper,
-        })
+    pub(super) fn new(domain: &'a Domain) -> Result<Self> {
+        let flow = OptimalityCriteria::default();
+        Ok(Self { flow, bounds: domain.bounds(), volume: required_volume(domain)? })
     }
 
     /// OC(x), given the gradient there.
     pub(super) fn step(&self, x: &[f64], g: &[f64]) -> Vec<f64> {
+        let weights = &self.volume.weights;
         let growth: Vec<f64> =
-            (0..x.len()).map(|i| OptimalityCriteria::growth(x[i], g[i], self.weights[i])).collect();
-        let at = |scale: f64| -> Vec<f64> {
-            (0..x.len()).map(|i| self.flow.clip(x[i], growth[i], scale, self.lower, self.upper)).collect()
+            (0..x.len()).map(|i| OptimalityCriteria::growth(x[i], g[i], weights[i])).collect();
+        let clipped = |i: usize, scale: f64| {
+            let [lower, upper] = self.bounds.at(i);
+            self.flow.clip(x[i], growth[i], scale, lower, upper)
         };
-        at(volume_scale(|scale| dot(self.weights, &at(scale)), self.volume))
+        let at = |scale: f64| -> Vec<f64> { (0..x.len()).map(|i| clipped(i, scale)).collect() };
+        at(volume_scale(|scale| self.volume.of(&at(scale)), self.volume.bound))
     }
 }
 
@@ -51,22 +47,22 @@ impl<'a> Criteria<'a> {
 /// objective falls, and otherwise undone, so that the step is taken from the last iterate after all.
 pub(super) fn accelerated(
     truth: &mut Truth<'_>,
-    feasible: &Feasible,
+    domain: &Domain,
     start: &[f64],
     tolerance: f64,
     mut guess: impl FnMut(usize, &[f64], &[f64]) -> Result<Option<Vec<f64>>>,
 ) -> std::result::Result<(), Ended> {
-    let criteria = Criteria::new(feasible)?;
+    let criteria = Criteria::new(domain)?;
     let mut x = start.to_vec();
     let (mut f, mut g) = truth.evaluate(&x)?;
     for step in 1.. {
         let next = criteria.step(&x, &g);
-        if largest(&difference(&next, &x)) <= tolerance {
+        if dist_inf(&next, &x) <= tolerance {
             return Ok(());
         }
         // A guess that overflowed is none: the projection would turn it into some corner of the box.
         if let Some(landing) = guess(step, &x, &next)?.filter(|guess| guess.iter().all(|v| v.is_finite())) {
-            let landing = feasible.project(&landing);
+            let landing = domain.project(&landing);
             let (value, gradient) = truth.evaluate(&landing)?;
             if value < f {
                 (x, f, g) = (landing, value, gradient);
@@ -84,7 +80,7 @@ mod tests {
     use super::super::{Course, Peer};
     use super::*;
     use crate::error::ObjectiveError;
-    use crate::objective::{Domain, Objective};
+    use crate::objective::Objective;
 
     /// −2 Σ aᵢ √xᵢ with Σ xᵢ = 3/2: OC shrinks the logarithms' distances to the minimiser, xᵢ ~ aᵢ², by 3/4 a
     /// step.
@@ -101,7 +97,7 @@ mod tests {
             Ok((0..3).map(|i| -2.0 * SIZES[i] * x[i].sqrt()).sum())
         }
         fn domain(&self) -> Domain {
-            Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 3], volume: 1.5 }
+            Domain::uniform_with_volume(0.0, 1.0, vec![1.0; 3], 1.5)
         }
     }
 
@@ -109,10 +105,10 @@ mod tests {
     const TOLERANCE: f64 = 1e-5;
 
     fn plain() -> Course {
-        let feasible = Feasible::new(Roots.domain()).unwrap();
+        let domain = Roots.domain();
         let course = Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() };
         let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, spent: 0, course };
-        assert!(accelerated(&mut truth, &feasible, &START, TOLERANCE, |_, _, _| Ok(None)).is_ok());
+        assert!(accelerated(&mut truth, &domain, &START, TOLERANCE, |_, _, _| Ok(None)).is_ok());
         truth.course
     }
 
@@ -130,18 +126,13 @@ mod tests {
                 plain.history.len()
             );
             // Steps that shrink by 3/4 have 1/(1 − 3/4) times the last one to go.
-            assert!(
-                largest(&difference(&course.x, &exact)) <= 4.0 * TOLERANCE,
-                "{}: {:?}",
-                peer.name(),
-                course.x
-            );
+            assert!(dist_inf(&course.x, &exact) <= 4.0 * TOLERANCE, "{}: {:?}", peer.name(), course.x);
         }
     }
 
     #[test]
     fn a_guess_that_rises_is_counted_and_undone() {
-        let feasible = Feasible::new(Roots.domain()).unwrap();
+        let domain = Roots.domain();
         let course = Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() };
         let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, spent: 0, course };
         // Back to the start, and nowhere at all: both at the fifth step or later.
@@ -152,7 +143,7 @@ mod tests {
                 _ => None,
             })
         };
-        assert!(accelerated(&mut truth, &feasible, &START, TOLERANCE, guess).is_ok());
+        assert!(accelerated(&mut truth, &domain, &START, TOLERANCE, guess).is_ok());
         let (plain, mut values) =
             (plain(), truth.course.history.iter().map(|e| e.objective).collect::<Vec<_>>());
         assert_eq!(values.remove(5), plain.history[0].objective);

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use faer::Mat;
 
 use super::criteria::{accelerated, is_replaced};
-use super::feasible::Feasible;
-use super::{Ended, Truth, dot};
+use super::{Ended, Truth};
+use crate::domain::Domain;
 use crate::error::{Error, Result};
+use crate::linalg::{axpy, dot};
 
 /// Iterates the model is made of.
 const WINDOW: usize = 8;
@@ -19,13 +20,13 @@ const ENERGY: f64 = 1.0 - 1e-12;
 
 pub(super) fn minimize(
     truth: &mut Truth<'_>,
-    feasible: &Feasible,
+    domain: &Domain,
     start: &[f64],
     tolerance: f64,
 ) -> std::result::Result<(), Ended> {
     // Iterates and what OC makes of them. Pairs, not a sequence: they stay samples of OC across a landing.
     let mut recent: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::with_capacity(WINDOW + 1);
-    accelerated(truth, feasible, start, tolerance, |step, x, next| {
+    accelerated(truth, domain, start, tolerance, |step, x, next| {
         recent.push_back((x.to_vec(), next.to_vec()));
         if recent.len() > WINDOW {
             recent.pop_front();
@@ -68,7 +69,7 @@ fn advanced(
             let mut image = vec![0.0; d];
             for (j, (_, y)) in pairs.iter().enumerate() {
                 let share = svd.V()[(j, mode)] / svd.S()[mode];
-                image.iter_mut().zip(y).for_each(|(image, y)| *image += share * y);
+                axpy(share, y, &mut image);
             }
             image
         })
@@ -82,7 +83,7 @@ fn advanced(
     }
     let mut out = vec![0.0; d];
     for (z, image) in z.iter().zip(&images) {
-        out.iter_mut().zip(image).for_each(|(out, image)| *out += z * image);
+        axpy(*z, image, &mut out);
     }
     Ok(Some(out))
 }

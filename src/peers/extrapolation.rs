@@ -1,8 +1,8 @@
 //! Optimality criteria with linear extrapolation of the last difference.
 
 use super::criteria::{accelerated, is_replaced};
-use super::feasible::Feasible;
 use super::{Ended, Truth};
+use crate::domain::Domain;
 
 /// How many times the last difference is added: of 1, 2, 4, 8 and 16 the best on the half-MBB beam of 60x20
 /// elements. Longer ones lead to worse basins on others, and on 120x30 at a volume of 0.4 this one does.
@@ -10,12 +10,12 @@ const REACH: f64 = 4.0;
 
 pub(super) fn minimize(
     truth: &mut Truth<'_>,
-    feasible: &Feasible,
+    domain: &Domain,
     start: &[f64],
     tolerance: f64,
 ) -> Result<(), Ended> {
     let mut before: Option<Vec<f64>> = None;
-    accelerated(truth, feasible, start, tolerance, |step, x, _| {
+    accelerated(truth, domain, start, tolerance, |step, x, _| {
         let last = before.replace(x.to_vec()).filter(|_| is_replaced(step));
         Ok(last.map(|last| ahead(x, &last, REACH)))
     })

@@ -1,8 +1,6 @@
 //! The latent variable of the box: x = l + (u − l) σ(ψ).
 
-use super::dot;
-use super::feasible::Feasible;
-use crate::topology::sigmoid;
+use crate::domain::{Domain, bisect, clip, logit, sigmoid};
 
 /// Shares of the box are kept this far from 0 and 1, which is |ψ| below 14: a ψ that has run away is at the
 /// bound to the last bit, and no step of a sensible length brings it back. Of 10⁻³ to 10⁻¹², and none at all,
@@ -10,26 +8,35 @@ use crate::topology::sigmoid;
 const INSIDE: f64 = 1e-6;
 
 pub(super) struct Latent<'a> {
-    pub feasible: &'a Feasible,
+    pub domain: &'a Domain,
 }
 
 impl Latent<'_> {
     /// ψ of a point of the box, drawn inside.
     pub(super) fn of(&self, x: &[f64]) -> Vec<f64> {
-        let Feasible { lower, upper, .. } = *self.feasible;
-        x.iter().map(|x| inside(logit((x - lower) / (upper - lower)))).collect()
+        let bounds = self.domain.bounds();
+        let share = |(i, x): (usize, &f64)| (x - bounds.at(i)[0]) / bounds.width(i);
+        x.iter().enumerate().map(share).map(|share| inside(logit(share))).collect()
     }
 
     /// x(ψ), in the box, whatever its volume.
     pub(super) fn design(&self, psi: &[f64]) -> Vec<f64> {
-        let Feasible { lower, upper, .. } = *self.feasible;
-        psi.iter().map(|psi| (lower + (upper - lower) * sigmoid(*psi)).clamp(lower, upper)).collect()
+        let bounds = self.domain.bounds();
+        let point = |(i, psi): (usize, &f64)| {
+            let [lower, upper] = bounds.at(i);
+            clip(lower + (upper - lower) * sigmoid(*psi), lower, upper)
+        };
+        psi.iter().enumerate().map(point).collect()
     }
 
     /// dx/dψ = (x − l)(u − x)/(u − l).
     pub(super) fn slope(&self, x: &[f64]) -> Vec<f64> {
-        let Feasible { lower, upper, .. } = *self.feasible;
-        x.iter().map(|x| (x - lower) * (upper - x) / (upper - lower)).collect()
+        let bounds = self.domain.bounds();
+        let slope = |(i, x): (usize, &f64)| {
+            let [lower, upper] = bounds.at(i);
+            (x - lower) * (upper - x) / (upper - lower)
+        };
+        x.iter().enumerate().map(slope).collect()
     }
 
     /// The Bregman projection with the Fermi–Dirac entropy onto what is feasible and inside: clip(ψ − μ w)
@@ -40,26 +47,18 @@ impl Latent<'_> {
             (psi, x)
         };
         let kept = at(psi.iter().map(|psi| inside(*psi)).collect());
-        let Some((weights, volume)) = &self.feasible.volume else { return kept };
-        if dot(weights, &kept.1) <= *volume {
+        let Some(volume) = self.domain.volume() else { return kept };
+        if volume.of(&kept.1) <= volume.bound {
             return kept;
         }
+        let weights = &volume.weights[..];
         let shifted = |mu: f64| at(psi.iter().zip(weights).map(|(psi, w)| inside(psi - mu * w)).collect());
         // At the upper end every unknown is as low as may be.
-        let (mut low, mut high) = (
-            0.0,
-            psi.iter().zip(weights).fold(0.0_f64, |m, (psi, w)| m.max((psi + logit(1.0 - INSIDE)) / w)),
-        );
-        for _ in 0..200 {
-            let middle = 0.5 * (low + high);
-            if middle <= low || middle >= high {
-                break;
-            }
-            if dot(weights, &shifted(middle).1) > *volume { low = middle } else { high = middle }
-        }
-        let (psi, x) = shifted(high);
+        let end = psi.iter().zip(weights).fold(0.0_f64, |m, (psi, w)| m.max((psi + logit(1.0 - INSIDE)) / w));
+        let [_, mu] = bisect([0.0, end], 0.0, |mu| volume.of(&shifted(mu).1) > volume.bound);
+        let (psi, x) = shifted(mu);
         // Changes x only where the bound leaves no room inside.
-        let x = self.feasible.project(&x);
+        let x = self.domain.project(&x);
         (psi, x)
     }
 }
@@ -69,19 +68,16 @@ fn inside(psi: f64) -> f64 {
     psi.clamp(-most, most)
 }
 
-fn logit(share: f64) -> f64 {
-    (share / (1.0 - share)).ln()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linalg::dot;
 
     #[test]
     fn projection_keeps_the_bound_and_what_is_feasible() {
         let weights = vec![1.0, 2.0, 0.5, 1.5];
-        let feasible = Feasible { lower: -1.0, upper: 3.0, volume: Some((weights.clone(), 0.7)) };
-        let latent = Latent { feasible: &feasible };
+        let domain = Domain::uniform_with_volume(-1.0, 3.0, weights.clone(), 0.7);
+        let latent = Latent { domain: &domain };
         let psi = [3.0, -1.0, 900.0, 0.2];
         let (shifted, x) = latent.project(&psi);
         // One rounding of μ, below 16, moves the volume by less than Σ w² (u − l)/4 = 7.5 times 16 ε; the

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::spg::{DECREASE, shorter};
-use super::{Ended, Truth, difference, dot, first_length, largest};
+use super::{Ended, Truth, first_length};
+use crate::linalg::{axpy, difference, dot, norm_inf};
 
 /// Pairs remembered.
 const MEMORY: usize = 10;
@@ -34,7 +35,7 @@ impl Memory {
         let mut shares = Vec::with_capacity(self.pairs.len());
         for (s, y) in self.pairs.iter().rev() {
             let share = dot(s, &out) / dot(s, y);
-            out.iter_mut().zip(y).for_each(|(out, y)| *out -= share * y);
+            axpy(-share, y, &mut out);
             shares.push(share);
         }
         if let Some((s, y)) = self.pairs.back() {
@@ -43,7 +44,7 @@ impl Memory {
         }
         for ((s, y), share) in self.pairs.iter().zip(shares.iter().rev()) {
             let more = share - dot(y, &out) / dot(s, y);
-            out.iter_mut().zip(s).for_each(|(out, s)| *out += more * s);
+            axpy(more, s, &mut out);
         }
         out
     }
@@ -58,10 +59,10 @@ pub(super) fn minimize(truth: &mut Truth<'_>, start: &[f64], tolerance: f64) -> 
     loop {
         let mut direction: Vec<f64> = memory.times(&g).iter().map(|v| -v).collect();
         if memory.pairs.is_empty() {
-            let scale = first_length(start) / largest(&g).max(f64::MIN_POSITIVE);
+            let scale = first_length(start) / norm_inf(&g).max(f64::MIN_POSITIVE);
             direction.iter_mut().for_each(|d| *d *= scale);
         }
-        if largest(&direction) <= tolerance {
+        if norm_inf(&direction) <= tolerance {
             return Ok(());
         }
         match search(truth, &x, &direction, (f, dot(&g, &direction)), tolerance)? {
@@ -116,7 +117,7 @@ fn search(
             (0.0, _) => shorter(t, f, slope, value),
             _ => 0.5 * (low + high),
         };
-        if (t - low) * largest(direction) <= tolerance.max(1e-15) || !t.is_finite() {
+        if (t - low) * norm_inf(direction) <= tolerance.max(1e-15) || !t.is_finite() {
             return Ok(kept);
         }
     }
@@ -129,6 +130,8 @@ mod tests {
     use super::super::Peer;
     use super::*;
     use crate::error::{Error, SettingsError};
+    use crate::error::Error;
+    use crate::linalg::dist_inf;
     use crate::objective::FnObjective;
     use crate::problems::{Boxed, Quadratic, Rosenbrock};
 
@@ -155,11 +158,11 @@ mod tests {
         }
         let v = [1.0, -2.0, 0.5, 3.0, -0.7];
         let exact: Vec<f64> = (0..D).map(|i| (0..D).map(|j| h[(i, j)] * v[j]).sum()).collect();
-        let error = largest(&difference(&memory.times(&v), &exact));
+        let error = norm_inf(&difference(&memory.times(&v), &exact));
         // The matrix has a condition number below 7, so |I − s yᵀ/sᵀy| = |s||y|/sᵀy is below 1.6
         // (Kantorovich), and eight such factors below 50. H₀ is below 1, and there are some hundred
         // roundings.
-        assert!(error <= 50.0 * 200.0 * f64::EPSILON * largest(&v), "{error:e}");
+        assert!(error <= 50.0 * 200.0 * f64::EPSILON * norm_inf(&v), "{error:e}");
     }
 
     #[test]
@@ -170,7 +173,7 @@ mod tests {
         assert!(memory.pairs.is_empty());
         // The newest pair is kept exactly: H y = s.
         memory.push(vec![1.0, 2.0], vec![3.0, 0.5]);
-        assert!(largest(&difference(&memory.times(&[3.0, 0.5]), &[1.0, 2.0])) <= 8.0 * f64::EPSILON);
+        assert!(norm_inf(&difference(&memory.times(&[3.0, 0.5]), &[1.0, 2.0])) <= 8.0 * f64::EPSILON);
     }
 
     #[test]
@@ -178,14 +181,14 @@ mod tests {
         let mut quadratic =
             Quadratic { minimizer: vec![1.4, 0.9, 0.2, -0.3, 0.6, 0.7], ..Quadratic::geometric(6, 50.0) };
         let course = Peer::Lbfgs.minimize(&mut quadratic, &[0.0; 6], 100, 1e-10, &mut ()).unwrap();
-        let error = largest(&difference(&course.x, &quadratic.minimizer));
+        let error = dist_inf(&course.x, &quadratic.minimizer);
         assert!(error < 1e-9, "off by {error:e} after {} evaluations", course.history.len());
         // Rosenbrock's chain: (1, …, 1), along a valley in which only the second condition keeps the pairs'
         // curvature positive.
         let course = Peer::Lbfgs
             .minimize(&mut Rosenbrock { dimension: 10 }, &[-0.5; 10], 300, 1e-10, &mut ())
             .unwrap();
-        assert!(largest(&difference(&course.x, &[1.0; 10])) < 1e-6, "{:?}", course.x);
+        assert!(dist_inf(&course.x, &[1.0; 10]) < 1e-6, "{:?}", course.x);
     }
 
     /// With as many pairs as unknowns it is BFGS, whose error falls faster than by any factor (Dennis & Moré,

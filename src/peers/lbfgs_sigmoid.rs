@@ -1,10 +1,11 @@
 //! L-BFGS without constraints: the box by a sigmoid, the volume bound by an augmented Lagrangian.
 
-use super::feasible::Feasible;
 use super::latent::Latent;
 use super::lbfgs::Memory;
 use super::spg::{DECREASE, shorter};
-use super::{Ended, Truth, difference, dot, largest};
+use super::{Ended, Truth};
+use crate::domain::Domain;
+use crate::linalg::{axpy, difference, dist_inf, dot, norm_inf};
 
 /// The first penalty, for an objective and a volume scaled to 1; its growth, where a multiplier's update
 /// leaves more than this share of the excess.
@@ -32,11 +33,10 @@ struct Lagrangian<'a> {
 impl Lagrangian<'_> {
     /// The excess and its gradient by x; none without a bound.
     fn excess(&self, x: &[f64]) -> Option<(f64, Vec<f64>)> {
-        let (weights, volume) = self.latent.feasible.volume.as_ref()?;
-        let room = (volume - self.latent.feasible.lower * weights.iter().sum::<f64>())
-            .max(f64::EPSILON * volume.abs())
-            .max(f64::MIN_POSITIVE);
-        Some(((dot(weights, x) - volume) / room, weights.iter().map(|w| w / room).collect()))
+        let volume = self.latent.domain.volume()?;
+        let [least, ..] = self.latent.domain.volume_range(volume);
+        let room = (volume.bound - least).max(f64::EPSILON * volume.bound.abs()).max(f64::MIN_POSITIVE);
+        Some(((volume.of(x) - volume.bound) / room, volume.weights.iter().map(|w| w / room).collect()))
     }
 
     /// λ + ρ c, or 0 where the bound does not act.
@@ -51,7 +51,7 @@ impl Lagrangian<'_> {
         if let Some((excess, by)) = self.excess(x) {
             let pressure = self.pressure(excess);
             value += (pressure * pressure - self.multiplier * self.multiplier) / (2.0 * self.penalty);
-            gradient.iter_mut().zip(by).for_each(|(g, by)| *g += pressure * by);
+            axpy(pressure, &by, &mut gradient);
         }
         gradient.iter_mut().zip(self.latent.slope(x)).for_each(|(g, slope)| *g *= slope);
         (value, gradient)
@@ -75,11 +75,11 @@ impl Lagrangian<'_> {
 /// the design a user would take.
 pub(super) fn minimize(
     truth: &mut Truth<'_>,
-    feasible: &Feasible,
+    domain: &Domain,
     start: &[f64],
     tolerance: f64,
 ) -> Result<(), Ended> {
-    let latent = Latent { feasible };
+    let latent = Latent { domain };
     let (mut psi, mut x) = latent.project(&latent.of(start));
     let (mut f, mut g) = truth.evaluate(&x)?;
     let mut lagrangian = Lagrangian {
@@ -95,7 +95,7 @@ pub(super) fn minimize(
         // Pairs of another Lagrangian would mislead.
         let mut memory = Memory::default();
         let (mut value, mut slope) = lagrangian.of(&x, f, &g);
-        let goal = SOLVED * largest(&slope);
+        let goal = SOLVED * norm_inf(&slope);
         for _ in 0..INNER {
             let Some(next) =
                 descend(truth, &lagrangian, &mut memory, (&psi, &x), (value, &slope), tolerance)?
@@ -104,7 +104,7 @@ pub(super) fn minimize(
             };
             memory.push(difference(&next.psi, &psi), difference(&next.slope, &slope));
             (psi, x, f, g, value, slope) = (next.psi, next.x, next.f, next.g, next.value, next.slope);
-            if largest(&slope) <= goal {
+            if norm_inf(&slope) <= goal {
                 break;
             }
         }
@@ -120,7 +120,7 @@ pub(super) fn minimize(
                 (f, g) = truth.evaluate(&x)?;
             }
         }
-        if largest(&difference(&x, &before)) <= tolerance {
+        if dist_inf(&x, &before) <= tolerance {
             return Ok(());
         }
     }
@@ -150,14 +150,14 @@ fn descend(
     if memory.pairs.is_empty() || along.is_nan() || along >= 0.0 {
         // Without a model the first step is the longest there is.
         memory.pairs.clear();
-        direction = slope.iter().map(|s| -MOVE * s / largest(slope).max(f64::MIN_POSITIVE)).collect();
+        direction = slope.iter().map(|s| -MOVE * s / norm_inf(slope).max(f64::MIN_POSITIVE)).collect();
         along = dot(slope, &direction);
     }
-    let mut t = (MOVE / largest(&direction)).min(1.0);
+    let mut t = (MOVE / norm_inf(&direction)).min(1.0);
     loop {
         let trial: Vec<f64> = psi.iter().zip(&direction).map(|(psi, d)| psi + t * d).collect();
         let design = lagrangian.latent.design(&trial);
-        if largest(&difference(&design, x)) <= tolerance {
+        if dist_inf(&design, x) <= tolerance {
             return Ok(None);
         }
         let (f, g) =
@@ -177,9 +177,9 @@ mod tests {
     /// Central differences of the augmented Lagrangian.
     #[test]
     fn the_gradient_by_the_latent_variable_is_that_of_the_value() {
-        let feasible = Feasible { lower: -1.0, upper: 2.0, volume: Some((vec![1.0, 2.0, 0.5], 0.3)) };
+        let domain = Domain::uniform_with_volume(-1.0, 2.0, vec![1.0, 2.0, 0.5], 0.3);
         let lagrangian =
-            Lagrangian { latent: Latent { feasible: &feasible }, scale: 0.4, multiplier: 0.6, penalty: 3.0 };
+            Lagrangian { latent: Latent { domain: &domain }, scale: 0.4, multiplier: 0.6, penalty: 3.0 };
         let at = |psi: &[f64]| {
             let x = lagrangian.latent.design(psi);
             let g: Vec<f64> = x.iter().map(|x| 3.0 * x * x).collect();

@@ -1,10 +1,11 @@
 //! The method of moving asymptotes.
 
-use super::feasible::Feasible;
-use super::{Ended, Truth, difference, largest};
+use super::{Ended, Truth, required_volume};
+use crate::domain::{Domain, Volume, bisect, bracket_above};
+use crate::linalg::{dist_inf, dot};
 
-/// The asymptotes' first distance, and how it shrinks on oscillation and grows otherwise, in units of the
-/// box.
+/// The asymptotes' first distance, and how it shrinks on oscillation and grows otherwise, in widths of the
+/// unknown's interval.
 const FIRST: f64 = 0.5;
 const SHRINK: f64 = 0.7;
 const GROW: f64 = 1.2;
@@ -17,16 +18,16 @@ const MOVE: f64 = 0.5;
 /// found by bisection. Without a line search, as published.
 pub(super) fn minimize(
     truth: &mut Truth<'_>,
-    feasible: &Feasible,
+    domain: &Domain,
     start: &[f64],
     tolerance: f64,
 ) -> Result<(), Ended> {
-    let (weights, volume) = feasible.bound()?;
-    let width = feasible.upper - feasible.lower;
+    let Volume { weights, bound } = required_volume(domain)?;
+    let bounds = domain.bounds();
     let d = start.len();
     let mut x = start.to_vec();
     let [mut before, mut before_that] = [start.to_vec(), start.to_vec()];
-    let mut reach = vec![FIRST * width; d];
+    let mut reach: Vec<f64> = (0..d).map(|i| FIRST * bounds.width(i)).collect();
     for step in 0.. {
         let (_, g) = truth.evaluate(&x)?;
         if step >= 2 {
@@ -39,19 +40,19 @@ pub(super) fn minimize(
                 } else {
                     1.0
                 };
-                reach[i] = reach[i].clamp(0.01 * width, 10.0 * width);
+                reach[i] = reach[i].clamp(0.01 * bounds.width(i), 10.0 * bounds.width(i));
             }
         }
-        let excess = super::dot(weights, &x) - volume;
+        let excess = dot(weights, &x) - bound;
         // (p, q) of the objective and of the volume, and the bounds of the step.
         let terms: Vec<[f64; 6]> = (0..d)
             .map(|i| {
-                let r = reach[i];
+                let (r, width, [lower, upper]) = (reach[i], bounds.width(i), bounds.at(i));
                 let small = 1e-5 / width;
                 let p = r * r * (1.001 * g[i].max(0.0) + 0.001 * (-g[i]).max(0.0) + small);
                 let q = r * r * (0.001 * g[i].max(0.0) + 1.001 * (-g[i]).max(0.0) + small);
-                let low = (x[i] - REACH * r).max(x[i] - MOVE * width).max(feasible.lower);
-                let high = (x[i] + REACH * r).min(x[i] + MOVE * width).min(feasible.upper);
+                let low = (x[i] - REACH * r).max(x[i] - MOVE * width).max(lower);
+                let high = (x[i] + REACH * r).min(x[i] + MOVE * width).min(upper);
                 [p, q, r * r * 1.001 * weights[i], r * r * 0.001 * weights[i], low, high]
             })
             .collect();
@@ -80,22 +81,13 @@ pub(super) fn minimize(
         };
         let mut next = at(0.0);
         if approximate(&next) > 0.0 {
-            let (mut low, mut high) = (0.0, 1.0);
-            while approximate(&at(high)) > 0.0 && high < 1e30 {
-                high *= 4.0;
-            }
-            for _ in 0..200 {
-                let middle = 0.5 * (low + high);
-                if middle <= low || middle >= high {
-                    break;
-                }
-                if approximate(&at(middle)) > 0.0 { low = middle } else { high = middle }
-            }
-            next = at(high);
+            let is_too_small = |lambda: f64| approximate(&at(lambda)) > 0.0;
+            let [_, lambda] = bisect(bracket_above(1.0, is_too_small), 0.0, is_too_small);
+            next = at(lambda);
         }
         // The approximation is above the linear bound, so this changes nothing but rounding.
-        let next = feasible.project(&next);
-        let change = largest(&difference(&next, &x));
+        let next = domain.project(&next);
+        let change = dist_inf(&next, &x);
         before_that = std::mem::replace(&mut before, std::mem::replace(&mut x, next));
         if change <= tolerance {
             truth.evaluate(&x)?;

@@ -30,7 +30,6 @@ mod anderson_descent;
 mod criteria;
 mod dmd;
 mod extrapolation;
-mod feasible;
 mod latent;
 mod lbfgs;
 mod lbfgs_sigmoid;
@@ -41,11 +40,12 @@ mod spg;
 
 use std::ops::ControlFlow;
 
+use crate::domain::{Domain, Volume};
 use crate::error::{Error, ObjectiveError, Result};
-use crate::objective::{Domain, Objective};
+use crate::linalg::norm_inf;
+use crate::objective::Objective;
 use crate::observe::{Event, Observer};
 use crate::report::HistoryEntry;
-use feasible::Feasible;
 
 /// A peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,13 +147,18 @@ impl Peer {
             Self::Extrapolation => extrapolation::minimize,
             Self::Dmd => dmd::minimize,
         };
-        let feasible = Feasible::new(domain)?;
-        truth.end(|truth| on_set(truth, &feasible, start, tolerance))
+        if domain == Domain::Unbounded {
+            return Err(Error::Incompatible("this optimizer needs bounds".into()));
+        }
+        if !matches!(self, Self::Spg | Self::Pqn) {
+            domain.require_widths(dimension, self.name())?;
+        }
+        truth.end(|truth| on_set(truth, &domain, start, tolerance))
     }
 }
 
 /// A peer that needs a feasible set: it, a start and a tolerance.
-type OnSet = fn(&mut Truth<'_>, &Feasible, &[f64], f64) -> std::result::Result<(), Ended>;
+type OnSet = fn(&mut Truth<'_>, &Domain, &[f64], f64) -> std::result::Result<(), Ended>;
 
 /// What a peer did.
 #[derive(Debug, Clone, PartialEq)]
@@ -262,28 +267,22 @@ impl Truth<'_> {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
+/// The volume constraint, for optimizers that cannot do without.
+fn required_volume(domain: &Domain) -> Result<&Volume> {
+    domain.volume().ok_or_else(|| Error::Incompatible("this optimizer needs a volume bound".into()))
 }
 
 /// How far the first step without bounds moves the unknown with the largest gradient: a fifth of max(1, max
 /// |x₀|), the first trust radius of a learned potential, so that all begin alike.
 fn first_length(start: &[f64]) -> f64 {
-    0.2 * largest(start).max(1.0)
-}
-
-fn largest(a: &[f64]) -> f64 {
-    a.iter().fold(0.0, |m, v| m.max(v.abs()))
+    0.2 * norm_inf(start).max(1.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::SettingsError;
+    use crate::linalg::dist_inf;
 
     /// ½ Σ λᵢ (xᵢ − aᵢ)² on a box with a volume bound: the solution by bisection on the bound's multiplier.
     struct Target {
@@ -343,12 +342,12 @@ mod tests {
     fn peers_find_the_constrained_minimum() {
         let volume = 2.0;
         let exact = solution(volume);
-        let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume };
+        let domain = Domain::uniform_with_volume(0.0, 1.0, vec![1.0; 6], volume);
         for peer in [Peer::Spg, Peer::Pqn, Peer::Mma, Peer::Simpl, Peer::LbfgsSigmoid] {
             let course = peer
                 .minimize(&mut Target { domain: domain.clone() }, &[volume / 6.0; 6], 300, 1e-10, &mut ())
                 .unwrap();
-            let error = largest(&difference(&course.x, &exact));
+            let error = dist_inf(&course.x, &exact);
             assert!(
                 error < within(peer),
                 "{}: off by {error:e} after {} evaluations: {:?}",
@@ -359,12 +358,12 @@ mod tests {
             assert!(course.x.iter().sum::<f64>() <= volume * (1.0 + 1e-9), "{}", peer.name());
         }
         // Without the bound Σ x = 3.4 at the minimum.
-        let domain = Domain::Box { lower: 0.0, upper: 1.0 };
+        let domain = Domain::uniform(0.0, 1.0);
         for peer in [Peer::Spg, Peer::Pqn, Peer::Simpl, Peer::LbfgsSigmoid] {
             let course = peer
                 .minimize(&mut Target { domain: domain.clone() }, &[0.0; 6], 300, 1e-10, &mut ())
                 .unwrap();
-            let error = largest(&difference(&course.x, &CENTER.map(|c| c.clamp(0.0, 1.0))));
+            let error = dist_inf(&course.x, &CENTER.map(|c| c.clamp(0.0, 1.0)));
             assert!(
                 error < within(peer),
                 "{}: off by {error:e} after {} evaluations: {:?}",
@@ -380,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_kept_to_the_last_trial_point() {
-        let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume: 2.0 };
+        let domain = Domain::uniform_with_volume(0.0, 1.0, vec![1.0; 6], 2.0);
         for peer in [Peer::Spg, Peer::Pqn, Peer::Mma, Peer::Simpl, Peer::LbfgsSigmoid] {
             let course = peer
                 .minimize(&mut Target { domain: domain.clone() }, &[1.0 / 3.0; 6], 7, 0.0, &mut ())
@@ -406,7 +405,7 @@ mod tests {
                 Ok(x[0].powi(-3) / 3.0 + 4.0 / 3.0 * x[1].powi(-3))
             }
             fn domain(&self) -> Domain {
-                Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 2], volume: 1.0 }
+                Domain::uniform_with_volume(0.0, 1.0, vec![1.0; 2], 1.0)
             }
         }
         let course = Peer::Anderson.minimize(&mut Pair, &[0.5; 2], 40, 0.0, &mut ()).unwrap();
@@ -415,7 +414,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_named_and_what_fails_later_keeps_the_best() {
-        let domain = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0; 6], volume: 2.0 };
+        let domain = Domain::uniform_with_volume(0.0, 1.0, vec![1.0; 6], 2.0);
         for peer in ON_SETS {
             let refused = |start: &[f64], budget| {
                 peer.minimize(&mut Target { domain: domain.clone() }, start, budget, 0.0, &mut ())
@@ -445,7 +444,7 @@ mod tests {
                     self.0.evaluate(x, gradient)
                 }
                 fn domain(&self) -> Domain {
-                    Domain::BoxVolume { lower: -1.0, upper: 1.0, weights: vec![1.0], volume: 0.9 }
+                    Domain::uniform_with_volume(-1.0, 1.0, vec![1.0], 0.9)
                 }
             }
             let course = peer.minimize(&mut Boxed(&mut fails), &[-0.9], 50, 0.0, &mut ()).unwrap();

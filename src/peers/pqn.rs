@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::feasible::Feasible;
 use super::spg::{descend, search, spectral};
-use super::{Ended, Truth, difference, dot, largest};
+use super::{Ended, Truth};
+use crate::domain::Domain;
+use crate::linalg::{axpy, difference, dot, norm_inf};
 
 /// Pairs the model remembers, and projected steps that minimise it.
 const MEMORY: usize = 10;
@@ -43,20 +44,21 @@ impl Model {
 
     /// An approximate minimiser of gᵀ(z − x) + ½ (z − x)ᵀB(z − x) on the feasible set, by projected steps of
     /// spectral length with exact steps along them.
-    fn minimize(&self, feasible: &Feasible, x: &[f64], g: &[f64]) -> Vec<f64> {
+    fn minimize(&self, domain: &Domain, x: &[f64], g: &[f64]) -> Vec<f64> {
         let mut z = x.to_vec();
         let mut slope = g.to_vec();
+        let unit = domain.unit_of_length(x);
         let mut alpha = 1.0 / self.sigma;
         for _ in 0..INNER {
-            let direction = descend(feasible, &z, &slope, alpha);
-            if largest(&direction) <= 1e-10 * (feasible.upper - feasible.lower) {
+            let direction = descend(domain, &z, &slope, alpha);
+            if norm_inf(&direction) <= 1e-10 * unit {
                 break;
             }
             let bent = self.times(&direction);
             let (along, curvature) = (dot(&slope, &direction), dot(&direction, &bent));
             let t = if curvature > 0.0 { (-along / curvature).clamp(0.0, 1.0) } else { 1.0 };
-            z.iter_mut().zip(&direction).for_each(|(z, d)| *z += t * d);
-            slope.iter_mut().zip(&bent).for_each(|(s, b)| *s += t * b);
+            axpy(t, &direction, &mut z);
+            axpy(t, &bent, &mut slope);
             alpha = spectral(&direction, &bent);
         }
         z
@@ -65,7 +67,7 @@ impl Model {
 
 pub(super) fn minimize(
     truth: &mut Truth<'_>,
-    feasible: &Feasible,
+    domain: &Domain,
     start: &[f64],
     tolerance: f64,
 ) -> Result<(), Ended> {
@@ -74,16 +76,16 @@ pub(super) fn minimize(
     let mut pairs: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
     loop {
         let direction = match Model::new(&pairs) {
-            Some(model) => difference(&model.minimize(feasible, &x, &g), &x),
+            Some(model) => difference(&model.minimize(domain, &x, &g), &x),
             None => descend(
-                feasible,
+                domain,
                 &x,
                 &g,
-                0.2 * (feasible.upper - feasible.lower) / largest(&g).max(f64::MIN_POSITIVE),
+                0.2 * domain.unit_of_length(start) / norm_inf(&g).max(f64::MIN_POSITIVE),
             ),
         };
         let slope = dot(&g, &direction);
-        if largest(&direction) <= tolerance || slope >= 0.0 {
+        if norm_inf(&direction) <= tolerance || slope >= 0.0 {
             if pairs.is_empty() {
                 return Ok(());
             }

@@ -1,8 +1,9 @@
 //! Sigmoidal mirror descent with a projected latent variable.
 
-use super::feasible::Feasible;
 use super::latent::Latent;
-use super::{Ended, Truth, difference, dot, largest};
+use super::{Ended, Truth};
+use crate::domain::Domain;
+use crate::linalg::{difference, dot, norm_inf};
 
 /// The share of the predicted decrease a step has to reach.
 const DECREASE: f64 = 1e-4;
@@ -16,21 +17,21 @@ const FARTHEST: f64 = 1e10;
 /// ([`Latent::project`]).
 pub(super) fn minimize(
     truth: &mut Truth<'_>,
-    feasible: &Feasible,
+    domain: &Domain,
     start: &[f64],
     tolerance: f64,
 ) -> Result<(), Ended> {
-    let latent = Latent { feasible };
+    let latent = Latent { domain };
     let (mut psi, mut x) = latent.project(&latent.of(start));
     let (mut f, mut g) = truth.evaluate(&x)?;
-    let mut alpha = 1.0 / largest(&g).max(f64::MIN_POSITIVE);
+    let mut alpha = 1.0 / norm_inf(&g).max(f64::MIN_POSITIVE);
     loop {
-        alpha = alpha.min(FARTHEST / largest(&g).max(f64::MIN_POSITIVE));
+        alpha = alpha.min(FARTHEST / norm_inf(&g).max(f64::MIN_POSITIVE));
         let (psi_next, next, f_next, g_next) = loop {
             let moved: Vec<f64> = psi.iter().zip(&g).map(|(psi, g)| psi - alpha * g).collect();
             let (latent_trial, trial) = latent.project(&moved);
             let step = difference(&trial, &x);
-            if largest(&step) <= tolerance {
+            if norm_inf(&step) <= tolerance {
                 return Ok(());
             }
             let (value, gradient) = truth.evaluate(&trial)?;

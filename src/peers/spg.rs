@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::feasible::Feasible;
-use super::{Ended, Truth, difference, dot, largest};
+use super::{Ended, Truth};
+use crate::domain::Domain;
+use crate::linalg::{difference, dot, norm_inf};
 
 /// Values the line search looks back on, and the share of the predicted decrease any search asks for.
 const MEMORY: usize = 5;
@@ -18,18 +19,18 @@ type Point = (Vec<f64>, f64, Vec<f64>);
 /// largest of the last values.
 pub(super) fn minimize(
     truth: &mut Truth<'_>,
-    feasible: &Feasible,
+    domain: &Domain,
     start: &[f64],
     tolerance: f64,
 ) -> Result<(), Ended> {
     let mut x = start.to_vec();
     let (mut f, mut g) = truth.evaluate(&x)?;
     let mut recent = VecDeque::from([f]);
-    // The first step moves the unknown with the largest gradient by a fifth of the box.
-    let mut alpha = 0.2 * (feasible.upper - feasible.lower) / largest(&g).max(f64::MIN_POSITIVE);
+    // The first step moves the unknown with the largest gradient by a fifth of the widest interval.
+    let mut alpha = 0.2 * domain.unit_of_length(start) / norm_inf(&g).max(f64::MIN_POSITIVE);
     loop {
-        let direction = descend(feasible, &x, &g, alpha);
-        if largest(&direction) <= tolerance {
+        let direction = descend(domain, &x, &g, alpha);
+        if norm_inf(&direction) <= tolerance {
             return Ok(());
         }
         let slope = dot(&g, &direction);
@@ -66,16 +67,16 @@ pub(super) fn search(
             return Ok(Some((trial, value, gradient)));
         }
         t = shorter(t, f, slope, value);
-        if t * largest(direction) <= tolerance.max(1e-15) {
+        if t * norm_inf(direction) <= tolerance.max(1e-15) {
             return Ok(None);
         }
     }
 }
 
 /// P(x − α g) − x.
-pub(super) fn descend(feasible: &Feasible, x: &[f64], g: &[f64], alpha: f64) -> Vec<f64> {
+pub(super) fn descend(domain: &Domain, x: &[f64], g: &[f64], alpha: f64) -> Vec<f64> {
     let y: Vec<f64> = x.iter().zip(g).map(|(x, g)| x - alpha * g).collect();
-    difference(&feasible.project(&y), x)
+    difference(&domain.project(&y), x)
 }
 
 /// The Barzilai–Borwein step, within bounds; where the curvature is not positive, as long a step as took the
@@ -85,7 +86,7 @@ pub(super) fn spectral(s: &[f64], y: &[f64]) -> f64 {
     if curvature > 0.0 {
         (dot(s, s) / curvature).clamp(STEPS.0, STEPS.1)
     } else {
-        STEPS.1.min(largest(s) / largest(y).max(f64::MIN_POSITIVE))
+        STEPS.1.min(norm_inf(s) / norm_inf(y).max(f64::MIN_POSITIVE))
     }
 }
 

@@ -1,8 +1,9 @@
 use faer::Mat;
 
 use super::random::Uniform;
+use crate::domain::Domain;
 use crate::error::ObjectiveError;
-use crate::objective::{Domain, Objective};
+use crate::objective::Objective;
 
 /// f(x) = ½ Σ λᵢ (xᵢ − aᵢ)², a quadratic of given spectrum; least value 0 at x = a.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +91,7 @@ impl<O: Objective> Objective for Boxed<O> {
     }
 
     fn domain(&self) -> Domain {
-        Domain::Box { lower: self.lower, upper: self.upper }
+        Domain::uniform(self.lower, self.upper)
     }
 }
 

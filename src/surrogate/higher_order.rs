@@ -15,6 +15,7 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
 use crate::error::{Error, Result};
+use crate::linalg::dot;
 
 /// What is known about a pair besides its displacement s and its change of the gradient y.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,10 +54,6 @@ fn kernel(order: usize, u: f64) -> [f64; 5] {
         third + u * fourth,
         fourth,
     ]
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// A sample relative to the trusted iterate: where it is, its gradient less the trusted one, its value less

@@ -7,8 +7,9 @@ use super::load_case::{LoadCase, Preset};
 use super::passive::{PassiveElements, PassiveRegion};
 use super::projection::{Projection, Threshold};
 use super::stiffness::Stiffness;
+use crate::domain::{Bounds, Domain, Volume};
 use crate::error::{Error, ObjectiveError, Result};
-use crate::objective::{Domain, Objective};
+use crate::objective::Objective;
 
 /// What to optimize. All lengths in element sides, all moduli relative to the solid's.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,9 +114,27 @@ pub struct Compliance {
     filter: HatFilter,
     load_case: LoadCase,
     passive: PassiveElements,
+    /// The volume constraint on the design; its weights carry the filter.
+    volume: Volume,
     stiffness: Stiffness,
     evaluations: usize,
     revision: u64,
+}
+
+/// Σ ρ ≤ volume fraction · d over designed and solid elements, as a constraint on the design. Neither penalty
+/// nor projection changes it.
+fn volume_constraint(config: &ComplianceConfig, filter: &HatFilter, passive: &PassiveElements) -> Volume {
+    let d = filter.row_sums().len();
+    let mut counted = vec![1.0; d];
+    passive.clear(&mut counted);
+    let mut weights = match config.filter {
+        FilterKind::Density => filter.smooth_transpose(&counted),
+        FilterKind::Sensitivity => counted,
+    };
+    if !passive.is_empty() {
+        weights.iter_mut().for_each(|w| *w = w.max(IDLE_WEIGHT));
+    }
+    Volume::new(weights, config.volume_fraction * d as f64 - passive.solid() as f64)
 }
 
 impl Compliance {
@@ -144,7 +163,8 @@ impl Compliance {
         let load_case = LoadCase::preset(config.preset, &grid);
         passive.check_loads(&grid, &load_case.forces)?;
         let stiffness = Stiffness::new(grid, q4_plane_stress(config.poisson_ratio), &load_case)?;
-        Ok(Self { config, grid, filter, load_case, passive, stiffness, evaluations: 0, revision: 0 })
+        let volume = volume_constraint(&config, &filter, &passive);
+        Ok(Self { config, grid, filter, load_case, passive, volume, stiffness, evaluations: 0, revision: 0 })
     }
 
     /// Changes the SIMP exponent, for continuation between runs or evaluations: another objective on the same
@@ -197,10 +217,8 @@ impl Compliance {
     /// The uniform design that uses up the volume; with nothing passive its value is the volume fraction.
     pub fn uniform_start(&self) -> Vec<f64> {
         let mut value = self.config.volume_fraction;
-        if !self.passive.is_empty()
-            && let Domain::BoxVolume { weights, volume, .. } = self.domain()
-        {
-            value = volume / weights.iter().sum::<f64>();
+        if !self.passive.is_empty() {
+            value = self.volume.bound / self.volume.weights.iter().sum::<f64>();
         }
         vec![value; self.grid.elements()]
     }
@@ -294,18 +312,7 @@ impl Objective for Compliance {
     }
 
     fn domain(&self) -> Domain {
-        let d = self.grid.elements();
-        let mut counted = vec![1.0; d];
-        self.passive.clear(&mut counted);
-        let mut weights = match self.config.filter {
-            FilterKind::Density => self.filter.smooth_transpose(&counted),
-            FilterKind::Sensitivity => counted,
-        };
-        if !self.passive.is_empty() {
-            weights.iter_mut().for_each(|w| *w = w.max(IDLE_WEIGHT));
-        }
-        let volume = self.config.volume_fraction * d as f64 - self.passive.solid() as f64;
-        Domain::BoxVolume { lower: 0.0, upper: 1.0, weights, volume }
+        Domain::BoxVolume { bounds: Bounds::uniform(0.0, 1.0), volume: self.volume.clone() }
     }
 
     /// Counts the changes of penalty and projection.

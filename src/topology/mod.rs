@@ -21,4 +21,3 @@ pub use multilevel::{Levels, coarse_levels, interpolate, prolong};
 pub use passive::{PassiveRegion, Shape};
 pub use projection::Projection;
 pub use sigmoid::SigmoidDesign;
-pub(crate) use sigmoid::sigmoid;

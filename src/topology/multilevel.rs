@@ -2,8 +2,8 @@
 
 use super::compliance::ComplianceConfig;
 use super::grid::Grid;
+use crate::domain::volume_scale;
 use crate::error::{Error, Result};
-use crate::flow::volume_scale;
 
 /// How many grids a run goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The smoothed Heaviside projection that keeps the volume.
 
+use crate::domain::newton;
 use crate::error::{Error, Result};
 
 /// The smoothed Heaviside projection of the filtered density ρ̃, for designs with less grey:
@@ -7,7 +8,7 @@ use crate::error::{Error, Result};
 ///
 /// The threshold η is no setting: it is solved for each design so that Σ ρ = Σ ρ̃ over the designed elements.
 /// So the volume constraint stays the linear one on ρ̃, the only one
-/// [`Domain::BoxVolume`](crate::objective::Domain::BoxVolume) has; with a fixed η it would be nonlinear,
+/// [`Domain::BoxVolume`](crate::domain::Domain::BoxVolume) has; with a fixed η it would be nonlinear,
 /// which is why there is no such mode. There is always a solution: ρ ≥ ρ̃ at η = 0, ρ ≤ ρ̃ at η = 1, and ρ
 /// falls with η in between.
 ///
@@ -36,44 +37,21 @@ impl Projection {
 
     /// The threshold that keeps the sum of `filtered`: Newton within a bracket.
     pub(super) fn threshold(&self, filtered: impl Iterator<Item = f64> + Clone) -> Threshold {
-        let (mut low, mut high) = (0.0, 1.0);
-        // Always the same first guess: the value of the objective must not depend on what was evaluated
-        // before.
-        let mut eta = 0.5;
-        let mut last_step = 1.0_f64;
-        for _ in 0..MOST_STEPS {
+        // Always the same bracket and first guess: the value of the objective must not depend on what was
+        // evaluated before.
+        let eta = newton([0.0, 1.0], 2.0 * f64::EPSILON, |eta| {
             let threshold = Threshold::new(self.beta, eta);
-            let (mut excess, mut slope) = (0.0, 0.0);
+            let [mut excess, mut slope] = [0.0; 2];
             for t in filtered.clone() {
                 let (rho, _, per_eta) = threshold.at(t);
                 excess += rho - t;
                 slope += per_eta;
             }
-            if excess == 0.0 {
-                break;
-            }
-            if excess > 0.0 {
-                low = eta
-            } else {
-                high = eta
-            }
-            let newton = eta - excess / slope;
-            // A step that does not halve the last one is not converging. The comparisons are false for NaN,
-            // at a slope of zero.
-            let trusted = newton > low && newton < high && (newton - eta).abs() <= 0.5 * last_step;
-            let next = if trusted { newton } else { 0.5 * (low + high) };
-            last_step = (next - eta).abs();
-            eta = next;
-            if last_step <= f64::EPSILON {
-                break;
-            }
-        }
+            [excess, slope]
+        });
         Threshold::new(self.beta, eta)
     }
 }
-
-/// Bisection alone settles η in 53 steps.
-const MOST_STEPS: usize = 100;
 
 /// The projection at one threshold.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,11 @@
 //! An unconstrained parametrisation of a box with a volume constraint, for flows that know no constraints.
 
+use crate::domain::{Bounds, BoundsRef, Domain, Volume, bisect, sigmoid};
 use crate::error::{Error, ObjectiveError, Result};
-use crate::objective::{Domain, Objective};
+use crate::linalg::dot;
+use crate::objective::Objective;
 
-/// f(x(θ)) with xᵢ = l + (u − l) σ(θᵢ + b), where the shift b(θ) makes Σ wᵢ xᵢ = V hold exactly.
+/// f(x(θ)) with xᵢ = lᵢ + (uᵢ − lᵢ) σ(θᵢ + b), where the shift b(θ) makes Σ wᵢ xᵢ = V hold exactly.
 ///
 /// Chosen over a penalty or an augmented Lagrangian because every iterate is feasible: the objective reported
 /// is the compliance of a design that may be used, and there is no penalty factor to tune. The gradient by
@@ -14,27 +16,35 @@ use crate::objective::{Domain, Objective};
 #[derive(Debug)]
 pub struct SigmoidDesign<O> {
     inner: O,
-    lower: f64,
-    upper: f64,
-    weights: Vec<f64>,
-    volume: f64,
+    bounds: Bounds,
+    volume: Volume,
 }
 
 impl<O: Objective> SigmoidDesign<O> {
-    /// Wraps `inner`, whose domain must be a box with a volume.
+    /// Wraps `inner`, whose domain must be a box with finite bounds and a volume.
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) for another domain, and when the volume leaves no
     /// interior design.
     pub fn new(inner: O) -> Result<Self> {
-        let Domain::BoxVolume { lower, upper, weights, volume } = inner.domain() else {
+        let domain = inner.domain();
+        let Domain::BoxVolume { bounds, volume } = domain.clone() else {
             return Err(Error::domain(
                 "the sigmoid parametrisation",
                 "an objective on a box with a volume constraint",
             ));
         };
-        let total: f64 = weights.iter().sum();
-        let fraction = (volume / total - lower) / (upper - lower);
+        domain.require_widths(inner.dimension(), "the sigmoid parametrisation")?;
+        let fraction = match bounds.view() {
+            BoundsRef::Uniform { lower, upper } => {
+                let total: f64 = volume.weights.iter().sum();
+                (volume.bound / total - lower) / (upper - lower)
+            }
+            BoundsRef::PerUnknown { .. } => {
+                let [least, most, _] = domain.volume_range(&volume);
+                (volume.bound - least) / (most - least)
+            }
+        };
         if !(1e-6..=1.0 - 1e-6).contains(&fraction) {
             return Err(Error::invalid(
                 "the volume fraction",
@@ -42,7 +52,7 @@ impl<O: Objective> SigmoidDesign<O> {
                 "at least 1e-6 from 0 and from 1 for flows in the sigmoid parametrisation (use the OC flow)",
             ));
         }
-        Ok(Self { inner, lower, upper, weights, volume })
+        Ok(Self { inner, bounds, volume })
     }
 
     /// The wrapped objective.
@@ -58,34 +68,28 @@ impl<O: Objective> SigmoidDesign<O> {
     /// The design x(θ).
     pub fn design(&self, theta: &[f64]) -> Vec<f64> {
         let shift = self.shift(theta);
-        theta.iter().map(|t| self.lower + (self.upper - self.lower) * sigmoid(t + shift)).collect()
+        let bounds = self.bounds.view();
+        theta.iter().enumerate().map(|(i, t)| within(bounds.at(i), sigmoid(t + shift))).collect()
     }
 
-    /// b with Σ wᵢ x(θᵢ + b) = V: bisection down to rounding.
+    /// b with Σ wᵢ x(θᵢ + b) = V, to rounding.
     fn shift(&self, theta: &[f64]) -> f64 {
         let (least, greatest) =
             theta.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| (a.min(*t), b.max(*t)));
+        let bounds = self.bounds.view();
         // σ(±40) is 0 or 1 to the last bit, so the root lies between.
-        let (mut low, mut high) = (-greatest - 40.0, -least + 40.0);
-        loop {
-            let middle = 0.5 * (low + high);
-            if high - low <= f64::EPSILON * middle.abs().max(1.0) {
-                return middle;
-            }
-            let volume: f64 = theta
-                .iter()
-                .zip(&self.weights)
-                .map(|(t, w)| w * (self.lower + (self.upper - self.lower) * sigmoid(t + middle)))
-                .sum();
-            if volume < self.volume { low = middle } else { high = middle }
-        }
+        let [low, high] = bisect([-greatest - 40.0, -least + 40.0], f64::EPSILON, |shift| {
+            let parts = theta.iter().zip(&self.volume.weights[..]).enumerate();
+            let volume: f64 = parts.map(|(i, (t, w))| w * within(bounds.at(i), sigmoid(t + shift))).sum();
+            volume < self.volume.bound
+        });
+        0.5 * (low + high)
     }
 }
 
-/// 1/(1 + e⁻ᵗ).
-pub(crate) fn sigmoid(t: f64) -> f64 {
-    // Both branches avoid overflow of exp.
-    if t >= 0.0 { 1.0 / (1.0 + (-t).exp()) } else { t.exp() / (1.0 + t.exp()) }
+/// The point of an interval that a share stands for.
+fn within([lower, upper]: [f64; 2], share: f64) -> f64 {
+    lower + (upper - lower) * share
 }
 
 impl<O: Objective> Objective for SigmoidDesign<O> {
@@ -96,12 +100,16 @@ impl<O: Objective> Objective for SigmoidDesign<O> {
     fn evaluate(&mut self, theta: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError> {
         let x = self.design(theta);
         let value = self.inner.evaluate(&x, gradient)?;
-        let width = self.upper - self.lower;
-        let slope: Vec<f64> = x.iter().map(|x| (x - self.lower) * (self.upper - x) / width).collect();
-        let along: f64 = slope.iter().zip(&*gradient).map(|(s, g)| s * g).sum();
-        let across: f64 = slope.iter().zip(&self.weights).map(|(s, w)| s * w).sum();
+        let bounds = self.bounds.view();
+        let slope_at = |(i, x): (usize, &f64)| {
+            let [lower, upper] = bounds.at(i);
+            (x - lower) * (upper - x) / (upper - lower)
+        };
+        let slope: Vec<f64> = x.iter().enumerate().map(slope_at).collect();
+        let along = dot(&slope, gradient);
+        let across = dot(&slope, &self.volume.weights);
         let lambda = if across > 0.0 { along / across } else { 0.0 };
-        for ((g, s), w) in gradient.iter_mut().zip(&slope).zip(&self.weights) {
+        for ((g, s), w) in gradient.iter_mut().zip(&slope).zip(&self.volume.weights[..]) {
             *g = s * (*g - lambda * w);
         }
         Ok(value)

@@ -12,6 +12,7 @@ use faer::{Conj, MatMut, Par, Side};
 use super::grid::Grid;
 use super::load_case::LoadCase;
 use crate::error::{FemError, Result};
+use crate::linalg::norm;
 
 /// Marks an entry that no free degree of freedom has.
 const NONE: u32 = u32::MAX;
@@ -202,8 +203,4 @@ impl std::fmt::Debug for Stiffness {
             .field("free", &self.free)
             .finish_non_exhaustive()
     }
-}
-
-fn norm(v: &[f64]) -> f64 {
-    v.iter().map(|x| x * x).sum::<f64>().sqrt()
 }

@@ -6,11 +6,11 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 
+use crate::domain::Domain;
 use crate::engine::gpu::{Clock, KernelTime};
 use crate::engine::{Engine, GpuEngine, PhaseLimits, Samples, Setup, TableFormat, Traffic, TrustLimits};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
-use crate::objective::Domain;
 use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::potential::{Outside, PotentialConfig};
 use crate::surrogate::{Integrator, Lift, Rank, SpaceConfig, SurrogateConfig};
@@ -197,7 +197,7 @@ impl Subject {
 /// Bytes per unknown that the runs of a benchmark keep on the engine, in f32.
 pub(super) fn resident(history: usize, tables: TableFormat) -> u64 {
     let start = [0.5];
-    let volume = Domain::BoxVolume { lower: 0.0, upper: 1.0, weights: vec![1.0], volume: 1.0 };
+    let volume = Domain::uniform_with_volume(0.0, 1.0, vec![1.0], 1.0);
     let bytes = |flow, domain, samples| {
         GpuEngine::memory(
             &Setup { flow, domain, start: &start, capacity: history, samples, directions: None },
@@ -514,7 +514,7 @@ impl Bench<'_> {
     fn volume(&self) -> Domain {
         let weights = vector(self.shape.dimension, 3, |u| 0.8 + 0.4 * u);
         let volume = 0.4 * weights.par_iter().sum::<f64>();
-        Domain::BoxVolume { lower: 0.0, upper: 1.0, weights, volume }
+        Domain::uniform_with_volume(0.0, 1.0, weights, volume)
     }
 
     fn optimality_criteria(&mut self) -> Result<()> {

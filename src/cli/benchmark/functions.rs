@@ -9,10 +9,11 @@ use clap::ValueEnum;
 
 use super::{Common, Contest, Entry, Gap, Measure, by_lgf, by_peer};
 use crate::cli::Ending;
+use crate::domain::Domain;
 use crate::engine::CpuEngine;
 use crate::error::{Error, ObjectiveError, Result};
 use crate::flow::{Adam, Flow, GradientDescent, ProjectedGradient};
-use crate::objective::{Domain, Objective};
+use crate::objective::Objective;
 use crate::optimizer::{LgfConfig, Stopping};
 use crate::peers::Peer;
 use crate::problems::{Boxed, HeatInverse, LogisticRegression, Quadratic, Rosenbrock, Rotated, Scattering};

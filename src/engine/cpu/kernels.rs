@@ -10,10 +10,11 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2};
 
 use super::basis::DirectionsMut;
+use super::bounds::Intervals;
 use super::lanes::{add, add_coordinates, add_tile, combine, difference, halve, sum_of, unhalve, vectorised};
 use super::sweep::{CHUNK, chunks, parts, pieces, stream, sums_over, sweep, sweep_pieces};
-use crate::flow::{Flow, OptimalityCriteria, ProjectedGradient, volume_scale};
-use crate::objective::Domain;
+use crate::domain::{BoundsRef, Domain, Volume, volume_scale};
+use crate::flow::{Flow, OptimalityCriteria, ProjectedGradient};
 use crate::scalar::Scalar;
 use crate::surrogate::TargetTransform;
 
@@ -279,30 +280,55 @@ pub(super) fn advance<T: Scalar>(flow: Flow, k: u64, vectors: &mut [&mut [T]], g
 
 /// `projected_gradient`, `projection_volume`, `bracket_select`: one step; returns Σ g·Δx.
 fn projected_gradient<T: Scalar>(flow: ProjectedGradient, x: &mut [T], g: &[T], domain: &Domain) -> f64 {
-    let ((lower, upper), weights) = match domain {
-        Domain::Unbounded => ((f64::NEG_INFINITY, f64::INFINITY), None),
-        Domain::Box { lower, upper } => ((*lower, *upper), None),
-        Domain::BoxVolume { lower, upper, weights, .. } => ((*lower, *upper), Some(&weights[..])),
-    };
-    let mu = match (domain, weights) {
-        (Domain::BoxVolume { volume, .. }, Some(weights)) => {
+    match domain.bounds() {
+        BoundsRef::Uniform { lower, upper } => projected_step(flow, x, g, [lower, upper], domain.volume()),
+        BoundsRef::PerUnknown { lower, upper } => projected_step(flow, x, g, [lower, upper], domain.volume()),
+    }
+}
+
+fn projected_step<T: Scalar>(
+    flow: ProjectedGradient,
+    x: &mut [T],
+    g: &[T],
+    bounds: impl Intervals,
+    volume: Option<&Volume>,
+) -> f64 {
+    let weights = volume.map(|volume| &volume.weights[..]);
+    let mu = match volume {
+        Some(Volume { weights, bound }) => {
             // The volume falls as μ grows: the least μ whose volume is allowed.
-            let total = |mu: f64| volume_of(x, g, weights, |x, g, w| flow.update(x, g, w, mu, lower, upper));
-            if total(0.0) <= *volume {
-                0.0
-            } else {
-                volume_scale(|mu| -total(mu), -volume.next_up()).next_up()
-            }
+            let total = |mu: f64| {
+                volume_of(x, g, weights, bounds, |[x, g, w], [lower, upper]| {
+                    flow.update(x, g, w, mu, lower, upper)
+                })
+            };
+            if total(0.0) <= *bound { 0.0 } else { volume_scale(|mu| -total(mu), -bound.next_up()).next_up() }
         }
-        _ => 0.0,
+        None => 0.0,
     };
     let weight = |i: usize| weights.map_or(0.0, |w| w[i]);
-    replace(x, g, |i, x| flow.update(x, g[i].into(), weight(i), mu, lower, upper))
+    replace(x, g, |i, x| {
+        let [lower, upper] = bounds.at(i);
+        flow.update(x, g[i].into(), weight(i), mu, lower, upper)
+    })
 }
 
 /// `oc_growth`, `oc_volume`, `bracket_select`, `oc_update`: one step; returns Σ g·Δx.
 fn optimality_criteria<T: Scalar>(flow: OptimalityCriteria, x: &mut [T], g: &[T], domain: &Domain) -> f64 {
-    let Domain::BoxVolume { lower, upper, weights, volume } = domain else { return 0.0 };
+    let Some(volume) = domain.volume() else { return 0.0 };
+    match domain.bounds() {
+        BoundsRef::Uniform { lower, upper } => criteria_step(flow, x, g, [lower, upper], volume),
+        BoundsRef::PerUnknown { lower, upper } => criteria_step(flow, x, g, [lower, upper], volume),
+    }
+}
+
+fn criteria_step<T: Scalar>(
+    flow: OptimalityCriteria,
+    x: &mut [T],
+    g: &[T],
+    bounds: impl Intervals,
+    Volume { weights, bound }: &Volume,
+) -> f64 {
     let mut growth = vec![T::zero(); x.len()];
     let old = &*x;
     sweep(x.len(), vec![&mut growth], 0, 0, |here, growth, _, _| {
@@ -311,20 +337,32 @@ fn optimality_criteria<T: Scalar>(flow: OptimalityCriteria, x: &mut [T], g: &[T]
             *out = T::of(OptimalityCriteria::growth((*x).into(), (*g).into(), *w))
         });
     });
-    let scale = volume_scale(
-        |scale| volume_of(old, &growth, weights, |x, growth, _| flow.clip(x, growth, scale, *lower, *upper)),
-        *volume,
-    );
-    replace(x, g, |i, x| flow.clip(x, growth[i].into(), scale, *lower, *upper))
+    let total = |scale: f64| {
+        volume_of(old, &growth, weights, bounds, |[x, growth, _], [lower, upper]| {
+            flow.clip(x, growth, scale, lower, upper)
+        })
+    };
+    let scale = volume_scale(total, *bound);
+    replace(x, g, |i, x| {
+        let [lower, upper] = bounds.at(i);
+        flow.clip(x, growth[i].into(), scale, lower, upper)
+    })
 }
 
-/// Σ w f(x, a, w), f as rounded as it would be stored.
-fn volume_of<T: Scalar>(x: &[T], a: &[T], weights: &[f64], f: impl Fn(f64, f64, f64) -> f64 + Sync) -> f64 {
+/// Σ w f((x, a, w), bounds), f as rounded as it would be stored.
+fn volume_of<T: Scalar>(
+    x: &[T],
+    a: &[T],
+    weights: &[f64],
+    bounds: impl Intervals,
+    f: impl Fn([f64; 3], [f64; 2]) -> f64 + Sync,
+) -> f64 {
     sums_over(x.len(), 1, |here, sums| {
         let mut room = [[0.0; CHUNK]; 2];
         let [first, second] = &mut room;
-        let at = [T::widen(&x[here.clone()], first), T::widen(&a[here.clone()], second), &weights[here]];
-        sums[0] += sum_of(at, |[x, a, w]| w * T::of(f(x, a, w)).into());
+        let at =
+            [T::widen(&x[here.clone()], first), T::widen(&a[here.clone()], second), &weights[here.clone()]];
+        sums[0] += bounds.of(&here).sum_of(at, |at, bounds| at[2] * T::of(f(at, bounds)).into());
     })[0]
 }
 

@@ -4,6 +4,7 @@
 //! vectors.
 
 mod basis;
+mod bounds;
 mod equation;
 mod kernels;
 mod lanes;
@@ -17,6 +18,7 @@ use rayon::prelude::*;
 use self::basis::{DirectionsMut, grown};
 use self::kernels::Wanted;
 use self::phase::{Coordinates, Field, LiftTable, Model, Phase, Predictor, Tables, rows};
+use crate::domain::Domain;
 use crate::engine::fit::{FitPlan, Grams, implicit_matrix, implicit_weights, residual_of_weights};
 use crate::engine::holdout;
 use crate::engine::interface::{
@@ -27,7 +29,6 @@ use crate::engine::protocol::Protocol;
 use crate::engine::ring::Ring;
 use crate::error::{EngineError, Error, Result};
 use crate::flow::Flow;
-use crate::objective::Domain;
 use crate::scalar::Scalar;
 use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::potential::{Polynomial, PotentialConfig};

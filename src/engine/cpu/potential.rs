@@ -1,9 +1,12 @@
 //! The learned potential: minimised in a trust region by projected steps.
 
+use std::ops::Range;
+
+use super::bounds::Intervals;
 use super::lanes::{LANES, add_dots, combine, dot, vectorised};
 use super::sweep::{chunks, sums_over, sweep};
+use crate::domain::{BoundsRef, Domain, Volume};
 use crate::engine::interface::TrustLimits;
-use crate::objective::Domain;
 use crate::scalar::Scalar;
 use crate::surrogate::higher_order::minimum_along;
 use crate::surrogate::potential::Polynomial;
@@ -66,9 +69,25 @@ impl Potential {
     }
 
     fn minimize_inside(&self, table: &[&[f32]], at: &Neighbourhood<'_>) -> Minimum {
+        let (radius, volume) = (at.limits.radius, at.domain.volume());
+        match at.domain.bounds() {
+            BoundsRef::Uniform { lower, upper } => {
+                self.minimize_within(table, at, Reach::new([lower, upper], radius, volume))
+            }
+            BoundsRef::PerUnknown { lower, upper } => {
+                self.minimize_within(table, at, Reach::new([lower, upper], radius, volume))
+            }
+        }
+    }
+
+    fn minimize_within<B: Intervals>(
+        &self,
+        table: &[&[f32]],
+        at: &Neighbourhood<'_>,
+        reach: Reach<'_, B>,
+    ) -> Minimum {
         let Polynomial { outside, curvatures, combination, higher, .. } = &self.learned;
         let (center, gradient, d) = (at.center, at.gradient, at.center.len());
-        let reach = Reach::new(at.domain, at.limits.radius);
         let (mut z, mut slope, mut direction) = (center.to_vec(), gradient.to_vec(), vec![0.0; d]);
         let mut coordinates = vec![0.0; curvatures.len()];
         let mut minimum = Minimum { x: Vec::new(), steps: 0, value: 0.0, settled: false };
@@ -79,9 +98,8 @@ impl Potential {
             price = mu / rate;
             let sums = sweep(d, vec![&mut direction], 2 + table.len(), 0, |here, vectors, sums, _| {
                 let (z, slope, center) = (&z[here.clone()], &slope[here.clone()], &center[here.clone()]);
-                let weights = reach.weights.map(|w| &w[here.clone()]);
                 let direction = &mut *vectors[0];
-                reach.direction(z, slope, center, weights, rate, mu, direction);
+                reach.of(&here).direction(z, slope, center, rate, mu, direction);
                 sums[0] += dot::<f64, f64>(direction, direction);
                 sums[1] += dot::<f64, f64>(direction, slope);
                 add_dots(&chunks(table, &here), direction, &mut sums[2..]);
@@ -127,7 +145,7 @@ impl Potential {
                 let [z, slope] = vectors else { return };
                 let (direction, center, gradient) =
                     (&direction[here.clone()], &center[here.clone()], &gradient[here.clone()]);
-                reach.advance(z, direction, center, t);
+                reach.of(&here).advance(z, direction, center, t);
                 combine::<f64, _, _>(&chunks(table, &here), &[&weights], &mut [&mut **slope]);
                 let (outside, points) = (*outside, z.iter().zip(center).zip(gradient).zip(slope.iter_mut()));
                 vectorised(
@@ -143,36 +161,39 @@ impl Potential {
 
 /// The domain and the trust region.
 #[derive(Clone, Copy)]
-struct Reach<'a> {
-    lower: f64,
-    upper: f64,
+struct Reach<'a, B> {
+    bounds: B,
     radius: f64,
     weights: Option<&'a [f64]>,
     volume: f64,
 }
 
-impl<'a> Reach<'a> {
-    fn new(domain: &'a Domain, radius: f64) -> Self {
-        let (lower, upper, weights, volume) = match domain {
-            Domain::Unbounded => (f64::NEG_INFINITY, f64::INFINITY, None, f64::INFINITY),
-            Domain::Box { lower, upper } => (*lower, *upper, None, f64::INFINITY),
-            Domain::BoxVolume { lower, upper, weights, volume } => {
-                (*lower, *upper, Some(&weights[..]), *volume)
-            }
-        };
-        Self { lower, upper, radius, weights, volume }
+impl<'a, B: Intervals> Reach<'a, B> {
+    fn new(bounds: B, radius: f64, volume: Option<&'a Volume>) -> Self {
+        Self {
+            bounds,
+            radius,
+            weights: volume.map(|volume| &volume.weights[..]),
+            volume: volume.map_or(f64::INFINITY, |volume| volume.bound),
+        }
+    }
+
+    /// What of it belongs to the unknowns `here`.
+    fn of(&self, here: &Range<usize>) -> Self {
+        let weights = self.weights.map(|w| &w[here.clone()]);
+        Self { bounds: self.bounds.of(here), weights, ..*self }
     }
 
     #[inline(always)]
-    fn clip(&self, point: f64, center: f64) -> f64 {
-        let (low, high) = self.limits(center);
+    fn clip(&self, point: f64, center: f64, [lower, upper]: [f64; 2]) -> f64 {
+        let (low, high) = ((center - self.radius).max(lower), (center + self.radius).min(upper));
         point.max(low).min(high)
     }
 
     /// An unknown's part in the volume, and in how fast the volume falls as μ grows.
     #[inline(always)]
-    fn share(&self, point: f64, center: f64, weight: f64) -> (f64, f64) {
-        let clipped = self.clip(point, center);
+    fn share(&self, point: f64, center: f64, weight: f64, bounds: [f64; 2]) -> (f64, f64) {
+        let clipped = self.clip(point, center, bounds);
         (weight * clipped, if clipped == point { weight * weight } else { 0.0 })
     }
 
@@ -186,6 +207,7 @@ impl<'a> Reach<'a> {
         slope: &[f64; LANES],
         center: &[f64; LANES],
         weights: &[f64; LANES],
+        [lower, upper]: [[f64; LANES]; 2],
         rate: f64,
         mu: f64,
         volume: &mut [f64; LANES],
@@ -196,7 +218,7 @@ impl<'a> Reach<'a> {
             point[k] = z[k] - rate * slope[k] - mu * weights[k];
         }
         for k in 0..LANES {
-            clipped[k] = self.clip(point[k], center[k]);
+            clipped[k] = self.clip(point[k], center[k], [lower[k], upper[k]]);
         }
         for k in 0..LANES {
             volume[k] += weights[k] * clipped[k];
@@ -206,48 +228,37 @@ impl<'a> Reach<'a> {
         }
     }
 
-    #[inline(always)]
-    fn limits(&self, center: f64) -> (f64, f64) {
-        ((center - self.radius).max(self.lower), (center + self.radius).min(self.upper))
-    }
-
-    /// d = P(z − η slope) − z.
-    #[expect(clippy::too_many_arguments, reason = "slices of one chunk")]
-    fn direction(
-        &self,
-        z: &[f64],
-        slope: &[f64],
-        center: &[f64],
-        weights: Option<&[f64]>,
-        rate: f64,
-        mu: f64,
-        d: &mut [f64],
-    ) {
-        let bounds = *self;
-        let points = d.iter_mut().zip(z).zip(slope.iter().zip(center));
-        match weights {
+    /// d = P(z − η slope) − z, of the unknowns it belongs to.
+    fn direction(&self, z: &[f64], slope: &[f64], center: &[f64], rate: f64, mu: f64, d: &mut [f64]) {
+        let reach = *self;
+        let points = d.iter_mut().zip(z).zip(slope.iter().zip(center)).enumerate();
+        match self.weights {
             Some(weights) => vectorised(
                 #[inline(always)]
                 move || {
-                    points
-                        .zip(weights)
-                        .for_each(|(((d, z), (s, c)), w)| *d = bounds.clip(z - rate * s - mu * w, *c) - z)
+                    points.zip(weights).for_each(|((i, ((d, z), (s, c))), w)| {
+                        *d = reach.clip(z - rate * s - mu * w, *c, reach.bounds.at(i)) - z
+                    })
                 },
             ),
             None => vectorised(
                 #[inline(always)]
-                move || points.for_each(|((d, z), (s, c))| *d = bounds.clip(z - rate * s, *c) - z),
+                move || {
+                    points.for_each(|(i, ((d, z), (s, c)))| {
+                        *d = reach.clip(z - rate * s, *c, reach.bounds.at(i)) - z
+                    })
+                },
             ),
         }
     }
 
-    /// z ← z + t d; rounding must not lead out.
+    /// z ← z + t d, of the unknowns it belongs to; rounding must not lead out.
     fn advance(&self, z: &mut [f64], d: &[f64], center: &[f64], t: f64) {
-        let bounds = *self;
-        let points = z.iter_mut().zip(d).zip(center);
+        let reach = *self;
+        let points = z.iter_mut().zip(d).zip(center).enumerate();
         vectorised(
             #[inline(always)]
-            move || points.for_each(|((z, d), c)| *z = bounds.clip(*z + t * d, *c)),
+            move || points.for_each(|(i, ((z, d), c))| *z = reach.clip(*z + t * d, *c, reach.bounds.at(i))),
         );
     }
 
@@ -259,23 +270,26 @@ impl<'a> Reach<'a> {
         let excess = |mu: f64| {
             let sums = sums_over(z.len(), 2, |here, sums| {
                 let (z, slope, center, weights) =
-                    (&z[here.clone()], &slope[here.clone()], &center[here.clone()], &weights[here]);
+                    (&z[here.clone()], &slope[here.clone()], &center[here.clone()], &weights[here.clone()]);
                 let n = z.len() / LANES * LANES;
                 let lanes = (z.as_chunks().0.iter().zip(slope.as_chunks().0))
                     .zip(center.as_chunks().0.iter().zip(weights.as_chunks().0));
-                let bounds = *self;
+                let reach = self.of(&here);
                 let (mut volume, mut free) = vectorised(
                     #[inline(always)]
                     move || {
                         let (mut volume, mut free) = ([0.0; LANES], [0.0; LANES]);
-                        for ((z, slope), (center, weights)) in lanes {
-                            bounds.add_shares(z, slope, center, weights, rate, mu, &mut volume, &mut free);
+                        for (block, ((z, slope), (center, weights))) in lanes.enumerate() {
+                            let bounds = reach.bounds.lanes(block * LANES);
+                            let sums = (&mut volume, &mut free);
+                            reach.add_shares(z, slope, center, weights, bounds, rate, mu, sums.0, sums.1);
                         }
                         (volume, free)
                     },
                 );
                 for i in n..z.len() {
-                    let (v, f) = self.share(z[i] - rate * slope[i] - mu * weights[i], center[i], weights[i]);
+                    let point = z[i] - rate * slope[i] - mu * weights[i];
+                    let (v, f) = reach.share(point, center[i], weights[i], reach.bounds.at(i));
                     volume[i - n] += v;
                     free[i - n] += f;
                 }

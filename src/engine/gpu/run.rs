@@ -5,12 +5,12 @@ use ndarray::Array2;
 use super::kernels::{OC_SCALES, PROJECTION_MULTIPLIERS, PartialsReduce, PhaseState, Search};
 use super::recording::{Buffer, Recorder};
 use super::regression::RegressionBuffers;
+use crate::domain::{BoundsRef, Domain};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::{Samples, Setup, TableFormat};
 use crate::engine::ring::Ring;
 use crate::error::{EngineError, Error, Result};
 use crate::flow::Flow;
-use crate::objective::Domain;
 use crate::surrogate::SurrogateConfig;
 use crate::surrogate::integrator::Tableau;
 use crate::surrogate::potential::Polynomial;
@@ -180,7 +180,10 @@ pub(super) struct Model {
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) flow: Flow,
-    pub(super) domain: Domain,
+    /// The lower and the upper bound of every unknown.
+    pub(super) bounds: [f64; 2],
+    /// The bound on the volume, if there is one.
+    pub(super) volume: Option<f64>,
     pub(super) dimension: usize,
     pub(super) slab: usize,
     pub(super) slabs: usize,
@@ -237,6 +240,19 @@ pub(super) fn slab_length(dimension: usize, capacity: usize) -> usize {
     dimension.div_ceil(slabs).next_power_of_two().max(1024)
 }
 
+/// The one pair of bounds that the kernels take, ∓∞ without bounds.
+///
+/// # Errors
+/// [`Error::Incompatible`] for bounds per unknown, which no kernel reads yet.
+fn one_pair_of_bounds(domain: &Domain) -> Result<[f64; 2]> {
+    match domain.bounds() {
+        BoundsRef::Uniform { lower, upper } => Ok([lower, upper]),
+        BoundsRef::PerUnknown { .. } => Err(Error::Incompatible(
+            "the GPU engine takes one pair of bounds for all unknowns; use the CPU engine".into(),
+        )),
+    }
+}
+
 impl Run {
     /// `longest`: unknowns that a segment may have, beyond what its bindings allow.
     pub(super) fn new(
@@ -269,10 +285,8 @@ impl Run {
         let segment_length =
             longest.map_or(bindable, |longest| bindable.min(longest.max(LEAST_SLABS * slab))) / slab * slab;
         let slabs = dimension.div_ceil(slab);
-        let weights = match setup.domain {
-            Domain::BoxVolume { weights, .. } => Some(weights),
-            Domain::Unbounded | Domain::Box { .. } => None,
-        };
+        let bounds = one_pair_of_bounds(setup.domain)?;
+        let weights = setup.domain.volume().map(|volume| &volume.weights);
         let is_oc = matches!(setup.flow, Flow::OptimalityCriteria(_));
         let has_volume = weights.is_some()
             && matches!(setup.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
@@ -355,7 +369,8 @@ impl Run {
             .upload(&shared.search, &[Search::new(if is_oc { OC_SCALES } else { PROJECTION_MULTIPLIERS })])?;
         Ok(Self {
             flow: setup.flow,
-            domain: setup.domain.clone(),
+            bounds,
+            volume: setup.domain.volume().map(|volume| volume.bound),
             dimension,
             slab,
             slabs,
@@ -375,11 +390,8 @@ impl Run {
 
     /// The bounds, and the volume if there is one. WGSL has no infinities.
     pub(super) fn limits(&self) -> (f32, f32, Option<f64>) {
-        match &self.domain {
-            Domain::Unbounded => (f32::MIN, f32::MAX, None),
-            Domain::Box { lower, upper } => (*lower as f32, *upper as f32, None),
-            Domain::BoxVolume { lower, upper, volume, .. } => (*lower as f32, *upper as f32, Some(*volume)),
-        }
+        let [lower, upper] = self.bounds.map(|bound| (bound as f32).clamp(f32::MIN, f32::MAX));
+        (lower, upper, self.volume)
     }
 
     /// Makes room for so many directions, where the run was not told of them.

@@ -10,7 +10,6 @@ use super::run::{Model, Run, groups, projection_groups};
 use super::search::Side;
 use crate::error::{EngineError, Result};
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
-use crate::objective::Domain;
 
 /// Directions that the pass which moves x projects on.
 const STEP_DIRECTIONS: usize = 8;
@@ -159,12 +158,11 @@ impl Run {
     }
 
     fn record_oc(&self, recorder: &mut Recorder, flow: OptimalityCriteria, beside: Beside<'_>) -> Result<()> {
-        let Domain::BoxVolume { lower, upper, volume, .. } = &self.domain else {
+        let ([lower, upper], Some(volume)) = (self.bounds, self.volume) else {
             return Err(EngineError::NoVolume { flow: self.flow.name() }.into());
         };
         let (shared, slab) = (&self.shared, self.slab as u32);
-        let (lower, upper, reach) =
-            (*lower as f32, *upper as f32, (flow.move_limit * (upper - lower)) as f32);
+        let (lower, upper, reach) = (lower as f32, upper as f32, (flow.move_limit * (upper - lower)) as f32);
         for s in &self.segments {
             let params = OcGrowth {
                 lift: beside.lift.map_or(LiftRule::default(), |model| self.lift_rule(model)),
@@ -188,7 +186,7 @@ impl Run {
         }
         self.record_search(
             recorder,
-            *volume,
+            volume,
             Side::Growing,
             OC_SCALES,
             |recorder, s, candidates, begins, groups| {

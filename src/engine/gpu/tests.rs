@@ -12,11 +12,11 @@ use super::phase::Beside;
 use super::recording::{Buffer, Recorder};
 use super::run::{GRAM_PARTIALS_BYTES, Place, Segment, Shared, block_pairs, slab_length};
 use super::*;
+use crate::domain::{Domain, Volume};
 use crate::engine::interface::Samples;
 use crate::engine::{CpuEngine, TrustLimits};
 use crate::flow::{Adam, GradientDescent, Momentum};
 use crate::flow::{Flow, Newton, OptimalityCriteria, ProjectedGradient};
-use crate::objective::Domain;
 use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::potential::{Outside, PotentialConfig};
 use crate::surrogate::{Differences, Library, Rank, Regression, Ridge, WeakForm, regression};
@@ -60,7 +60,7 @@ fn vector(d: usize, seed: u64, mut map: impl FnMut(f64) -> f64) -> Vec<f64> {
 fn box_volume(d: usize) -> Domain {
     let weights = vector(d, 99, |v| 1.0 + 0.2 * v);
     let volume = 0.4 * weights.iter().sum::<f64>();
-    Domain::BoxVolume { lower: 0.0, upper: 1.0, weights, volume }
+    Domain::uniform_with_volume(0.0, 1.0, weights, volume)
 }
 
 /// The contents of one vector of all segments.
@@ -549,7 +549,7 @@ fn flows(d: usize) -> Vec<(Flow, Domain)> {
         (Flow::Adam(Adam { amsgrad: true, ..adam }), Domain::Unbounded),
         (Flow::OptimalityCriteria(OptimalityCriteria::default()), box_volume(d)),
         (projected, Domain::Unbounded),
-        (projected, Domain::Box { lower: 0.25, upper: 0.75 }),
+        (projected, Domain::uniform(0.25, 0.75)),
         (projected, box_volume(d)),
     ]
 }
@@ -581,7 +581,9 @@ fn the_volume_holds_after_every_oc_step() {
     let mut gpu = engine(GpuOptions::default());
     for d in SIZES {
         let (flow, domain) = (Flow::OptimalityCriteria(OptimalityCriteria::default()), box_volume(d));
-        let Domain::BoxVolume { weights, volume, .. } = &domain else { unreachable!() };
+        let Domain::BoxVolume { volume: Volume { weights, bound: volume }, .. } = &domain else {
+            unreachable!()
+        };
         let mut x = vec![0.0; d];
         warmed(&mut gpu, flow, &domain, d, 0, 0);
         for k in 0..6 {
@@ -617,9 +619,14 @@ fn a_search_ends_at_the_same_floats_wherever_it_begins() {
     let mut gpu = engine(GpuOptions::default());
     let projected = Flow::ProjectedGradient(ProjectedGradient { rate: 0.0625 });
     for d in [1, 65, 4099] {
-        let Domain::BoxVolume { lower, upper, weights, volume } = box_volume(d) else { unreachable!() };
+        let Domain::BoxVolume { bounds, volume: Volume { weights, bound: volume } } = box_volume(d) else {
+            unreachable!()
+        };
         for (share, bad) in [(1.0, false), (1.02, false), (0.0, false), (10.0, false), (1.0, true)] {
-            let domain = Domain::BoxVolume { lower, upper, weights: weights.clone(), volume: share * volume };
+            let domain = Domain::BoxVolume {
+                bounds: bounds.clone(),
+                volume: Volume::new(weights.clone(), share * volume),
+            };
             for flow in [Flow::OptimalityCriteria(OptimalityCriteria::default()), projected] {
                 let what = format!("{}, d {d}, share {share}, not finite {bad}", flow.name());
                 let mut found: Option<[u32; 2]> = None;
@@ -665,7 +672,7 @@ fn a_search_ends_at_the_same_floats_wherever_it_begins() {
                         let growth = download(&mut gpu, 1, |s| &s.growth);
                         let total = |bits: u32| -> f64 {
                             let reach = flow.move_limit as f32;
-                            let each = x.iter().zip(&growth).zip(&weights).map(|((x, growth), w)| {
+                            let each = x.iter().zip(&growth).zip(&weights[..]).map(|((x, growth), w)| {
                                 let x = *x as f32;
                                 w * f64::from(
                                     (*growth as f32 * f32::from_bits(bits))
@@ -1529,7 +1536,7 @@ fn potential_cycles(
     let center = vector(d, 5, |v| 0.5 + 0.7 * v);
     let spectrum = vector(d, 6, |v| 3.0 + 2.0 * v);
     let start = match domain {
-        Domain::BoxVolume { weights, volume, .. } => vec![volume / weights.iter().sum::<f64>(); d],
+        Domain::BoxVolume { volume, .. } => vec![volume.bound / volume.weights.iter().sum::<f64>(); d],
         _ => vec![0.25; d],
     };
     let bent = if order > 2 { 1.0 } else { 0.0 };
@@ -1585,7 +1592,7 @@ fn potential_cycles(
 #[test]
 fn learned_potentials_match_the_twin() {
     for d in SIZES {
-        let domains = [Domain::Unbounded, Domain::Box { lower: 0.0, upper: 1.0 }, box_volume(d)];
+        let domains = [Domain::Unbounded, Domain::uniform(0.0, 1.0), box_volume(d)];
         for (domain, order) in domains.iter().flat_map(|domain| [2, 3, 4].map(|order| (domain, order))) {
             let expected = potential_cycles(&mut CpuEngine::new(), domain, d, 3, 5, order);
             if order == 4 && d > 1 {

@@ -1,0 +1,51 @@
+//! Products, norms and sums of slices of f64: one home for what the host computes serially.
+//!
+//! Every sum is taken from the first entry to the last, so that a result does not depend on who asks for it.
+//! Slices of different lengths are used up to the length of the shorter one.
+
+/// The inner product a·b.
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// The Euclidean norm |a|₂.
+pub(crate) fn norm(a: &[f64]) -> f64 {
+    dot(a, a).sqrt()
+}
+
+/// The largest magnitude of an entry, |a|∞; 0 for an empty slice. Entries that are not numbers are passed
+/// over.
+pub(crate) fn norm_inf(a: &[f64]) -> f64 {
+    a.iter().fold(0.0, |m, a| m.max(a.abs()))
+}
+
+/// The largest magnitude of a difference of entries, |a − b|∞.
+pub(crate) fn dist_inf(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).fold(0.0, |m, (a, b)| m.max((a - b).abs()))
+}
+
+/// The difference a − b.
+pub(crate) fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+/// y ← y + α x.
+pub(crate) fn axpy(alpha: f64, x: &[f64], y: &mut [f64]) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y += alpha * x);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_and_norms_of_a_known_pair() {
+        let (a, b) = ([3.0, -4.0, 0.0], [1.0, 2.0, -6.0]);
+        assert_eq!((dot(&a, &b), norm(&a)), (-5.0, 5.0));
+        assert_eq!((norm_inf(&a), norm_inf(&[])), (4.0, 0.0));
+        assert_eq!((dist_inf(&a, &b), difference(&a, &b)), (6.0, vec![2.0, -6.0, 6.0]));
+        let mut y = b;
+        axpy(0.5, &a, &mut y);
+        assert_eq!(y, [2.5, 0.0, -6.0]);
+    }
+}
