@@ -90,10 +90,11 @@ impl Domain {
         let bounds = self.bounds();
         match (0..dimension).map(|i| bounds.at(i)).find(|[l, u]| !((u - l).is_finite() && u > l)) {
             None => Ok(()),
-            Some([l, u]) => Err(Error::Incompatible(format!(
-                "{who} needs finite bounds for every unknown, the lower below the upper, and was given \
-                 [{l}, {u}]"
-            ))),
+            Some([l, u]) => Err(Error::invalid(
+                "a pair of bounds",
+                format!("[{l}, {u}]"),
+                format!("finite, the lower below the upper, for {who}"),
+            )),
         }
     }
 

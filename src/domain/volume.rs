@@ -31,11 +31,7 @@ impl Volume {
     /// Checks that there is a weight, finite and positive, for every unknown.
     pub(super) fn validate(&self, dimension: usize) -> Result<()> {
         if self.weights.len() != dimension {
-            return Err(Error::Length {
-                name: "the volume weights",
-                found: self.weights.len(),
-                expected: dimension,
-            });
+            return Err(Error::length("the volume weights", self.weights.len(), dimension));
         }
         match self.weights.iter().find(|w| !(w.is_finite() && **w > 0.0)) {
             Some(w) => Err(Error::invalid("a volume weight", w, "finite and positive")),

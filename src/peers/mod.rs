@@ -148,7 +148,7 @@ impl Peer {
             Self::Dmd => dmd::minimize,
         };
         if domain == Domain::Unbounded {
-            return Err(Error::Incompatible("this optimizer needs bounds".into()));
+            return Err(Error::domain("this optimizer", "bounds"));
         }
         if !matches!(self, Self::Spg | Self::Pqn) {
             domain.require_widths(dimension, self.name())?;
@@ -269,7 +269,7 @@ impl Truth<'_> {
 
 /// The volume constraint, for optimizers that cannot do without.
 fn required_volume(domain: &Domain) -> Result<&Volume> {
-    domain.volume().ok_or_else(|| Error::Incompatible("this optimizer needs a volume bound".into()))
+    domain.volume().ok_or_else(|| Error::domain("this optimizer", "a volume bound"))
 }
 
 /// How far the first step without bounds moves the unknown with the largest gradient: a fifth of max(1, max

@@ -243,13 +243,13 @@ pub(super) fn slab_length(dimension: usize, capacity: usize) -> usize {
 /// The one pair of bounds that the kernels take, ∓∞ without bounds.
 ///
 /// # Errors
-/// [`Error::Incompatible`] for bounds per unknown, which no kernel reads yet.
+/// [`SettingsError::Domain`](crate::error::SettingsError) for bounds per unknown, which no kernel reads yet.
 fn one_pair_of_bounds(domain: &Domain) -> Result<[f64; 2]> {
     match domain.bounds() {
         BoundsRef::Uniform { lower, upper } => Ok([lower, upper]),
-        BoundsRef::PerUnknown { .. } => Err(Error::Incompatible(
-            "the GPU engine takes one pair of bounds for all unknowns; use the CPU engine".into(),
-        )),
+        BoundsRef::PerUnknown { .. } => {
+            Err(Error::domain("the GPU engine", "one pair of bounds for all unknowns"))
+        }
     }
 }
 
