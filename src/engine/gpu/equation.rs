@@ -1,8 +1,9 @@
 //! Surrogate phases along a differential equation whose state is of size d.
 
+use super::buffers::Buffer;
 use super::kernels::{EquationSlope, PhaseState, StateAccept, StepError, VectorCombine};
 use super::phase::Beside;
-use super::recording::{Buffer, Recorder};
+use super::recording::Recorder;
 use super::run::{EquationBuffers, Model, Place, Run, Segment, groups};
 use crate::engine::interface::PhaseLimits;
 use crate::error::Result;

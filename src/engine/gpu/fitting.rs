@@ -2,11 +2,12 @@
 
 use ndarray::Array2;
 
+use super::buffers::Buffer;
 use super::kernels::{
     ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, StateProject,
     TargetEncode, split, to_pairs,
 };
-use super::recording::{Buffer, Recorder};
+use super::recording::Recorder;
 use super::regression::{self, Scaling};
 use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, Segment, block_pairs, projection_groups};
 use crate::engine::fit::{FitPlan, Grams};

@@ -1,10 +1,11 @@
 //! Surrogate phases: projection, prediction, steps of the flow, integration in the reduced space.
 
+use super::buffers::Buffer;
 use super::kernels::{
     GradientLift, LiftRule, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject,
     WeightsEvaluate, finite_or_none,
 };
-use super::recording::{Buffer, Recorder};
+use super::recording::Recorder;
 use super::run::{Model, Place, Run, Segment, groups, projection_groups};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::PhaseLimits;

@@ -2,8 +2,9 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 
+use super::buffers::Buffer;
 use super::kernels::{MESA_TURNS, Problem, RegressionSolve, split};
-use super::recording::{Buffer, Recorder};
+use super::recording::Recorder;
 use crate::error::{Error, Result};
 use crate::surrogate::RegressionProblem;
 use crate::surrogate::regression::{Regression, Solution};

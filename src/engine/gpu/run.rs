@@ -2,8 +2,9 @@
 
 use ndarray::Array2;
 
+use super::buffers::Buffer;
 use super::kernels::{OC_SCALES, PROJECTION_MULTIPLIERS, PartialsReduce, PhaseState, Search};
-use super::recording::{Buffer, Recorder};
+use super::recording::Recorder;
 use super::regression::RegressionBuffers;
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::{Samples, Setup, TableFormat};
