@@ -299,7 +299,7 @@ pub fn list_adapters() -> Vec<AdapterSummary> {
                 max_binding: limits.max_storage_buffer_binding_size,
                 max_buffer: limits.max_buffer_size,
                 self_test: match Gpu::from_adapter(&adapter).and_then(|gpu| super::self_test::open(&gpu)) {
-                    Ok((_, eft)) => eft.describe().into(),
+                    Ok(recorder) => recorder.variant.eft.describe().into(),
                     Err(error) => error.to_string(),
                 },
             }

@@ -6,7 +6,7 @@ use super::device::{self, AdapterChoice, Gpu};
 use super::kernels::{Eft, WordsCopy};
 use super::recording::Recorder;
 use super::regression::RegressionBuffers;
-use super::run::{self, Run};
+use super::run::{self, Recording, Run, not_started};
 use super::self_test;
 use super::timing::{Clock, KernelTime};
 #[cfg(doc)]
@@ -48,7 +48,6 @@ pub struct DesignSegment<'a> {
 #[derive(Debug)]
 pub struct GpuEngine {
     pub(super) recorder: Recorder,
-    pub(super) eft: Eft,
     pub(super) max_binding: u64,
     /// For a history of this size, so many unknowns per dispatch: see [`Run::unknowns_per_dispatch`].
     per_dispatch: Option<(usize, usize)>,
@@ -223,7 +222,36 @@ impl GpuEngine {
 
     /// Whether sums over d keep their error terms on this device.
     pub fn has_double_word_sums(&self) -> bool {
-        self.eft != Eft::Plain
+        self.recorder.variant.eft != Eft::Plain
+    }
+
+    /// The run, with what its work is recorded with.
+    pub(super) fn recording(&mut self) -> Result<Recording<'_>> {
+        let run = self.run.as_mut().ok_or_else(not_started)?;
+        Ok(Recording { run, recorder: &mut self.recorder })
+    }
+
+    /// Allocates for a run and puts x at its start.
+    pub(super) fn begin(&mut self, setup: Setup<'_>) -> Result<()> {
+        self.run = None;
+        let longest = self.longest_segment(&setup)?;
+        self.recorder.reset();
+        let run =
+            Run::new(&mut self.recorder, setup, self.max_binding, longest).map_err(|error| match error {
+                // Which buffer the driver refused says nothing; what would fit does.
+                Error::Memory { available: None, .. } => Error::Memory {
+                    what: format!(
+                        "a run of {} unknowns with a history of {}",
+                        setup.start.len(),
+                        setup.capacity
+                    ),
+                    needed: Self::memory(&setup, self.recorder.variant.tables),
+                    available: Some(self.recorder.granted()),
+                },
+                other => other,
+            })?;
+        self.run = Some(run);
+        Ok(())
     }
 
     /// How many unknowns a segment may have if dispatches are to stay below the watchdogs, measured where it
@@ -247,12 +275,12 @@ impl GpuEngine {
         if let Some(folder) = &options.pipeline_cache {
             gpu.keep_pipelines(folder);
         }
-        let (mut recorder, eft) = self_test::open(&gpu)?;
+        let mut recorder = self_test::open(&gpu)?;
         recorder.variant.tables = options.tables;
         let batch = RegressionBuffers::new(&mut recorder)?;
         let limit =
             gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size).min(MAX_BINDING);
         let max_binding = options.max_binding.map_or(limit, |b| b.min(limit));
-        Ok(Self { recorder, eft, max_binding, per_dispatch: None, batch, run: None })
+        Ok(Self { recorder, max_binding, per_dispatch: None, batch, run: None })
     }
 }

@@ -4,7 +4,7 @@ use super::buffers::Buffer;
 use super::kernels::{EquationSlope, PhaseState, StateAccept, StepError, VectorCombine};
 use super::phase::Beside;
 use super::recording::Recorder;
-use super::run::{EquationBuffers, Model, Place, Run, Segment, groups};
+use super::run::{EquationBuffers, Model, Place, Recording, Run, Segment, Sums, groups};
 use crate::engine::interface::PhaseLimits;
 use crate::error::Result;
 use crate::flow::Flow;
@@ -31,103 +31,31 @@ impl Run {
         self.segments.iter().filter_map(|s| s.equation.as_ref().map(|e| (s, e)))
     }
 
-    /// Surrogate steps by a Runge–Kutta rule on the flow's differential equation: recorded only, but for
-    /// Dormand–Prince, which reads one error norm back per trial step.
-    pub(super) async fn integrate_equation(
-        &mut self,
-        recorder: &mut Recorder,
-        model: &Model,
-        limits: PhaseLimits,
-        h: f64,
-    ) -> Result<()> {
-        let (rule, tolerances) = match limits.integrator {
-            Integrator::FlowStep | Integrator::Euler => (&EULER, None),
-            Integrator::Rk4 => (&RK4, None),
-            Integrator::DormandPrince { rtol, atol } => (&DORMAND_PRINCE, Some((rtol, atol))),
-        };
-        let n = self.flow.equation_vectors();
-        for s in self.segments.iter_mut().filter(|s| s.equation.as_ref().is_none_or(|e| !e.suits(rule))) {
-            s.equation = Some(EquationBuffers::new(recorder, n, s.bytes(), rule)?);
-        }
-        // Steps after the phase has ended copy what the last one left: begin with the state itself.
-        for (s, e) in self.equation_segments() {
-            self.record_copies(recorder, s, [&s.iterate, &s.auxiliary], &e.at);
-        }
-        for k in 0..limits.steps as u64 {
-            let t = (self.steps + k) as f64 * h;
-            match tolerances {
-                None => {
-                    self.record_stages(
-                        recorder,
-                        model,
-                        limits.radius,
-                        rule,
-                        Step { t, size: h, begins: true },
-                    )?;
-                    self.record_combination(recorder, rule, rule.weights, h)?;
-                }
-                Some(tolerances) => {
-                    if !self.try_steps(recorder, model, limits.radius, tolerances, t, h).await? {
-                        return Ok(());
-                    }
+    /// The flow's differential equation at flow time `t`, for the kernel.
+    pub(super) fn equation_slope(&self, t: f64) -> EquationSlope {
+        match self.flow {
+            Flow::Momentum(flow) => {
+                EquationSlope { equation: 1, friction: flow.friction as f32, ..EquationSlope::default() }
+            }
+            Flow::Adam(flow) => {
+                let [correction1, correction2] = flow.corrections_at(t);
+                EquationSlope {
+                    equation: 2,
+                    gain1: ((1.0 - flow.beta1) / flow.rate) as f32,
+                    gain2: ((1.0 - flow.beta2) / flow.rate) as f32,
+                    correction1: correction1 as f32,
+                    correction2: correction2 as f32,
+                    epsilon: flow.epsilon as f32,
+                    amsgrad: u32::from(flow.amsgrad),
+                    ..EquationSlope::default()
                 }
             }
-            self.record_acceptance(recorder)?;
+            _ => EquationSlope::default(),
         }
-        Ok(())
     }
+}
 
-    /// Records the slopes of all stages of one step. `radius` is the trust radius where an iteration begins.
-    fn record_stages(
-        &self,
-        recorder: &mut Recorder,
-        model: &Model,
-        radius: f64,
-        rule: &Tableau,
-        step: Step,
-    ) -> Result<()> {
-        for (stage, (c, row)) in
-            rule.times.iter().zip(rule.stages).enumerate().skip(usize::from(!step.begins))
-        {
-            let (place, trust) =
-                if stage == 0 { (Place::State, radius) } else { (Place::Stage, f64::INFINITY) };
-            self.record_combination(recorder, rule, row, step.size)?;
-            self.record_prediction(recorder, model, trust, place)?;
-            let slope =
-                EquationSlope { slab: self.slab as u32, ..self.equation_slope(step.t + c * step.size) };
-            for (s, e) in self.equation_segments() {
-                let moments = if stage == 0 { &s.auxiliary } else { &e.at[1] };
-                let [x, m] = &e.slopes[stage];
-                let buffers = [&self.shared.phase, s.at(place).1, moments, &s.auxiliary, x, m];
-                recorder.dispatch(EquationSlope { len: s.len as u32, ..slope }, &buffers, groups(s))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Records at ← start + size Σ wₜ slopeₜ for every vector of the equation; nothing for a row without
-    /// weights.
-    fn record_combination(
-        &self,
-        recorder: &mut Recorder,
-        rule: &Tableau,
-        weights: &[f64],
-        size: f64,
-    ) -> Result<()> {
-        for (s, e) in self.equation_segments() {
-            let start = e
-                .start
-                .as_ref()
-                .filter(|_| !rule.error.is_empty())
-                .map_or([&s.iterate, &s.auxiliary], |start| start.each_ref());
-            for (part, vectors) in self.parts().into_iter().enumerate() {
-                let terms = weights.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[part]));
-                self.record_sum(recorder, s, vectors, [start[part], &e.at[part]], 1, terms)?;
-            }
-        }
-        Ok(())
-    }
-
+impl Run {
     /// Records that a part of one state becomes that of another.
     fn record_copies(
         &self,
@@ -165,32 +93,113 @@ impl Run {
         }
         Ok(())
     }
+}
+
+impl Recording<'_> {
+    /// Surrogate steps by a Runge–Kutta rule on the flow's differential equation: recorded only, but for
+    /// Dormand–Prince, which reads one error norm back per trial step.
+    pub(super) async fn integrate_equation(
+        &mut self,
+        model: &Model,
+        limits: PhaseLimits,
+        h: f64,
+    ) -> Result<()> {
+        let (rule, tolerances) = match limits.integrator {
+            Integrator::FlowStep | Integrator::Euler => (&EULER, None),
+            Integrator::Rk4 => (&RK4, None),
+            Integrator::DormandPrince { rtol, atol } => (&DORMAND_PRINCE, Some((rtol, atol))),
+        };
+        let n = self.run.flow.equation_vectors();
+        for s in self.run.segments.iter_mut().filter(|s| s.equation.as_ref().is_none_or(|e| !e.suits(rule))) {
+            s.equation = Some(EquationBuffers::new(self.recorder, n, s.bytes(), rule)?);
+        }
+        // Steps after the phase has ended copy what the last one left: begin with the state itself.
+        for (s, e) in self.run.equation_segments() {
+            self.run.record_copies(self.recorder, s, [&s.iterate, &s.auxiliary], &e.at);
+        }
+        for k in 0..limits.steps as u64 {
+            let t = (self.run.steps + k) as f64 * h;
+            match tolerances {
+                None => {
+                    self.record_stages(model, limits.radius, rule, Step { t, size: h, begins: true })?;
+                    self.record_combination(rule, rule.weights, h)?;
+                }
+                Some(tolerances) => {
+                    if !self.try_steps(model, limits.radius, tolerances, t, h).await? {
+                        return Ok(());
+                    }
+                }
+            }
+            self.record_acceptance()?;
+        }
+        Ok(())
+    }
+
+    /// Records the slopes of all stages of one step. `radius` is the trust radius where an iteration begins.
+    fn record_stages(&mut self, model: &Model, radius: f64, rule: &Tableau, step: Step) -> Result<()> {
+        for (stage, (c, row)) in
+            rule.times.iter().zip(rule.stages).enumerate().skip(usize::from(!step.begins))
+        {
+            let (place, trust) =
+                if stage == 0 { (Place::State, radius) } else { (Place::Stage, f64::INFINITY) };
+            self.record_combination(rule, row, step.size)?;
+            self.record_prediction(model, trust, place)?;
+            let slope = EquationSlope {
+                slab: self.run.slab as u32,
+                ..self.run.equation_slope(step.t + c * step.size)
+            };
+            for (s, e) in self.run.equation_segments() {
+                let moments = if stage == 0 { &s.auxiliary } else { &e.at[1] };
+                let [x, m] = &e.slopes[stage];
+                let buffers = [&self.run.shared.phase, s.at(place).1, moments, &s.auxiliary, x, m];
+                self.recorder.dispatch(EquationSlope { len: s.len as u32, ..slope }, &buffers, groups(s))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records at ← start + size Σ wₜ slopeₜ for every vector of the equation; nothing for a row without
+    /// weights.
+    fn record_combination(&mut self, rule: &Tableau, weights: &[f64], size: f64) -> Result<()> {
+        for (s, e) in self.run.equation_segments() {
+            let start = e
+                .start
+                .as_ref()
+                .filter(|_| !rule.error.is_empty())
+                .map_or([&s.iterate, &s.auxiliary], |start| start.each_ref());
+            for (part, vectors) in self.run.parts().into_iter().enumerate() {
+                let terms = weights.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[part]));
+                self.run.record_sum(self.recorder, s, vectors, [start[part], &e.at[part]], 1, terms)?;
+            }
+        }
+        Ok(())
+    }
 
     /// Records that the state becomes what is at the step's end.
-    fn record_acceptance(&self, recorder: &mut Recorder) -> Result<()> {
-        let amsgrad = u32::from(matches!(self.flow, Flow::Adam(flow) if flow.amsgrad));
-        for (s, e) in self.equation_segments() {
+    fn record_acceptance(&mut self) -> Result<()> {
+        let amsgrad = u32::from(matches!(self.run.flow, Flow::Adam(flow) if flow.amsgrad));
+        for (s, e) in self.run.equation_segments() {
             let params = StateAccept {
                 len: s.len as u32,
-                slab: self.slab as u32,
+                slab: self.run.slab as u32,
                 first_slab: s.first_slab as u32,
                 amsgrad,
             };
             let buffers = [
-                &self.shared.phase,
+                &self.run.shared.phase,
                 &s.gradient,
                 &e.at[0],
                 &e.at[1],
                 &s.iterate,
                 &s.auxiliary,
-                &self.shared.partials,
+                &self.run.shared.partials,
             ];
-            recorder.dispatch(params, &buffers, groups(s))?;
+            self.recorder.dispatch(params, &buffers, groups(s))?;
         }
-        self.record_account(recorder, Beside::default())?;
-        let moments = self.parts()[1] as u64;
-        for (s, e) in self.equation_segments().filter(|_| moments > 0) {
-            recorder.copy(&e.at[1], 0, &s.auxiliary, 0, moments * s.bytes());
+        self.record_account(Beside::default())?;
+        let moments = self.run.parts()[1] as u64;
+        for (s, e) in self.run.equation_segments().filter(|_| moments > 0) {
+            self.recorder.copy(&e.at[1], 0, &s.auxiliary, 0, moments * s.bytes());
         }
         Ok(())
     }
@@ -199,7 +208,6 @@ impl Run {
     /// would; false when the phase has ended.
     async fn try_steps(
         &mut self,
-        recorder: &mut Recorder,
         model: &Model,
         radius: f64,
         tolerances: (f64, f64),
@@ -207,47 +215,47 @@ impl Run {
         h: f64,
     ) -> Result<bool> {
         let rule = &DORMAND_PRINCE;
-        for (s, e) in self.equation_segments() {
+        for (s, e) in self.run.equation_segments() {
             if let Some(start) = &e.start {
-                self.record_copies(recorder, s, [&s.iterate, &s.auxiliary], start);
+                self.run.record_copies(self.recorder, s, [&s.iterate, &s.auxiliary], start);
             }
         }
-        let mut control = StepControl::new(t, h, self.inner_step);
+        let mut control = StepControl::new(t, h, self.run.inner_step);
         let mut begins = true;
         while let Some(size) = control.trial_size() {
-            self.record_stages(recorder, model, radius, rule, Step { t: control.now(), size, begins })?;
-            let (error, phase) = self.read_error(recorder, rule, size, tolerances).await?;
+            self.record_stages(model, radius, rule, Step { t: control.now(), size, begins })?;
+            let (error, phase) = self.read_error(rule, size, tolerances).await?;
             if phase.ended == 1 {
                 return Ok(false);
             }
             // A stage that is not finite has taken the step back that the first one counted.
             let before = phase.steps - u32::from(phase.ended == 0);
-            let set_phase = |recorder: &mut Recorder, ended: u32, steps: u32| {
-                recorder.upload(&self.shared.phase, &[PhaseState { ended, steps, ..phase }])
+            let mut set_phase = |ended: u32, steps: u32| {
+                self.recorder.upload(&self.run.shared.phase, &[PhaseState { ended, steps, ..phase }])
             };
             match control.judge(error.filter(|_| phase.ended == 0)) {
                 Trial::Accepted => {
-                    for (s, e) in self.equation_segments() {
+                    for (s, e) in self.run.equation_segments() {
                         if let Some(start) = &e.start {
-                            self.record_copies(recorder, s, e.at.each_ref(), start);
+                            self.run.record_copies(self.recorder, s, e.at.each_ref(), start);
                         }
                     }
                     // The last stage is at the step's end: its slope is the next step's first.
-                    for e in self.segments.iter_mut().filter_map(|s| s.equation.as_mut()) {
+                    for e in self.run.segments.iter_mut().filter_map(|s| s.equation.as_mut()) {
                         e.slopes.swap(0, rule.times.len() - 1);
                     }
                     begins = false;
                 }
                 // Where the first stage itself may have failed, it is tried and counted again.
-                Trial::Rejected if phase.ended == 2 => set_phase(recorder, 0, before + u32::from(!begins))?,
+                Trial::Rejected if phase.ended == 2 => set_phase(0, before + u32::from(!begins))?,
                 Trial::Rejected => begins = false,
                 Trial::Hopeless => {
-                    set_phase(recorder, 2, before)?;
+                    set_phase(2, before)?;
                     return Ok(false);
                 }
             }
         }
-        self.inner_step = control.inner();
+        self.run.inner_step = control.inner();
         Ok(true)
     }
 
@@ -255,68 +263,49 @@ impl Run {
     /// read-back.
     async fn read_error(
         &mut self,
-        recorder: &mut Recorder,
         rule: &Tableau,
         size: f64,
         (rtol, atol): (f64, f64),
     ) -> Result<(Option<f64>, PhaseState)> {
-        let n = self.flow.equation_vectors();
-        let shared = &self.shared;
+        let n = self.run.flow.equation_vectors();
         let mut v = 0;
-        for (part, vectors) in self.parts().into_iter().enumerate() {
-            for (s, e) in self.equation_segments() {
+        for (part, vectors) in self.run.parts().into_iter().enumerate() {
+            for (s, e) in self.run.equation_segments() {
                 let (Some(start), Some(error)) = (&e.start, &e.error) else { continue };
                 let terms = rule.error.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[part]));
-                self.record_sum(recorder, s, vectors, [&start[part], error], 2, terms)?;
+                self.run.record_sum(self.recorder, s, vectors, [&start[part], error], 2, terms)?;
             }
             for row in 0..vectors as u32 {
-                for (s, e) in self.equation_segments() {
+                for (s, e) in self.run.equation_segments() {
                     let (Some(start), Some(error)) = (&e.start, &e.error) else { continue };
-                    let (len, slab, first_slab) = (s.len as u32, self.slab as u32, s.first_slab as u32);
+                    let (len, slab, first_slab) = (s.len as u32, self.run.slab as u32, s.first_slab as u32);
                     let params =
                         StepError { len, slab, first_slab, rtol: rtol as f32, atol: atol as f32, row };
-                    recorder.dispatch(
+                    self.recorder.dispatch(
                         params,
-                        &[&shared.phase, &start[part], &e.at[part], error, &shared.partials],
+                        &[
+                            &self.run.shared.phase,
+                            &start[part],
+                            &e.at[part],
+                            error,
+                            &self.run.shared.partials,
+                        ],
                         groups(s),
                     )?;
                 }
-                self.record_reduction(recorder, 1, &shared.totals, v)?;
+                self.record_reduction(1, Sums::Totals, v)?;
                 v += 1;
             }
         }
         let head = size_of::<PhaseState>();
         let bytes = (head + 8 * n) as u64;
-        recorder.ensure_staging(&mut self.shared.staging, bytes)?;
-        recorder.copy(&self.shared.phase, 0, &self.shared.staging, 0, head as u64);
-        recorder.copy(&self.shared.totals, 0, &self.shared.staging, head as u64, 8 * n as u64);
-        let data = recorder.read_async(&self.shared.staging, bytes).await?;
+        self.recorder.ensure_staging(&mut self.run.shared.staging, bytes)?;
+        self.recorder.copy(&self.run.shared.phase, 0, &self.run.shared.staging, 0, head as u64);
+        self.recorder.copy(&self.run.shared.totals, 0, &self.run.shared.staging, head as u64, 8 * n as u64);
+        let data = self.recorder.read_async(&self.run.shared.staging, bytes).await?;
         let sums: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(&data[head..]);
         let square: f64 = sums.iter().map(|[hi, lo]| f64::from(*hi) + f64::from(*lo)).sum();
-        let error = (square / (n * self.dimension) as f64).sqrt();
+        let error = (square / (n * self.run.dimension) as f64).sqrt();
         Ok((error.is_finite().then_some(error), bytemuck::pod_read_unaligned(&data[..head])))
-    }
-
-    /// The flow's differential equation at flow time `t`, for the kernel.
-    pub(super) fn equation_slope(&self, t: f64) -> EquationSlope {
-        match self.flow {
-            Flow::Momentum(flow) => {
-                EquationSlope { equation: 1, friction: flow.friction as f32, ..EquationSlope::default() }
-            }
-            Flow::Adam(flow) => {
-                let [correction1, correction2] = flow.corrections_at(t);
-                EquationSlope {
-                    equation: 2,
-                    gain1: ((1.0 - flow.beta1) / flow.rate) as f32,
-                    gain2: ((1.0 - flow.beta2) / flow.rate) as f32,
-                    correction1: correction1 as f32,
-                    correction2: correction2 as f32,
-                    epsilon: flow.epsilon as f32,
-                    amsgrad: u32::from(flow.amsgrad),
-                    ..EquationSlope::default()
-                }
-            }
-            _ => EquationSlope::default(),
-        }
     }
 }

@@ -39,6 +39,7 @@ mod regression;
 mod run;
 mod search;
 mod self_test;
+mod state;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,7 @@ use super::kernels::{
     GradientLift, LiftRule, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject,
     WeightsEvaluate, finite_or_none,
 };
-use super::recording::Recorder;
-use super::run::{Model, Place, Run, Segment, groups, projection_groups};
+use super::run::{Model, Place, Recording, Run, Segment, Sums, groups, projection_groups};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::PhaseLimits;
 use crate::error::{Error, Result};
@@ -88,37 +87,60 @@ impl Run {
         }
     }
 
+    pub(super) fn lift_rule(&self, model: &Model) -> LiftRule {
+        let (log_damped, damping) = match model.config.transform {
+            TargetTransform::Identity => (0, 0.0),
+            TargetTransform::LogDamped { damping } => (1, damping as f32),
+        };
+        let rows = if self.is_direct(model) { 0 } else { model.outputs() as u32 };
+        LiftRule { rows, log_damped, damping, iterate_floor: TargetTransform::ITERATE_FLOOR as f32 }
+    }
+}
+
+impl Recording<'_> {
+    /// Takes the steps of a surrogate phase with the latest fit.
+    pub(super) async fn integrate(&mut self, limits: PhaseLimits) -> Result<()> {
+        let Some(model) = self.run.model.take() else {
+            return Err(Error::Incompatible("integrate() comes after fit()".into()));
+        };
+        self.run.ring.moved();
+        match (self.run.flow.rate(), &model.plan, limits.integrator) {
+            (Some(h), Some(plan), _)
+                if self.run.flow.is_driven_by_velocity() && model.config.lift == Lift::Trajectory =>
+            {
+                self.record_reduced(&model, plan, limits, h)?
+            }
+            (_, _, Integrator::FlowStep) => self.integrate_flow(&model, limits)?,
+            (rate, ..) => self.integrate_equation(&model, limits, rate.unwrap_or(0.0)).await?,
+        }
+        self.run.model = Some(model);
+        Ok(())
+    }
+
     /// Records U (x − c) (or x itself) and |x − mean|² into the totals.
-    fn record_projection(
-        &self,
-        recorder: &mut Recorder,
-        model: &Model,
-        plan: &FitPlan,
-        place: Place,
-    ) -> Result<()> {
-        let (shared, slab) = (&self.shared, self.slab as u32);
+    fn record_projection(&mut self, model: &Model, plan: &FitPlan, place: Place) -> Result<()> {
+        let (shared, slab) = (&self.run.shared, self.run.slab as u32);
         let rank = plan.coordinates.ncols();
         let directions = if plan.space.is_some() { rank } else { 0 };
-        for s in &self.segments {
+        for s in &self.run.segments {
             let params = StateProject {
                 centered: u32::from(model.config.space.is_centered()),
-                ..self.state_project(s, directions)
+                ..self.run.state_project(s, directions)
             };
             let buffers = [&shared.phase, &s.basis, s.at(place).0, &shared.partials];
-            recorder.dispatch(params, &buffers, projection_groups(s, directions))?;
+            self.recorder.dispatch(params, &buffers, projection_groups(s, directions))?;
             if directions == 0 {
                 let params = StateGather { len: s.len as u32, slab, first: s.start as u32 };
-                recorder.dispatch(params, &[&shared.phase, s.at(place).0, &shared.totals], groups(s))?;
+                self.recorder.dispatch(params, &[&shared.phase, s.at(place).0, &shared.totals], groups(s))?;
             }
         }
-        self.record_reduction(recorder, directions + 1, &shared.totals, rank - directions)
+        self.record_reduction(directions + 1, Sums::Totals, rank - directions)
     }
 
     /// Records surrogate iterations of a flow whose state is the reduced coordinate alone: one dispatch,
     /// whatever d and the number of steps.
     pub(super) fn record_reduced(
         &mut self,
-        recorder: &mut Recorder,
         model: &Model,
         plan: &FitPlan,
         limits: PhaseLimits,
@@ -150,13 +172,13 @@ impl Run {
                 .into_iter()
                 .map(|c| if model.config.space.is_centered() { 0.0 } else { (c.sum() / k * scale) as f32 }),
         );
-        recorder.ensure(&mut self.shared.rule, "rule", 4 * constants.len() as u64)?;
-        recorder.ensure(
-            &mut self.shared.reduced,
+        self.recorder.ensure(&mut self.run.shared.rule, "rule", 4 * constants.len() as u64)?;
+        self.recorder.ensure(
+            &mut self.run.shared.reduced,
             "reduced",
             4 * ((4 + stages) * rank + plan.library.len()) as u64,
         )?;
-        recorder.upload(&self.shared.rule, &constants)?;
+        self.recorder.upload(&self.run.shared.rule, &constants)?;
         let turns = {
             let (per_thread, features) = (rank.div_ceil(256), plan.library.len());
             let derivative = features.div_ceil(256) * (1 + plan.library.order())
@@ -165,18 +187,18 @@ impl Run {
             let inner = if rtol < 0.0 { 1 } else { 64 };
             inner * ((stages + 1) * (derivative + per_thread * (1 + stages)) + 4 * (8 + per_thread)) + 40
         };
-        let chunk = if recorder.gpu.is_software() { (MESA_TURNS / turns).max(1) } else { limits.steps };
-        if recorder.gpu.is_software() && turns > MESA_TURNS && rtol < 0.0 {
+        let chunk = if self.recorder.gpu.is_software() { (MESA_TURNS / turns).max(1) } else { limits.steps };
+        if self.recorder.gpu.is_software() && turns > MESA_TURNS && rtol < 0.0 {
             return Err(Error::Incompatible(format!(
                 "a surrogate with {} features of {rank} variables is beyond what the software adapter {} \
                  computes correctly; use the CPU engine",
                 plan.library.len(),
-                recorder.gpu.info.name
+                self.recorder.gpu.info.name
             )));
         }
         for begin in (0..limits.steps).step_by(chunk.max(1)) {
-            self.record_projection(recorder, model, plan, Place::State)?;
-            let shared = &self.shared;
+            self.record_projection(model, plan, Place::State)?;
+            let shared = &self.run.shared;
             let params = ReducedIntegrate {
                 rank: rank as u32,
                 features: plan.library.len() as u32,
@@ -199,17 +221,17 @@ impl Run {
                 &shared.rule,
                 &shared.reduced,
             ];
-            recorder.dispatch(params, &buffers, [1, 1, 1])?;
-            for s in &self.segments {
+            self.recorder.dispatch(params, &buffers, [1, 1, 1])?;
+            for s in &self.run.segments {
                 let rows = if plan.space.is_some() { rank } else { 0 };
                 let params = ReducedLift {
                     len: s.len as u32,
-                    slab: self.slab as u32,
+                    slab: self.run.slab as u32,
                     rows: rows as u32,
                     first: s.start as u32,
                     rank: rank as u32,
                 };
-                recorder.dispatch(params, &[&shared.reduced, &s.basis, &s.iterate], groups(s))?;
+                self.recorder.dispatch(params, &[&shared.reduced, &s.basis, &s.iterate], groups(s))?;
             }
         }
         Ok(())
@@ -219,25 +241,20 @@ impl Run {
     ///
     /// Each pass that moves x also projects it for the next prediction; a phase begins with a projection of
     /// its own.
-    pub(super) fn integrate_flow(
-        &self,
-        recorder: &mut Recorder,
-        model: &Model,
-        limits: PhaseLimits,
-    ) -> Result<()> {
+    pub(super) fn integrate_flow(&mut self, model: &Model, limits: PhaseLimits) -> Result<()> {
         // The projected gradient's multiplier reads g many times over.
-        let needs_gradient = self.is_direct(model) || matches!(self.flow, Flow::ProjectedGradient(_));
+        let needs_gradient = self.run.is_direct(model) || matches!(self.run.flow, Flow::ProjectedGradient(_));
         let mut is_projected = false;
         for k in 1..=limits.steps {
-            self.record_weights(recorder, model, limits.radius, Place::State, is_projected)?;
+            self.record_weights(model, limits.radius, Place::State, is_projected)?;
             if needs_gradient {
-                self.record_lift(recorder, model, Place::State)?;
+                self.record_lift(model, Place::State)?;
             }
             let beside = Beside {
                 lift: Some(model).filter(|_| !needs_gradient),
                 projection: model.projection().filter(|_| k < limits.steps),
             };
-            self.record_step(recorder, self.steps + k as u64, beside)?;
+            self.record_step(self.run.steps + k as u64, beside)?;
             is_projected = beside.projection.is_some();
         }
         Ok(())
@@ -245,31 +262,17 @@ impl Run {
 
     /// Records the prediction of the gradient at the current x (or at a Runge–Kutta stage's); only the former
     /// begins a surrogate step.
-    pub(super) fn record_prediction(
-        &self,
-        recorder: &mut Recorder,
-        model: &Model,
-        trust: f64,
-        place: Place,
-    ) -> Result<()> {
-        self.record_weights(recorder, model, trust, place, false)?;
-        self.record_lift(recorder, model, place)
+    pub(super) fn record_prediction(&mut self, model: &Model, trust: f64, place: Place) -> Result<()> {
+        self.record_weights(model, trust, place, false)?;
+        self.record_lift(model, place)
     }
 
     /// Records the weights of the lift; `is_projected`: the projection of x is in the totals already.
-    fn record_weights(
-        &self,
-        recorder: &mut Recorder,
-        model: &Model,
-        trust: f64,
-        place: Place,
-        is_projected: bool,
-    ) -> Result<()> {
-        let shared = &self.shared;
+    fn record_weights(&mut self, model: &Model, trust: f64, place: Place, is_projected: bool) -> Result<()> {
         let form = match &model.plan {
             Some(plan) => {
                 if !is_projected {
-                    self.record_projection(recorder, model, plan, place)?;
+                    self.record_projection(model, plan, place)?;
                 }
                 WeightsEvaluate {
                     rank: plan.coordinates.ncols() as u32,
@@ -280,7 +283,7 @@ impl Run {
                     ..WeightsEvaluate::default()
                 }
             }
-            None => self.record_implicit_kernel(recorder, model, place)?,
+            None => self.record_implicit_kernel(model, place)?,
         };
         let params = WeightsEvaluate {
             radius: model.radius as f32,
@@ -288,6 +291,7 @@ impl Run {
             counts: u32::from(place == Place::State),
             ..form
         };
+        let shared = &self.run.shared;
         let buffers = [
             &shared.phase,
             &shared.totals,
@@ -296,40 +300,31 @@ impl Run {
             &shared.monomials,
             &shared.weights,
         ];
-        recorder.dispatch(params, &buffers, [1, 1, 1])
+        self.recorder.dispatch(params, &buffers, [1, 1, 1])
     }
 
     /// Records the gradient that the weights stand for.
-    fn record_lift(&self, recorder: &mut Recorder, model: &Model, place: Place) -> Result<()> {
-        let lift = self.lift_rule(model);
-        for s in &self.segments {
+    fn record_lift(&mut self, model: &Model, place: Place) -> Result<()> {
+        let lift = self.run.lift_rule(model);
+        for s in &self.run.segments {
             let lifts_basis = model.lifts_basis();
             let params = GradientLift {
                 lift,
                 len: s.len as u32,
-                slab: self.slab as u32,
+                slab: self.run.slab as u32,
                 first: s.start as u32,
                 lifts_basis,
             };
             let (iterate, gradient) = s.at(place);
             let buffers = [
-                &self.shared.phase,
-                self.lift_table(s, &model.config),
-                &self.shared.weights,
+                &self.run.shared.phase,
+                self.run.lift_table(s, &model.config),
+                &self.run.shared.weights,
                 iterate,
                 gradient,
             ];
-            recorder.dispatch(params, &buffers, groups(s))?;
+            self.recorder.dispatch(params, &buffers, groups(s))?;
         }
         Ok(())
-    }
-
-    pub(super) fn lift_rule(&self, model: &Model) -> LiftRule {
-        let (log_damped, damping) = match model.config.transform {
-            TargetTransform::Identity => (0, 0.0),
-            TargetTransform::LogDamped { damping } => (1, damping as f32),
-        };
-        let rows = if self.is_direct(model) { 0 } else { model.outputs() as u32 };
-        LiftRule { rows, log_damped, damping, iterate_floor: TargetTransform::ITERATE_FLOOR as f32 }
     }
 }

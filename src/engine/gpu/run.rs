@@ -203,6 +203,22 @@ pub(super) struct Run {
     pub(super) fit_residual: Option<f64>,
 }
 
+/// Where sums over the slabs go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sums {
+    /// To where the next kernel, or the host, takes them from.
+    Totals,
+    /// To the samples' coordinates.
+    Coordinates,
+}
+
+/// A run together with the recorder that its work is recorded with: what every step of an algorithm needs.
+#[derive(Debug)]
+pub(super) struct Recording<'a> {
+    pub(super) run: &'a mut Run,
+    pub(super) recorder: &'a mut Recorder,
+}
+
 pub(super) fn not_started() -> Error {
     Error::Incompatible("the engine has not been started".into())
 }
@@ -382,30 +398,32 @@ impl Run {
         }
     }
 
-    /// Makes room for so many directions, where the run was not told of them.
-    pub(super) fn ensure_directions(&mut self, recorder: &mut Recorder, directions: usize) -> Result<()> {
-        let tables = recorder.variant.tables;
-        self.segments
-            .iter_mut()
-            .try_for_each(|s| recorder.ensure(&mut s.basis, "basis", basis_bytes(tables, s.len, directions)))
-    }
-
     /// Drops the samples.
     pub(super) fn forget(&mut self) {
         self.ring.clear();
         self.new_pairs.clear();
     }
+}
 
-    /// Adds up the slabs' partial sums of `values` values into `totals` from `first` on.
-    pub(super) fn record_reduction(
-        &self,
-        recorder: &mut Recorder,
-        values: usize,
-        totals: &Buffer,
-        first: usize,
-    ) -> Result<()> {
-        let params = PartialsReduce { slabs: self.slabs as u32, values: values as u32, first: first as u32 };
+impl Recording<'_> {
+    /// Makes room for so many directions, where the run was not told of them.
+    pub(super) fn ensure_directions(&mut self, directions: usize) -> Result<()> {
+        let tables = self.recorder.variant.tables;
+        self.run.segments.iter_mut().try_for_each(|s| {
+            self.recorder.ensure(&mut s.basis, "basis", basis_bytes(tables, s.len, directions))
+        })
+    }
+
+    /// Adds up the slabs' partial sums of `values` values into `sums` from `first` on.
+    pub(super) fn record_reduction(&mut self, values: usize, sums: Sums, first: usize) -> Result<()> {
+        let params =
+            PartialsReduce { slabs: self.run.slabs as u32, values: values as u32, first: first as u32 };
+        let shared = &self.run.shared;
+        let totals = match sums {
+            Sums::Totals => &shared.totals,
+            Sums::Coordinates => &shared.coordinates,
+        };
         let groups = [values.min(65535) as u32, values.div_ceil(65535) as u32, 1];
-        recorder.dispatch(params, &[&self.shared.partials, totals], groups)
+        self.recorder.dispatch(params, &[&shared.partials, totals], groups)
     }
 }

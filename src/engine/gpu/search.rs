@@ -3,7 +3,7 @@
 
 use super::kernels::{BracketSelect, FEW, split};
 use super::recording::Recorder;
-use super::run::{LEAST_SLABS, Run, Segment};
+use super::run::{LEAST_SLABS, Recording, Run, Segment};
 use crate::error::Result;
 
 /// Candidates of each recorded pass. Three or four passes are the rule; what is recorded beyond returns at
@@ -24,29 +24,38 @@ pub(super) enum Side {
     Falling,
 }
 
-impl Run {
-    /// Records a search: `volumes` records the partial sums of a segment at a pass's candidates, given their
-    /// number, whether the search begins with it, and the workgroups.
+/// One pass of a search, for the kernel that sums the volume.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pass {
+    /// How many candidates it has.
+    pub(super) candidates: u32,
+    /// 1 if the search begins with it, else 0.
+    pub(super) begins: u32,
+    pub(super) groups: [u32; 3],
+}
+
+impl Recording<'_> {
+    /// Records a search: `volumes` records the partial sums of a segment's volume at a pass's candidates.
     pub(super) fn record_search(
-        &self,
-        recorder: &mut Recorder,
+        &mut self,
         volume: f64,
         side: Side,
         [range_low, range_high]: [u32; 2],
-        mut volumes: impl FnMut(&mut Recorder, &Segment, u32, u32, [u32; 3]) -> Result<()>,
+        mut volumes: impl FnMut(&Run, &mut Recorder, &Segment, Pass) -> Result<()>,
     ) -> Result<()> {
         let [volume_high, volume_low] = split(volume);
         for (pass, &candidates) in PASSES.iter().enumerate() {
             let begins = u32::from(pass == 0);
-            for s in &self.segments {
+            for s in &self.run.segments {
                 // What seldom runs has few workgroups: software adapters go through those that return at
                 // once, too.
                 let slabs = if candidates > FEW { s.slabs.min(LEAST_SLABS) } else { s.slabs };
-                volumes(recorder, s, candidates, begins, [slabs as u32, candidates / FEW, 1])?;
+                let groups = [slabs as u32, candidates / FEW, 1];
+                volumes(self.run, self.recorder, s, Pass { candidates, begins, groups })?;
             }
             let next = PASSES.get(pass + 1).copied().unwrap_or(candidates);
             let params = BracketSelect {
-                slabs: self.slabs as u32,
+                slabs: self.run.slabs as u32,
                 volume_high,
                 volume_low,
                 falling: u32::from(side == Side::Falling),
@@ -57,9 +66,9 @@ impl Run {
                 next,
                 chances: chances(next),
             };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&self.shared.phase, &self.shared.search, &self.shared.partials],
+                &[&self.run.shared.phase, &self.run.shared.search, &self.run.shared.partials],
                 [1, 1, 1],
             )?;
         }

@@ -34,7 +34,7 @@ fn pairs() -> Vec<[f32; 2]> {
 
 /// Tries fma, then mask splitting, and returns a recorder with the first that is exact on every pair, or with
 /// plain f32.
-pub(crate) fn open(gpu: &Gpu) -> Result<(Recorder, Eft)> {
+pub(crate) fn open(gpu: &Gpu) -> Result<Recorder> {
     for eft in [Eft::Fma, Eft::Mask] {
         let mut recorder = Recorder::new(gpu.clone(), eft)?;
         let right = probe(&mut recorder)?;
@@ -42,7 +42,7 @@ pub(crate) fn open(gpu: &Gpu) -> Result<(Recorder, Eft)> {
         log::debug!("self-test of {eft:?} on {}: {right} of {total} pairs exact", gpu.info.name);
         if right == total {
             recorder.reset();
-            return Ok((recorder, eft));
+            return Ok(recorder);
         }
     }
     log::warn!(
@@ -50,7 +50,7 @@ pub(crate) fn open(gpu: &Gpu) -> Result<(Recorder, Eft)> {
          the host",
         gpu.info.name
     );
-    Ok((Recorder::new(gpu.clone(), Eft::Plain)?, Eft::Plain))
+    Recorder::new(gpu.clone(), Eft::Plain)
 }
 
 /// How many pairs' sum and product come out exactly, and the inner product that starts there to double-word

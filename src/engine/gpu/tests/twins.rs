@@ -5,9 +5,15 @@ use super::common::*;
 #[test]
 fn the_self_test_passes_here_and_notices_missing_error_terms() {
     let engine = engine(GpuOptions::default());
-    assert_ne!(engine.eft, Eft::Plain, "no error-free transform works on {}", engine.info().adapter);
+    assert_ne!(
+        engine.recorder.variant.eft,
+        Eft::Plain,
+        "no error-free transform works on {}",
+        engine.info().adapter
+    );
     let gpu = engine.recorder.gpu.clone();
-    let exact = self_test::probe(&mut Recorder::new(gpu.clone(), engine.eft).unwrap()).unwrap();
+    let exact =
+        self_test::probe(&mut Recorder::new(gpu.clone(), engine.recorder.variant.eft).unwrap()).unwrap();
     let plain = self_test::probe(&mut Recorder::new(gpu, Eft::Plain).unwrap()).unwrap();
     assert_eq!(exact, 1024);
     assert!(plain < 512, "the self-test would not notice: plain f32 is exact on {plain} of 1024 pairs");
@@ -26,10 +32,8 @@ fn gram_matrices_have_double_word_accuracy() {
                     space: SpaceConfig::Reduced { rank: Rank::Full, centered },
                     ..SurrogateConfig::snapshots()
                 };
-                let (run, eft) = (gpu.run.as_mut().unwrap(), gpu.eft);
                 let newest = samples - 1;
-                let grams =
-                    pollster::block_on(run.read_grams(&mut gpu.recorder, &config, eft, newest)).unwrap();
+                let grams = pollster::block_on(gpu.recording().unwrap().read_grams(&config, newest)).unwrap();
                 let x = download(&mut gpu, samples, |s| &s.iterates);
                 let y = download(&mut gpu, samples, |s| &s.gradients);
                 // The kernel subtracts the reference in f32.
@@ -59,15 +63,13 @@ fn a_device_without_error_terms_gets_host_sums() {
     let d = 70_001;
     let mut gpu = engine(GpuOptions::default());
     gpu.recorder = Recorder::new(gpu.recorder.gpu.clone(), Eft::Plain).unwrap();
-    gpu.eft = Eft::Plain;
     warmed(&mut gpu, DESCENT, &Domain::Unbounded, d, 4, 4);
-    let run = gpu.run.as_mut().unwrap();
-    assert!(run.slabs > 1);
+    assert!(gpu.run.as_ref().unwrap().slabs > 1);
     let config = SurrogateConfig {
         space: SpaceConfig::Reduced { rank: Rank::Full, centered: false },
         ..SurrogateConfig::snapshots()
     };
-    let grams = pollster::block_on(run.read_grams(&mut gpu.recorder, &config, Eft::Plain, 3)).unwrap();
+    let grams = pollster::block_on(gpu.recording().unwrap().read_grams(&config, 3)).unwrap();
     let x = download(&mut gpu, 4, |s| &s.iterates);
     // 1024 unknowns per slab, 16 per thread, a tree of 6 levels above.
     for (g, e) in grams.xx.iter().zip(&x.dot(&x.t())) {
@@ -82,8 +84,7 @@ fn transformed_targets_match_the_twin() {
         warmed(&mut gpu, DESCENT, &Domain::Unbounded, d, 3, 3);
         let transform = TargetTransform::LogDamped { damping: 0.75 };
         let config = SurrogateConfig { transform, ..SurrogateConfig::snapshots() };
-        let eft = gpu.eft;
-        pollster::block_on(gpu.run.as_mut().unwrap().read_grams(&mut gpu.recorder, &config, eft, 2)).unwrap();
+        pollster::block_on(gpu.recording().unwrap().read_grams(&config, 2)).unwrap();
         let [x, g, y] = [
             download(&mut gpu, 3, |s| &s.iterates),
             download(&mut gpu, 3, |s| &s.gradients),
@@ -135,14 +136,9 @@ fn basis_mean_and_projection_match_the_twin() {
                 );
             }
             // One prediction leaves the projection behind.
-            let run = gpu.run.as_ref().unwrap();
-            run.record_prediction(
-                &mut gpu.recorder,
-                run.model.as_ref().unwrap(),
-                f64::INFINITY,
-                Place::State,
-            )
-            .unwrap();
+            let mut recording = gpu.recording().unwrap();
+            let model = recording.run.model.take().unwrap();
+            recording.record_prediction(&model, f64::INFINITY, Place::State).unwrap();
             let totals = small(&mut gpu, 2 * (rank + 1), |s| &s.totals);
             let now = download(&mut gpu, 1, |s| &s.iterate).row(0).to_owned();
             let off: Array1<f64> = (&now - &mean.row(0)).mapv(|v| f64::from(v as f32));
@@ -245,17 +241,13 @@ fn a_step_projects_with_double_word_accuracy() {
                 }
                 warmed(&mut gpu, flow, &domain, d, samples, samples);
                 let rank = gpu.fit(&config).unwrap().rank;
-                let run = gpu.run.as_ref().unwrap();
-                let model = run.model.as_ref().unwrap();
-                run.record_prediction(&mut gpu.recorder, model, f64::INFINITY, Place::State).unwrap();
+                let mut recording = gpu.recording().unwrap();
+                let model = &recording.run.model.take().unwrap();
+                recording.record_prediction(model, f64::INFINITY, Place::State).unwrap();
                 // A projected gradient reads the one that the prediction has left.
                 let lift = Some(model).filter(|_| !matches!(flow, Flow::ProjectedGradient(_)));
-                run.record_step(
-                    &mut gpu.recorder,
-                    samples as u64 + 1,
-                    Beside { lift, projection: model.projection() },
-                )
-                .unwrap();
+                let beside = Beside { lift, projection: model.projection() };
+                recording.record_step(samples as u64 + 1, beside).unwrap();
                 let totals = small(&mut gpu, 2 * (rank + 1), |s| &s.totals);
                 let table = download(&mut gpu, rank + 1, |s| &s.basis);
                 let x = download(&mut gpu, 1, |s| &s.iterate).row(0).to_owned();
