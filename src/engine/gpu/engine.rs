@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::counts;
 use super::device::{self, AdapterChoice, Gpu};
 use super::kernels::{Eft, WordsCopy};
 use super::recording::Recorder;
@@ -211,7 +212,7 @@ impl GpuEngine {
         // As in a run: as many slabs, each a workgroup.
         let slab = run::slab_length(vectors as usize, 0) as u32;
         let params = WordsCopy { len: vectors as u32, slab };
-        let groups = [vectors.div_ceil(u64::from(slab)) as u32, 1, 1];
+        let groups = counts::each(vectors.div_ceil(u64::from(slab)) as usize);
         let seconds = (0..=repeats)
             .map(|_| self.recorder.timed(|r| r.dispatch(params, &[&from, &to], groups)))
             .collect::<Result<Vec<f64>>>();

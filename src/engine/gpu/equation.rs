@@ -1,10 +1,11 @@
 //! Surrogate phases along a differential equation whose state is of size d.
 
 use super::buffers::Buffer;
-use super::kernels::{EquationSlope, PhaseState, StateAccept, StepError, VectorCombine};
+use super::kernels::{EquationSlope, StateAccept, StepError, VectorCombine};
 use super::phase::Beside;
 use super::recording::Recorder;
-use super::run::{EquationBuffers, Model, Place, Recording, Run, Segment, Sums, groups};
+use super::run::{EquationBuffers, Model, Place, Recording, Run, Segment, Sums};
+use super::shared::{Begin, Ended, PhaseState, Rule};
 use crate::engine::interface::PhaseLimits;
 use crate::error::Result;
 use crate::flow::Flow;
@@ -34,13 +35,15 @@ impl Run {
     /// The flow's differential equation at flow time `t`, for the kernel.
     pub(super) fn equation_slope(&self, t: f64) -> EquationSlope {
         match self.flow {
-            Flow::Momentum(flow) => {
-                EquationSlope { equation: 1, friction: flow.friction as f32, ..EquationSlope::default() }
-            }
+            Flow::Momentum(flow) => EquationSlope {
+                rule: Rule::Momentum as u32,
+                friction: flow.friction as f32,
+                ..EquationSlope::default()
+            },
             Flow::Adam(flow) => {
                 let [correction1, correction2] = flow.corrections_at(t);
                 EquationSlope {
-                    equation: 2,
+                    rule: Rule::Adam as u32,
                     gain1: ((1.0 - flow.beta1) / flow.rate) as f32,
                     gain2: ((1.0 - flow.beta2) / flow.rate) as f32,
                     correction1: correction1 as f32,
@@ -79,17 +82,17 @@ impl Run {
         segment: &Segment,
         vectors: usize,
         [start, result]: [&Buffer; 2],
-        begin: u32,
+        begin: Begin,
         terms: impl Iterator<Item = (f64, &'a Buffer)>,
     ) -> Result<()> {
         if vectors == 0 {
             return Ok(());
         }
         for (number, (factor, slope)) in terms.filter(|(w, _)| *w != 0.0).enumerate() {
-            let begin = if number == 0 { begin } else { 0 };
+            let begin = if number == 0 { begin } else { Begin::Result } as u32;
             let [len, slab] = [segment.len, self.slab].map(|n| (vectors * n) as u32);
             let params = VectorCombine { len, slab, factor: factor as f32, begin };
-            recorder.dispatch(params, &[&self.shared.phase, start, slope, result], groups(segment))?;
+            recorder.dispatch(params, &[&self.shared.phase, start, slope, result], segment.per_slab())?;
         }
         Ok(())
     }
@@ -152,7 +155,11 @@ impl Recording<'_> {
                 let moments = if stage == 0 { &s.auxiliary } else { &e.at[1] };
                 let [x, m] = &e.slopes[stage];
                 let buffers = [&self.run.shared.phase, s.at(place).1, moments, &s.auxiliary, x, m];
-                self.recorder.dispatch(EquationSlope { len: s.len as u32, ..slope }, &buffers, groups(s))?;
+                self.recorder.dispatch(
+                    EquationSlope { len: s.len as u32, ..slope },
+                    &buffers,
+                    s.per_slab(),
+                )?;
             }
         }
         Ok(())
@@ -169,7 +176,14 @@ impl Recording<'_> {
                 .map_or([&s.iterate, &s.auxiliary], |start| start.each_ref());
             for (part, vectors) in self.run.parts().into_iter().enumerate() {
                 let terms = weights.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[part]));
-                self.run.record_sum(self.recorder, s, vectors, [start[part], &e.at[part]], 1, terms)?;
+                self.run.record_sum(
+                    self.recorder,
+                    s,
+                    vectors,
+                    [start[part], &e.at[part]],
+                    Begin::Base,
+                    terms,
+                )?;
             }
         }
         Ok(())
@@ -194,7 +208,7 @@ impl Recording<'_> {
                 &s.auxiliary,
                 &self.run.shared.partials,
             ];
-            self.recorder.dispatch(params, &buffers, groups(s))?;
+            self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
         self.record_account(Beside::default())?;
         let moments = self.run.parts()[1] as u64;
@@ -225,15 +239,17 @@ impl Recording<'_> {
         while let Some(size) = control.trial_size() {
             self.record_stages(model, radius, rule, Step { t: control.now(), size, begins })?;
             let (error, phase) = self.read_error(rule, size, tolerances).await?;
-            if phase.ended == 1 {
+            let ended = Ended::of(&phase)?;
+            if ended == Ended::Radius {
                 return Ok(false);
             }
             // A stage that is not finite has taken the step back that the first one counted.
-            let before = phase.steps - u32::from(phase.ended == 0);
-            let mut set_phase = |ended: u32, steps: u32| {
+            let before = phase.steps - u32::from(ended == Ended::No);
+            let mut set_phase = |ended: Ended, steps: u32| {
+                let ended = ended as u32;
                 self.recorder.upload(&self.run.shared.phase, &[PhaseState { ended, steps, ..phase }])
             };
-            match control.judge(error.filter(|_| phase.ended == 0)) {
+            match control.judge(error.filter(|_| ended == Ended::No)) {
                 Trial::Accepted => {
                     for (s, e) in self.run.equation_segments() {
                         if let Some(start) = &e.start {
@@ -247,10 +263,12 @@ impl Recording<'_> {
                     begins = false;
                 }
                 // Where the first stage itself may have failed, it is tried and counted again.
-                Trial::Rejected if phase.ended == 2 => set_phase(0, before + u32::from(!begins))?,
+                Trial::Rejected if ended == Ended::NonFinite => {
+                    set_phase(Ended::No, before + u32::from(!begins))?
+                }
                 Trial::Rejected => begins = false,
                 Trial::Hopeless => {
-                    set_phase(2, before)?;
+                    set_phase(Ended::NonFinite, before)?;
                     return Ok(false);
                 }
             }
@@ -273,7 +291,7 @@ impl Recording<'_> {
             for (s, e) in self.run.equation_segments() {
                 let (Some(start), Some(error)) = (&e.start, &e.error) else { continue };
                 let terms = rule.error.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[part]));
-                self.run.record_sum(self.recorder, s, vectors, [&start[part], error], 2, terms)?;
+                self.run.record_sum(self.recorder, s, vectors, [&start[part], error], Begin::Zero, terms)?;
             }
             for row in 0..vectors as u32 {
                 for (s, e) in self.run.equation_segments() {
@@ -290,7 +308,7 @@ impl Recording<'_> {
                             error,
                             &self.run.shared.partials,
                         ],
-                        groups(s),
+                        s.per_slab(),
                     )?;
                 }
                 self.record_reduction(1, Sums::Totals, v)?;

@@ -3,16 +3,16 @@
 use ndarray::Array2;
 
 use super::buffers::Buffer;
+use super::counts::{self, block_pairs};
 use super::kernels::{
-    ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, StateProject,
+    ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, RowsCombine, StateProject,
     TargetEncode, split, to_pairs,
 };
 use super::recording::Recorder;
 use super::regression::{self, Scaling};
-use super::run::{
-    Model, NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Recording, Run, Segment, Sums, block_pairs,
-    projection_groups,
-};
+use super::run::{Model, RESOLUTION, RESOLUTION_PLAIN, Recording, Run, Segment, Sums};
+use super::shared::Problem;
+use super::shared::{BLOCK_ENTRIES, NO_ROW};
 use crate::engine::fit::{FitPlan, Grams};
 use crate::engine::interface::Fit;
 use crate::error::{Error, Result};
@@ -44,8 +44,7 @@ impl Run {
             blocks: blocks as u32,
         };
         let mut once = || {
-            recorder
-                .timed(|r| r.dispatch(params, &[&table, &table, &partials], [blocks as u32, slabs as u32, 1]))
+            recorder.timed(|r| r.dispatch(params, &[&table, &table, &partials], counts::gram(blocks, slabs)))
         };
         // The first builds the pipeline and wakes the device.
         let seconds = once().and_then(|_| once());
@@ -139,11 +138,7 @@ impl Recording<'_> {
                     gradient_floor: TargetTransform::GRADIENT_FLOOR as f32,
                     iterate_floor: TargetTransform::ITERATE_FLOOR as f32,
                 };
-                self.recorder.dispatch(
-                    params,
-                    &[&s.iterates, &s.gradients, &s.encoded],
-                    [s.slabs as u32, rows as u32, 1],
-                )?;
+                self.recorder.dispatch(params, &[&s.iterates, &s.gradients, &s.encoded], s.per_row(rows))?;
             }
         }
         Ok(())
@@ -200,10 +195,10 @@ impl Recording<'_> {
             self.recorder.dispatch(
                 params,
                 &[&s.iterates, targets(s), &self.run.shared.partials],
-                [pairs as u32, s.slabs as u32, 1],
+                counts::gram(pairs, s.slabs),
             )?;
         }
-        let values = 16 * pairs;
+        let values = BLOCK_ENTRIES * pairs;
         self.prepare_sums(values, 1)?;
         self.record_sums(values, 0)?;
         let sums = self.read_sums(values, 1).await?;
@@ -415,7 +410,7 @@ impl Recording<'_> {
             self.recorder.dispatch(
                 params,
                 &[&s.iterates, &shared.combination, &s.basis],
-                [s.slabs as u32, directions.div_ceil(8).max(1) as u32, 1],
+                s.per_directions(directions),
             )?;
         }
 
@@ -428,7 +423,7 @@ impl Recording<'_> {
                     let params = StateProject { row: row as u32, ..self.run.state_project(s, rank) };
                     let shared = &self.run.shared;
                     let buffers = [&shared.no_phase, &s.basis, &s.iterates, &shared.partials];
-                    self.recorder.dispatch(params, &buffers, projection_groups(s, rank))?;
+                    self.recorder.dispatch(params, &buffers, s.per_directions(rank))?;
                 }
                 self.record_reduction(rank + 1, Sums::Coordinates, age * rank)?;
             }
@@ -448,7 +443,7 @@ impl Recording<'_> {
         self.recorder.dispatch(
             params,
             &[&shared.coordinates, &shared.terms, into],
-            [library.div_ceil(64) as u32, k as u32, 1],
+            counts::entries::<FeaturesEvaluate>(k, library),
         )?;
         let multiply = |rows: usize, inner: usize, columns: usize| MatrixMultiply {
             rows: rows as u32,
@@ -456,14 +451,13 @@ impl Recording<'_> {
             columns: columns as u32,
             reserved: 0,
         };
-        let shape = |rows: usize, columns: usize| [columns.div_ceil(64) as u32, rows as u32, 1];
         let mut rows_so_far = &shared.library;
         if plan.mix.is_some() {
             let into = if plan.orthonormal.is_some() { &shared.mixed } else { data };
             self.recorder.dispatch(
                 multiply(samples, k, library),
                 &[&shared.mix, rows_so_far, into],
-                shape(samples, library),
+                counts::entries::<MatrixMultiply>(samples, library),
             )?;
             rows_so_far = into;
         }
@@ -471,12 +465,12 @@ impl Recording<'_> {
             self.recorder.dispatch(
                 multiply(samples, library, width),
                 &[rows_so_far, &shared.orthonormal, data],
-                shape(samples, width),
+                counts::entries::<MatrixMultiply>(samples, width),
             )?;
         }
         let params =
             ColumnsScale { rows: samples as u32, features: width as u32, scales_at: scales_at as u32 };
-        self.recorder.dispatch(params, &[data], shape(samples, width))?;
+        self.recorder.dispatch(params, &[data], counts::entries::<ColumnsScale>(samples, width))?;
         let mut problems: Vec<Problem> = (0..outputs as u32)
             .map(|column| Problem {
                 scales_at: scales_at as u32,
@@ -494,7 +488,11 @@ impl Recording<'_> {
         let solved = &shared.regression.coefficients;
         if plan.orthonormal.is_some() {
             let buffers = [&shared.orthonormal, solved, &shared.coefficients];
-            self.recorder.dispatch(multiply(library, width, outputs), &buffers, shape(library, outputs))?;
+            self.recorder.dispatch(
+                multiply(library, width, outputs),
+                &buffers,
+                counts::entries::<MatrixMultiply>(library, outputs),
+            )?;
         } else {
             self.recorder.copy(solved, 0, &shared.coefficients, 0, pairs(library * outputs));
         }

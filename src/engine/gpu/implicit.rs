@@ -2,8 +2,10 @@
 
 use ndarray::Array2;
 
+use super::counts;
 use super::kernels::{ImplicitKernel, PowerSums, RowsCombine, WeightsEvaluate, to_pairs};
-use super::run::{Model, NO_ROW, Place, Recording, Sums};
+use super::run::{Model, Place, Recording, Sums};
+use super::shared::NO_ROW;
 use crate::engine::fit::{implicit_matrix, implicit_weights, residual_of_weights};
 use crate::engine::interface::Fit;
 use crate::error::Result;
@@ -31,7 +33,7 @@ impl Recording<'_> {
             self.recorder.dispatch(
                 params,
                 &[&s.iterates, &self.run.shared.combination, &s.basis],
-                [s.slabs as u32, 1, 1],
+                s.per_directions(0),
             )?;
         }
         for row in 0..k {
@@ -78,7 +80,7 @@ impl Recording<'_> {
             };
             // The basis has no directions: its first row is the mean.
             let buffers = [&self.run.shared.phase, &s.iterates, &s.basis, iterate, &self.run.shared.partials];
-            self.recorder.dispatch(params, &buffers, [s.slabs as u32, rows.div_ceil(4) as u32, 1])?;
+            self.recorder.dispatch(params, &buffers, s.per_samples(rows))?;
         }
         self.record_reduction(3 * rows + 1, Sums::Totals, first)
     }
@@ -95,7 +97,7 @@ impl Recording<'_> {
         self.recorder.dispatch(
             params,
             &[&self.run.shared.phase, &self.run.shared.totals, &self.run.shared.monomials],
-            [k.div_ceil(64) as u32, 1, 1],
+            counts::entries::<ImplicitKernel>(1, k),
         )?;
         Ok(WeightsEvaluate {
             rank: 3 * k as u32,

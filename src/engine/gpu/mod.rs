@@ -24,6 +24,7 @@
 //! matrices (once per fit; see [`crate::engine`] for the two exceptions).
 
 mod buffers;
+mod counts;
 mod device;
 mod engine;
 mod equation;
@@ -39,6 +40,7 @@ mod regression;
 mod run;
 mod search;
 mod self_test;
+mod shared;
 mod state;
 mod steps;
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Surrogate phases: projection, prediction, steps of the flow, integration in the reduced space.
 
 use super::buffers::Buffer;
+use super::counts;
+use super::kernels::Params;
 use super::kernels::{
-    GradientLift, LiftRule, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject,
-    WeightsEvaluate, finite_or_none,
+    GradientLift, ReducedIntegrate, ReducedLift, StateGather, StateProject, WeightsEvaluate, finite_or_none,
 };
-use super::run::{Model, Place, Recording, Run, Segment, Sums, groups, projection_groups};
+use super::run::{Model, Place, Recording, Run, Segment, Sums};
+use super::shared::UNROLLED;
+use super::shared::{LiftRule, MESA_TURNS};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::PhaseLimits;
 use crate::error::{Error, Result};
@@ -128,10 +131,14 @@ impl Recording<'_> {
                 ..self.run.state_project(s, directions)
             };
             let buffers = [&shared.phase, &s.basis, s.at(place).0, &shared.partials];
-            self.recorder.dispatch(params, &buffers, projection_groups(s, directions))?;
+            self.recorder.dispatch(params, &buffers, s.per_directions(directions))?;
             if directions == 0 {
                 let params = StateGather { len: s.len as u32, slab, first: s.start as u32 };
-                self.recorder.dispatch(params, &[&shared.phase, s.at(place).0, &shared.totals], groups(s))?;
+                self.recorder.dispatch(
+                    params,
+                    &[&shared.phase, s.at(place).0, &shared.totals],
+                    s.per_slab(),
+                )?;
             }
         }
         self.record_reduction(directions + 1, Sums::Totals, rank - directions)
@@ -180,9 +187,10 @@ impl Recording<'_> {
         )?;
         self.recorder.upload(&self.run.shared.rule, &constants)?;
         let turns = {
-            let (per_thread, features) = (rank.div_ceil(256), plan.library.len());
-            let derivative = features.div_ceil(256) * (1 + plan.library.order())
-                + per_thread * (1 + features.div_ceil(16));
+            let threads = ReducedIntegrate::THREADS as usize;
+            let (per_thread, features) = (rank.div_ceil(threads), plan.library.len());
+            let derivative = features.div_ceil(threads) * (1 + plan.library.order())
+                + per_thread * (1 + features.div_ceil(UNROLLED as usize));
             // A few reductions and passes over y per step; step control may take many inner steps.
             let inner = if rtol < 0.0 { 1 } else { 64 };
             inner * ((stages + 1) * (derivative + per_thread * (1 + stages)) + 4 * (8 + per_thread)) + 40
@@ -221,7 +229,7 @@ impl Recording<'_> {
                 &shared.rule,
                 &shared.reduced,
             ];
-            self.recorder.dispatch(params, &buffers, [1, 1, 1])?;
+            self.recorder.dispatch(params, &buffers, counts::ONE)?;
             for s in &self.run.segments {
                 let rows = if plan.space.is_some() { rank } else { 0 };
                 let params = ReducedLift {
@@ -231,7 +239,7 @@ impl Recording<'_> {
                     first: s.start as u32,
                     rank: rank as u32,
                 };
-                self.recorder.dispatch(params, &[&shared.reduced, &s.basis, &s.iterate], groups(s))?;
+                self.recorder.dispatch(params, &[&shared.reduced, &s.basis, &s.iterate], s.per_slab())?;
             }
         }
         Ok(())
@@ -300,7 +308,7 @@ impl Recording<'_> {
             &shared.monomials,
             &shared.weights,
         ];
-        self.recorder.dispatch(params, &buffers, [1, 1, 1])
+        self.recorder.dispatch(params, &buffers, counts::ONE)
     }
 
     /// Records the gradient that the weights stand for.
@@ -323,7 +331,7 @@ impl Recording<'_> {
                 iterate,
                 gradient,
             ];
-            self.recorder.dispatch(params, &buffers, groups(s))?;
+            self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
         Ok(())
     }

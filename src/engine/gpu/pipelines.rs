@@ -156,7 +156,7 @@ fn layout_entry(binding: usize, ty: wgpu::BufferBindingType, dynamic: bool) -> w
 fn lay_out(gpu: &Gpu, spec: &KernelSpec) -> Result<wgpu::BindGroupLayout> {
     let label = format!("lgf.{}", spec.name);
     let mut entries = vec![layout_entry(0, wgpu::BufferBindingType::Uniform, true)];
-    for (i, access) in spec.access.iter().enumerate() {
+    for (i, (_, access)) in spec.buffers.iter().enumerate() {
         entries.push(layout_entry(
             i + 1,
             wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },

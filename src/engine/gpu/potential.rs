@@ -3,14 +3,15 @@
 
 use ndarray::{Array2, Axis};
 
+use super::counts::{self, block_pairs};
 use super::kernels::{
-    Eft, PROJECTION_MULTIPLIERS, PairRecord, PhaseState, PotentialLift, PotentialStep, RowsCombine,
-    StateProject, TrustDirection, TrustVolume, to_pairs,
+    Eft, PairRecord, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection, TrustVolume,
+    to_pairs,
 };
-use super::run::{
-    NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Recording, Sums, block_pairs, groups, projection_groups,
-};
+use super::run::{RESOLUTION, RESOLUTION_PLAIN, Recording, Sums};
 use super::search::Side;
+use super::shared::{BLOCK_ENTRIES, NO_ROW};
+use super::shared::{PROJECTION_MULTIPLIERS, PhaseState};
 use crate::engine::interface::{Fit, Pair, TrustLimits};
 use crate::error::{Error, Result};
 use crate::surrogate::higher_order::PairNote;
@@ -34,7 +35,7 @@ impl Recording<'_> {
             self.recorder.dispatch(
                 params,
                 &[&s.iterate, &s.gradient, &s.trusted[0], &s.trusted[1], &s.iterates],
-                groups(s),
+                s.per_slab(),
             )?;
         }
         Ok(())
@@ -120,7 +121,7 @@ impl Recording<'_> {
         let capacity = self.run.ring.capacity();
         let (rows, values) = (2 * capacity, 2 * capacity + 1);
         let new: Vec<usize> = self.run.new_pairs.iter().flat_map(|&row| [row, capacity + row]).collect();
-        if new.len() * values > 16 * block_pairs(rows) {
+        if new.len() * values > BLOCK_ENTRIES * block_pairs(rows) {
             self.run.pair_products = self.read_gram([rows; 2], NO_ROW, |s| &s.gradients).await?;
         } else if !new.is_empty() {
             self.prepare_sums(values, new.len())?;
@@ -131,7 +132,7 @@ impl Recording<'_> {
                     // The row after the pairs, of zeros, stands where a basis has its mean.
                     let buffers =
                         [&self.run.shared.no_phase, &s.iterates, &s.iterates, &self.run.shared.partials];
-                    self.recorder.dispatch(params, &buffers, projection_groups(s, rows))?;
+                    self.recorder.dispatch(params, &buffers, s.per_directions(rows))?;
                 }
                 self.record_sums(values, set)?;
             }
@@ -178,7 +179,7 @@ impl Recording<'_> {
             self.recorder.dispatch(
                 params,
                 &[&s.iterates, &self.run.shared.combination, &s.basis],
-                [s.slabs as u32, rank.div_ceil(8).max(1) as u32, 1],
+                s.per_directions(rank),
             )?;
         }
         Ok(())
@@ -258,7 +259,7 @@ impl Recording<'_> {
                     &s.direction,
                     &self.run.shared.partials,
                 ];
-                self.recorder.dispatch(params, &buffers, groups(s))?;
+                self.recorder.dispatch(params, &buffers, s.per_slab())?;
             }
             self.record_reduction(PROJECTIONS, Sums::Totals, 0)?;
             if rank > 0 {
@@ -267,7 +268,7 @@ impl Recording<'_> {
                     self.recorder.dispatch(
                         self.run.state_project(s, rank),
                         &buffers,
-                        projection_groups(s, rank),
+                        s.per_directions(rank),
                     )?;
                 }
                 self.record_reduction(rank + 1, Sums::Totals, PROJECTIONS)?;
@@ -281,7 +282,7 @@ impl Recording<'_> {
                     &self.run.shared.learned,
                     &self.run.shared.potential,
                 ],
-                [1, 1, 1],
+                counts::ONE,
             )?;
             for s in &self.run.segments {
                 let params = PotentialLift {
@@ -303,7 +304,7 @@ impl Recording<'_> {
                     &s.basis,
                     &self.run.shared.potential,
                 ];
-                self.recorder.dispatch(params, &buffers, groups(s))?;
+                self.recorder.dispatch(params, &buffers, s.per_slab())?;
             }
         }
         Ok(())

@@ -173,7 +173,7 @@ impl Recorder {
         groups: [u32; 3],
     ) -> Result<()> {
         let spec = &KERNELS[P::KERNEL];
-        debug_assert_eq!(buffers.len(), spec.access.len(), "bindings of {}", spec.name);
+        debug_assert_eq!(buffers.len(), spec.buffers.len(), "bindings of {}", spec.name);
         if groups.contains(&0) {
             return Ok(());
         }

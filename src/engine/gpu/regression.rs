@@ -3,8 +3,11 @@
 use ndarray::{Array1, Array2, ArrayView2};
 
 use super::buffers::Buffer;
-use super::kernels::{MESA_TURNS, Problem, RegressionSolve, split};
+use super::counts;
+use super::kernels::{RegressionSolve, split};
 use super::recording::Recorder;
+use super::shared::{MESA_TURNS, Problem};
+use super::shared::{MOST_GROUPS, Solve};
 use crate::error::{Error, Result};
 use crate::surrogate::RegressionProblem;
 use crate::surrogate::regression::{Regression, Solution};
@@ -51,7 +54,7 @@ impl RegressionBuffers {
             let mut used = 0;
             let mut end = at;
             while end < problems.len()
-                && end - at < 65535
+                && end - at < MOST_GROUPS as usize
                 && problems[end].iterations == problems[at].iterations
                 && (end == at || 4 * (used + words(&problems[end])) <= WORK_BYTES)
             {
@@ -74,12 +77,16 @@ impl RegressionBuffers {
                 &self.predictions,
                 &self.support,
             ];
-            let groups = [(end - at) as u32, 1, 1];
+            let groups = counts::each(end - at);
             let rows = problems[at..end].iter().map(|p| p.rows).max().unwrap_or(0) as usize;
             let features = problems[at..end].iter().map(|p| p.features).max().unwrap_or(0) as usize;
             let dispatches = cut(recorder, rows, features)?;
             for iteration in 0..=problems[at].iterations {
-                let phase = if iteration == problems[at].iterations { 2 } else { iteration.min(1) };
+                let phase = match iteration {
+                    last if last == problems[at].iterations => Solve::Last,
+                    0 => Solve::First,
+                    _ => Solve::Later,
+                } as u32;
                 for units in &dispatches {
                     let (begin, end) = (units.start as u32, units.end as u32);
                     let params = RegressionSolve {

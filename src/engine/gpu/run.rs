@@ -3,9 +3,12 @@
 use ndarray::Array2;
 
 use super::buffers::Buffer;
-use super::kernels::{OC_SCALES, PROJECTION_MULTIPLIERS, PartialsReduce, PhaseState, Search};
+use super::counts::{self, block_pairs};
+use super::kernels::PartialsReduce;
 use super::recording::Recorder;
 use super::regression::RegressionBuffers;
+use super::shared::{BLOCK_ENTRIES, MOST_CANDIDATES};
+use super::shared::{OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Search};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::{Samples, Setup, TableFormat};
 use crate::engine::ring::Ring;
@@ -16,8 +19,6 @@ use crate::surrogate::SurrogateConfig;
 use crate::surrogate::integrator::Tableau;
 use crate::surrogate::potential::Polynomial;
 
-/// Stands for "no row" in kernels.
-pub(super) const NO_ROW: u32 = u32::MAX;
 /// Singular values, relative to the largest, that the device resolves: those of f32 data, and of Gram
 /// matrices without double-word sums.
 pub(super) const RESOLUTION: f64 = 4.0 * f32::EPSILON as f64;
@@ -223,22 +224,6 @@ pub(super) fn not_started() -> Error {
     Error::Incompatible("the engine has not been started".into())
 }
 
-pub(super) fn groups(segment: &Segment) -> [u32; 3] {
-    [segment.slabs as u32, 1, 1]
-}
-
-/// Workgroups of a projection on `directions` rows: eight to a workgroup, the first of which has what goes
-/// with a projection as well.
-pub(super) fn projection_groups(segment: &Segment, directions: usize) -> [u32; 3] {
-    [segment.slabs as u32, directions.div_ceil(8).max(1) as u32, 1]
-}
-
-/// Unordered pairs of 4-row blocks in a stack of `rows` rows.
-pub(super) fn block_pairs(rows: usize) -> usize {
-    let blocks = rows.div_ceil(4);
-    blocks * (blocks + 1) / 2
-}
-
 /// Bytes of `directions` directions of `len` unknowns, and their mean.
 pub(super) fn basis_bytes(tables: TableFormat, len: usize, directions: usize) -> u64 {
     // Whole words.
@@ -339,7 +324,9 @@ impl Run {
             segments.push(segment);
         }
         // Values per slab: Gram blocks, a projection with what goes with it, or candidates for a multiplier.
-        let values = (16 * block_pairs(2 * capacity)).max(2 * capacity + 3).max(32) as u64;
+        let values = (BLOCK_ENTRIES * block_pairs(2 * capacity))
+            .max(2 * capacity + 3)
+            .max(MOST_CANDIDATES as usize) as u64;
         let phase = recorder.buffer("phase", size_of::<PhaseState>() as u64)?;
         let no_phase = recorder.buffer("no_phase", size_of::<PhaseState>() as u64)?;
         let search = recorder.buffer("search", size_of::<Search>() as u64)?;
@@ -423,7 +410,6 @@ impl Recording<'_> {
             Sums::Totals => &shared.totals,
             Sums::Coordinates => &shared.coordinates,
         };
-        let groups = [values.min(65535) as u32, values.div_ceil(65535) as u32, 1];
-        self.recorder.dispatch(params, &[&shared.partials, totals], groups)
+        self.recorder.dispatch(params, &[&shared.partials, totals], counts::values(values))
     }
 }

@@ -1,20 +1,27 @@
 //! The search for the multiplier of the volume, for OC, projected gradient steps and steps on a learned
 //! potential.
 
-use super::kernels::{BracketSelect, FEW, split};
+use super::counts;
+use super::kernels::{BracketSelect, split};
 use super::recording::Recorder;
 use super::run::{LEAST_SLABS, Recording, Run, Segment};
+use super::shared::CANDIDATES;
+use super::shared::MOST_CANDIDATES;
 use crate::error::Result;
 
 /// Candidates of each recorded pass. Three or four passes are the rule; what is recorded beyond returns at
 /// once, so that many candidates there cost no more than few, and fewer passes have to be recorded.
-pub(super) const PASSES: [u32; 9] = [FEW, FEW, FEW, FEW, 32, 32, 32, 32, 32];
+pub(super) const PASSES: [u32; 9] = {
+    let mut passes = [MOST_CANDIDATES; 9];
+    (passes[0], passes[1], passes[2], passes[3]) = (CANDIDATES, CANDIDATES, CANDIDATES, CANDIDATES);
+    passes
+};
 
 /// How many passes of a search may do worse than evenly spaced ones before one with that many candidates has
 /// to space its own evenly. The passes above then close any bracket of the multipliers, wherever the volume
 /// bends: see the test.
 const fn chances(candidates: u32) -> u32 {
-    if candidates > FEW { 1 } else { 2 }
+    if candidates > CANDIDATES { 1 } else { 2 }
 }
 
 /// What the volume does as the multiplier grows.
@@ -49,8 +56,8 @@ impl Recording<'_> {
             for s in &self.run.segments {
                 // What seldom runs has few workgroups: software adapters go through those that return at
                 // once, too.
-                let slabs = if candidates > FEW { s.slabs.min(LEAST_SLABS) } else { s.slabs };
-                let groups = [slabs as u32, candidates / FEW, 1];
+                let slabs = if candidates > CANDIDATES { LEAST_SLABS } else { usize::MAX };
+                let groups = s.per_candidates(candidates, slabs);
                 volumes(self.run, self.recorder, s, Pass { candidates, begins, groups })?;
             }
             let next = PASSES.get(pass + 1).copied().unwrap_or(candidates);
@@ -69,7 +76,7 @@ impl Recording<'_> {
             self.recorder.dispatch(
                 params,
                 &[&self.run.shared.phase, &self.run.shared.search, &self.run.shared.partials],
-                [1, 1, 1],
+                counts::ONE,
             )?;
         }
         Ok(())
@@ -78,7 +85,7 @@ impl Recording<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kernels::{OC_SCALES, PROJECTION_MULTIPLIERS};
+    use super::super::shared::{OC_SCALES, PROJECTION_MULTIPLIERS};
     use super::*;
 
     /// The widest bracket that may be left after the passes recorded: a pass either divides it by one more

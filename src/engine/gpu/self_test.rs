@@ -1,6 +1,7 @@
 //! Which error-free transforms a device really computes: compilers may optimise them away without a word, so
 //! they are tried, not trusted.
 
+use super::counts;
 use super::device::Gpu;
 use super::kernels::{Eft, EftProbe};
 use super::recording::Recorder;
@@ -66,7 +67,7 @@ pub(crate) fn probe(recorder: &mut Recorder) -> Result<usize> {
     recorder.dispatch(
         EftProbe { count: pairs.len() as u32, terms: TERMS as u32 },
         &[&input, &output, &sums],
-        [pairs.len().div_ceil(64) as u32, 1, 1],
+        counts::entries::<EftProbe>(1, pairs.len()),
     )?;
     recorder.copy(&output, 0, &staging, 0, bytes);
     recorder.copy(&sums, 0, &staging, bytes, bytes / 2);

@@ -2,8 +2,8 @@
 
 use ndarray::Array2;
 
-use super::kernels::PhaseState;
 use super::run::Recording;
+use super::shared::{Ended, PhaseState};
 use crate::engine::interface::{Landing, PhaseEnd};
 use crate::error::{Error, Result};
 use crate::surrogate::Lift;
@@ -117,12 +117,12 @@ impl Recording<'_> {
         }
         self.run.steps += u64::from(phase.steps);
         let predicted_change = f64::from(phase.predicted[0]) + f64::from(phase.predicted[1]);
-        let end = match phase.ended {
+        let end = match Ended::of(&phase)? {
             _ if !predicted_change.is_finite() => PhaseEnd::NonFinite,
-            0 => PhaseEnd::Horizon,
-            1 => PhaseEnd::Radius,
-            3 => PhaseEnd::Minimum,
-            _ => PhaseEnd::NonFinite,
+            Ended::No => PhaseEnd::Horizon,
+            Ended::Radius => PhaseEnd::Radius,
+            Ended::NonFinite => PhaseEnd::NonFinite,
+            Ended::Minimum => PhaseEnd::Minimum,
         };
         Ok(Landing {
             steps: phase.steps as usize,

@@ -1,18 +1,21 @@
 //! Steps of the base flows.
 
+use super::counts;
 use super::kernels::{
-    FlowRule, FlowStep, LiftRule, OC_SCALES, OcGrowth, OcUpdate, OcVolume, PROJECTION_MULTIPLIERS,
-    PhaseAccount, ProjectedGradientStep, ProjectionVolume, StateProject,
+    FlowStep, OcGrowth, OcUpdate, OcVolume, PhaseAccount, ProjectedGradientStep, ProjectionVolume,
+    StateProject,
 };
 use super::phase::Beside;
-use super::run::{Model, Recording, groups, not_started, projection_groups};
+use super::run::{Model, Recording, not_started};
 use super::search::Side;
+use super::shared::{DIRECTIONS, Rule};
+use super::shared::{FlowRule, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS};
 use crate::error::Result;
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
 
 /// Directions that the pass which moves x projects on.
-const STEP_DIRECTIONS: usize = 8;
+const STEP_DIRECTIONS: usize = DIRECTIONS as usize;
 
 impl Recording<'_> {
     /// Records a true step.
@@ -29,7 +32,7 @@ impl Recording<'_> {
                 FlowRule { rate: rate as f32, ..FlowRule::default() }
             }
             Flow::Momentum(flow) => FlowRule {
-                rule: 1,
+                rule: Rule::Momentum as u32,
                 rate: flow.rate as f32,
                 decay: flow.decay() as f32,
                 nesterov: u32::from(flow.nesterov),
@@ -38,7 +41,7 @@ impl Recording<'_> {
             Flow::Adam(flow) => {
                 let (correction1, correction2) = flow.corrections(k);
                 FlowRule {
-                    rule: 2,
+                    rule: Rule::Adam as u32,
                     rate: flow.rate as f32,
                     beta1: flow.beta1 as f32,
                     beta2: flow.beta2 as f32,
@@ -72,7 +75,7 @@ impl Recording<'_> {
             let table = beside.lift.map_or(&s.gradient, |model| self.run.lift_table(s, &model.config));
             let buffers =
                 [&shared.phase, &shared.weights, &s.basis, table, &s.iterate, &s.auxiliary, &shared.partials];
-            self.recorder.dispatch(params, &buffers, groups(s))?;
+            self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
         self.record_account(beside)
     }
@@ -91,13 +94,13 @@ impl Recording<'_> {
             self.recorder.dispatch(
                 params,
                 &[&shared.phase, &s.basis, &s.iterate, &shared.partials],
-                projection_groups(s, rank - STEP_DIRECTIONS),
+                s.per_directions(rank - STEP_DIRECTIONS),
             )?;
         }
         self.recorder.dispatch(
             PhaseAccount { slabs: self.run.slabs as u32, values },
             &[&shared.phase, &shared.partials, &shared.totals],
-            [values, 1, 1],
+            counts::each(values as usize),
         )
     }
 
@@ -154,7 +157,7 @@ impl Recording<'_> {
                     &s.iterate,
                     &self.run.shared.partials,
                 ],
-                groups(s),
+                s.per_slab(),
             )?;
         }
         self.record_account(beside)
@@ -186,7 +189,7 @@ impl Recording<'_> {
                 &s.gradient,
                 &s.growth,
             ];
-            self.recorder.dispatch(params, &buffers, groups(s))?;
+            self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
         self.record_search(*volume, Side::Growing, OC_SCALES, |run, recorder, s, pass| {
             let params = OcVolume {
@@ -234,7 +237,7 @@ impl Recording<'_> {
                     &s.iterate,
                     &self.run.shared.partials,
                 ],
-                groups(s),
+                s.per_slab(),
             )?;
         }
         self.record_account(beside)

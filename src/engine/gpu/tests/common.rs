@@ -6,15 +6,14 @@ pub(super) use std::path::{Path, PathBuf};
 pub(super) use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 pub(super) use super::super::buffers::Buffer;
+pub(super) use super::super::counts::{self, block_pairs};
 pub(super) use super::super::kernels::{
-    Access, Eft, FeaturesEvaluate, FlowRule, Fragment, KERNELS, KernelSpec, LiftRule, OC_SCALES,
-    PROJECTION_MULTIPLIERS, PhaseState, Problem, Search, Variant, to_pairs,
+    Access, Eft, FeaturesEvaluate, KERNELS, KernelSpec, Variant, to_pairs,
 };
 pub(super) use super::super::phase::Beside;
 pub(super) use super::super::recording::Recorder;
-pub(super) use super::super::run::{
-    GRAM_PARTIALS_BYTES, Place, Run, Segment, Shared, block_pairs, slab_length,
-};
+pub(super) use super::super::run::{GRAM_PARTIALS_BYTES, Place, Run, Segment, Shared, slab_length};
+pub(super) use super::super::shared::{OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Problem, Search};
 pub(super) use super::super::{AdapterChoice, Clock, GpuEngine, GpuOptions, device, pipelines, self_test};
 pub(super) use crate::engine::CpuEngine;
 pub(super) use crate::engine::interface::{

@@ -1,5 +1,8 @@
 //! Every WGSL file against its Rust contract.
 
+use std::collections::BTreeSet;
+
+use super::super::shared::{Literal, STRUCTURES, cases, numbers};
 use super::common::*;
 
 fn parse(spec: &KernelSpec, variant: Variant) -> naga::Module {
@@ -38,6 +41,7 @@ fn assert_members(
 
 #[test]
 fn every_shader_is_valid_and_keeps_its_contract() {
+    let mut met = BTreeSet::new();
     for spec in KERNELS {
         for (eft, tables) in [
             (Eft::Fma, TableFormat::State),
@@ -49,112 +53,74 @@ fn every_shader_is_valid_and_keeps_its_contract() {
             assert_eq!(module.entry_points.len(), 1, "{}", spec.name);
             assert_eq!(module.entry_points[0].name, "main", "{}", spec.name);
             assert_members(&module, spec.name, "Params", spec.params, spec.params_size);
-            if spec.name == "regression_solve" {
-                let fields = [
-                    "rows",
-                    "features",
-                    "matrix_at",
-                    "scales_at",
-                    "target_at",
-                    "target_stride",
-                    "coefficient_at",
-                    "coefficient_stride",
-                    "prediction_at",
-                    "prediction_stride",
-                    "work_at",
-                    "iterations",
-                    "refit",
-                    "root",
-                    "threshold",
-                    "refit_root",
-                ];
-                let offsets: Vec<_> = fields.into_iter().zip((0..).step_by(4)).collect();
-                assert_members(&module, spec.name, "Problem", &offsets, size_of::<Problem>());
-                assert_eq!(core::mem::offset_of!(Problem, threshold), 56);
+            for structure in STRUCTURES {
+                if module.types.iter().any(|(_, t)| t.name.as_deref() == Some(structure.name)) {
+                    assert_members(&module, spec.name, structure.name, structure.members, structure.size);
+                    met.insert(structure.name);
+                }
             }
-            if spec.fragments.contains(&Fragment::Phase) {
-                let offsets = [
-                    ("ended", core::mem::offset_of!(PhaseState, ended)),
-                    ("steps", core::mem::offset_of!(PhaseState, steps)),
-                    ("predicted", core::mem::offset_of!(PhaseState, predicted)),
-                    ("bracket_low", core::mem::offset_of!(PhaseState, bracket_low)),
-                    ("bracket_high", core::mem::offset_of!(PhaseState, bracket_high)),
-                    ("distance", core::mem::offset_of!(PhaseState, distance)),
-                    ("rate", core::mem::offset_of!(PhaseState, rate)),
-                ];
-                assert_members(&module, spec.name, "PhaseState", &offsets, size_of::<PhaseState>());
-            }
-            if spec.fragments.contains(&Fragment::Bracket) {
-                let offsets = [
-                    ("closed", core::mem::offset_of!(Search, closed)),
-                    ("passes", core::mem::offset_of!(Search, passes)),
-                    ("multiplier", core::mem::offset_of!(Search, multiplier)),
-                    ("drift", core::mem::offset_of!(Search, drift)),
-                    ("placed", core::mem::offset_of!(Search, placed)),
-                    ("failures", core::mem::offset_of!(Search, failures)),
-                    ("excess_low", core::mem::offset_of!(Search, excess_low)),
-                    ("excess_high", core::mem::offset_of!(Search, excess_high)),
-                    ("candidates", core::mem::offset_of!(Search, candidates)),
-                ];
-                assert_members(&module, spec.name, "Search", &offsets, size_of::<Search>());
-            }
-            if spec.fragments.contains(&Fragment::Flow) {
-                let offsets = [
-                    ("rule", core::mem::offset_of!(FlowRule, rule)),
-                    ("rate", core::mem::offset_of!(FlowRule, rate)),
-                    ("decay", core::mem::offset_of!(FlowRule, decay)),
-                    ("nesterov", core::mem::offset_of!(FlowRule, nesterov)),
-                    ("beta1", core::mem::offset_of!(FlowRule, beta1)),
-                    ("beta2", core::mem::offset_of!(FlowRule, beta2)),
-                    ("one_minus_beta1", core::mem::offset_of!(FlowRule, one_minus_beta1)),
-                    ("one_minus_beta2", core::mem::offset_of!(FlowRule, one_minus_beta2)),
-                    ("epsilon", core::mem::offset_of!(FlowRule, epsilon)),
-                    ("correction1", core::mem::offset_of!(FlowRule, correction1)),
-                    ("correction2", core::mem::offset_of!(FlowRule, correction2)),
-                    ("amsgrad", core::mem::offset_of!(FlowRule, amsgrad)),
-                ];
-                assert_members(&module, spec.name, "Flow", &offsets, size_of::<FlowRule>());
-            }
-            if spec.fragments.contains(&Fragment::Lift) {
-                let offsets = [
-                    ("rows", core::mem::offset_of!(LiftRule, rows)),
-                    ("log_damped", core::mem::offset_of!(LiftRule, log_damped)),
-                    ("damping", core::mem::offset_of!(LiftRule, damping)),
-                    ("iterate_floor", core::mem::offset_of!(LiftRule, iterate_floor)),
-                ];
-                assert_members(&module, spec.name, "Lift", &offsets, size_of::<LiftRule>());
-            }
+            assert_eq!(module.entry_points[0].workgroup_size, [spec.threads, 1, 1], "{}", spec.name);
+            assert_constants(&module, spec.name);
             // What every adapter has for a stage, the zero word included.
             assert!(
-                spec.access.len() + usize::from(spec.needs_zero()) <= 8,
+                spec.buffers.len() + usize::from(spec.needs_zero()) <= 8,
                 "{}: too many bindings",
                 spec.name
             );
-            let mut bindings: Vec<(u32, Option<Access>)> = module
+            let mut bindings: Vec<(u32, &str, Option<Access>)> = module
                 .global_variables
                 .iter()
                 .filter_map(|(_, v)| {
-                    let at = v.binding.as_ref()?;
-                    if at.group != 0 {
-                        return None;
-                    }
-                    let binding = at.binding;
-                    Some(match v.space {
+                    let at = v.binding.as_ref().filter(|at| at.group == 0)?;
+                    let access = match v.space {
                         naga::AddressSpace::Storage { access }
                             if access.contains(naga::StorageAccess::STORE) =>
                         {
-                            (binding, Some(Access::Write))
+                            Some(Access::Write)
                         }
-                        naga::AddressSpace::Storage { .. } => (binding, Some(Access::Read)),
-                        _ => (binding, None),
-                    })
+                        naga::AddressSpace::Storage { .. } => Some(Access::Read),
+                        _ => None,
+                    };
+                    Some((at.binding, v.name.as_deref().unwrap_or(""), access))
                 })
                 .collect();
             bindings.sort_by_key(|b| b.0);
-            let expected: Vec<_> = std::iter::once((0, None))
-                .chain(spec.access.iter().enumerate().map(|(i, a)| (i as u32 + 1, Some(*a))))
+            let expected: Vec<_> = std::iter::once((0, "params", None))
+                .chain(spec.buffers.iter().enumerate().map(|(i, (name, a))| (i as u32 + 1, *name, Some(*a))))
                 .collect();
             assert_eq!(bindings, expected, "{}: bindings", spec.name);
+        }
+    }
+    let shared: BTreeSet<_> = STRUCTURES.iter().map(|structure| structure.name).collect();
+    assert_eq!(met, shared, "structures that no kernel has");
+}
+
+/// WGSL sees the numbers and the enumerations that Rust has, by the names that Rust knows them by.
+fn assert_constants(module: &naga::Module, kernel: &str) {
+    let cases = cases().into_iter().map(|(name, value)| (name, Literal::U32(value)));
+    for (name, value) in numbers().into_iter().chain(cases) {
+        let (_, constant) = module
+            .constants
+            .iter()
+            .find(|(_, c)| c.name.as_deref() == Some(name))
+            .unwrap_or_else(|| panic!("{kernel}: no constant {name}"));
+        let found = match module.global_expressions[constant.init] {
+            naga::Expression::Literal(naga::Literal::U32(value)) => Literal::U32(value),
+            naga::Expression::Literal(naga::Literal::F32(value)) => Literal::F32(value),
+            ref other => panic!("{kernel}: {name} is {other:?}"),
+        };
+        assert_eq!(found, value, "{kernel}: {name}");
+    }
+}
+
+/// Numbers that Rust has a name for do not stand in a shader once more.
+#[test]
+fn no_shader_writes_a_workgroup_size_of_its_own() {
+    for spec in KERNELS {
+        assert!(spec.source.contains("@workgroup_size(THREADS)"), "{}", spec.name);
+        for (name, _) in numbers() {
+            let text = spec.text(Variant { eft: Eft::Fma, tables: TableFormat::F16 });
+            assert_eq!(text.matches(&format!("const {name}:")).count(), 1, "{}: {name}", spec.name);
         }
     }
 }

@@ -182,7 +182,7 @@ fn feature_matrices_match_the_twin() {
             .dispatch(
                 params,
                 &[&coordinates, &terms, &matrix],
-                [library.len().div_ceil(64) as u32, rows as u32, 1],
+                counts::entries::<FeaturesEvaluate>(rows, library.len()),
             )
             .unwrap();
         recorder.copy(&matrix, 0, &staging, 0, 8 * words as u64);
