@@ -4,7 +4,7 @@ use super::buffers::Buffer;
 use super::kernels::{EquationSlope, StateAccept, StepError, VectorCombine};
 use super::phase::Beside;
 use super::recording::Recorder;
-use super::run::{EquationBuffers, Model, Place, Recording, Run, Segment, Sums};
+use super::run::{EquationBuffers, Model, Place, Recording, Run, Segment, Sums, TrialBuffers};
 use super::shared::{Begin, Ended, PhaseState, Rule};
 use crate::engine::interface::PhaseLimits;
 use crate::error::Result;
@@ -25,11 +25,6 @@ impl Run {
     /// How many vectors of the equation are in each part of the state: x, and the moments.
     fn parts(&self) -> [usize; 2] {
         [1, self.flow.equation_vectors() - 1]
-    }
-
-    /// The segments with their vectors of a Runge–Kutta step, once those are made.
-    fn equation_segments(&self) -> impl Iterator<Item = (&Segment, &EquationBuffers)> {
-        self.segments.iter().filter_map(|s| s.equation.as_ref().map(|e| (s, e)))
     }
 
     /// The flow's differential equation at flow time `t`, for the kernel.
@@ -117,7 +112,8 @@ impl Recording<'_> {
             s.equation = Some(EquationBuffers::new(self.recorder, n, s.bytes(), rule)?);
         }
         // Steps after the phase has ended copy what the last one left: begin with the state itself.
-        for (s, e) in self.run.equation_segments() {
+        for s in &self.run.segments {
+            let e = s.equation()?;
             self.run.record_copies(self.recorder, s, [&s.iterate, &s.auxiliary], &e.at);
         }
         for k in 0..limits.steps as u64 {
@@ -151,10 +147,11 @@ impl Recording<'_> {
                 slab: self.run.slab as u32,
                 ..self.run.equation_slope(step.t + c * step.size)
             };
-            for (s, e) in self.run.equation_segments() {
+            for s in &self.run.segments {
+                let e = s.equation()?;
                 let moments = if stage == 0 { &s.auxiliary } else { &e.at[1] };
                 let [x, m] = &e.slopes[stage];
-                let buffers = [&self.run.shared.phase, s.at(place).1, moments, &s.auxiliary, x, m];
+                let buffers = [&self.run.shared.phase, s.at(place)?.1, moments, &s.auxiliary, x, m];
                 self.recorder.dispatch(
                     EquationSlope { len: s.len as u32, ..slope },
                     &buffers,
@@ -168,12 +165,10 @@ impl Recording<'_> {
     /// Records at ← start + size Σ wₜ slopeₜ for every vector of the equation; nothing for a row without
     /// weights.
     fn record_combination(&mut self, rule: &Tableau, weights: &[f64], size: f64) -> Result<()> {
-        for (s, e) in self.run.equation_segments() {
-            let start = e
-                .start
-                .as_ref()
-                .filter(|_| !rule.error.is_empty())
-                .map_or([&s.iterate, &s.auxiliary], |start| start.each_ref());
+        for s in &self.run.segments {
+            let e = s.equation()?;
+            let start =
+                if rule.error.is_empty() { [&s.iterate, &s.auxiliary] } else { e.trial()?.start.each_ref() };
             for (part, vectors) in self.run.parts().into_iter().enumerate() {
                 let terms = weights.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[part]));
                 self.run.record_sum(
@@ -192,7 +187,8 @@ impl Recording<'_> {
     /// Records that the state becomes what is at the step's end.
     fn record_acceptance(&mut self) -> Result<()> {
         let amsgrad = u32::from(matches!(self.run.flow, Flow::Adam(flow) if flow.amsgrad));
-        for (s, e) in self.run.equation_segments() {
+        for s in &self.run.segments {
+            let e = s.equation()?;
             let params = StateAccept {
                 len: s.len as u32,
                 slab: self.run.slab as u32,
@@ -212,7 +208,8 @@ impl Recording<'_> {
         }
         self.record_account(Beside::default())?;
         let moments = self.run.parts()[1] as u64;
-        for (s, e) in self.run.equation_segments().filter(|_| moments > 0) {
+        for s in self.run.segments.iter().filter(|_| moments > 0) {
+            let e = s.equation()?;
             self.recorder.copy(&e.at[1], 0, &s.auxiliary, 0, moments * s.bytes());
         }
         Ok(())
@@ -229,10 +226,9 @@ impl Recording<'_> {
         h: f64,
     ) -> Result<bool> {
         let rule = &DORMAND_PRINCE;
-        for (s, e) in self.run.equation_segments() {
-            if let Some(start) = &e.start {
-                self.run.record_copies(self.recorder, s, [&s.iterate, &s.auxiliary], start);
-            }
+        for s in &self.run.segments {
+            let e = s.equation()?;
+            self.run.record_copies(self.recorder, s, [&s.iterate, &s.auxiliary], &e.trial()?.start);
         }
         let mut control = StepControl::new(t, h, self.run.inner_step);
         let mut begins = true;
@@ -251,10 +247,9 @@ impl Recording<'_> {
             };
             match control.judge(error.filter(|_| ended == Ended::No)) {
                 Trial::Accepted => {
-                    for (s, e) in self.run.equation_segments() {
-                        if let Some(start) = &e.start {
-                            self.run.record_copies(self.recorder, s, e.at.each_ref(), start);
-                        }
+                    for s in &self.run.segments {
+                        let e = s.equation()?;
+                        self.run.record_copies(self.recorder, s, e.at.each_ref(), &e.trial()?.start);
                     }
                     // The last stage is at the step's end: its slope is the next step's first.
                     for e in self.run.segments.iter_mut().filter_map(|s| s.equation.as_mut()) {
@@ -288,14 +283,16 @@ impl Recording<'_> {
         let n = self.run.flow.equation_vectors();
         let mut v = 0;
         for (part, vectors) in self.run.parts().into_iter().enumerate() {
-            for (s, e) in self.run.equation_segments() {
-                let (Some(start), Some(error)) = (&e.start, &e.error) else { continue };
+            for s in &self.run.segments {
+                let e = s.equation()?;
+                let TrialBuffers { start, error } = e.trial()?;
                 let terms = rule.error.iter().zip(&e.slopes).map(|(w, slope)| (size * w, &slope[part]));
                 self.run.record_sum(self.recorder, s, vectors, [&start[part], error], Begin::Zero, terms)?;
             }
             for row in 0..vectors as u32 {
-                for (s, e) in self.run.equation_segments() {
-                    let (Some(start), Some(error)) = (&e.start, &e.error) else { continue };
+                for s in &self.run.segments {
+                    let e = s.equation()?;
+                    let TrialBuffers { start, error } = e.trial()?;
                     let (len, slab, first_slab) = (s.len as u32, self.run.slab as u32, s.first_slab as u32);
                     let params =
                         StepError { len, slab, first_slab, rtol: rtol as f32, atol: atol as f32, row };

@@ -58,10 +58,8 @@ impl Run {
 impl Recording<'_> {
     /// Fits the surrogate to the recorded samples.
     pub(super) async fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
+        let newest = self.run.newest()?;
         let rows = self.run.ring.rows();
-        if rows.is_empty() {
-            return Err(Error::invalid("the number of recorded samples", 0, "at least 1"));
-        }
         let empty = || Array2::zeros((0, 0));
         let steps = self.run.flow.rate().and_then(|h| self.run.ring.displacements(h));
         let (plan, yy, radius) = match config.space {
@@ -79,7 +77,8 @@ impl Recording<'_> {
                     targets.view(),
                     steps.as_ref().map(|c| c.view()),
                 )?;
-                let mean = x.mean_axis(ndarray::Axis(0)).unwrap_or_default();
+                let none = || Error::invalid("the number of recorded samples", 0, "at least 1");
+                let mean = x.mean_axis(ndarray::Axis(0)).ok_or_else(none)?;
                 let radius = x
                     .rows()
                     .into_iter()
@@ -105,7 +104,7 @@ impl Recording<'_> {
             }
             SpaceConfig::Implicit => return self.fit_implicit(config).await,
         };
-        let ridge = self.record_fit(config, &plan, &rows)?;
+        let ridge = self.record_fit(config, &plan, &rows, newest)?;
         let fit = Fit {
             samples: rows.len(),
             rank: plan.coordinates.ncols(),
@@ -261,9 +260,7 @@ impl Recording<'_> {
     /// The inner products of all samples, oldest first.
     pub(super) async fn read_grams_by_age(&mut self, config: &SurrogateConfig) -> Result<Grams> {
         let rows = self.run.ring.rows();
-        let Some(&newest) = rows.last() else {
-            return Err(Error::invalid("the number of recorded samples", 0, "at least 1"));
-        };
+        let newest = self.run.newest()?;
         let by_row = self.read_grams(config, newest).await?;
         let by_age = |gram: Array2<f64>| gram.select(ndarray::Axis(0), &rows).select(ndarray::Axis(1), &rows);
         Ok(Grams {
@@ -310,18 +307,18 @@ impl Recording<'_> {
     }
 
     /// Makes basis and mean, and solves the regression, on the device. `rows` are the samples' rows, oldest
-    /// first. Returns the ridge α.
+    /// first, and `newest` is the last of them. Returns the ridge α.
     pub(super) fn record_fit(
         &mut self,
         config: &SurrogateConfig,
         plan: &FitPlan,
         rows: &[usize],
+        newest: usize,
     ) -> Result<f64> {
         let (k, rank, library) = (rows.len(), plan.coordinates.ncols(), plan.library.len());
         let (samples, outputs) = plan.targets.dim();
         let features = plan.features();
         let width = features.ncols();
-        let newest = rows.last().copied().unwrap_or(0);
         let Scaling { scales, scaled, ridge } = Scaling::new(&config.regression, features.view());
         // Interpolation in more features than rows fits the rounding of f32 iterates: there the refit keeps
         // the ridge, and the ridge is at least twice what the kernel takes for rounding in a pivot.

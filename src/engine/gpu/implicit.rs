@@ -16,7 +16,7 @@ impl Recording<'_> {
     pub(super) async fn fit_implicit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
         // Everything is numbered by row: no order of age is needed.
         let k = self.run.ring.len();
-        let newest = self.run.ring.rows().last().copied().unwrap_or(0) as u32;
+        let newest = self.run.newest()? as u32;
         let yy = self.read_stacked_gram(config, 0, NO_ROW).await?;
         let per_row = 3 * k + 1;
         let bytes = 8 * (k * per_row) as u64;
@@ -69,7 +69,7 @@ impl Recording<'_> {
         for s in &self.run.segments {
             let (iterate, row) = match query {
                 Query::Sample(row) => (&s.iterates, row),
-                Query::State(place) => (s.at(place).0, 0),
+                Query::State(place) => (s.at(place)?.0, 0),
             };
             let params = PowerSums {
                 len: s.len as u32,

@@ -114,7 +114,15 @@ impl Recording<'_> {
                 self.record_reduced(&model, plan, limits, h)?
             }
             (_, _, Integrator::FlowStep) => self.integrate_flow(&model, limits)?,
-            (rate, ..) => self.integrate_equation(&model, limits, rate.unwrap_or(0.0)).await?,
+            (Some(h), ..) if self.run.flow.equation_vectors() > 0 => {
+                self.integrate_equation(&model, limits, h).await?
+            }
+            (_, _, integrator) => {
+                return Err(Error::Incompatible(format!(
+                    "the {} flow has no differential equation that {integrator:?} could integrate",
+                    self.run.flow.name()
+                )));
+            }
         }
         self.run.model = Some(model);
         Ok(())
@@ -130,13 +138,13 @@ impl Recording<'_> {
                 centered: u32::from(model.config.space.is_centered()),
                 ..self.run.state_project(s, directions)
             };
-            let buffers = [&shared.phase, &s.basis, s.at(place).0, &shared.partials];
+            let buffers = [&shared.phase, &s.basis, s.at(place)?.0, &shared.partials];
             self.recorder.dispatch(params, &buffers, s.per_directions(directions))?;
             if directions == 0 {
                 let params = StateGather { len: s.len as u32, slab, first: s.start as u32 };
                 self.recorder.dispatch(
                     params,
-                    &[&shared.phase, s.at(place).0, &shared.totals],
+                    &[&shared.phase, s.at(place)?.0, &shared.totals],
                     s.per_slab(),
                 )?;
             }
@@ -323,7 +331,7 @@ impl Recording<'_> {
                 first: s.start as u32,
                 lifts_basis,
             };
-            let (iterate, gradient) = s.at(place);
+            let (iterate, gradient) = s.at(place)?;
             let buffers = [
                 &self.run.shared.phase,
                 self.run.lift_table(s, &model.config),

@@ -133,13 +133,17 @@ impl Pipelines {
         kernel: usize,
         group: &wgpu::BindGroup,
         offset: u32,
-    ) {
-        let Some(pipeline) = &self.pipelines[kernel] else { return };
+    ) -> Result<()> {
+        let Some(pipeline) = &self.pipelines[kernel] else {
+            let name = KERNELS[kernel].name;
+            return Err(Error::Incompatible(format!("the pipeline of kernel `{name}` was not built")));
+        };
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, group, &[offset]);
         if KERNELS[kernel].needs_zero() {
             pass.set_bind_group(1, &self.zero_group, &[]);
         }
+        Ok(())
     }
 }
 

@@ -5,8 +5,8 @@ use ndarray::{Array2, Axis};
 
 use super::counts::{self, block_pairs};
 use super::kernels::{
-    Eft, PairRecord, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection, TrustVolume,
-    to_pairs,
+    Eft, PairRecord, Params, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection,
+    TrustVolume, to_pairs,
 };
 use super::run::{RESOLUTION, RESOLUTION_PLAIN, Recording, Sums};
 use super::search::Side;
@@ -78,15 +78,14 @@ impl Recording<'_> {
         }
         let data = self.recorder.read_async(&self.run.shared.staging, 2 * rows.len() as u64 * vector).await?;
         let words: Vec<f32> = bytemuck::pod_collect_to_vec(&data);
-        let mut vectors = words
-            .chunks_exact(self.run.dimension)
-            .map(|v| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
-        let mut pair = |note| Pair {
-            displacement: vectors.next().unwrap_or_default(),
-            change: vectors.next().unwrap_or_default(),
+        let d = self.run.dimension;
+        let wide = |vector: &[f32]| vector.iter().map(|v| f64::from(*v)).collect();
+        let pair = |(note, both): (PairNote, &[f32])| Pair {
+            displacement: wide(&both[..d]),
+            change: wide(&both[d..]),
             note,
         };
-        Ok(self.run.ring.notes().into_iter().map(&mut pair).collect())
+        Ok(self.run.ring.notes().into_iter().zip(words.chunks_exact(2 * d)).map(pair).collect())
     }
 
     /// Fits the quadratic on the host and makes its directions on the device: one read-back, or none without
@@ -195,6 +194,12 @@ impl Recording<'_> {
             .higher
             .as_ref()
             .map_or((2, 0), |higher| (higher.order as u32, higher.points.len() as u32));
+        if samples > PotentialStep::THREADS {
+            return Err(Error::Incompatible(format!(
+                "terms of order {order} from {samples} samples: the kernel takes {} at most",
+                PotentialStep::THREADS
+            )));
+        }
         self.recorder.ensure(&mut self.run.shared.potential, "potential", 4 * (1 + 2 * rank) as u64)?;
         self.recorder.upload(&self.run.shared.potential, &vec![0.0_f32; 1 + 2 * rank])?;
         self.recorder.upload_at(

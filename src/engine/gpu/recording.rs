@@ -277,7 +277,7 @@ impl Recorder {
         let first = operations.iter().position(|o| matches!(o, Operation::Dispatch { .. }));
         let last = operations.iter().rposition(|o| matches!(o, Operation::Dispatch { .. }));
         let begun = Instant::now();
-        let submission = self.gpu.checked("a submission", || {
+        let submission = self.gpu.checked("a submission", || -> Result<wgpu::SubmissionIndex> {
             self.gpu.queue.write_buffer(&self.params, 0, &blocks);
             let mut encoder = self
                 .gpu
@@ -318,7 +318,7 @@ impl Recorder {
                             else {
                                 continue;
                             };
-                            self.kernels.set(&mut pass, *kernel, group, *offset);
+                            self.kernels.set(&mut pass, *kernel, group, *offset)?;
                             pass.dispatch_workgroups(*x, *y, *z);
                             number += 1;
                         }
@@ -333,8 +333,8 @@ impl Recorder {
                 }
                 _ => {}
             }
-            self.gpu.queue.submit([encoder.finish()])
-        })?;
+            Ok(self.gpu.queue.submit([encoder.finish()]))
+        })??;
         self.traffic.submits += 1;
         if let Some(profiler) = self.profiler.as_mut().filter(|_| dispatches > 0) {
             let seconds = match profiler.timestamps() {

@@ -68,9 +68,17 @@ pub(super) struct EquationBuffers {
     pub(super) gradient: Buffer,
     /// Slopes of x and of the moments, per stage.
     pub(super) slopes: Vec<[Buffer; 2]>,
-    /// Dormand–Prince: where inside the iteration the trial step begins, and its error.
-    pub(super) start: Option<[Buffer; 2]>,
-    pub(super) error: Option<Buffer>,
+    /// What a rule with an error estimate needs besides.
+    trial: Option<TrialBuffers>,
+}
+
+/// Vectors of a trial step, which an error estimate accepts or rejects.
+#[derive(Debug)]
+pub(super) struct TrialBuffers {
+    /// Where inside the iteration the trial step begins: x, and the moments one after another.
+    pub(super) start: [Buffer; 2],
+    /// The estimated error of the step.
+    pub(super) error: Buffer,
 }
 
 impl EquationBuffers {
@@ -81,15 +89,26 @@ impl EquationBuffers {
         Ok(Self {
             at: state("stage")?,
             slopes: rule.times.iter().map(|_| state("slope")).collect::<Result<_>>()?,
-            start: if embedded { Some(state("trial_start")?) } else { None },
-            error: if embedded { Some(recorder.buffer("trial_error", bytes.max(moments))?) } else { None },
+            trial: if embedded {
+                let start = state("trial_start")?;
+                Some(TrialBuffers { start, error: recorder.buffer("trial_error", bytes.max(moments))? })
+            } else {
+                None
+            },
             gradient: recorder.buffer("stage_gradient", bytes)?,
         })
     }
 
     /// Whether these are enough for `rule`.
     pub(super) fn suits(&self, rule: &Tableau) -> bool {
-        self.slopes.len() >= rule.times.len() && (rule.error.is_empty() || self.error.is_some())
+        self.slopes.len() >= rule.times.len() && (rule.error.is_empty() || self.trial.is_some())
+    }
+
+    /// The vectors of a trial step.
+    pub(super) fn trial(&self) -> Result<&TrialBuffers> {
+        self.trial.as_ref().ok_or_else(|| {
+            Error::Incompatible("a trial step was recorded for a rule without an error estimate".into())
+        })
     }
 }
 
@@ -111,11 +130,21 @@ impl Model {
 
 impl Segment {
     /// The iterate and the gradient at `place`.
-    pub(super) fn at(&self, place: Place) -> (&Buffer, &Buffer) {
-        match (place, &self.equation) {
-            (Place::Stage, Some(equation)) => (&equation.at[0], &equation.gradient),
-            _ => (&self.iterate, &self.gradient),
-        }
+    pub(super) fn at(&self, place: Place) -> Result<(&Buffer, &Buffer)> {
+        Ok(match place {
+            Place::State => (&self.iterate, &self.gradient),
+            Place::Stage => {
+                let equation = self.equation()?;
+                (&equation.at[0], &equation.gradient)
+            }
+        })
+    }
+
+    /// The vectors of a Runge–Kutta step.
+    pub(super) fn equation(&self) -> Result<&EquationBuffers> {
+        self.equation.as_ref().ok_or_else(|| {
+            Error::Incompatible("a Runge–Kutta step was recorded before its vectors were made".into())
+        })
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -385,7 +414,13 @@ impl Run {
         }
     }
 
-    /// Drops the samples.
+    /// The row of the newest sample.
+    pub(super) fn newest(&self) -> Result<usize> {
+        let newest = self.ring.rows().last().copied();
+        newest.ok_or_else(|| Error::invalid("the number of recorded samples", 0, "at least 1"))
+    }
+
+    /// Forgets all recorded samples and pairs.
     pub(super) fn forget(&mut self) {
         self.ring.clear();
         self.new_pairs.clear();

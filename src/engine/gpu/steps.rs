@@ -6,11 +6,11 @@ use super::kernels::{
     StateProject,
 };
 use super::phase::Beside;
-use super::run::{Model, Recording, not_started};
+use super::run::{Model, Recording};
 use super::search::Side;
 use super::shared::{DIRECTIONS, Rule};
 use super::shared::{FlowRule, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
 
@@ -165,7 +165,7 @@ impl Recording<'_> {
 
     fn record_oc(&mut self, flow: OptimalityCriteria, beside: Beside<'_>) -> Result<()> {
         let Domain::BoxVolume { lower, upper, volume, .. } = &self.run.domain else {
-            return Err(not_started());
+            return Err(Error::Incompatible("the OC flow needs a box with a volume constraint".into()));
         };
         let slab = self.run.slab as u32;
         let (lower, upper, reach) =
