@@ -15,9 +15,9 @@ use crate::engine::interface::Engine;
 use crate::engine::interface::{Resident, Setup, TableFormat};
 use crate::error::{Error, Result};
 
-/// Kernels count words in u32, and some back ends cap bindings there.
+/// The largest binding that is used, in bytes: kernels count words in u32, and some back ends allow no more.
 const MAX_BINDING: u64 = (1 << 31) - 256;
-/// Tables below this, bytes, are passed over in far less than 50 ms by any hardware.
+/// Any hardware passes over a table of fewer bytes than this in far less than 50 ms.
 const LARGE_TABLE: u64 = 64 << 20;
 /// How a GPU engine is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct GpuOptions {
     /// Largest storage binding to use, bytes; `None`: what the adapter allows. Smaller values make more
     /// segments, with the same results down to segments of one slab (at least 1024 unknowns).
     pub max_binding: Option<u64>,
-    /// What the basis is kept in.
+    /// The number format that the basis is kept in.
     pub tables: TableFormat,
     /// A folder of the user's own to keep compiled pipelines in, where the device has `PIPELINE_CACHE`
     /// (Vulkan): the next engine on the same device and driver reads them instead of compiling. It is read
@@ -39,9 +39,9 @@ pub struct GpuOptions {
 pub struct DesignSegment<'a> {
     /// Their f32 values, tightly packed from the beginning.
     pub buffer: &'a wgpu::Buffer,
-    /// The first unknown.
+    /// The number of its first unknown.
     pub start: usize,
-    /// How many.
+    /// The number of its unknowns.
     pub len: usize,
 }
 
@@ -101,7 +101,7 @@ impl GpuEngine {
         Self::new(Gpu::from_device(device, queue), options)
     }
 
-    /// The file that compiled pipelines are kept in; none where they are not.
+    /// The file that compiled pipelines are kept in, or `None` where they are not kept.
     pub fn pipeline_cache(&self) -> Option<&Path> {
         self.recorder.gpu.pipelines.as_ref().map(|cache| cache.file())
     }
@@ -111,7 +111,7 @@ impl GpuEngine {
         &self.recorder.gpu.device
     }
 
-    /// Its queue.
+    /// The queue that the engine submits to.
     pub fn queue(&self) -> &wgpu::Queue {
         &self.recorder.gpu.queue
     }

@@ -28,13 +28,13 @@ pub(crate) enum Fragment {
     Eft,
     /// Double-word arithmetic; needs [`Fragment::Eft`].
     DoubleWord,
-    /// `struct PhaseState`.
+    /// The structure `PhaseState`, for kernels of a phase.
     Phase,
     /// The workgroup's share of Σ g·Δx; needs [`Fragment::DoubleWord`].
     ChangePartial,
     /// Sums over `TREE_WIDTH` threads of a workgroup; needs [`Fragment::DoubleWord`] and the kernel's `sums`.
     TreeSums,
-    /// `struct Search`.
+    /// The structure `Search`, for the search for a multiplier.
     Bracket,
     /// Sums at candidate multipliers; needs [`Fragment::DoubleWord`] and [`Fragment::Bracket`].
     CandidateSums,
@@ -79,9 +79,9 @@ impl Eft {
 /// What kernels are built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Variant {
-    /// The device's arithmetic.
+    /// The error-free transforms that the device computes.
     pub eft: Eft,
-    /// The engine's tables.
+    /// The number format of the basis.
     pub tables: TableFormat,
 }
 
@@ -112,9 +112,9 @@ impl Fragment {
 /// How a kernel uses a storage buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// `var<storage, read>`.
+    /// The kernel reads it: `var<storage, read>`.
     Read,
-    /// `var<storage, read_write>`.
+    /// The kernel writes it, and may read it: `var<storage, read_write>`.
     Write,
 }
 
@@ -181,7 +181,7 @@ macro_rules! kernels {
 
         enum Number { $($params),* }
 
-        /// All kernels.
+        /// Every kernel of the engine.
         pub(crate) const KERNELS: &[KernelSpec] = &[$(
             KernelSpec {
                 name: $file,

@@ -58,7 +58,7 @@ pub(crate) struct Recorder {
     operations: Vec<Operation>,
     /// Bytes of the buffers that the recorded dispatches bind.
     touched: u64,
-    /// Dispatches recorded.
+    /// How many dispatches are recorded.
     dispatches: usize,
     /// Whether somebody else polls the device while a read-back is waited for.
     pub host_polls: bool,
@@ -226,7 +226,7 @@ impl Recorder {
         self.allocator.made
     }
 
-    /// Records a copy.
+    /// Records a copy of bytes between buffers.
     pub(crate) fn copy(&mut self, from: &Buffer, from_offset: u64, to: &Buffer, to_offset: u64, bytes: u64) {
         self.operations.push(Operation::Copy {
             from: from.raw.clone(),

@@ -30,45 +30,58 @@ pub(super) const GRAM_PARTIALS_BYTES: u64 = 64 << 20;
 /// of a device idle and takes no less.
 pub(super) const LEAST_SLABS: usize = 64;
 
-/// One stretch of consecutive unknowns.
+/// A stretch of consecutive unknowns, with every vector and table of them in a buffer of its own.
 #[derive(Debug)]
 pub(super) struct Segment {
+    /// The number of its first unknown.
     pub(super) start: usize,
+    /// The number of its unknowns.
     pub(super) len: usize,
+    /// The number of its first slab.
     pub(super) first_slab: usize,
+    /// The number of its slabs.
     pub(super) slabs: usize,
+    /// The iterate x of the state.
     pub(super) iterate: Buffer,
+    /// The gradient g that the next step is driven by.
     pub(super) gradient: Buffer,
     /// The flow's own vectors, one after another (ADAM: m, v and AMSGrad's maximum; momentum: m).
     pub(super) auxiliary: Buffer,
-    /// Copies of iterate, gradient and auxiliary.
+    /// The trusted state: copies of the iterate, the gradient and the flow's own vectors.
     pub(super) trusted: [Buffer; 3],
-    /// OC and projected gradient: volume weights; OC: growth.
+    /// The weights of the volume, for OC and for projected steps on a domain with a volume.
     pub(super) volume_weights: Buffer,
+    /// What x becomes by OC at multiplier 1, before it is clipped.
     pub(super) growth: Buffer,
-    /// A learned potential: the step, and the gradient of the potential.
+    /// The projected step on a learned potential.
     pub(super) direction: Buffer,
+    /// The gradient of a learned potential.
     pub(super) slope: Buffer,
-    /// K×len each: recorded x and g, transformed targets, basis, which the mean follows as a row of its own:
-    /// kernels may bind eight buffers. With a history of pairs `iterates` holds K displacements, K changes of
-    /// the gradient and a row of zeros, and the basis 2K rows and the mean.
+    /// The recorded iterates, K×len. A history of pairs has K displacements, K changes of the gradient and a
+    /// row of zeros here.
     pub(super) iterates: Buffer,
+    /// The recorded gradients, K×len.
     pub(super) gradients: Buffer,
+    /// The transformed targets of the samples, K×len.
     pub(super) encoded: Buffer,
+    /// The directions of the basis, then the samples' mean as a row of its own, because a kernel may bind
+    /// eight buffers at most.
     pub(super) basis: Buffer,
-    /// Made by the first phase that integrates a differential equation of size d.
+    /// The vectors of a Runge–Kutta step, made by the first phase that integrates a differential equation of
+    /// size d.
     pub(super) equation: Option<EquationBuffers>,
 }
 
-/// Vectors of a Runge–Kutta step.
+/// The vectors of a Runge–Kutta step.
 #[derive(Debug)]
 pub(super) struct EquationBuffers {
     /// x, and the moments one after another, at a stage, and at last at the step's end.
     pub(super) at: [Buffer; 2],
+    /// The predicted gradient at a stage.
     pub(super) gradient: Buffer,
-    /// Slopes of x and of the moments, per stage.
+    /// The slopes of x and of the moments, stage by stage.
     pub(super) slopes: Vec<[Buffer; 2]>,
-    /// What a rule with an error estimate needs besides.
+    /// The vectors that only a rule with an error estimate needs.
     trial: Option<TrialBuffers>,
 }
 
@@ -115,7 +128,7 @@ impl EquationBuffers {
 /// Where a prediction is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// At the state.
+    /// At the iterate of the state.
     State,
     /// At a stage of a Runge–Kutta step.
     Stage,
@@ -160,45 +173,58 @@ impl Segment {
 /// Buffers whose size does not depend on d, and the partial sums.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// What a phase remembers from step to step: one [`PhaseState`].
     pub(super) phase: Buffer,
-    /// Zeros: for kernels of a phase outside one.
+    /// A phase state of zeros, for a kernel of a phase that is launched outside a phase.
     pub(super) no_phase: Buffer,
-    /// What the search for the volume's multiplier keeps.
+    /// What the search for the volume's multiplier keeps: one [`Search`].
     pub(super) search: Buffer,
-    /// Partial sums per slab, and their totals.
+    /// The partial sums of every slab.
     pub(super) partials: Buffer,
+    /// The sums over all slabs.
     pub(super) totals: Buffer,
-    /// B, Z, the monomials' factors, A, T.
+    /// B, which makes the directions from the samples, with the directions' shares of the reference.
     pub(super) combination: Buffer,
+    /// Z, the coordinates of the samples.
     pub(super) coordinates: Buffer,
+    /// The factors of every monomial, as indices of coordinates.
     pub(super) terms: Buffer,
+    /// A, which makes the rows of the regression from those of Θ.
     pub(super) mix: Buffer,
+    /// T, which makes the columns of the regression orthonormal.
     pub(super) orthonormal: Buffer,
-    /// Θ at all samples, A Θ, and the regression with Θ' = A Θ T.
+    /// Θ, the monomials at all samples.
     pub(super) library: Buffer,
+    /// A Θ, the rows of the regression before T.
     pub(super) mixed: Buffer,
+    /// The regression of the latest fit, with the features A Θ T.
     pub(super) regression: RegressionBuffers,
-    /// Ξ in terms of Θ.
+    /// Ξ, the coefficients of the monomials in Θ.
     pub(super) coefficients: Buffer,
-    /// The Runge–Kutta rule with the samples' mean, and the state of a reduced integration.
+    /// The weights of the Runge–Kutta rule, then the samples' mean in reduced coordinates.
     pub(super) rule: Buffer,
+    /// The state of a reduced integration.
     pub(super) reduced: Buffer,
-    /// Θ(z) and w of the current step.
+    /// Θ(z), the monomials at the current step.
     pub(super) monomials: Buffer,
+    /// The weights w of the lift at the current step.
     pub(super) weights: Buffer,
-    /// A learned potential: λ and ψ, and what `potential_step.wgsl` keeps.
+    /// The curvatures λ of a learned potential, then its terms of higher order.
     pub(super) learned: Buffer,
+    /// What `potential_step.wgsl` keeps from step to step.
     pub(super) potential: Buffer,
+    /// What the host reads is copied here.
     pub(super) staging: Buffer,
 }
 
 /// A fitted surrogate, as far as the host needs it.
 #[derive(Debug)]
 pub(super) struct Model {
+    /// What kind of surrogate it is.
     pub(super) config: SurrogateConfig,
-    /// None for the implicit library.
+    /// How the fit was made; the implicit library has no plan.
     pub(super) plan: Option<FitPlan>,
-    /// K.
+    /// The number of samples, K.
     pub(super) samples: usize,
     /// Y Yᵀ of the samples' targets, for the residual of a snapshot lift.
     pub(super) yy: Array2<f64>,
@@ -208,6 +234,7 @@ pub(super) struct Model {
     pub(super) reported: bool,
 }
 
+/// All data of a run that stay on the device, and what the host knows about them.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) flow: Flow,

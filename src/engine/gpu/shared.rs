@@ -11,9 +11,9 @@ use crate::scalar::Half;
 /// A number as WGSL has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Literal {
-    /// A `u32`.
+    /// A number of WGSL type `u32`.
     U32(u32),
-    /// An `f32`.
+    /// A number of WGSL type `f32`.
     F32(f32),
 }
 
@@ -182,7 +182,7 @@ macro_rules! structures {
             pub(crate) struct $name { $($(#[$field_doc])* pub(crate) $field: $type),* }
         )*
 
-        /// Every shared structure.
+        /// Every structure that Rust and WGSL share.
         #[cfg_attr(not(test), expect(dead_code, reason = "read by the layout test"))]
         pub(crate) const STRUCTURES: &[Structure] = &[$(
             Structure {
@@ -197,7 +197,7 @@ macro_rules! structures {
 structures! {
     /// What a surrogate phase remembers on the device: `shaders/lib/phase.wgsl`.
     PhaseState {
-        /// An [`Ended`].
+        /// Discriminant of an [`Ended`].
         ended: u32,
         steps: u32,
         predicted: [f32; 2],
@@ -222,7 +222,7 @@ structures! {
 
     /// A flow whose unknowns move by themselves: `shaders/lib/flow.wgsl`.
     FlowRule {
-        /// A [`Rule`].
+        /// Discriminant of a [`Rule`].
         rule: u32,
         rate: f32,
         decay: f32,
@@ -311,7 +311,7 @@ impl Search {
 }
 
 impl Problem {
-    /// Units that factorise.
+    /// The number of units that factorise.
     pub(crate) fn chunks(rows: usize, features: usize) -> usize {
         rows.min(features).div_ceil(FACTOR_COLUMNS as usize)
     }

@@ -13,8 +13,8 @@ use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::{RegressionProblem, SurrogateConfig};
 
-/// What waits for the device, as futures for a host that waits for nothing. They are ready once what was
-/// asked for is done *and* somebody has polled the [`device`](GpuEngine::device): on native,
+/// The methods of [`Engine`] that wait for the device, as futures for a host whose thread must not block. A
+/// future is ready once the device has done what was asked for *and* somebody has polled the [`device`](GpuEngine::device): on native,
 /// `device.poll(wgpu::PollType::Poll)` in the host's event loop. (A surrogate phase is only asked for, then
 /// [`flush`](GpuEngine::flush)ed, and [`read_async`](GpuEngine::read_async) waits for it, unless its
 /// integrator is Dormand–Prince on a state of size d, which looks at every trial step:
