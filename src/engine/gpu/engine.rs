@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::counts;
 use super::device::{self, AdapterChoice, Gpu};
-use super::kernels::{Eft, WordsCopy};
+use super::kernels::{Eft, WordsCopy, bindings};
 use super::recording::Recorder;
 use super::regression::RegressionBuffers;
 use super::run::{self, Recording, Run, not_started};
@@ -214,7 +214,11 @@ impl GpuEngine {
         let params = WordsCopy { len: vectors as u32, slab };
         let groups = counts::each(vectors.div_ceil(u64::from(slab)) as usize);
         let seconds = (0..=repeats)
-            .map(|_| self.recorder.timed(|r| r.dispatch(params, &[&from, &to], groups)))
+            .map(|_| {
+                self.recorder.timed(|r| {
+                    r.dispatch(params, &bindings::WordsCopy { source: &from, target_words: &to }, groups)
+                })
+            })
             .collect::<Result<Vec<f64>>>();
         self.recorder.release(&from);
         self.recorder.release(&to);

@@ -1,7 +1,7 @@
 //! Surrogate phases along a differential equation whose state is of size d.
 
 use super::buffers::Buffer;
-use super::kernels::{EquationSlope, StateAccept, StepError, VectorCombine};
+use super::kernels::{EquationSlope, StateAccept, StepError, VectorCombine, bindings};
 use super::phase::Beside;
 use super::recording::Recorder;
 use super::run::{EquationBuffers, Model, Place, Recording, Run, Segment, Sums, TrialBuffers};
@@ -87,7 +87,11 @@ impl Run {
             let begin = if number == 0 { begin } else { Begin::Result } as u32;
             let [len, slab] = [segment.len, self.slab].map(|n| (vectors * n) as u32);
             let params = VectorCombine { len, slab, factor: factor as f32, begin };
-            recorder.dispatch(params, &[&self.shared.phase, start, slope, result], segment.per_slab())?;
+            recorder.dispatch(
+                params,
+                &bindings::VectorCombine { phase: &self.shared.phase, base: start, slope, result },
+                segment.per_slab(),
+            )?;
         }
         Ok(())
     }
@@ -151,7 +155,14 @@ impl Recording<'_> {
                 let e = s.equation()?;
                 let moments = if stage == 0 { &s.auxiliary } else { &e.at[1] };
                 let [x, m] = &e.slopes[stage];
-                let buffers = [&self.run.shared.phase, s.at(place)?.1, moments, &s.auxiliary, x, m];
+                let buffers = bindings::EquationSlope {
+                    phase: &self.run.shared.phase,
+                    gradient: s.at(place)?.1,
+                    moments,
+                    auxiliary: &s.auxiliary,
+                    slope_x: x,
+                    slope_moments: m,
+                };
                 self.recorder.dispatch(
                     EquationSlope { len: s.len as u32, ..slope },
                     &buffers,
@@ -195,15 +206,15 @@ impl Recording<'_> {
                 first_slab: s.first_slab as u32,
                 amsgrad,
             };
-            let buffers = [
-                &self.run.shared.phase,
-                &s.gradient,
-                &e.at[0],
-                &e.at[1],
-                &s.iterate,
-                &s.auxiliary,
-                &self.run.shared.partials,
-            ];
+            let buffers = bindings::StateAccept {
+                phase: &self.run.shared.phase,
+                gradient: &s.gradient,
+                end_iterate: &e.at[0],
+                end_moments: &e.at[1],
+                iterate: &s.iterate,
+                auxiliary: &s.auxiliary,
+                partials: &self.run.shared.partials,
+            };
             self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
         self.record_account(Beside::default())?;
@@ -298,13 +309,13 @@ impl Recording<'_> {
                         StepError { len, slab, first_slab, rtol: rtol as f32, atol: atol as f32, row };
                     self.recorder.dispatch(
                         params,
-                        &[
-                            &self.run.shared.phase,
-                            &start[part],
-                            &e.at[part],
-                            error,
-                            &self.run.shared.partials,
-                        ],
+                        &bindings::StepError {
+                            phase: &self.run.shared.phase,
+                            start: &start[part],
+                            next: &e.at[part],
+                            estimate: error,
+                            partials: &self.run.shared.partials,
+                        },
                         s.per_slab(),
                     )?;
                 }

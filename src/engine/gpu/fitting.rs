@@ -6,13 +6,12 @@ use super::buffers::Buffer;
 use super::counts::{self, block_pairs};
 use super::kernels::{
     ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, RowsCombine, StateProject,
-    TargetEncode, split, to_pairs,
+    TargetEncode, bindings, split, to_pairs,
 };
 use super::recording::Recorder;
 use super::regression::{self, Scaling};
 use super::run::{Model, RESOLUTION, RESOLUTION_PLAIN, Recording, Run, Segment, Sums};
-use super::shared::Problem;
-use super::shared::{BLOCK_ENTRIES, NO_ROW};
+use super::shared::{BLOCK_ENTRIES, NO_ROW, Problem};
 use crate::engine::fit::{FitPlan, Grams};
 use crate::engine::interface::Fit;
 use crate::error::{Error, Result};
@@ -44,7 +43,13 @@ impl Run {
             blocks: blocks as u32,
         };
         let mut once = || {
-            recorder.timed(|r| r.dispatch(params, &[&table, &table, &partials], counts::gram(blocks, slabs)))
+            recorder.timed(|r| {
+                r.dispatch(
+                    params,
+                    &bindings::GramAccumulate { iterates: &table, targets: &table, partials: &partials },
+                    counts::gram(blocks, slabs),
+                )
+            })
         };
         // The first builds the pipeline and wakes the device.
         let seconds = once().and_then(|_| once());
@@ -137,7 +142,15 @@ impl Recording<'_> {
                     gradient_floor: TargetTransform::GRADIENT_FLOOR as f32,
                     iterate_floor: TargetTransform::ITERATE_FLOOR as f32,
                 };
-                self.recorder.dispatch(params, &[&s.iterates, &s.gradients, &s.encoded], s.per_row(rows))?;
+                self.recorder.dispatch(
+                    params,
+                    &bindings::TargetEncode {
+                        iterates: &s.iterates,
+                        gradients: &s.gradients,
+                        encoded: &s.encoded,
+                    },
+                    s.per_row(rows),
+                )?;
             }
         }
         Ok(())
@@ -193,7 +206,11 @@ impl Recording<'_> {
             };
             self.recorder.dispatch(
                 params,
-                &[&s.iterates, targets(s), &self.run.shared.partials],
+                &bindings::GramAccumulate {
+                    iterates: &s.iterates,
+                    targets: targets(s),
+                    partials: &self.run.shared.partials,
+                },
                 counts::gram(pairs, s.slabs),
             )?;
         }
@@ -406,7 +423,11 @@ impl Recording<'_> {
             };
             self.recorder.dispatch(
                 params,
-                &[&s.iterates, &shared.combination, &s.basis],
+                &bindings::RowsCombine {
+                    iterates: &s.iterates,
+                    combination: &shared.combination,
+                    basis: &s.basis,
+                },
                 s.per_directions(directions),
             )?;
         }
@@ -419,7 +440,12 @@ impl Recording<'_> {
                 for s in &self.run.segments {
                     let params = StateProject { row: row as u32, ..self.run.state_project(s, rank) };
                     let shared = &self.run.shared;
-                    let buffers = [&shared.no_phase, &s.basis, &s.iterates, &shared.partials];
+                    let buffers = bindings::StateProject {
+                        phase: &shared.no_phase,
+                        basis: &s.basis,
+                        iterate: &s.iterates,
+                        partials: &shared.partials,
+                    };
                     self.recorder.dispatch(params, &buffers, s.per_directions(rank))?;
                 }
                 self.record_reduction(rank + 1, Sums::Coordinates, age * rank)?;
@@ -439,7 +465,11 @@ impl Recording<'_> {
         let into = if stages == 0 { data } else { &shared.library };
         self.recorder.dispatch(
             params,
-            &[&shared.coordinates, &shared.terms, into],
+            &bindings::FeaturesEvaluate {
+                coordinates: &shared.coordinates,
+                terms: &shared.terms,
+                matrix: into,
+            },
             counts::entries::<FeaturesEvaluate>(k, library),
         )?;
         let multiply = |rows: usize, inner: usize, columns: usize| MatrixMultiply {
@@ -453,7 +483,7 @@ impl Recording<'_> {
             let into = if plan.orthonormal.is_some() { &shared.mixed } else { data };
             self.recorder.dispatch(
                 multiply(samples, k, library),
-                &[&shared.mix, rows_so_far, into],
+                &bindings::MatrixMultiply { left: &shared.mix, right: rows_so_far, product: into },
                 counts::entries::<MatrixMultiply>(samples, library),
             )?;
             rows_so_far = into;
@@ -461,13 +491,17 @@ impl Recording<'_> {
         if plan.orthonormal.is_some() {
             self.recorder.dispatch(
                 multiply(samples, library, width),
-                &[rows_so_far, &shared.orthonormal, data],
+                &bindings::MatrixMultiply { left: rows_so_far, right: &shared.orthonormal, product: data },
                 counts::entries::<MatrixMultiply>(samples, width),
             )?;
         }
         let params =
             ColumnsScale { rows: samples as u32, features: width as u32, scales_at: scales_at as u32 };
-        self.recorder.dispatch(params, &[data], counts::entries::<ColumnsScale>(samples, width))?;
+        self.recorder.dispatch(
+            params,
+            &bindings::ColumnsScale { data },
+            counts::entries::<ColumnsScale>(samples, width),
+        )?;
         let mut problems: Vec<Problem> = (0..outputs as u32)
             .map(|column| Problem {
                 scales_at: scales_at as u32,
@@ -484,7 +518,11 @@ impl Recording<'_> {
         let shared = &self.run.shared;
         let solved = &shared.regression.coefficients;
         if plan.orthonormal.is_some() {
-            let buffers = [&shared.orthonormal, solved, &shared.coefficients];
+            let buffers = bindings::MatrixMultiply {
+                left: &shared.orthonormal,
+                right: solved,
+                product: &shared.coefficients,
+            };
             self.recorder.dispatch(
                 multiply(library, width, outputs),
                 &buffers,

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use super::counts;
-use super::kernels::{ImplicitKernel, PowerSums, RowsCombine, WeightsEvaluate, to_pairs};
+use super::kernels::{ImplicitKernel, PowerSums, RowsCombine, WeightsEvaluate, bindings, to_pairs};
 use super::run::{Model, Place, Recording, Sums};
 use super::shared::NO_ROW;
 use crate::engine::fit::{implicit_matrix, implicit_weights, residual_of_weights};
@@ -32,7 +32,11 @@ impl Recording<'_> {
             };
             self.recorder.dispatch(
                 params,
-                &[&s.iterates, &self.run.shared.combination, &s.basis],
+                &bindings::RowsCombine {
+                    iterates: &s.iterates,
+                    combination: &self.run.shared.combination,
+                    basis: &s.basis,
+                },
                 s.per_directions(0),
             )?;
         }
@@ -79,7 +83,13 @@ impl Recording<'_> {
                 row: row as u32,
             };
             // The basis has no directions: its first row is the mean.
-            let buffers = [&self.run.shared.phase, &s.iterates, &s.basis, iterate, &self.run.shared.partials];
+            let buffers = bindings::PowerSums {
+                phase: &self.run.shared.phase,
+                samples: &s.iterates,
+                mean: &s.basis,
+                iterate,
+                partials: &self.run.shared.partials,
+            };
             self.recorder.dispatch(params, &buffers, s.per_samples(rows))?;
         }
         self.record_reduction(3 * rows + 1, Sums::Totals, first)
@@ -96,7 +106,11 @@ impl Recording<'_> {
         };
         self.recorder.dispatch(
             params,
-            &[&self.run.shared.phase, &self.run.shared.totals, &self.run.shared.monomials],
+            &bindings::ImplicitKernel {
+                phase: &self.run.shared.phase,
+                power_sums: &self.run.shared.totals,
+                products: &self.run.shared.monomials,
+            },
             counts::entries::<ImplicitKernel>(1, k),
         )?;
         Ok(WeightsEvaluate {

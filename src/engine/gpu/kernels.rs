@@ -3,6 +3,7 @@
 
 use ndarray::ArrayView2;
 
+use super::buffers::Buffer;
 use super::shared::{FlowRule, LiftRule, prelude};
 use crate::engine::interface::TableFormat;
 
@@ -152,8 +153,16 @@ impl KernelSpec {
     }
 }
 
+/// The storage buffers of a kernel.
+pub(crate) trait Bindings {
+    /// The buffers in the order of the bindings, from binding 1 on.
+    fn in_order(&self) -> Vec<&Buffer>;
+}
+
 /// A parameter block knows its kernel.
 pub(crate) trait Params: bytemuck::Pod {
+    /// The storage buffers that its kernel binds.
+    type Buffers<'a>: Bindings;
     /// Its kernel's place in [`KERNELS`].
     const KERNEL: usize;
     /// Threads of one of its kernel's workgroups.
@@ -174,10 +183,28 @@ macro_rules! kernels {
             pub(crate) struct $params { $(pub $field: $type),* }
 
             impl Params for $params {
+                type Buffers<'a> = bindings::$params<'a>;
                 const KERNEL: usize = Number::$params as usize;
                 const THREADS: u32 = $threads;
             }
         )*
+
+        /// The storage buffers that every kernel binds, by the names that WGSL has for them.
+        pub(crate) mod bindings {
+            use super::{Bindings, Buffer};
+
+            $(
+                #[doc = concat!("Storage buffers of `shaders/", $file, ".wgsl`.")]
+                #[derive(Debug, Clone, Copy)]
+                pub(crate) struct $params<'a> { $(pub(crate) $buffer: &'a Buffer),* }
+
+                impl Bindings for $params<'_> {
+                    fn in_order(&self) -> Vec<&Buffer> {
+                        vec![$(self.$buffer),*]
+                    }
+                }
+            )*
+        }
 
         enum Number { $($params),* }
 

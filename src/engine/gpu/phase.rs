@@ -2,13 +2,12 @@
 
 use super::buffers::Buffer;
 use super::counts;
-use super::kernels::Params;
 use super::kernels::{
-    GradientLift, ReducedIntegrate, ReducedLift, StateGather, StateProject, WeightsEvaluate, finite_or_none,
+    GradientLift, Params, ReducedIntegrate, ReducedLift, StateGather, StateProject, WeightsEvaluate,
+    bindings, finite_or_none,
 };
 use super::run::{Model, Place, Recording, Run, Segment, Sums};
-use super::shared::UNROLLED;
-use super::shared::{LiftRule, MESA_TURNS};
+use super::shared::{LiftRule, MESA_TURNS, UNROLLED};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::PhaseLimits;
 use crate::error::{Error, Result};
@@ -138,13 +137,22 @@ impl Recording<'_> {
                 centered: u32::from(model.config.space.is_centered()),
                 ..self.run.state_project(s, directions)
             };
-            let buffers = [&shared.phase, &s.basis, s.at(place)?.0, &shared.partials];
+            let buffers = bindings::StateProject {
+                phase: &shared.phase,
+                basis: &s.basis,
+                iterate: s.at(place)?.0,
+                partials: &shared.partials,
+            };
             self.recorder.dispatch(params, &buffers, s.per_directions(directions))?;
             if directions == 0 {
                 let params = StateGather { len: s.len as u32, slab, first: s.start as u32 };
                 self.recorder.dispatch(
                     params,
-                    &[&shared.phase, s.at(place)?.0, &shared.totals],
+                    &bindings::StateGather {
+                        phase: &shared.phase,
+                        iterate: s.at(place)?.0,
+                        projection: &shared.totals,
+                    },
                     s.per_slab(),
                 )?;
             }
@@ -229,14 +237,14 @@ impl Recording<'_> {
                 atol: atol as f32,
                 smallest: integrator::SMALLEST as f32,
             };
-            let buffers = [
-                &shared.phase,
-                &shared.totals,
-                &shared.terms,
-                &shared.coefficients,
-                &shared.rule,
-                &shared.reduced,
-            ];
+            let buffers = bindings::ReducedIntegrate {
+                phase: &shared.phase,
+                projection: &shared.totals,
+                terms: &shared.terms,
+                coefficients: &shared.coefficients,
+                constants: &shared.rule,
+                work: &shared.reduced,
+            };
             self.recorder.dispatch(params, &buffers, counts::ONE)?;
             for s in &self.run.segments {
                 let rows = if plan.space.is_some() { rank } else { 0 };
@@ -247,7 +255,11 @@ impl Recording<'_> {
                     first: s.start as u32,
                     rank: rank as u32,
                 };
-                self.recorder.dispatch(params, &[&shared.reduced, &s.basis, &s.iterate], s.per_slab())?;
+                self.recorder.dispatch(
+                    params,
+                    &bindings::ReducedLift { work: &shared.reduced, basis: &s.basis, iterate: &s.iterate },
+                    s.per_slab(),
+                )?;
             }
         }
         Ok(())
@@ -308,14 +320,14 @@ impl Recording<'_> {
             ..form
         };
         let shared = &self.run.shared;
-        let buffers = [
-            &shared.phase,
-            &shared.totals,
-            &shared.terms,
-            &shared.coefficients,
-            &shared.monomials,
-            &shared.weights,
-        ];
+        let buffers = bindings::WeightsEvaluate {
+            phase: &shared.phase,
+            projection: &shared.totals,
+            terms: &shared.terms,
+            coefficients: &shared.coefficients,
+            monomials: &shared.monomials,
+            weights: &shared.weights,
+        };
         self.recorder.dispatch(params, &buffers, counts::ONE)
     }
 
@@ -332,13 +344,13 @@ impl Recording<'_> {
                 lifts_basis,
             };
             let (iterate, gradient) = s.at(place)?;
-            let buffers = [
-                &self.run.shared.phase,
-                self.run.lift_table(s, &model.config),
-                &self.run.shared.weights,
+            let buffers = bindings::GradientLift {
+                phase: &self.run.shared.phase,
+                table: self.run.lift_table(s, &model.config),
+                weights: &self.run.shared.weights,
                 iterate,
                 gradient,
-            ];
+            };
             self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
         Ok(())

@@ -6,12 +6,11 @@ use ndarray::{Array2, Axis};
 use super::counts::{self, block_pairs};
 use super::kernels::{
     Eft, PairRecord, Params, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection,
-    TrustVolume, to_pairs,
+    TrustVolume, bindings, to_pairs,
 };
 use super::run::{RESOLUTION, RESOLUTION_PLAIN, Recording, Sums};
 use super::search::Side;
-use super::shared::{BLOCK_ENTRIES, NO_ROW};
-use super::shared::{PROJECTION_MULTIPLIERS, PhaseState};
+use super::shared::{BLOCK_ENTRIES, NO_ROW, PROJECTION_MULTIPLIERS, PhaseState};
 use crate::engine::interface::{Fit, Pair, TrustLimits};
 use crate::error::{Error, Result};
 use crate::surrogate::higher_order::PairNote;
@@ -34,7 +33,13 @@ impl Recording<'_> {
             };
             self.recorder.dispatch(
                 params,
-                &[&s.iterate, &s.gradient, &s.trusted[0], &s.trusted[1], &s.iterates],
+                &bindings::PairRecord {
+                    iterate: &s.iterate,
+                    gradient: &s.gradient,
+                    trusted_iterate: &s.trusted[0],
+                    trusted_gradient: &s.trusted[1],
+                    history: &s.iterates,
+                },
                 s.per_slab(),
             )?;
         }
@@ -129,8 +134,12 @@ impl Recording<'_> {
                     let params =
                         StateProject { row: row as u32, of_basis: 0, ..self.run.state_project(s, rows) };
                     // The row after the pairs, of zeros, stands where a basis has its mean.
-                    let buffers =
-                        [&self.run.shared.no_phase, &s.iterates, &s.iterates, &self.run.shared.partials];
+                    let buffers = bindings::StateProject {
+                        phase: &self.run.shared.no_phase,
+                        basis: &s.iterates,
+                        iterate: &s.iterates,
+                        partials: &self.run.shared.partials,
+                    };
                     self.recorder.dispatch(params, &buffers, s.per_directions(rows))?;
                 }
                 self.record_sums(values, set)?;
@@ -177,7 +186,11 @@ impl Recording<'_> {
             };
             self.recorder.dispatch(
                 params,
-                &[&s.iterates, &self.run.shared.combination, &s.basis],
+                &bindings::RowsCombine {
+                    iterates: &s.iterates,
+                    combination: &self.run.shared.combination,
+                    basis: &s.basis,
+                },
                 s.per_directions(rank),
             )?;
         }
@@ -231,15 +244,15 @@ impl Recording<'_> {
                             lower,
                             upper,
                         };
-                        let buffers = [
-                            &run.shared.phase,
-                            &run.shared.search,
-                            &s.iterate,
-                            &s.slope,
-                            &s.trusted[0],
-                            &s.volume_weights,
-                            &run.shared.partials,
-                        ];
+                        let buffers = bindings::TrustVolume {
+                            phase: &run.shared.phase,
+                            search: &run.shared.search,
+                            iterate: &s.iterate,
+                            slope: &s.slope,
+                            center: &s.trusted[0],
+                            volume_weights: &s.volume_weights,
+                            partials: &run.shared.partials,
+                        };
                         recorder.dispatch(params, &buffers, pass.groups)
                     },
                 )?;
@@ -255,21 +268,26 @@ impl Recording<'_> {
                     upper,
                     has_volume,
                 };
-                let buffers = [
-                    &self.run.shared.phase,
-                    &s.iterate,
-                    &s.slope,
-                    &s.trusted[0],
-                    &s.volume_weights,
-                    &s.direction,
-                    &self.run.shared.partials,
-                ];
+                let buffers = bindings::TrustDirection {
+                    phase: &self.run.shared.phase,
+                    iterate: &s.iterate,
+                    slope: &s.slope,
+                    center: &s.trusted[0],
+                    volume_weights: &s.volume_weights,
+                    direction: &s.direction,
+                    partials: &self.run.shared.partials,
+                };
                 self.recorder.dispatch(params, &buffers, s.per_slab())?;
             }
             self.record_reduction(PROJECTIONS, Sums::Totals, 0)?;
             if rank > 0 {
                 for s in &self.run.segments {
-                    let buffers = [&self.run.shared.phase, &s.basis, &s.direction, &self.run.shared.partials];
+                    let buffers = bindings::StateProject {
+                        phase: &self.run.shared.phase,
+                        basis: &s.basis,
+                        iterate: &s.direction,
+                        partials: &self.run.shared.partials,
+                    };
                     self.recorder.dispatch(
                         self.run.state_project(s, rank),
                         &buffers,
@@ -281,12 +299,12 @@ impl Recording<'_> {
             let params = PotentialStep { rank: rank as u32, outside, order, samples };
             self.recorder.dispatch(
                 params,
-                &[
-                    &self.run.shared.phase,
-                    &self.run.shared.totals,
-                    &self.run.shared.learned,
-                    &self.run.shared.potential,
-                ],
+                &bindings::PotentialStep {
+                    phase: &self.run.shared.phase,
+                    totals: &self.run.shared.totals,
+                    learned: &self.run.shared.learned,
+                    model: &self.run.shared.potential,
+                },
                 counts::ONE,
             )?;
             for s in &self.run.segments {
@@ -299,16 +317,16 @@ impl Recording<'_> {
                     upper,
                     outside,
                 };
-                let buffers = [
-                    &self.run.shared.phase,
-                    &s.iterate,
-                    &s.slope,
-                    &s.direction,
-                    &s.trusted[0],
-                    &s.trusted[1],
-                    &s.basis,
-                    &self.run.shared.potential,
-                ];
+                let buffers = bindings::PotentialLift {
+                    phase: &self.run.shared.phase,
+                    iterate: &s.iterate,
+                    slope: &s.slope,
+                    direction: &s.direction,
+                    center: &s.trusted[0],
+                    gradient: &s.trusted[1],
+                    basis: &s.basis,
+                    model: &self.run.shared.potential,
+                };
                 self.recorder.dispatch(params, &buffers, s.per_slab())?;
             }
         }

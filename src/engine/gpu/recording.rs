@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::buffers::{Allocator, Buffer};
 use super::device::Gpu;
-use super::kernels::{Eft, KERNELS, Params, Variant};
+use super::kernels::{Bindings, Eft, KERNELS, Params, Variant};
 use super::pipelines::Pipelines;
 use super::timing::{KernelTime, Pace, Profiler};
 use crate::engine::interface::{TableFormat, Traffic};
@@ -165,15 +165,14 @@ impl Recorder {
         })
     }
 
-    /// Records one dispatch. `buffers` are the kernel's storage bindings in order.
+    /// Records one dispatch.
     pub(crate) fn dispatch<P: Params>(
         &mut self,
         params: P,
-        buffers: &[&Buffer],
+        buffers: &P::Buffers<'_>,
         groups: [u32; 3],
     ) -> Result<()> {
-        let spec = &KERNELS[P::KERNEL];
-        debug_assert_eq!(buffers.len(), spec.buffers.len(), "bindings of {}", spec.name);
+        let buffers = &buffers.in_order()[..];
         if groups.contains(&0) {
             return Ok(());
         }

@@ -4,11 +4,10 @@ use ndarray::Array2;
 
 use super::buffers::Buffer;
 use super::counts::{self, block_pairs};
-use super::kernels::PartialsReduce;
+use super::kernels::{PartialsReduce, bindings};
 use super::recording::Recorder;
 use super::regression::RegressionBuffers;
-use super::shared::{BLOCK_ENTRIES, MOST_CANDIDATES};
-use super::shared::{OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Search};
+use super::shared::{BLOCK_ENTRIES, MOST_CANDIDATES, OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Search};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::{Samples, Setup, TableFormat};
 use crate::engine::ring::Ring;
@@ -472,6 +471,10 @@ impl Recording<'_> {
             Sums::Totals => &shared.totals,
             Sums::Coordinates => &shared.coordinates,
         };
-        self.recorder.dispatch(params, &[&shared.partials, totals], counts::values(values))
+        self.recorder.dispatch(
+            params,
+            &bindings::PartialsReduce { partials: &shared.partials, totals },
+            counts::values(values),
+        )
     }
 }

@@ -2,11 +2,10 @@
 //! potential.
 
 use super::counts;
-use super::kernels::{BracketSelect, split};
+use super::kernels::{BracketSelect, bindings, split};
 use super::recording::Recorder;
 use super::run::{LEAST_SLABS, Recording, Run, Segment};
-use super::shared::CANDIDATES;
-use super::shared::MOST_CANDIDATES;
+use super::shared::{CANDIDATES, MOST_CANDIDATES};
 use crate::error::Result;
 
 /// Candidates of each recorded pass. Three or four passes are the rule; what is recorded beyond returns at
@@ -75,7 +74,11 @@ impl Recording<'_> {
             };
             self.recorder.dispatch(
                 params,
-                &[&self.run.shared.phase, &self.run.shared.search, &self.run.shared.partials],
+                &bindings::BracketSelect {
+                    phase: &self.run.shared.phase,
+                    search: &self.run.shared.search,
+                    partials: &self.run.shared.partials,
+                },
                 counts::ONE,
             )?;
         }

@@ -3,7 +3,7 @@
 
 use super::counts;
 use super::device::Gpu;
-use super::kernels::{Eft, EftProbe};
+use super::kernels::{Eft, EftProbe, bindings};
 use super::recording::Recorder;
 use crate::error::Result;
 
@@ -66,7 +66,7 @@ pub(crate) fn probe(recorder: &mut Recorder) -> Result<usize> {
     recorder.upload(&input, &pairs)?;
     recorder.dispatch(
         EftProbe { count: pairs.len() as u32, terms: TERMS as u32 },
-        &[&input, &output, &sums],
+        &bindings::EftProbe { pairs: &input, results: &output, products: &sums },
         counts::entries::<EftProbe>(1, pairs.len()),
     )?;
     recorder.copy(&output, 0, &staging, 0, bytes);

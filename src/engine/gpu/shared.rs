@@ -4,7 +4,6 @@
 
 use std::fmt::Write;
 
-use super::kernels::{Params, RegressionSolve};
 use crate::error::{Error, Result};
 use crate::scalar::Half;
 
@@ -68,7 +67,10 @@ numbers! {
 }
 
 macro_rules! enumerations {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$case_doc:meta])* $case:ident = $value:literal, $wgsl:literal;)* })*) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident { $($(#[$case_doc:meta])* $case:ident = $value:literal, $wgsl:literal;)* }
+    )*) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,42 +309,5 @@ impl Search {
             excess_high: -1.0,
             candidates,
         }
-    }
-}
-
-impl Problem {
-    /// The number of units that factorise.
-    pub(crate) fn chunks(rows: usize, features: usize) -> usize {
-        rows.min(features).div_ceil(FACTOR_COLUMNS as usize)
-    }
-
-    /// Turns that one thread's loops take in each unit, as the shader writes them: see [`MESA_TURNS`].
-    pub(crate) fn unit_turns(rows: usize, features: usize, rounds: usize) -> Vec<usize> {
-        let (tall, narrow) = (rows + features, rows.min(features));
-        let per_thread = |n: usize| n.div_ceil(RegressionSolve::THREADS as usize);
-        let load = per_thread(tall) * (1 + narrow) + 2 * per_thread(features);
-        let factor = FACTOR_COLUMNS as usize
-            * (per_thread(tall) + 32 + per_thread(narrow) * 2 * tall.div_ceil(UNROLLED as usize));
-        let pivots = per_thread(narrow) * tall.div_ceil(UNROLLED as usize);
-        let reflections = 2 * narrow * (2 * per_thread(tall) + 32);
-        let refine = per_thread(tall) * narrow.div_ceil(UNROLLED as usize)
-            + per_thread(narrow) * tall.div_ceil(UNROLLED as usize)
-            + 2 * narrow * per_thread(narrow)
-            + reflections;
-        let finish =
-            4 * per_thread(features) + features + per_thread(rows) * features.div_ceil(UNROLLED as usize);
-        let mut units = vec![load];
-        units.extend(std::iter::repeat_n(factor, Self::chunks(rows, features)));
-        units.push(pivots);
-        units.extend(std::iter::repeat_n(refine, rounds));
-        units.push(finish);
-        units
-    }
-
-    /// Words of work space for `rows` rows and `features` features: the support with its count and a flag,
-    /// the factor, its diagonal and scales, two vectors, and solution and residual in double words.
-    pub(crate) fn work_words(rows: usize, features: usize) -> usize {
-        let (tall, narrow) = (rows + features, rows.min(features));
-        2 + features + tall * narrow + 3 * narrow + 5 * tall
     }
 }

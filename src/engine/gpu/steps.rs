@@ -3,13 +3,12 @@
 use super::counts;
 use super::kernels::{
     FlowStep, OcGrowth, OcUpdate, OcVolume, PhaseAccount, ProjectedGradientStep, ProjectionVolume,
-    StateProject,
+    StateProject, bindings,
 };
 use super::phase::Beside;
 use super::run::{Model, Recording};
 use super::search::Side;
-use super::shared::{DIRECTIONS, Rule};
-use super::shared::{FlowRule, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS};
+use super::shared::{DIRECTIONS, FlowRule, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS, Rule};
 use crate::error::{Error, Result};
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 use crate::objective::Domain;
@@ -73,8 +72,15 @@ impl Recording<'_> {
                 lifts_basis,
             };
             let table = beside.lift.map_or(&s.gradient, |model| self.run.lift_table(s, &model.config));
-            let buffers =
-                [&shared.phase, &shared.weights, &s.basis, table, &s.iterate, &s.auxiliary, &shared.partials];
+            let buffers = bindings::FlowStep {
+                phase: &shared.phase,
+                weights: &shared.weights,
+                basis: &s.basis,
+                table,
+                iterate: &s.iterate,
+                auxiliary: &s.auxiliary,
+                partials: &shared.partials,
+            };
             self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
         self.record_account(beside)
@@ -93,13 +99,22 @@ impl Recording<'_> {
             };
             self.recorder.dispatch(
                 params,
-                &[&shared.phase, &s.basis, &s.iterate, &shared.partials],
+                &bindings::StateProject {
+                    phase: &shared.phase,
+                    basis: &s.basis,
+                    iterate: &s.iterate,
+                    partials: &shared.partials,
+                },
                 s.per_directions(rank - STEP_DIRECTIONS),
             )?;
         }
         self.recorder.dispatch(
             PhaseAccount { slabs: self.run.slabs as u32, values },
-            &[&shared.phase, &shared.partials, &shared.totals],
+            &bindings::PhaseAccount {
+                phase: &shared.phase,
+                partials: &shared.partials,
+                totals: &shared.totals,
+            },
             counts::each(values as usize),
         )
     }
@@ -121,14 +136,14 @@ impl Recording<'_> {
                 };
                 recorder.dispatch(
                     params,
-                    &[
-                        &run.shared.phase,
-                        &run.shared.search,
-                        &s.iterate,
-                        &s.gradient,
-                        &s.volume_weights,
-                        &run.shared.partials,
-                    ],
+                    &bindings::ProjectionVolume {
+                        phase: &run.shared.phase,
+                        search: &run.shared.search,
+                        iterate: &s.iterate,
+                        gradient: &s.gradient,
+                        volume_weights: &s.volume_weights,
+                        partials: &run.shared.partials,
+                    },
                     pass.groups,
                 )
             })?;
@@ -149,14 +164,14 @@ impl Recording<'_> {
             };
             self.recorder.dispatch(
                 params,
-                &[
-                    &self.run.shared.phase,
-                    &s.gradient,
-                    &s.volume_weights,
-                    &s.basis,
-                    &s.iterate,
-                    &self.run.shared.partials,
-                ],
+                &bindings::ProjectedGradientStep {
+                    phase: &self.run.shared.phase,
+                    gradient: &s.gradient,
+                    volume_weights: &s.volume_weights,
+                    basis: &s.basis,
+                    iterate: &s.iterate,
+                    partials: &self.run.shared.partials,
+                },
                 s.per_slab(),
             )?;
         }
@@ -180,15 +195,15 @@ impl Recording<'_> {
             };
             // Without a lift the table is not touched.
             let table = beside.lift.map_or(&s.basis, |model| self.run.lift_table(s, &model.config));
-            let buffers = [
-                &self.run.shared.phase,
-                &self.run.shared.weights,
+            let buffers = bindings::OcGrowth {
+                phase: &self.run.shared.phase,
+                weights: &self.run.shared.weights,
                 table,
-                &s.iterate,
-                &s.volume_weights,
-                &s.gradient,
-                &s.growth,
-            ];
+                iterate: &s.iterate,
+                volume_weights: &s.volume_weights,
+                gradient: &s.gradient,
+                growth: &s.growth,
+            };
             self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
         self.record_search(*volume, Side::Growing, OC_SCALES, |run, recorder, s, pass| {
@@ -204,14 +219,14 @@ impl Recording<'_> {
             };
             recorder.dispatch(
                 params,
-                &[
-                    &run.shared.phase,
-                    &run.shared.search,
-                    &s.iterate,
-                    &s.growth,
-                    &s.volume_weights,
-                    &run.shared.partials,
-                ],
+                &bindings::OcVolume {
+                    phase: &run.shared.phase,
+                    search: &run.shared.search,
+                    iterate: &s.iterate,
+                    growth: &s.growth,
+                    volume_weights: &s.volume_weights,
+                    partials: &run.shared.partials,
+                },
                 pass.groups,
             )
         })?;
@@ -229,14 +244,14 @@ impl Recording<'_> {
             };
             self.recorder.dispatch(
                 params,
-                &[
-                    &self.run.shared.phase,
-                    &s.gradient,
-                    &s.growth,
-                    &s.basis,
-                    &s.iterate,
-                    &self.run.shared.partials,
-                ],
+                &bindings::OcUpdate {
+                    phase: &self.run.shared.phase,
+                    gradient: &s.gradient,
+                    growth: &s.growth,
+                    basis: &s.basis,
+                    iterate: &s.iterate,
+                    partials: &self.run.shared.partials,
+                },
                 s.per_slab(),
             )?;
         }

@@ -14,8 +14,9 @@ use crate::surrogate::selection::Selection;
 use crate::surrogate::{RegressionProblem, SurrogateConfig};
 
 /// The methods of [`Engine`] that wait for the device, as futures for a host whose thread must not block. A
-/// future is ready once the device has done what was asked for *and* somebody has polled the [`device`](GpuEngine::device): on native,
-/// `device.poll(wgpu::PollType::Poll)` in the host's event loop. (A surrogate phase is only asked for, then
+/// future is ready once the device has done what was asked for *and* somebody has polled the
+/// [`device`](GpuEngine::device): on native, `device.poll(wgpu::PollType::Poll)` in the host's event loop. (A
+/// surrogate phase is only asked for, then
 /// [`flush`](GpuEngine::flush)ed, and [`read_async`](GpuEngine::read_async) waits for it, unless its
 /// integrator is Dormand–Prince on a state of size d, which looks at every trial step:
 /// [`integrate_async`](GpuEngine::integrate_async) is for any.)

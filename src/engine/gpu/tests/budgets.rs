@@ -150,6 +150,7 @@ proptest! {
         let slabs = d.div_ceil(slab);
         prop_assert!(slab.is_power_of_two() && slab >= 1024);
         prop_assert!(slabs <= 1024);
-        prop_assert!(slabs as u64 * 128 * block_pairs(2 * capacity).max(1) as u64 <= GRAM_PARTIALS_BYTES.max(128 * block_pairs(2 * capacity) as u64));
+        let bytes_per_slab = 128 * block_pairs(2 * capacity) as u64;
+        prop_assert!(slabs as u64 * bytes_per_slab.max(128) <= GRAM_PARTIALS_BYTES.max(bytes_per_slab));
     }
 }

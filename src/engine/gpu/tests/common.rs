@@ -8,7 +8,7 @@ pub(super) use ndarray::{Array1, Array2, ArrayView2, Axis};
 pub(super) use super::super::buffers::Buffer;
 pub(super) use super::super::counts::{self, block_pairs};
 pub(super) use super::super::kernels::{
-    Access, Eft, FeaturesEvaluate, KERNELS, KernelSpec, Variant, to_pairs,
+    Access, Eft, FeaturesEvaluate, KERNELS, KernelSpec, Variant, bindings, to_pairs,
 };
 pub(super) use super::super::phase::Beside;
 pub(super) use super::super::recording::Recorder;

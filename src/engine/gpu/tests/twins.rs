@@ -181,7 +181,7 @@ fn feature_matrices_match_the_twin() {
         recorder
             .dispatch(
                 params,
-                &[&coordinates, &terms, &matrix],
+                &bindings::FeaturesEvaluate { coordinates: &coordinates, terms: &terms, matrix: &matrix },
                 counts::entries::<FeaturesEvaluate>(rows, library.len()),
             )
             .unwrap();
