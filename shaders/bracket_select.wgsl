@@ -40,7 +40,7 @@ const CHORD: u32 = 1u;
 const DRIFT: u32 = 2u;
 
 var<workgroup> idle: u32;
-var<workgroup> sums: array<vec2<f32>, 256>;
+var<workgroup> sums: array<vec2<f32>, THREADS>;
 // How the next candidates are chosen, between which ends, about what.
 var<workgroup> how: u32;
 var<workgroup> low: u32;
@@ -88,7 +88,7 @@ fn plan() {
         let before = search.multiplier;
         search.closed = 1u;
         search.multiplier = low;
-        search.drift = select(max(low, before) - min(low, before), FIRST_DRIFT, before == 0xffffffffu);
+        search.drift = select(max(low, before) - min(low, before), FIRST_DRIFT, before == NO_MULTIPLIER);
         how = DRIFT;
         about = low;
         low = params.range_low;
@@ -111,7 +111,9 @@ fn place(k: u32, n: u32) -> u32 {
     let span = high - low;
     if (how == EVEN) {
         // As many as there are, where there are fewer.
-        return clamp(low + (span / (n + 1u)) * (k + 1u) + ((span % (n + 1u)) * (k + 1u)) / (n + 1u), low + 1u, high - 1u);
+        let whole = (span / (n + 1u)) * (k + 1u);
+        let rest = ((span % (n + 1u)) * (k + 1u)) / (n + 1u);
+        return clamp(low + whole + rest, low + 1u, high - 1u);
     }
     let j = k / 2u;
     let is_left = k % 2u == 0u;
@@ -128,21 +130,21 @@ fn place(k: u32, n: u32) -> u32 {
     return clamp(select(about + step, about + 1u - step, is_left), low + 1u, high - 1u);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) thread: u32) {
     if (thread == 0u) {
-        idle = select(0u, 1u, phase.ended != 0u || (params.begins == 0u && search.closed != 0u));
+        idle = select(0u, 1u, phase.ended != ENDED_NO || (params.begins == 0u && search.closed != 0u));
     }
     if (workgroupUniformLoad(&idle) != 0u) {
         return;
     }
     let candidate = thread % params.candidates;
     var sum = vec2<f32>(0.0);
-    for (var slab = thread / params.candidates; slab < params.slabs; slab += 256u / params.candidates) {
+    for (var slab = thread / params.candidates; slab < params.slabs; slab += THREADS / params.candidates) {
         sum = dw_add(sum, partials[slab * params.candidates + candidate]);
     }
     sums[thread] = sum;
-    for (var stride = 128u; stride >= params.candidates; stride /= 2u) {
+    for (var stride = THREADS / 2u; stride >= params.candidates; stride /= 2u) {
         workgroupBarrier();
         if (thread < stride) {
             sums[thread] = dw_add(sums[thread], sums[thread + stride]);

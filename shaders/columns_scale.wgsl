@@ -9,9 +9,9 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> data: array<vec2<f32>>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let feature = 64u * group.x + thread;
+    let feature = THREADS * group.x + thread;
     if (feature >= params.features) {
         return;
     }

@@ -12,7 +12,7 @@ struct Params {
 // The inner product of the next `terms` pairs' halves, wrapping around.
 @group(0) @binding(3) var<storage, read_write> products: array<vec2<f32>>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x < params.count) {
         let pair = pairs[id.x];

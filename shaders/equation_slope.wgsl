@@ -3,8 +3,8 @@
 struct Params {
     len: u32,
     slab: u32,
-    // 0: x' = -g; 1: momentum; 2: ADAM.
-    equation: u32,
+    // RULE_DESCENT (x' = -g), RULE_MOMENTUM or RULE_ADAM.
+    rule: u32,
     // Momentum: friction. ADAM: (1 - beta)/rate of both moments, the bias corrections at the stage's time,
     // epsilon, and whether the maximum counts.
     friction: f32,
@@ -25,17 +25,17 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> slope_x: array<f32>;
 @group(0) @binding(6) var<storage, read_write> slope_moments: array<f32>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         let g = gradient[i];
-        if (params.equation == 0u) {
+        if (params.rule == RULE_DESCENT) {
             slope_x[i] = -g;
-        } else if (params.equation == 1u) {
+        } else if (params.rule == RULE_MOMENTUM) {
             slope_x[i] = moments[i];
             slope_moments[i] = -params.friction * moments[i] - g;
         } else {
@@ -45,7 +45,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             if (params.amsgrad != 0u) {
                 second = auxiliary[2u * params.len + i];
             }
-            slope_x[i] = -(m / params.correction1) / (sqrt(max(second / params.correction2, 0.0)) + params.epsilon);
+            let scale = sqrt(max(second / params.correction2, 0.0)) + params.epsilon;
+            slope_x[i] = -(m / params.correction1) / scale;
             slope_moments[i] = params.gain1 * (g - m);
             slope_moments[params.len + i] = params.gain2 * (g * g - v);
         }

@@ -14,9 +14,9 @@ struct Params {
 // rows x features
 @group(0) @binding(3) var<storage, read_write> matrix: array<vec2<f32>>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let feature = 64u * group.x + thread;
+    let feature = THREADS * group.x + thread;
     if (feature >= params.features) {
         return;
     }

@@ -2,9 +2,9 @@
 // step's projection. Traffic per unknown: the basis and the table, which are read once if they are the same,
 // and the mean; x and the flow's vectors read and written. A true step: the gradient and those.
 struct Params {
-    flow: Flow,
+    flow: FlowRule,
     // Without rows the table is the gradient itself.
-    lift: Lift,
+    lift: LiftRule,
     len: u32,
     slab: u32,
     first_slab: u32,
@@ -23,7 +23,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> auxiliary: array<f32>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
 
-fn advance(i: u32, x: f32, rows: ptr<function, array<f32, 8>>) -> vec2<f32> {
+fn advance(i: u32, x: f32, rows: ptr<function, array<f32, DIRECTIONS>>) -> vec2<f32> {
     var y = 0.0;
     var first = 0u;
     if (params.lift.rows == 0u) {
@@ -31,20 +31,20 @@ fn advance(i: u32, x: f32, rows: ptr<function, array<f32, 8>>) -> vec2<f32> {
         y = entry(0u, table[i], i);
     }
     if (params.lifts_basis != 0u && params.values > 1u) {
-        for (var t = 0u; t < 8u; t++) {
+        for (var t = 0u; t < DIRECTIONS; t++) {
             if (t < params.lift.rows) {
                 y += weights[t] * (*rows)[t];
             }
         }
-        first = 8u;
+        first = DIRECTIONS;
     }
     let g = lift_decode(params.lift, lift_rows(params.lift, params.lifts_basis, y, first, params.len, i), x);
     return vec2<f32>(g, flow_update(params.flow, params.len, i, x, g));
 }
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     step_and_project(group.x, thread);

@@ -2,7 +2,7 @@
 // unknown.
 struct Params {
     // Without rows the weights are the gradient itself, this segment's from `first` on.
-    lift: Lift,
+    lift: LiftRule,
     len: u32,
     slab: u32,
     first: u32,
@@ -16,17 +16,18 @@ struct Params {
 @group(0) @binding(4) var<storage, read> iterate: array<f32>;
 @group(0) @binding(5) var<storage, read_write> gradient: array<f32>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         var y = 0.0;
         if (params.lift.rows == 0u) {
             y = weights[params.first + i];
         }
-        gradient[i] = lift_decode(params.lift, lift_rows(params.lift, params.lifts_basis, y, 0u, params.len, i), iterate[i]);
+        let lifted = lift_rows(params.lift, params.lifts_basis, y, 0u, params.len, i);
+        gradient[i] = lift_decode(params.lift, lifted, iterate[i]);
     }
 }

@@ -11,7 +11,7 @@ struct Params {
     // Rows of X, and rows of [X; Y] (twice as many, or the same when there is no Y).
     rows: u32,
     stacked: u32,
-    // Row of X that is subtracted from the others, or 0xffffffff.
+    // Row of X that is subtracted from the others, or NO_ROW.
     reference: u32,
     // Block pairs, = number of workgroups in x.
     blocks: u32,
@@ -21,9 +21,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read> targets: array<f32>;
 @group(0) @binding(3) var<storage, read_write> partials: array<vec2<f32>>;
 
-const THREADS: u32 = 64u;
-const NONE: u32 = 0xffffffffu;
-var<workgroup> sums: array<vec2<f32>, 1024>;
+// Entries of a block.
+const BLOCK: u32 = GRAM_ROWS * GRAM_ROWS;
+var<workgroup> sums: array<vec2<f32>, THREADS * BLOCK>;
 
 fn entry(row: u32, i: u32) -> f32 {
     if (row >= params.stacked) {
@@ -33,18 +33,18 @@ fn entry(row: u32, i: u32) -> f32 {
         return targets[(row - params.rows) * params.len + i];
     }
     let x = iterates[row * params.len + i];
-    if (params.reference == NONE) {
+    if (params.reference == NO_ROW) {
         return x;
     }
     return x - iterates[params.reference * params.len + i];
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     // The pair of blocks (a <= b) with number group.x, counted along the rows of the upper triangle.
     var a = 0u;
     var left = group.x;
-    var width = (params.stacked + 3u) / 4u;
+    var width = (params.stacked + GRAM_ROWS - 1u) / GRAM_ROWS;
     while (left >= width) {
         left -= width;
         width -= 1u;
@@ -52,27 +52,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let b = a + left;
 
-    var sum: array<vec2<f32>, 16>;
-    for (var t = 0u; t < 16u; t++) {
+    var sum: array<vec2<f32>, BLOCK>;
+    for (var t = 0u; t < BLOCK; t++) {
         sum[t] = vec2<f32>(0.0);
     }
     let end = min((group.y + 1u) * params.slab, params.len);
     for (var i = group.y * params.slab + thread; i < end; i += THREADS) {
-        var left_rows: array<f32, 4>;
-        var right_rows: array<f32, 4>;
-        for (var t = 0u; t < 4u; t++) {
-            left_rows[t] = entry(4u * a + t, i);
-            right_rows[t] = entry(4u * b + t, i);
+        var left_rows: array<f32, GRAM_ROWS>;
+        var right_rows: array<f32, GRAM_ROWS>;
+        for (var t = 0u; t < GRAM_ROWS; t++) {
+            left_rows[t] = entry(GRAM_ROWS * a + t, i);
+            right_rows[t] = entry(GRAM_ROWS * b + t, i);
         }
-        for (var t = 0u; t < 16u; t++) {
-            sum[t] = dw_fma(sum[t], left_rows[t / 4u], right_rows[t % 4u]);
+        for (var t = 0u; t < BLOCK; t++) {
+            sum[t] = dw_fma(sum[t], left_rows[t / GRAM_ROWS], right_rows[t % GRAM_ROWS]);
         }
     }
-    for (var t = 0u; t < 16u; t++) {
+    for (var t = 0u; t < BLOCK; t++) {
         sums[t * THREADS + thread] = dw_normalize(sum[t]);
     }
-    tree_sums(thread, 16u);
-    if (thread < 16u) {
-        partials[((params.first_slab + group.y) * params.blocks + group.x) * 16u + thread] = sums[thread * THREADS];
+    tree_sums(thread, BLOCK);
+    if (thread < BLOCK) {
+        let to = ((params.first_slab + group.y) * params.blocks + group.x) * BLOCK;
+        partials[to + thread] = sums[thread * THREADS];
     }
 }

@@ -12,10 +12,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read> power_sums: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> products: array<vec2<f32>>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let sample = id.x;
-    if (phase.ended != 0u || sample >= params.rows) {
+    if (phase.ended != ENDED_NO || sample >= params.rows) {
         return;
     }
     let p1 = power_sums[3u * sample];

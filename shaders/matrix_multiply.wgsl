@@ -13,9 +13,9 @@ struct Params {
 // rows x columns
 @group(0) @binding(3) var<storage, read_write> product: array<vec2<f32>>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let column = 64u * group.x + thread;
+    let column = THREADS * group.x + thread;
     if (column >= params.columns) {
         return;
     }

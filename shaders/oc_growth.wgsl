@@ -3,7 +3,7 @@
 // written per unknown (8 read, 8 written with a table).
 struct Params {
     // Without rows the gradient is there.
-    lift: Lift,
+    lift: LiftRule,
     len: u32,
     slab: u32,
     gradient_floor: f32,
@@ -19,19 +19,20 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(7) var<storage, read_write> growth: array<f32>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         let x = iterate[i];
         var g = 0.0;
         if (params.lift.rows == 0u) {
             g = gradient[i];
         } else {
-            g = lift_decode(params.lift, lift_rows(params.lift, params.lifts_basis, 0.0, 0u, params.len, i), x);
+            let y = lift_rows(params.lift, params.lifts_basis, 0.0, 0u, params.len, i);
+            g = lift_decode(params.lift, y, x);
             gradient[i] = g;
         }
         growth[i] = x * sqrt(max(-g, params.gradient_floor) / volume_weights[i]);

@@ -19,14 +19,16 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> iterate: array<f32>;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
 
-fn advance(i: u32, x: f32, rows: ptr<function, array<f32, 8>>) -> vec2<f32> {
+fn advance(i: u32, x: f32, rows: ptr<function, array<f32, DIRECTIONS>>) -> vec2<f32> {
     let scale = bitcast<f32>(phase.bracket_low);
-    return vec2<f32>(gradient[i], clamp(growth[i] * scale, max(x - params.reach, params.lower), min(x + params.reach, params.upper)));
+    let least = max(x - params.reach, params.lower);
+    let greatest = min(x + params.reach, params.upper);
+    return vec2<f32>(gradient[i], clamp(growth[i] * scale, least, greatest));
 }
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     step_and_project(group.x, thread);

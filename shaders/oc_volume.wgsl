@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> volume_weights: array<f32>;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
 
-fn add_volume(i: u32, scale: ptr<function, array<f32, 8>>, shares: ptr<function, array<vec2<f32>, 8>>) {
+fn add_volume(i: u32, scale: ptr<function, Multipliers>, shares: ptr<function, Shares>) {
     let x = iterate[i];
     let free = growth[i];
     let weight = volume_weights[i];
@@ -32,13 +32,13 @@ fn add_volume(i: u32, scale: ptr<function, array<f32, 8>>, shares: ptr<function,
     }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    if (phase.ended != 0u || (params.begins == 0u && search.closed != 0u)) {
+    if (phase.ended != ENDED_NO || (params.begins == 0u && search.closed != 0u)) {
         return;
     }
     volume_pass(group.xy, groups.x, thread);

@@ -13,10 +13,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read> trusted_gradient: array<f32>;
 @group(0) @binding(5) var<storage, read_write> history: array<f32>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         history[params.displacement_row * params.len + i] = iterate[i] - trusted_iterate[i];
         history[params.change_row * params.len + i] = gradient[i] - trusted_gradient[i];
     }

@@ -11,12 +11,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read> partials: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read_write> totals: array<vec2<f32>>;
 
-const THREADS: u32 = 64u;
-var<workgroup> sums: array<vec2<f32>, 64>;
+var<workgroup> sums: array<vec2<f32>, THREADS>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let value = group.x + 65535u * group.y;
+    let value = group.x + MOST_GROUPS * group.y;
     var sum = vec2<f32>(0.0);
     for (var slab = thread; slab < params.slabs; slab += THREADS) {
         if (value < params.values) {

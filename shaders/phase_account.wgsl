@@ -11,16 +11,15 @@ struct Params {
 @group(0) @binding(2) var<storage, read> partials: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> totals: array<vec2<f32>>;
 
-const THREADS: u32 = 64u;
 var<workgroup> ended: u32;
-var<workgroup> sums: array<vec2<f32>, 64>;
+var<workgroup> sums: array<vec2<f32>, THREADS>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     if (thread == 0u) {
         ended = phase.ended;
     }
-    if (workgroupUniformLoad(&ended) != 0u) {
+    if (workgroupUniformLoad(&ended) != ENDED_NO) {
         return;
     }
     let value = group.x;

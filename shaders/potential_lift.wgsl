@@ -20,15 +20,16 @@ struct Params {
 @group(0) @binding(7) var<storage, read> basis: array<Word>;
 @group(0) @binding(8) var<storage, read> model: array<f32>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     let share = model[0];
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
-        let z = reach_clip(iterate[i] + share * direction[i], center[i], params.radius, params.lower, params.upper);
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
+        let moved = iterate[i] + share * direction[i];
+        let z = reach_clip(moved, center[i], params.radius, params.lower, params.upper);
         iterate[i] = z;
         var g = gradient[i] + params.outside * (z - center[i]);
         for (var j = 0u; j < params.rank; j++) {

@@ -18,7 +18,6 @@ struct Params {
 // The step's share t, the coordinates z = Q s, and the gradient with respect to them on top of `outside`.
 @group(0) @binding(4) var<storage, read_write> model: array<f32>;
 
-const THREADS: u32 = 64u;
 const BISECTIONS: u32 = 40u;
 var<workgroup> ended: u32;
 var<workgroup> share: f32;
@@ -30,7 +29,12 @@ var<workgroup> added: array<vec3<f32>, THREADS>;
 fn kernel(u: f32) -> vec4<f32> {
     let third = select(0.0, 1.0, params.order >= 3u);
     let fourth = select(0.0, 1.0, params.order >= 4u);
-    return vec4<f32>(u * (1.0 + u * (third / 2.0 + u * fourth / 6.0)), 1.0 + u * (third + u * fourth / 2.0), third + u * fourth, fourth);
+    return vec4<f32>(
+        u * (1.0 + u * (third / 2.0 + u * fourth / 6.0)),
+        1.0 + u * (third + u * fourth / 2.0),
+        third + u * fourth,
+        fourth,
+    );
 }
 
 fn point(k: u32, i: u32) -> f32 {
@@ -52,7 +56,10 @@ fn projection(i: u32) -> f32 {
 // Value and slope at t of the polynomial with these derivatives at 0, and value 0 there.
 fn polynomial(derivatives: vec4<f32>, t: f32) -> vec2<f32> {
     let d = derivatives;
-    return vec2<f32>(t * (d.x + t * (d.y / 2.0 + t * (d.z / 6.0 + t * d.w / 24.0))), d.x + t * (d.y + t * (d.z / 2.0 + t * d.w / 6.0)));
+    return vec2<f32>(
+        t * (d.x + t * (d.y / 2.0 + t * (d.z / 6.0 + t * d.w / 24.0))),
+        d.x + t * (d.y + t * (d.z / 2.0 + t * d.w / 6.0)),
+    );
 }
 
 // Where in (0, 1] it is least.
@@ -75,7 +82,7 @@ fn minimum_along(derivatives: vec4<f32>) -> f32 {
     return low;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) thread: u32) {
     if (thread < params.samples) {
         var u = 0.0;
@@ -104,11 +111,11 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         let square = totals[0].x + totals[0].y;
         let along = totals[1];
         let first = along.x + along.y;
-        if (ended == 0u && !(first < 0.0)) {
-            ended = 3u;
-            phase.ended = select(2u, 3u, is_finite(along.x));
+        if (ended == ENDED_NO && !(first < 0.0)) {
+            ended = ENDED_MINIMUM;
+            phase.ended = select(ENDED_NON_FINITE, ENDED_MINIMUM, is_finite(along.x));
         }
-        if (ended == 0u) {
+        if (ended == ENDED_NO) {
             var curvature = vec2<f32>(params.outside * square, 0.0);
             for (var i = 0u; i < params.rank; i++) {
                 let z = projection(i);
@@ -141,7 +148,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
             model[0] = share;
         }
     }
-    if (workgroupUniformLoad(&ended) != 0u) {
+    if (workgroupUniformLoad(&ended) != ENDED_NO) {
         return;
     }
     for (var i = thread; i < params.rank; i += THREADS) {

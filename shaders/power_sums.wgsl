@@ -17,24 +17,24 @@ struct Params {
 @group(0) @binding(4) var<storage, read> iterate: array<f32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec2<f32>>;
 
-const THREADS: u32 = 64u;
 // Three sums per row, and the distance.
-var<workgroup> sums: array<vec2<f32>, 832>;
+const VALUES: u32 = 3u * POWER_ROWS + 1u;
+var<workgroup> sums: array<vec2<f32>, THREADS * VALUES>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
-    let first = 4u * group.y;
-    var sum: array<vec2<f32>, 13>;
-    for (var t = 0u; t < 13u; t++) {
+    let first = POWER_ROWS * group.y;
+    var sum: array<vec2<f32>, VALUES>;
+    for (var t = 0u; t < VALUES; t++) {
         sum[t] = vec2<f32>(0.0);
     }
     let end = min((group.x + 1u) * params.slab, params.len);
     for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         let x = iterate[params.row * params.len + i];
-        for (var t = 0u; t < 4u; t++) {
+        for (var t = 0u; t < POWER_ROWS; t++) {
             if (first + t < params.rows) {
                 let w = two_prod(x, samples[(first + t) * params.len + i]);
                 let square = dw_mul(w, w);
@@ -44,17 +44,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         }
         let off_mean = x - mean[i];
-        sum[12] = dw_fma(sum[12], off_mean, off_mean);
+        sum[VALUES - 1u] = dw_fma(sum[VALUES - 1u], off_mean, off_mean);
     }
-    for (var t = 0u; t < 13u; t++) {
+    for (var t = 0u; t < VALUES; t++) {
         sums[t * THREADS + thread] = dw_normalize(sum[t]);
     }
-    tree_sums(thread, 13u);
+    tree_sums(thread, VALUES);
     let here = (params.first_slab + group.x) * (3u * params.rows + 1u);
-    if (thread < 12u && first + thread / 3u < params.rows) {
+    if (thread < VALUES - 1u && first + thread / 3u < params.rows) {
         partials[here + 3u * first + thread] = sums[thread * THREADS];
     }
-    if (thread == 12u && group.y == 0u) {
-        partials[here + 3u * params.rows] = sums[12u * THREADS];
+    if (thread == VALUES - 1u && group.y == 0u) {
+        partials[here + 3u * params.rows] = sums[(VALUES - 1u) * THREADS];
     }
 }

@@ -22,7 +22,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> iterate: array<f32>;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
 
-fn advance(i: u32, x: f32, rows: ptr<function, array<f32, 8>>) -> vec2<f32> {
+fn advance(i: u32, x: f32, rows: ptr<function, array<f32, DIRECTIONS>>) -> vec2<f32> {
     let g = gradient[i];
     var next = x - params.rate * g;
     if (params.has_volume != 0u) {
@@ -31,9 +31,9 @@ fn advance(i: u32, x: f32, rows: ptr<function, array<f32, 8>>) -> vec2<f32> {
     return vec2<f32>(g, clamp(next, params.lower, params.upper));
 }
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     step_and_project(group.x, thread);

@@ -32,8 +32,7 @@ struct Params {
 // y - y(start) at the end; then y, the trial, a stage's y, the slopes, the monomials.
 @group(0) @binding(6) var<storage, read_write> work: array<f32>;
 
-const THREADS: u32 = 256u;
-var<workgroup> sums: array<vec2<f32>, 256>;
+var<workgroup> sums: array<vec2<f32>, THREADS>;
 var<workgroup> flag: u32;
 
 fn y_at() -> u32 {
@@ -86,8 +85,8 @@ fn derivative(thread: u32, s: u32) {
     fence();
     for (var j = thread; j < params.rank; j += THREADS) {
         var sum = vec2<f32>(0.0);
-        for (var p = 0u; p < params.features; p += 16u) {
-            for (var u = 0u; u < 16u; u++) {
+        for (var p = 0u; p < params.features; p += UNROLLED) {
+            for (var u = 0u; u < UNROLLED; u++) {
                 if (p + u < params.features) {
                     let xi = coefficients[(p + u) * params.rank + j];
                     sum = dw_fma(sum, xi.x, work[monomial_at() + p + u]);
@@ -145,12 +144,12 @@ fn accept(thread: u32) {
     fence();
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) thread: u32) {
     if (thread == 0u) {
         flag = phase.ended;
     }
-    if (workgroupUniformLoad(&flag) != 0u) {
+    if (workgroupUniformLoad(&flag) != ENDED_NO) {
         // An earlier dispatch has ended the phase: nothing moves any more.
         for (var j = thread; j < params.rank; j += THREADS) {
             work[j] = 0.0;
@@ -169,7 +168,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     let in_span = reduce(thread, start_square);
     let outside = projection[params.rank].x - in_span.x;
     var inner = params.h;
-    var ended = 0u;
+    var ended = ENDED_NO;
     var taken = 0u;
     for (var k = 0u; k < params.steps; k++) {
         var square = vec2<f32>(0.0);
@@ -180,7 +179,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         let total = reduce(thread, square);
         let distance = sqrt(max(total.x + outside, 0.0));
         if (params.trust >= 0.0 && distance > params.trust * params.radius) {
-            ended = 1u;
+            ended = ENDED_RADIUS;
             break;
         }
         var left = params.h;
@@ -209,7 +208,8 @@ fn main(@builtin(local_invocation_index) thread: u32) {
                 left = select(left - size, 0.0, last);
                 inner = min(size * clamp(0.9 * pow(max(sqrt(error), 1e-10), -0.2), 0.2, 5.0), params.h);
             } else {
-                let factor = select(clamp(0.9 * pow(max(sqrt(max(error, 0.0)), 1e-10), -0.2), 0.1, 0.9), 0.5, error < 0.0);
+                let shrunk = clamp(0.9 * pow(max(sqrt(max(error, 0.0)), 1e-10), -0.2), 0.1, 0.9);
+                let factor = select(shrunk, 0.5, error < 0.0);
                 inner = size * factor;
                 if (inner < params.smallest * params.h) {
                     failed = true;
@@ -218,7 +218,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
             }
         }
         if (failed) {
-            ended = 2u;
+            ended = ENDED_NON_FINITE;
             break;
         }
         // g.dx of the iteration, g = -slope at its start, evaluated once more: the inner steps have

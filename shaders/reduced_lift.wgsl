@@ -14,10 +14,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read> basis: array<Word>;
 @group(0) @binding(3) var<storage, read_write> iterate: array<f32>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         if (params.rows == 0u) {
             iterate[i] = work[params.rank + params.first + i];
         } else {

@@ -2,7 +2,7 @@
 // with its own support): argmin |Theta xi - y|^2 + ridge |xi|^2 on the support, then support <- |xi| >=
 // threshold. The support lives in the work space, and a problem whose support stays is settled. At the end it
 // is solved once more without ridge, if asked for, and the results are written. One such phase is a sequence
-// of units: load, factorise COLUMNS columns at a time, judge the pivots, refine a few times, finish. A
+// of units: load, factorise FACTOR_COLUMNS columns at a time, judge the pivots, refine a few times, finish. A
 // dispatch runs as many of them as the host thinks good.
 //
 // With K rows and P features on the support, A is the (K+P) x min(K,P) ridge-augmented matrix. Both cases are
@@ -15,7 +15,7 @@
 // the factorisation uses their high words, the residuals both. Inner loops take sixteen rows per turn: Mesa's
 // software rasteriser ends loops, silently, after 65535 turns in all. Twin: surrogate/regression.rs, solve().
 struct Params {
-    // 0: the first iteration; 1: a later one; 2: the end.
+    // SOLVE_FIRST, SOLVE_LATER or SOLVE_LAST.
     phase: u32,
     // The units to run: 0 loads, 1 to `chunks` factorise, the next judges the pivots, `rounds` solve and
     // refine, and the last finishes.
@@ -55,9 +55,10 @@ struct Problem {
 @group(0) @binding(5) var<storage, read_write> predictions: array<f32>;
 @group(0) @binding(6) var<storage, read_write> support: array<u32>;
 
-const THREADS: u32 = 256u;
-const COLUMNS: u32 = 16u;
-var<workgroup> sums: array<f32, 256>;
+// A sum over the workgroup is taken in two stages of so many terms.
+const TERMS: u32 = 16u;
+const_assert TERMS * TERMS == THREADS;
+var<workgroup> sums: array<f32, THREADS>;
 var<workgroup> count: u32;
 var<workgroup> settled: u32;
 
@@ -94,7 +95,9 @@ fn factor_at(s: System, i: u32, j: u32) -> u32 {
     return chosen_at(s) + problems[s.problem].features + j * tall(s) + i;
 }
 fn diagonal_at(s: System) -> u32 {
-    return chosen_at(s) + problems[s.problem].features + (problems[s.problem].rows + problems[s.problem].features) * min(problems[s.problem].rows, problems[s.problem].features);
+    let rows = problems[s.problem].rows;
+    let features = problems[s.problem].features;
+    return chosen_at(s) + features + (rows + features) * min(rows, features);
 }
 fn beta_at(s: System) -> u32 {
     return diagonal_at(s) + narrow(s);
@@ -113,6 +116,11 @@ fn solution_at(s: System) -> u32 {
 }
 fn residual_at(s: System) -> u32 {
     return solution_at(s) + 2u * tall(s);
+}
+
+// Where the outputs have a feature of a problem.
+fn coefficient_at(problem: u32, feature: u32) -> u32 {
+    return problems[problem].coefficient_at + feature * problems[problem].coefficient_stride;
 }
 
 fn chosen(s: System, k: u32) -> u32 {
@@ -145,16 +153,16 @@ fn reduce(thread: u32, value: f32) -> f32 {
     workgroupBarrier();
     sums[thread] = value;
     workgroupBarrier();
-    if (thread < 16u) {
+    if (thread < TERMS) {
         var sum = 0.0;
-        for (var k = 0u; k < 16u; k++) {
-            sum += sums[thread + 16u * k];
+        for (var k = 0u; k < TERMS; k++) {
+            sum += sums[thread + TERMS * k];
         }
         sums[thread] = sum;
     }
     workgroupBarrier();
     var total = 0.0;
-    for (var k = 0u; k < 16u; k++) {
+    for (var k = 0u; k < TERMS; k++) {
         total += sums[k];
     }
     return total;
@@ -173,11 +181,11 @@ fn store_pair(at: u32, i: u32, v: vec2<f32>) {
     work[at + 2u * i + 1u] = v.y;
 }
 
-// Reflects columns `first` to `first` + COLUMNS.
+// Reflects columns `first` to `first` + FACTOR_COLUMNS.
 fn factorize(s: System, thread: u32, first: u32) {
     let m = tall(s);
     let n = narrow(s);
-    for (var j = first; j < min(first + COLUMNS, n); j++) {
+    for (var j = first; j < min(first + FACTOR_COLUMNS, n); j++) {
         var square = 0.0;
         for (var i = j + thread; i < m; i += THREADS) {
             let a = work[factor_at(s, i, j)];
@@ -201,16 +209,16 @@ fn factorize(s: System, thread: u32, first: u32) {
             let v = factor_at(s, 0u, j);
             let w = factor_at(s, 0u, c);
             var dot = 0.0;
-            for (var i = j; i < m; i += 16u) {
-                for (var u = 0u; u < 16u; u++) {
+            for (var i = j; i < m; i += UNROLLED) {
+                for (var u = 0u; u < UNROLLED; u++) {
                     if (i + u < m) {
                         dot += work[v + i + u] * work[w + i + u];
                     }
                 }
             }
             dot *= beta;
-            for (var i = j; i < m; i += 16u) {
-                for (var u = 0u; u < 16u; u++) {
+            for (var i = j; i < m; i += UNROLLED) {
+                for (var u = 0u; u < UNROLLED; u++) {
                     if (i + u < m) {
                         work[w + i + u] -= dot * work[v + i + u];
                     }
@@ -228,8 +236,8 @@ fn judge_pivots(s: System, thread: u32) {
     let n = narrow(s);
     for (var j = thread; j < n; j += THREADS) {
         var square = 0.0;
-        for (var i = 0u; i < m; i += 16u) {
-            for (var u = 0u; u < 16u; u++) {
+        for (var i = 0u; i < m; i += UNROLLED) {
+            for (var u = 0u; u < UNROLLED; u++) {
                 if (i + u < m) {
                     let a = augmented(s, i + u, j).x;
                     square += a * a;
@@ -324,8 +332,8 @@ fn refine(s: System, thread: u32) {
             f = target_value(s, i);
         }
         f = dw_add(f, -load_pair(residual_at(s), i));
-        for (var j = 0u; j < n; j += 16u) {
-            for (var u = 0u; u < 16u; u++) {
+        for (var j = 0u; j < n; j += UNROLLED) {
+            for (var u = 0u; u < UNROLLED; u++) {
                 if (j + u < n) {
                     f = subtract_product(f, augmented(s, i, j + u), load_pair(solution_at(s), j + u));
                 }
@@ -339,8 +347,8 @@ fn refine(s: System, thread: u32) {
         if (is_wide(s)) {
             g = target_value(s, j);
         }
-        for (var i = 0u; i < m; i += 16u) {
-            for (var u = 0u; u < 16u; u++) {
+        for (var i = 0u; i < m; i += UNROLLED) {
+            for (var u = 0u; u < UNROLLED; u++) {
                 if (i + u < m) {
                     g = subtract_product(g, augmented(s, i + u, j), load_pair(residual_at(s), i + u));
                 }
@@ -361,9 +369,11 @@ fn refine(s: System, thread: u32) {
     solve_upper(s, thread);
     apply(s, thread);
     for (var i = thread; i < m; i += THREADS) {
-        store_pair(residual_at(s), i, dw_add(load_pair(residual_at(s), i), vec2<f32>(work[vector_at(s) + i], 0.0)));
+        let dr = vec2<f32>(work[vector_at(s) + i], 0.0);
+        store_pair(residual_at(s), i, dw_add(load_pair(residual_at(s), i), dr));
         if (i < n) {
-            store_pair(solution_at(s), i, dw_add(load_pair(solution_at(s), i), vec2<f32>(work[small_at(s) + i], 0.0)));
+            let dx = vec2<f32>(work[small_at(s) + i], 0.0);
+            store_pair(solution_at(s), i, dw_add(load_pair(solution_at(s), i), dx));
         }
     }
     fence();
@@ -395,7 +405,7 @@ fn load(s: System, thread: u32) {
 fn threshold(s: System, thread: u32) {
     for (var k = thread; k < s.features; k += THREADS) {
         let xi = coefficient(s, k);
-        let at = problems[s.problem].coefficient_at + chosen(s, k) * problems[s.problem].coefficient_stride;
+        let at = coefficient_at(s.problem, chosen(s, k));
         coefficients[at] = select(vec2<f32>(0.0), xi, abs(xi.x + xi.y) >= problems[s.problem].threshold);
     }
     fence();
@@ -419,33 +429,34 @@ fn write(s: System, thread: u32, all: u32) {
     let problem = s.problem;
     if (problems[problem].refit != 0u) {
         for (var k = thread; k < s.features; k += THREADS) {
-            coefficients[problems[problem].coefficient_at + chosen(s, k) * problems[problem].coefficient_stride] = coefficient(s, k);
+            coefficients[coefficient_at(problem, chosen(s, k))] = coefficient(s, k);
         }
         fence();
     }
     for (var p = thread; p < all; p += THREADS) {
-        support[problems[problem].coefficient_at + p * problems[problem].coefficient_stride] = 0u;
+        support[coefficient_at(problem, p)] = 0u;
     }
     fence();
     for (var k = thread; k < s.features; k += THREADS) {
-        support[problems[problem].coefficient_at + chosen(s, k) * problems[problem].coefficient_stride] = 1u;
+        support[coefficient_at(problem, chosen(s, k))] = 1u;
     }
     for (var k = thread; k < problems[problem].rows; k += THREADS) {
         var sum = vec2<f32>(0.0);
-        for (var j = 0u; j < s.features; j += 16u) {
-            for (var u = 0u; u < 16u; u++) {
+        for (var j = 0u; j < s.features; j += UNROLLED) {
+            for (var u = 0u; u < UNROLLED; u++) {
                 if (j + u < s.features) {
-                    let xi = coefficients[problems[problem].coefficient_at + chosen(s, j + u) * problems[problem].coefficient_stride];
+                    let xi = coefficients[coefficient_at(problem, chosen(s, j + u))];
                     sum = subtract_product(sum, theta(s, k, j + u), -xi);
                 }
             }
         }
-        predictions[problems[problem].prediction_at + k * problems[problem].prediction_stride] = sum.x + sum.y;
+        let to = problems[problem].prediction_at + k * problems[problem].prediction_stride;
+        predictions[to] = sum.x + sum.y;
     }
     fence();
     // Undo the scaling: a quotient with its remainder.
     for (var p = thread; p < all; p += THREADS) {
-        let at = problems[problem].coefficient_at + p * problems[problem].coefficient_stride;
+        let at = coefficient_at(problem, p);
         let xi = dw_normalize(coefficients[at]);
         let scale = data[problems[problem].scales_at + p].x;
         let quotient = xi.x / scale;
@@ -454,15 +465,15 @@ fn write(s: System, thread: u32, all: u32) {
     }
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let all = problems[group.x].features;
     var s = System(group.x, all);
-    root = select(problems[group.x].root, problems[group.x].refit_root, params.phase == 2u);
-    if (params.phase == 0u && params.begin == 0u) {
+    root = select(problems[group.x].root, problems[group.x].refit_root, params.phase == SOLVE_LAST);
+    if (params.phase == SOLVE_FIRST && params.begin == 0u) {
         for (var p = thread; p < all; p += THREADS) {
             work[chosen_at(s) + p] = bitcast<f32>(p);
-            coefficients[problems[group.x].coefficient_at + p * problems[group.x].coefficient_stride] = vec2<f32>(0.0);
+            coefficients[coefficient_at(group.x, p)] = vec2<f32>(0.0);
         }
         if (thread == 0u) {
             work[count_at(group.x)] = bitcast<f32>(all);
@@ -475,17 +486,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         settled = u32(work[count_at(group.x) + 1u]);
     }
     s.features = workgroupUniformLoad(&count);
-    if (params.phase < 2u && workgroupUniformLoad(&settled) != 0u) {
+    if (params.phase != SOLVE_LAST && workgroupUniformLoad(&settled) != 0u) {
         return;
     }
     let pivots = params.chunks + 1u;
     let finish = pivots + params.rounds + 1u;
-    if (params.phase < 2u || problems[group.x].refit != 0u) {
+    if (params.phase != SOLVE_LAST || problems[group.x].refit != 0u) {
         for (var unit = params.begin; unit < min(params.end, finish); unit++) {
             if (unit == 0u) {
                 load(s, thread);
             } else if (unit < pivots) {
-                factorize(s, thread, COLUMNS * (unit - 1u));
+                factorize(s, thread, FACTOR_COLUMNS * (unit - 1u));
             } else if (unit == pivots) {
                 judge_pivots(s, thread);
             } else {
@@ -496,7 +507,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (params.end <= finish) {
         return;
     }
-    if (params.phase < 2u) {
+    if (params.phase != SOLVE_LAST) {
         threshold(s, thread);
     } else {
         write(s, thread, all);

@@ -20,21 +20,21 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> basis: array<Word>;
 
 struct Combined {
-    directions: array<f32, 8>,
+    directions: array<f32, DIRECTIONS>,
     mean: f32,
 }
 
 fn combine(i: u32, first: u32) -> Combined {
     let about = iterates[params.reference * params.len + i];
-    var sum: array<vec2<f32>, 8>;
-    for (var t = 0u; t < 8u; t++) {
+    var sum: array<vec2<f32>, DIRECTIONS>;
+    for (var t = 0u; t < DIRECTIONS; t++) {
         sum[t] = vec2<f32>(0.0);
     }
     var shift = 0.0;
     for (var j = 0u; j < params.rows; j++) {
         let x = iterates[j * params.len + i] - about;
         shift += x;
-        for (var t = 0u; t < 8u; t++) {
+        for (var t = 0u; t < DIRECTIONS; t++) {
             if (first + t < params.rank) {
                 let weight = combination[(first + t) * (params.rows + 1u) + j];
                 sum[t] = dw_fma(sum[t], weight.x, x);
@@ -43,7 +43,7 @@ fn combine(i: u32, first: u32) -> Combined {
         }
     }
     var out: Combined;
-    for (var t = 0u; t < 8u; t++) {
+    for (var t = 0u; t < DIRECTIONS; t++) {
         if (first + t < params.rank) {
             let offset = combination[(first + t) * (params.rows + 1u) + params.rows];
             let total = dw_fma(sum[t], offset.x, about);
@@ -54,21 +54,22 @@ fn combine(i: u32, first: u32) -> Combined {
     return out;
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let first = 8u * group.y;
+    let first = DIRECTIONS * group.y;
     let end = min((group.x + 1u) * params.slab, params.len);
     // A slab is even.
-    for (var i = group.x * params.slab + PER_WORD * thread; i < end; i += PER_WORD * 256u) {
+    for (var i = group.x * params.slab + PER_WORD * thread; i < end; i += PER_WORD * THREADS) {
         let here = combine(i, first);
         var beside = here;
         let has_two = PER_WORD == 2u && i + 1u < end;
         if (has_two) {
             beside = combine(i + 1u, first);
         }
-        for (var t = 0u; t < 8u; t++) {
+        for (var t = 0u; t < DIRECTIONS; t++) {
             if (first + t < params.rank) {
-                basis[entry_at(1u, first + t, params.len, i)] = direction_word(here.directions[t], beside.directions[t]);
+                let to = entry_at(1u, first + t, params.len, i);
+                basis[to] = direction_word(here.directions[t], beside.directions[t]);
             }
         }
         if (group.y == 0u) {

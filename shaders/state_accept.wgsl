@@ -18,14 +18,14 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> auxiliary: array<f32>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     var change = vec2<f32>(0.0);
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         let next = end_iterate[i];
         change = dw_fma(change, gradient[i], next - iterate[i]);
         iterate[i] = next;

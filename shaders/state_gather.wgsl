@@ -11,13 +11,13 @@ struct Params {
 @group(0) @binding(2) var<storage, read> iterate: array<f32>;
 @group(0) @binding(3) var<storage, read_write> projection: array<vec2<f32>>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         projection[params.first + i] = vec2<f32>(iterate[i], 0.0);
     }
 }

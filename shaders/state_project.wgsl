@@ -24,17 +24,16 @@ struct Params {
 @group(0) @binding(3) var<storage, read> iterate: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec2<f32>>;
 
-const THREADS: u32 = 64u;
-var<workgroup> sums: array<vec2<f32>, 576>;
+var<workgroup> sums: array<vec2<f32>, THREADS * (DIRECTIONS + 1u)>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
-    let first = params.first + 8u * group.y;
-    var sum: array<vec2<f32>, 8>;
-    for (var t = 0u; t < 8u; t++) {
+    let first = params.first + DIRECTIONS * group.y;
+    var sum: array<vec2<f32>, DIRECTIONS>;
+    for (var t = 0u; t < DIRECTIONS; t++) {
         sum[t] = vec2<f32>(0.0);
     }
     var square = vec2<f32>(0.0);
@@ -43,25 +42,26 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let x = iterate[params.row * params.len + i];
         let off_mean = x - mean_of(basis[mean_at(params.of_basis, params.rank, params.len, i)]);
         let about = select(x, off_mean, params.centered != 0u);
-        for (var t = 0u; t < 8u; t++) {
+        for (var t = 0u; t < DIRECTIONS; t++) {
             if (first + t < params.rank) {
-                sum[t] = dw_fma(sum[t], entry(params.of_basis, basis[entry_at(params.of_basis, first + t, params.len, i)], i), about);
+                let word = basis[entry_at(params.of_basis, first + t, params.len, i)];
+                sum[t] = dw_fma(sum[t], entry(params.of_basis, word, i), about);
             }
         }
         if (first == 0u) {
             square = dw_fma(square, off_mean, off_mean);
         }
     }
-    for (var t = 0u; t < 8u; t++) {
+    for (var t = 0u; t < DIRECTIONS; t++) {
         sums[t * THREADS + thread] = dw_normalize(sum[t]);
     }
-    sums[8u * THREADS + thread] = dw_normalize(square);
-    tree_sums(thread, 9u);
+    sums[DIRECTIONS * THREADS + thread] = dw_normalize(square);
+    tree_sums(thread, DIRECTIONS + 1u);
     let to = (params.first_slab + group.x) * params.values;
-    if (thread < 8u && first + thread < params.rank) {
+    if (thread < DIRECTIONS && first + thread < params.rank) {
         partials[to + first + thread] = sums[thread * THREADS];
     }
-    if (thread == 8u && first == 0u) {
-        partials[to + params.rank] = sums[8u * THREADS];
+    if (thread == DIRECTIONS && first == 0u) {
+        partials[to + params.rank] = sums[DIRECTIONS * THREADS];
     }
 }

@@ -16,14 +16,14 @@ struct Params {
 @group(0) @binding(4) var<storage, read> estimate: array<f32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec2<f32>>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     var sum = vec2<f32>(0.0);
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var k = group.x * params.slab + thread; k < end; k += 256u) {
+    for (var k = group.x * params.slab + thread; k < end; k += THREADS) {
         let i = params.row * params.len + k;
         let e = estimate[i];
         if (e != 0.0 || !is_finite(e)) {

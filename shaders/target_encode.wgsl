@@ -13,11 +13,12 @@ struct Params {
 @group(0) @binding(2) var<storage, read> gradients: array<f32>;
 @group(0) @binding(3) var<storage, read_write> encoded: array<f32>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         let at = group.y * params.len + i;
-        encoded[at] = log(max(-gradients[at], params.gradient_floor)) + params.damping * log(max(iterates[at], params.iterate_floor));
+        encoded[at] = log(max(-gradients[at], params.gradient_floor))
+            + params.damping * log(max(iterates[at], params.iterate_floor));
     }
 }

@@ -20,12 +20,11 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> direction: array<f32>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
 
-const THREADS: u32 = 64u;
-var<workgroup> sums: array<vec2<f32>, 128>;
+var<workgroup> sums: array<vec2<f32>, 2u * THREADS>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     let rate = phase.rate;

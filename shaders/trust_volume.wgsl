@@ -25,22 +25,24 @@ struct Params {
 // Read once: a load in the loop would be one per unknown.
 var<private> rate: f32;
 
-fn add_volume(i: u32, mu: ptr<function, array<f32, 8>>, shares: ptr<function, array<vec2<f32>, 8>>) {
+fn add_volume(i: u32, mu: ptr<function, Multipliers>, shares: ptr<function, Shares>) {
     let free = iterate[i] - rate * slope[i];
     let middle = center[i];
     let weight = volume_weights[i];
     for (var t = 0u; t < CANDIDATES; t++) {
-        (*shares)[t] = dw_fma((*shares)[t], weight, reach_clip(free - (*mu)[t] * weight, middle, params.radius, params.lower, params.upper));
+        let point = free - (*mu)[t] * weight;
+        let next = reach_clip(point, middle, params.radius, params.lower, params.upper);
+        (*shares)[t] = dw_fma((*shares)[t], weight, next);
     }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    if (phase.ended != 0u || (params.begins == 0u && search.closed != 0u)) {
+    if (phase.ended != ENDED_NO || (params.begins == 0u && search.closed != 0u)) {
         return;
     }
     rate = phase.rate;

@@ -4,7 +4,7 @@ struct Params {
     len: u32,
     slab: u32,
     factor: f32,
-    // 0: go on with what is there; 1: begin with the base; 2: begin with nothing.
+    // BEGIN_RESULT: go on with the result so far; BEGIN_BASE: begin with the base; BEGIN_ZERO: with zero.
     begin: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -13,17 +13,17 @@ struct Params {
 @group(0) @binding(3) var<storage, read> slope: array<f32>;
 @group(0) @binding(4) var<storage, read_write> result: array<f32>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != 0u) {
+    if (phase.ended != ENDED_NO) {
         return;
     }
     let end = min((group.x + 1u) * params.slab, params.len);
-    for (var i = group.x * params.slab + thread; i < end; i += 256u) {
+    for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         var v = 0.0;
-        if (params.begin == 0u) {
+        if (params.begin == BEGIN_RESULT) {
             v = result[i];
-        } else if (params.begin == 1u) {
+        } else if (params.begin == BEGIN_BASE) {
             v = base[i];
         }
         result[i] = v + params.factor * slope[i];

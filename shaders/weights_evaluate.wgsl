@@ -25,16 +25,15 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> monomials: array<vec2<f32>>;
 @group(0) @binding(6) var<storage, read_write> weights: array<f32>;
 
-const THREADS: u32 = 256u;
 var<workgroup> ended: u32;
-var<workgroup> bad: array<u32, 256>;
+var<workgroup> bad: array<u32, THREADS>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) thread: u32) {
     if (thread == 0u) {
         ended = phase.ended;
     }
-    if (workgroupUniformLoad(&ended) != 0u) {
+    if (workgroupUniformLoad(&ended) != ENDED_NO) {
         return;
     }
     for (var p = thread; p < params.features; p += THREADS) {
@@ -42,7 +41,8 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         for (var k = 0u; k < params.order; k++) {
             let index = terms[p * params.order + k];
             if (index > 0u) {
-                product = dw_mul(product, dw_mul(projection[index - 1u], vec2<f32>(params.inverse_scale, 0.0)));
+                let z = dw_mul(projection[index - 1u], vec2<f32>(params.inverse_scale, 0.0));
+                product = dw_mul(product, z);
             }
         }
         if (params.order > 0u) {
@@ -54,8 +54,8 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     var not_finite = 0u;
     for (var j = thread; j < params.outputs; j += THREADS) {
         var sum = vec2<f32>(0.0);
-        for (var p = 0u; p < params.features; p += 16u) {
-            for (var u = 0u; u < 16u; u++) {
+        for (var p = 0u; p < params.features; p += UNROLLED) {
+            for (var u = 0u; u < UNROLLED; u++) {
                 if (p + u < params.features) {
                     sum = dw_add(sum, dw_mul(coefficients[(p + u) * params.outputs + j], monomials[p + u]));
                 }
@@ -76,11 +76,11 @@ fn main(@builtin(local_invocation_index) thread: u32) {
             any_bad |= bad[t];
         }
         if (any_bad != 0u) {
-            phase.ended = 2u;
+            phase.ended = ENDED_NON_FINITE;
             // A later stage: the step that was counted is not taken.
             phase.steps -= 1u - params.counts;
         } else if (params.trust >= 0.0 && phase.distance > params.trust * params.radius) {
-            phase.ended = 1u;
+            phase.ended = ENDED_RADIUS;
         } else {
             phase.steps += params.counts;
         }

@@ -81,7 +81,7 @@ impl Scalar for f32 {
 pub struct Half(u16);
 
 impl Half {
-    const SCALE: f32 = 4096.0;
+    pub(crate) const SCALE: f32 = 4096.0;
     /// 2⁻¹⁴ and 65504, the least and the greatest normal half: the former as an f32's bits.
     const LEAST: u32 = 113 << 23;
     const GREATEST: u32 = 0x7bff;

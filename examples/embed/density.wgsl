@@ -29,8 +29,12 @@ fn fragment(@builtin(position) at: vec4<f32>) -> @location(0) vec4<f32> {
     let row = min(u32(at.y) * settings.rows / settings.height, settings.rows - 1u);
     var sum = 0.0;
     var weights = 0.0;
-    for (var j = max(column, settings.reach) - settings.reach; j < min(column + settings.reach + 1u, settings.columns); j++) {
-        for (var i = max(row, settings.reach) - settings.reach; i < min(row + settings.reach + 1u, settings.rows); i++) {
+    let first_column = max(column, settings.reach) - settings.reach;
+    let end_column = min(column + settings.reach + 1u, settings.columns);
+    let first_row = max(row, settings.reach) - settings.reach;
+    let end_row = min(row + settings.reach + 1u, settings.rows);
+    for (var j = first_column; j < end_column; j++) {
+        for (var i = first_row; i < end_row; i++) {
             let distance = length(vec2(f32(j) - f32(column), f32(i) - f32(row)));
             let weight = max(settings.radius - distance, 0.0);
             sum += weight * design[j * settings.rows + i];

@@ -2,9 +2,8 @@
 // Functions as in basis_f32.wgsl.
 alias Word = u32;
 const PER_WORD: u32 = 2u;
-// Directions are of length 1, so that no entry is larger; 1/sqrt(d) is typical. Times this they are normal
-// halves, 6e-5 to 65504, for any d there is memory for: devices may flush what is smaller.
-const BASIS_SCALE: f32 = 4096.0;
+// Directions are of length 1, so that no entry is larger; 1/sqrt(d) is typical. Times BASIS_SCALE they are
+// normal halves, 6e-5 to 65504, for any d there is memory for: devices may flush what is smaller.
 
 fn direction_words(len: u32) -> u32 {
     return (len + 1u) / 2u;
@@ -37,7 +36,8 @@ fn mean_of(word: Word) -> f32 {
 fn half_round(value: f32) -> f32 {
     let scaled = clamp(value * BASIS_SCALE, -65504.0, 65504.0);
     let bits = bitcast<u32>(scaled);
-    return select(bitcast<f32>((bits + 0xfffu + ((bits >> 13u) & 1u)) & 0xffffe000u), 0.0, abs(scaled) < 6.103515625e-5);
+    let rounded = bitcast<f32>((bits + 0xfffu + ((bits >> 13u) & 1u)) & 0xffffe000u);
+    return select(rounded, 0.0, abs(scaled) < 6.103515625e-5);
 }
 
 fn direction_word(first: f32, second: f32) -> Word {

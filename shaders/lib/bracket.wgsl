@@ -1,12 +1,12 @@
 // The search for the multiplier of the volume: what it keeps between passes and from one search to the next,
-// one per run. Twin: engine/gpu/kernels.rs, Search.
+// one per run. Twin: engine/gpu/shared.rs, Search.
 struct Search {
     // 1: the bracket's ends are neighbouring floats; passes recorded beyond that return at once.
     closed: u32,
     // Passes that did work, ever: for tests.
     passes: u32,
     // What the last search found, and how far that was from the one before: bit patterns, and their
-    // difference. No search yet: 0xffffffff.
+    // difference. No search yet: NO_MULTIPLIER.
     multiplier: u32,
     drift: u32,
     // 1: the candidates are where the volumes let expect the multiplier; 0: evenly spaced.
@@ -18,8 +18,5 @@ struct Search {
     excess_low: f32,
     excess_high: f32,
     // Bit patterns of positive floats, in no order, inside the bracket.
-    candidates: array<u32, 32>,
+    candidates: array<u32, MOST_CANDIDATES>,
 }
-
-// Candidates per workgroup of a pass.
-const CANDIDATES: u32 = 8u;

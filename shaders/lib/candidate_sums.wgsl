@@ -1,33 +1,37 @@
 // Partial sums of the volume at eight candidate multipliers per workgroup, for kernels with 64 threads whose
 // parameters have len, slab, first_slab and candidates. Their add_volume(i, multipliers, shares) adds what
 // unknown i has at each of the eight.
-const THREADS: u32 = 64u;
+// One number per candidate of a workgroup, and one sum.
+alias Multipliers = array<f32, CANDIDATES>;
+alias Shares = array<vec2<f32>, CANDIDATES>;
+// Threads that a candidate has to itself when its shares are added up.
+const PER_CANDIDATE: u32 = THREADS / CANDIDATES;
 // A row per candidate, longer than it need be, so that neighbouring rows are in different banks.
-const ROW: u32 = 72u;
-var<workgroup> sums: array<vec2<f32>, 576>;
+const ROW: u32 = THREADS + CANDIDATES;
+var<workgroup> sums: array<vec2<f32>, ROW * CANDIDATES>;
 
 // Adds up the threads' shares and leaves them in the partial sums, from `first` on.
-fn candidate_sums(thread: u32, first: u32, shares: array<vec2<f32>, 8>) {
+fn candidate_sums(thread: u32, first: u32, shares: Shares) {
     var share = shares;
     for (var t = 0u; t < CANDIDATES; t++) {
         sums[t * ROW + thread] = dw_normalize(share[t]);
     }
     workgroupBarrier();
-    // From here on eight threads have a candidate to themselves.
-    let at = (thread / 8u) * ROW + thread % 8u;
+    // From here on PER_CANDIDATE threads have a candidate to themselves.
+    let at = (thread / PER_CANDIDATE) * ROW + thread % PER_CANDIDATE;
     var sum = sums[at];
-    for (var k = 8u; k < 64u; k += 8u) {
+    for (var k = PER_CANDIDATE; k < THREADS; k += PER_CANDIDATE) {
         sum = dw_add(sum, sums[at + k]);
     }
     sums[at] = sum;
-    for (var stride = 4u; stride > 0u; stride /= 2u) {
+    for (var stride = PER_CANDIDATE / 2u; stride > 0u; stride /= 2u) {
         workgroupBarrier();
-        if (thread % 8u < stride) {
+        if (thread % PER_CANDIDATE < stride) {
             sums[at] = dw_add(sums[at], sums[at + stride]);
         }
     }
-    if (thread % 8u == 0u) {
-        partials[first + thread / 8u] = sums[at];
+    if (thread % PER_CANDIDATE == 0u) {
+        partials[first + thread / PER_CANDIDATE] = sums[at];
     }
     // The next slab's shares come to the same place.
     workgroupBarrier();
@@ -37,13 +41,13 @@ fn candidate_sums(thread: u32, first: u32, shares: array<vec2<f32>, 8>) {
 // for.
 fn volume_pass(group: vec2<u32>, stride: u32, thread: u32) {
     let first = CANDIDATES * group.y;
-    var multiplier: array<f32, 8>;
+    var multiplier: Multipliers;
     for (var t = 0u; t < CANDIDATES; t++) {
         multiplier[t] = bitcast<f32>(search.candidates[first + t]);
     }
     let slabs = (params.len + params.slab - 1u) / params.slab;
     for (var slab = group.x; slab < slabs; slab += stride) {
-        var sum: array<vec2<f32>, 8>;
+        var sum: Shares;
         for (var t = 0u; t < CANDIDATES; t++) {
             sum[t] = vec2<f32>(0.0);
         }

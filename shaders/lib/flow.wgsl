@@ -1,8 +1,8 @@
 // The flows whose unknowns move by themselves: one step of one unknown. Twins: update() in
 // flow/gradient_descent.rs, flow/momentum.rs and flow/adam.rs. For kernels that bind `auxiliary`, the flow's
 // own vectors one after another: momentum's m; ADAM's m, v and, for AMSGrad, the running maximum of v.
-struct Flow {
-    // 0: gradient descent; 1: momentum; 2: ADAM.
+struct FlowRule {
+    // RULE_DESCENT, RULE_MOMENTUM or RULE_ADAM.
     rule: u32,
     rate: f32,
     // Momentum: mu = 1 - c h, and whether the step is Nesterov's.
@@ -21,11 +21,11 @@ struct Flow {
 }
 
 // Where unknown i of `len` goes from x with gradient g.
-fn flow_update(flow: Flow, len: u32, i: u32, x: f32, g: f32) -> f32 {
-    if (flow.rule == 0u) {
+fn flow_update(flow: FlowRule, len: u32, i: u32, x: f32, g: f32) -> f32 {
+    if (flow.rule == RULE_DESCENT) {
         return x - flow.rate * g;
     }
-    if (flow.rule == 1u) {
+    if (flow.rule == RULE_MOMENTUM) {
         let m = flow.decay * auxiliary[i] - flow.rate * g;
         auxiliary[i] = m;
         return x + flow.rate * select(m, flow.decay * m - flow.rate * g, flow.nesterov != 0u);

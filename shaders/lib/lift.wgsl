@@ -1,6 +1,6 @@
 // The predicted gradient decode(T^T w, x) of one unknown, for kernels that bind `table`, T, the basis or
 // another, and `weights`, w. Twin: FieldChunk::lift() and Field::decode() in engine/cpu/phase.rs.
-struct Lift {
+struct LiftRule {
     // Rows of T.
     rows: u32,
     // 0: identity; 1: g = -exp(y) max(x, floor)^(-a).
@@ -10,7 +10,7 @@ struct Lift {
 }
 
 // Adds rows `first` and up to y, four at a time so that their reads are under way together.
-fn lift_rows(lift: Lift, of_basis: u32, y: f32, first: u32, len: u32, i: u32) -> f32 {
+fn lift_rows(lift: LiftRule, of_basis: u32, y: f32, first: u32, len: u32, i: u32) -> f32 {
     var sum = y;
     var j = first;
     for (; j + 4u <= lift.rows; j += 4u) {
@@ -25,7 +25,7 @@ fn lift_rows(lift: Lift, of_basis: u32, y: f32, first: u32, len: u32, i: u32) ->
     return sum;
 }
 
-fn lift_decode(lift: Lift, y: f32, x: f32) -> f32 {
+fn lift_decode(lift: LiftRule, y: f32, x: f32) -> f32 {
     if (lift.log_damped != 0u) {
         return -exp(y - lift.damping * log(max(x, lift.iterate_floor)));
     }

@@ -1,7 +1,8 @@
-// What a surrogate phase needs to remember from step to step; one per run. Twin: engine/gpu/kernels.rs,
+// What a surrogate phase needs to remember from step to step; one per run. Twin: engine/gpu/shared.rs,
 // PhaseState.
 struct PhaseState {
-    // 0: goes on; 1: left the trust radius; 2: something is not finite.
+    // ENDED_NO: the phase goes on; ENDED_RADIUS: x has left the trust radius; ENDED_NON_FINITE: a number is
+    // not finite; ENDED_MINIMUM: the learned potential has no lower value in the trust region.
     ended: u32,
     // Surrogate steps taken.
     steps: u32,

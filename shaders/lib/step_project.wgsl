@@ -1,27 +1,28 @@
 // The pass that moves x. It adds up g.dx and, on the way, what the next prediction is made from, so that
-// neither x nor a table is read again for it: U (x - c), on the first eight directions, and |x - mean|^2 at
-// the new x. (More would not stay in registers: state_project has the others.) Twin: the pass of flow_step()
-// in engine/cpu/phase.rs. Precision: double-word sums.
+// neither x nor a table is read again for it: U (x - c), on the first DIRECTIONS directions, and
+// |x - mean|^2 at the new x. (More would not stay in registers: state_project has the others.) Twin: the pass
+// of flow_step() in engine/cpu/phase.rs. Precision: double-word sums.
 //
-// For kernels with 128 threads that bind `iterate`, `partials` and `basis`, whose row `rank` is the mean.
+// For kernels with 2 TREE_WIDTH threads that bind `iterate`, `partials` and `basis`, whose row `rank` is the
+// mean.
 // Their parameters have len, slab, first_slab, and rank: directions; centered: 1: c is the mean; 0: c is 0;
 // values: partial sums per slab: the projection's, the square and, last, g.dx; 1: g.dx alone, without a
 // projection (rank 0). Their advance(i, x, rows) gives (g, next x) of an unknown; `rows` are the basis's
-// first eight there.
-const THREADS: u32 = 128u;
-const VALUES: u32 = 10u;
-var<workgroup> sums: array<vec2<f32>, 640>;
+// first DIRECTIONS there.
+const VALUES: u32 = DIRECTIONS + 2u;
+var<workgroup> sums: array<vec2<f32>, TREE_WIDTH * VALUES>;
 
 fn step_and_project(group: u32, thread: u32) {
     // g.dx, the square, the directions.
-    var shares = array<vec2<f32>, 10>();
+    var shares = array<vec2<f32>, VALUES>();
     let end = min((group + 1u) * params.slab, params.len);
     for (var i = group * params.slab + thread; i < end; i += THREADS) {
         // Without branches, so that the reads are under way together: what is beyond the last direction reads
         // the mean, and counts as 0.
-        var rows = array<f32, 8>();
-        for (var t = 0u; t < 8u; t++) {
-            rows[t] = select(0.0, entry(1u, basis[entry_at(1u, min(t, params.rank), params.len, i)], i), t < params.rank);
+        var rows = array<f32, DIRECTIONS>();
+        for (var t = 0u; t < DIRECTIONS; t++) {
+            let word = basis[entry_at(1u, min(t, params.rank), params.len, i)];
+            rows[t] = select(0.0, entry(1u, word, i), t < params.rank);
         }
         let x = iterate[i];
         let moved = advance(i, x, &rows);
@@ -32,22 +33,22 @@ fn step_and_project(group: u32, thread: u32) {
             let off_mean = next - mean_of(basis[mean_at(1u, params.rank, params.len, i)]);
             shares[1] = dw_fma(shares[1], off_mean, off_mean);
             let about = select(next, off_mean, params.centered != 0u);
-            for (var t = 0u; t < 8u; t++) {
+            for (var t = 0u; t < DIRECTIONS; t++) {
                 shares[2u + t] = dw_fma(shares[2u + t], rows[t], about);
             }
         }
     }
     // Two threads to each place of tree_sums().
     let count = min(params.values, VALUES);
-    if (thread >= 64u) {
+    if (thread >= TREE_WIDTH) {
         for (var t = 0u; t < VALUES; t++) {
-            sums[64u * t + thread - 64u] = dw_normalize(shares[t]);
+            sums[TREE_WIDTH * t + thread - TREE_WIDTH] = dw_normalize(shares[t]);
         }
     }
     workgroupBarrier();
-    if (thread < 64u) {
+    if (thread < TREE_WIDTH) {
         for (var t = 0u; t < VALUES; t++) {
-            sums[64u * t + thread] = dw_add(dw_normalize(shares[t]), sums[64u * t + thread]);
+            sums[TREE_WIDTH * t + thread] = dw_add(dw_normalize(shares[t]), sums[TREE_WIDTH * t + thread]);
         }
     }
     tree_sums(thread, count);
@@ -56,9 +57,9 @@ fn step_and_project(group: u32, thread: u32) {
         partials[to + params.values - 1u] = sums[0];
     }
     if (thread == 1u && params.values > 1u) {
-        partials[to + params.rank] = sums[64];
+        partials[to + params.rank] = sums[TREE_WIDTH];
     }
     if (thread >= 2u && thread < VALUES && thread - 2u < params.rank) {
-        partials[to + thread - 2u] = sums[64u * thread];
+        partials[to + thread - 2u] = sums[TREE_WIDTH * thread];
     }
 }

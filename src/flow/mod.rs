@@ -12,11 +12,11 @@
 //! 2. A variant of [`Flow`] and one arm in each `match` of this file: name, rate, auxiliary vectors, domain.
 //! 3. An arm in the CPU engine's `advance` or `step` (`engine/cpu/kernels.rs`) that maps `update` over the
 //!    state, and one in `take` (`engine/cpu/equation.rs`) for `velocity`.
-//! 4. A branch of `flow_update` in `shaders/lib/flow.wgsl` (or, where the unknowns depend on each other, a
-//!    shader of its own and one line in the table of `engine/gpu/kernels.rs`) and an arm in `record_step`
-//!    (`engine/gpu/steps.rs`).
+//! 4. A case of `Rule` (`engine/gpu/shared.rs`) with its branch of `flow_update` in `shaders/lib/flow.wgsl`
+//!    (or, where the unknowns depend on each other, a shader of its own and an entry in the table of
+//!    `engine/gpu/kernels.rs`) and an arm in `record_step` (`engine/gpu/steps.rs`).
 //! 5. Nothing else: the tests that compare the two engines take their flows from one list (`flows` in
-//!    `engine/gpu/tests.rs`); add it there.
+//!    `engine/gpu/tests/common.rs`); add it there.
 
 mod adam;
 mod gradient_descent;

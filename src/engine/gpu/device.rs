@@ -13,30 +13,30 @@ use crate::error::{EngineError, Error, Result};
 /// Which adapters may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdapterChoice {
-    /// The best there is, software included.
+    /// The best adapter there is, software included.
     Any,
-    /// Hardware only.
+    /// The best hardware adapter; never software.
     Hardware,
 }
 
-/// An adapter, for listing.
+/// What a list of adapters says about one of them.
 #[derive(Debug, Clone)]
 pub struct AdapterSummary {
-    /// Its name.
+    /// The name that its driver gives it.
     pub name: String,
-    /// Its back end (Vulkan, Metal, DX12).
+    /// The back end that reaches it: Vulkan, Metal or DX12.
     pub backend: String,
-    /// Its driver.
+    /// The driver with its version.
     pub driver: String,
-    /// Discrete, integrated, virtual or software.
+    /// Whether it is a discrete, integrated or virtual GPU, or software.
     pub kind: &'static str,
-    /// Whether it is software.
+    /// Whether it is software that runs on the CPU.
     pub software: bool,
-    /// The largest storage binding, bytes.
+    /// The largest storage binding it allows, in bytes.
     pub max_binding: u64,
-    /// The largest buffer, bytes.
+    /// The largest buffer it allows, in bytes.
     pub max_buffer: u64,
-    /// How its arithmetic did in the self-test, or why it could not be opened.
+    /// Which error-free transforms passed the self-test, or why the adapter could not be opened.
     pub self_test: String,
 }
 
@@ -299,7 +299,7 @@ pub fn list_adapters() -> Vec<AdapterSummary> {
                 max_binding: limits.max_storage_buffer_binding_size,
                 max_buffer: limits.max_buffer_size,
                 self_test: match Gpu::from_adapter(&adapter).and_then(|gpu| super::self_test::open(&gpu)) {
-                    Ok((_, eft)) => eft.describe().into(),
+                    Ok(recorder) => recorder.variant.eft.describe().into(),
                     Err(error) => error.to_string(),
                 },
             }

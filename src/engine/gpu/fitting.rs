@@ -2,16 +2,20 @@
 
 use ndarray::Array2;
 
+use super::buffers::Buffer;
+use super::counts::{self, block_pairs};
 use super::kernels::{
-    ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, Problem, RowsCombine, StateProject,
-    TargetEncode, split, to_pairs,
+    ColumnsScale, Eft, FeaturesEvaluate, GramAccumulate, MatrixMultiply, RowsCombine, StateProject,
+    TargetEncode, bindings, split, to_pairs,
 };
-use super::recording::{Buffer, Recorder};
+use super::recording::Recorder;
 use super::regression::{self, Scaling};
-use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, Segment, block_pairs, projection_groups};
+use super::run::{Model, RESOLUTION, RESOLUTION_PLAIN, Recording, Run, Segment, Sums};
+use super::shared::{BLOCK_ENTRIES, NO_ROW, Problem};
 use crate::engine::fit::{FitPlan, Grams};
+use crate::engine::interface::Fit;
 use crate::error::{Error, Result};
-use crate::surrogate::{Lift, SurrogateConfig, TargetTransform};
+use crate::surrogate::{Lift, SpaceConfig, SurrogateConfig, TargetTransform};
 
 /// How long the inner products' dispatch may take, s: half the 50 ms of any, since the directions of a
 /// potential cost up to twice as much per unknown.
@@ -39,8 +43,13 @@ impl Run {
             blocks: blocks as u32,
         };
         let mut once = || {
-            recorder
-                .timed(|r| r.dispatch(params, &[&table, &table, &partials], [blocks as u32, slabs as u32, 1]))
+            recorder.timed(|r| {
+                r.dispatch(
+                    params,
+                    &bindings::GramAccumulate { iterates: &table, targets: &table, partials: &partials },
+                    counts::gram(blocks, slabs),
+                )
+            })
         };
         // The first builds the pipeline and wakes the device.
         let seconds = once().and_then(|_| once());
@@ -49,17 +58,82 @@ impl Run {
         let seconds = seconds?;
         Ok((seconds > 0.0).then(|| (len as f64 / seconds * GRAM_SECONDS) as usize))
     }
+}
+
+impl Recording<'_> {
+    /// Fits the surrogate to the recorded samples.
+    pub(super) async fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
+        let newest = self.run.newest()?;
+        let rows = self.run.ring.rows();
+        let empty = || Array2::zeros((0, 0));
+        let steps = self.run.flow.rate().and_then(|h| self.run.ring.displacements(h));
+        let (plan, yy, radius) = match config.space {
+            SpaceConfig::Full => {
+                let (x, g) = self.read_samples(&rows).await?;
+                let targets =
+                    ndarray::Zip::from(&g).and(&x).map_collect(|g, x| config.transform.encode(*g, *x));
+                if config.lift == Lift::Snapshots {
+                    self.record_encoding(config)?;
+                }
+                let plan = FitPlan::full(
+                    config,
+                    &self.run.flow,
+                    x.view(),
+                    targets.view(),
+                    steps.as_ref().map(|c| c.view()),
+                )?;
+                let none = || Error::invalid("the number of recorded samples", 0, "at least 1");
+                let mean = x.mean_axis(ndarray::Axis(0)).ok_or_else(none)?;
+                let radius = x
+                    .rows()
+                    .into_iter()
+                    .map(|row| (&row - &mean).mapv(|v| v * v).sum().sqrt())
+                    .fold(0.0, f64::max);
+                self.recorder.ensure(
+                    &mut self.run.shared.totals,
+                    "totals",
+                    8 * (self.run.dimension as u64 + 1),
+                )?;
+                (
+                    plan,
+                    if config.lift == Lift::Snapshots { targets.dot(&targets.t()) } else { empty() },
+                    radius,
+                )
+            }
+            SpaceConfig::Reduced { .. } => {
+                let grams = self.read_grams_by_age(config).await?;
+                let plan =
+                    FitPlan::reduced(config, &self.run.flow, &grams, steps.as_ref().map(|c| c.view()))?;
+                let radius = plan.space.as_ref().map_or(0.0, |s| s.radius);
+                (plan, grams.yy, radius)
+            }
+            SpaceConfig::Implicit => return self.fit_implicit(config).await,
+        };
+        let ridge = self.record_fit(config, &plan, &rows, newest)?;
+        let fit = Fit {
+            samples: rows.len(),
+            rank: plan.coordinates.ncols(),
+            energy: plan.space.as_ref().map_or(1.0, |s| s.energy),
+            features: plan.library.len(),
+            ridge,
+        };
+        self.run.model = Some(Model {
+            config: *config,
+            plan: Some(plan),
+            samples: rows.len(),
+            yy,
+            radius,
+            reported: false,
+        });
+        Ok(fit)
+    }
 
     /// Transforms the targets of all samples, if they are to be.
-    pub(super) fn record_encoding(
-        &mut self,
-        recorder: &mut Recorder,
-        config: &SurrogateConfig,
-    ) -> Result<()> {
-        let (rows, slab) = (self.ring.len(), self.slab as u32);
+    pub(super) fn record_encoding(&mut self, config: &SurrogateConfig) -> Result<()> {
+        let (rows, slab) = (self.run.ring.len(), self.run.slab as u32);
         if let TargetTransform::LogDamped { damping } = config.transform {
-            for s in &mut self.segments {
-                recorder.ensure(&mut s.encoded, "encoded", s.iterates.bytes)?;
+            for s in &mut self.run.segments {
+                self.recorder.ensure(&mut s.encoded, "encoded", s.iterates.bytes)?;
                 let params = TargetEncode {
                     len: s.len as u32,
                     slab,
@@ -68,10 +142,14 @@ impl Run {
                     gradient_floor: TargetTransform::GRADIENT_FLOOR as f32,
                     iterate_floor: TargetTransform::ITERATE_FLOOR as f32,
                 };
-                recorder.dispatch(
+                self.recorder.dispatch(
                     params,
-                    &[&s.iterates, &s.gradients, &s.encoded],
-                    [s.slabs as u32, rows as u32, 1],
+                    &bindings::TargetEncode {
+                        iterates: &s.iterates,
+                        gradients: &s.gradients,
+                        encoded: &s.encoded,
+                    },
+                    s.per_row(rows),
                 )?;
             }
         }
@@ -79,20 +157,14 @@ impl Run {
     }
 
     /// Transforms the targets and reads the inner products of all samples, in the order of their rows.
-    pub(super) async fn read_grams(
-        &mut self,
-        recorder: &mut Recorder,
-        config: &SurrogateConfig,
-        eft: Eft,
-        newest: usize,
-    ) -> Result<Grams> {
-        let rows = self.ring.len();
+    pub(super) async fn read_grams(&mut self, config: &SurrogateConfig, newest: usize) -> Result<Grams> {
+        let rows = self.run.ring.len();
         let reference = if config.space.is_centered() { newest as u32 } else { NO_ROW };
-        let gram = self.read_stacked_gram(recorder, config, eft, rows, reference).await?;
+        let gram = self.read_stacked_gram(config, rows, reference).await?;
         let part = |i: usize, j: usize| {
             gram.slice(ndarray::s![i * rows..(i + 1) * rows, j * rows..(j + 1) * rows]).to_owned()
         };
-        let resolution = if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION };
+        let resolution = if self.recorder.variant.eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION };
         Ok(Grams { xx: part(0, 0), xy: part(0, 1), yy: part(1, 1), resolution })
     }
 
@@ -100,15 +172,13 @@ impl Run {
     /// `reference`, stacked on all rows of Y.
     pub(super) async fn read_stacked_gram(
         &mut self,
-        recorder: &mut Recorder,
         config: &SurrogateConfig,
-        eft: Eft,
         iterates: usize,
         reference: u32,
     ) -> Result<Array2<f64>> {
-        self.record_encoding(recorder, config)?;
-        let stacked = iterates + self.ring.len();
-        self.read_gram(recorder, eft, [iterates, stacked], reference, |s| {
+        self.record_encoding(config)?;
+        let stacked = iterates + self.run.ring.len();
+        self.read_gram([iterates, stacked], reference, |s| {
             if config.transform == TargetTransform::Identity { &s.gradients } else { &s.encoded }
         })
         .await
@@ -118,15 +188,13 @@ impl Run {
     /// others of `targets`.
     pub(super) async fn read_gram(
         &mut self,
-        recorder: &mut Recorder,
-        eft: Eft,
         [iterates, stacked]: [usize; 2],
         reference: u32,
         targets: impl Fn(&Segment) -> &Buffer,
     ) -> Result<Array2<f64>> {
-        let slab = self.slab as u32;
+        let slab = self.run.slab as u32;
         let pairs = block_pairs(stacked);
-        for s in &self.segments {
+        for s in &self.run.segments {
             let params = GramAccumulate {
                 len: s.len as u32,
                 slab,
@@ -136,16 +204,20 @@ impl Run {
                 reference,
                 blocks: pairs as u32,
             };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&s.iterates, targets(s), &self.shared.partials],
-                [pairs as u32, s.slabs as u32, 1],
+                &bindings::GramAccumulate {
+                    iterates: &s.iterates,
+                    targets: targets(s),
+                    partials: &self.run.shared.partials,
+                },
+                counts::gram(pairs, s.slabs),
             )?;
         }
-        let values = 16 * pairs;
-        self.prepare_sums(recorder, eft, values, 1)?;
-        self.record_sums(recorder, eft, values, 0)?;
-        let sums = self.read_sums(recorder, eft, values, 1).await?;
+        let values = BLOCK_ENTRIES * pairs;
+        self.prepare_sums(values, 1)?;
+        self.record_sums(values, 0)?;
+        let sums = self.read_sums(values, 1).await?;
         let mut gram = Array2::zeros((stacked, stacked));
         let mut at = 0;
         for a in (0..stacked).step_by(4) {
@@ -163,52 +235,34 @@ impl Run {
     }
 
     /// Makes room for the sums of `sets` passes with `values` values each.
-    pub(super) fn prepare_sums(
-        &mut self,
-        recorder: &mut Recorder,
-        eft: Eft,
-        values: usize,
-        sets: usize,
-    ) -> Result<()> {
-        let bytes = sets as u64 * self.sum_bytes(eft, values);
-        recorder.ensure_staging(&mut self.shared.staging, bytes)
+    pub(super) fn prepare_sums(&mut self, values: usize, sets: usize) -> Result<()> {
+        let bytes = sets as u64 * self.sum_bytes(values);
+        self.recorder.ensure_staging(&mut self.run.shared.staging, bytes)
     }
 
     /// What a set takes on its way: a device without double-word sums has the host add up the slabs.
-    fn sum_bytes(&self, eft: Eft, values: usize) -> u64 {
-        8 * values as u64 * if eft == Eft::Plain { self.slabs as u64 } else { 1 }
+    fn sum_bytes(&mut self, values: usize) -> u64 {
+        8 * values as u64 * if self.recorder.variant.eft == Eft::Plain { self.run.slabs as u64 } else { 1 }
     }
 
     /// Puts what is in the partial sums aside as set `set`.
-    pub(super) fn record_sums(
-        &self,
-        recorder: &mut Recorder,
-        eft: Eft,
-        values: usize,
-        set: usize,
-    ) -> Result<()> {
-        let (bytes, staging) = (self.sum_bytes(eft, values), &self.shared.staging);
-        let from = if eft == Eft::Plain {
-            &self.shared.partials
+    pub(super) fn record_sums(&mut self, values: usize, set: usize) -> Result<()> {
+        let bytes = self.sum_bytes(values);
+        let from = if self.recorder.variant.eft == Eft::Plain {
+            &self.run.shared.partials
         } else {
-            self.record_reduction(recorder, values, &self.shared.totals, 0)?;
-            &self.shared.totals
+            self.record_reduction(values, Sums::Totals, 0)?;
+            &self.run.shared.totals
         };
-        recorder.copy(from, 0, staging, set as u64 * bytes, bytes);
+        self.recorder.copy(from, 0, &self.run.shared.staging, set as u64 * bytes, bytes);
         Ok(())
     }
 
     /// Reads the sets that were put aside: one read-back.
-    pub(super) async fn read_sums(
-        &self,
-        recorder: &mut Recorder,
-        eft: Eft,
-        values: usize,
-        sets: usize,
-    ) -> Result<Vec<f64>> {
-        let bytes = self.sum_bytes(eft, values);
+    pub(super) async fn read_sums(&mut self, values: usize, sets: usize) -> Result<Vec<f64>> {
+        let bytes = self.sum_bytes(values);
         let data: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(
-            &recorder.read_async(&self.shared.staging, sets as u64 * bytes).await?,
+            &self.recorder.read_async(&self.run.shared.staging, sets as u64 * bytes).await?,
         );
         let set = |data: &[[f32; 2]]| -> Vec<f64> {
             (0..values)
@@ -221,17 +275,10 @@ impl Run {
     }
 
     /// The inner products of all samples, oldest first.
-    pub(super) async fn read_grams_by_age(
-        &mut self,
-        recorder: &mut Recorder,
-        config: &SurrogateConfig,
-        eft: Eft,
-    ) -> Result<Grams> {
-        let rows = self.ring.rows();
-        let Some(&newest) = rows.last() else {
-            return Err(Error::internal("a fit without samples"));
-        };
-        let by_row = self.read_grams(recorder, config, eft, newest).await?;
+    pub(super) async fn read_grams_by_age(&mut self, config: &SurrogateConfig) -> Result<Grams> {
+        let rows = self.run.ring.rows();
+        let newest = self.run.newest()?;
+        let by_row = self.read_grams(config, newest).await?;
         let by_age = |gram: Array2<f64>| gram.select(ndarray::Axis(0), &rows).select(ndarray::Axis(1), &rows);
         Ok(Grams {
             xx: by_age(by_row.xx),
@@ -243,25 +290,21 @@ impl Run {
 
     /// Reads the recorded samples and gradients (K×d each), oldest first: for fits in the full space, whose d
     /// is small.
-    pub(super) async fn read_samples(
-        &mut self,
-        recorder: &mut Recorder,
-        rows: &[usize],
-    ) -> Result<(Array2<f64>, Array2<f64>)> {
-        let (k, d) = (rows.len(), self.dimension);
-        let capacity = self.segments.iter().map(|s| s.iterates.bytes).sum::<u64>();
-        recorder.ensure_staging(&mut self.shared.staging, 2 * capacity)?;
+    pub(super) async fn read_samples(&mut self, rows: &[usize]) -> Result<(Array2<f64>, Array2<f64>)> {
+        let (k, d) = (rows.len(), self.run.dimension);
+        let capacity = self.run.segments.iter().map(|s| s.iterates.bytes).sum::<u64>();
+        self.recorder.ensure_staging(&mut self.run.shared.staging, 2 * capacity)?;
         let mut at = 0;
         let mut places = Vec::new();
-        for s in &self.segments {
+        for s in &self.run.segments {
             for (table, buffer) in [&s.iterates, &s.gradients].into_iter().enumerate() {
-                let bytes = s.bytes() * self.ring.len() as u64;
-                recorder.copy(buffer, 0, &self.shared.staging, at, bytes);
+                let bytes = s.bytes() * self.run.ring.len() as u64;
+                self.recorder.copy(buffer, 0, &self.run.shared.staging, at, bytes);
                 places.push((table, s.start, s.len, at as usize));
                 at += bytes;
             }
         }
-        let data = recorder.read_async(&self.shared.staging, at).await?;
+        let data = self.recorder.read_async(&self.run.shared.staging, at).await?;
         let mut tables = [Array2::zeros((k, d)), Array2::zeros((k, d))];
         for (table, start, len, at) in places {
             for (age, row) in rows.iter().enumerate() {
@@ -281,19 +324,18 @@ impl Run {
     }
 
     /// Makes basis and mean, and solves the regression, on the device. `rows` are the samples' rows, oldest
-    /// first. Returns the ridge α.
+    /// first, and `newest` is the last of them. Returns the ridge α.
     pub(super) fn record_fit(
         &mut self,
-        recorder: &mut Recorder,
         config: &SurrogateConfig,
         plan: &FitPlan,
         rows: &[usize],
+        newest: usize,
     ) -> Result<f64> {
         let (k, rank, library) = (rows.len(), plan.coordinates.ncols(), plan.library.len());
         let (samples, outputs) = plan.targets.dim();
         let features = plan.features();
         let width = features.ncols();
-        let newest = rows.last().copied().unwrap_or(0);
         let Scaling { scales, scaled, ridge } = Scaling::new(&config.regression, features.view());
         // Interpolation in more features than rows fits the rounding of f32 iterates: there the refit keeps
         // the ridge, and the ridge is at least twice what the kernel takes for rounding in a pivot.
@@ -310,39 +352,51 @@ impl Run {
                 targets.column_mut(row).assign(&plan.targets.column(age));
             }
         }
-        let shared = &mut self.shared;
+        let shared = &mut self.run.shared;
         let (words, pairs) = (|n: usize| 4 * n as u64, |n: usize| 8 * n as u64);
-        recorder.ensure(&mut shared.coordinates, "coordinates", pairs(k * rank + 1))?;
-        recorder.ensure(&mut shared.terms, "terms", words(plan.library.terms().len()))?;
-        recorder.ensure(&mut shared.monomials, "monomials", pairs(library))?;
-        recorder.ensure(&mut shared.weights, "weights", words(outputs))?;
-        recorder.ensure(&mut shared.coefficients, "coefficients", pairs(library * outputs))?;
+        self.recorder.ensure(&mut shared.coordinates, "coordinates", pairs(k * rank + 1))?;
+        self.recorder.ensure(&mut shared.terms, "terms", words(plan.library.terms().len()))?;
+        self.recorder.ensure(&mut shared.monomials, "monomials", pairs(library))?;
+        self.recorder.ensure(&mut shared.weights, "weights", words(outputs))?;
+        self.recorder.ensure(&mut shared.coefficients, "coefficients", pairs(library * outputs))?;
         let scales_at = samples * width;
         let target_at = scales_at + width;
         let regression = &mut shared.regression;
-        recorder.ensure(&mut regression.data, "regression.data", pairs(target_at + samples * outputs))?;
-        recorder.ensure(&mut regression.coefficients, "regression.coefficients", pairs(width * outputs))?;
-        recorder.ensure(&mut regression.support, "regression.support", words(width * outputs))?;
-        recorder.ensure(&mut regression.predictions, "regression.predictions", words(samples * outputs))?;
-        recorder.upload(&shared.coordinates, &to_pairs(plan.coordinates.view()))?;
-        recorder.upload(&shared.terms, plan.library.terms())?;
+        self.recorder.ensure(
+            &mut regression.data,
+            "regression.data",
+            pairs(target_at + samples * outputs),
+        )?;
+        self.recorder.ensure(
+            &mut regression.coefficients,
+            "regression.coefficients",
+            pairs(width * outputs),
+        )?;
+        self.recorder.ensure(&mut regression.support, "regression.support", words(width * outputs))?;
+        self.recorder.ensure(
+            &mut regression.predictions,
+            "regression.predictions",
+            words(samples * outputs),
+        )?;
+        self.recorder.upload(&shared.coordinates, &to_pairs(plan.coordinates.view()))?;
+        self.recorder.upload(&shared.terms, plan.library.terms())?;
         let regression = &shared.regression;
-        recorder.upload_at(
+        self.recorder.upload_at(
             &regression.data,
             pairs(scales_at),
             &scales.iter().map(|v| split(*v)).collect::<Vec<_>>(),
         )?;
-        recorder.upload_at(&regression.data, pairs(target_at), &to_pairs(targets.view()))?;
+        self.recorder.upload_at(&regression.data, pairs(target_at), &to_pairs(targets.view()))?;
         if let Some(mix) = &plan.mix {
-            recorder.ensure(&mut shared.mix, "mix", pairs(mix.len()))?;
-            recorder.upload(&shared.mix, &to_pairs(mix.view()))?;
+            self.recorder.ensure(&mut shared.mix, "mix", pairs(mix.len()))?;
+            self.recorder.upload(&shared.mix, &to_pairs(mix.view()))?;
         }
         if let Some(transform) = &plan.orthonormal {
-            recorder.ensure(&mut shared.orthonormal, "orthonormal", pairs(transform.len()))?;
-            recorder.upload(&shared.orthonormal, &to_pairs(transform.view()))?;
+            self.recorder.ensure(&mut shared.orthonormal, "orthonormal", pairs(transform.len()))?;
+            self.recorder.upload(&shared.orthonormal, &to_pairs(transform.view()))?;
         }
-        recorder.ensure(&mut shared.library, "library", pairs(k * library))?;
-        recorder.ensure(&mut shared.mixed, "mixed", pairs(samples * library))?;
+        self.recorder.ensure(&mut shared.library, "library", pairs(k * library))?;
+        self.recorder.ensure(&mut shared.mixed, "mixed", pairs(samples * library))?;
 
         if let Some(space) = &plan.space {
             let mut combination = Array2::zeros((rank, k + 1));
@@ -352,25 +406,29 @@ impl Run {
             if !config.space.is_centered() {
                 combination.column_mut(k).assign(&space.basis.sum_axis(ndarray::Axis(1)));
             }
-            recorder.ensure(&mut shared.combination, "combination", pairs(rank * (k + 1)))?;
-            recorder.upload(&shared.combination, &to_pairs(combination.view()))?;
+            self.recorder.ensure(&mut shared.combination, "combination", pairs(rank * (k + 1)))?;
+            self.recorder.upload(&shared.combination, &to_pairs(combination.view()))?;
         }
         // The full space has no directions, but a mean to measure distances from.
         let directions = if plan.space.is_some() { rank } else { 0 };
-        self.ensure_directions(recorder, directions)?;
-        let shared = &self.shared;
-        for s in &self.segments {
+        self.ensure_directions(directions)?;
+        let shared = &self.run.shared;
+        for s in &self.run.segments {
             let params = RowsCombine {
                 len: s.len as u32,
-                slab: self.slab as u32,
+                slab: self.run.slab as u32,
                 rows: k as u32,
                 rank: directions as u32,
                 reference: newest as u32,
             };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&s.iterates, &shared.combination, &s.basis],
-                [s.slabs as u32, directions.div_ceil(8).max(1) as u32, 1],
+                &bindings::RowsCombine {
+                    iterates: &s.iterates,
+                    combination: &shared.combination,
+                    basis: &s.basis,
+                },
+                s.per_directions(directions),
             )?;
         }
 
@@ -379,17 +437,24 @@ impl Run {
             // weak one. So the samples' coordinates are taken along the basis as it is, as every later x's
             // will be. (The distance that follows each sample's coordinates is overwritten by the next.)
             for (age, &row) in rows.iter().enumerate() {
-                for s in &self.segments {
-                    let params = StateProject { row: row as u32, ..self.state_project(s, rank) };
-                    let buffers = [&shared.no_phase, &s.basis, &s.iterates, &shared.partials];
-                    recorder.dispatch(params, &buffers, projection_groups(s, rank))?;
+                for s in &self.run.segments {
+                    let params = StateProject { row: row as u32, ..self.run.state_project(s, rank) };
+                    let shared = &self.run.shared;
+                    let buffers = bindings::StateProject {
+                        phase: &shared.no_phase,
+                        basis: &s.basis,
+                        iterate: &s.iterates,
+                        partials: &shared.partials,
+                    };
+                    self.recorder.dispatch(params, &buffers, s.per_directions(rank))?;
                 }
-                self.record_reduction(recorder, rank + 1, &shared.coordinates, age * rank)?;
+                self.record_reduction(rank + 1, Sums::Coordinates, age * rank)?;
             }
         }
 
         // Θ, A Θ and A Θ T, the last of them where the regression reads it.
         let stages = usize::from(plan.mix.is_some()) + usize::from(plan.orthonormal.is_some());
+        let shared = &self.run.shared;
         let data = &shared.regression.data;
         let params = FeaturesEvaluate {
             rows: k as u32,
@@ -398,10 +463,14 @@ impl Run {
             order: plan.library.order() as u32,
         };
         let into = if stages == 0 { data } else { &shared.library };
-        recorder.dispatch(
+        self.recorder.dispatch(
             params,
-            &[&shared.coordinates, &shared.terms, into],
-            [library.div_ceil(64) as u32, k as u32, 1],
+            &bindings::FeaturesEvaluate {
+                coordinates: &shared.coordinates,
+                terms: &shared.terms,
+                matrix: into,
+            },
+            counts::entries::<FeaturesEvaluate>(k, library),
         )?;
         let multiply = |rows: usize, inner: usize, columns: usize| MatrixMultiply {
             rows: rows as u32,
@@ -409,27 +478,30 @@ impl Run {
             columns: columns as u32,
             reserved: 0,
         };
-        let shape = |rows: usize, columns: usize| [columns.div_ceil(64) as u32, rows as u32, 1];
         let mut rows_so_far = &shared.library;
         if plan.mix.is_some() {
             let into = if plan.orthonormal.is_some() { &shared.mixed } else { data };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 multiply(samples, k, library),
-                &[&shared.mix, rows_so_far, into],
-                shape(samples, library),
+                &bindings::MatrixMultiply { left: &shared.mix, right: rows_so_far, product: into },
+                counts::entries::<MatrixMultiply>(samples, library),
             )?;
             rows_so_far = into;
         }
         if plan.orthonormal.is_some() {
-            recorder.dispatch(
+            self.recorder.dispatch(
                 multiply(samples, library, width),
-                &[rows_so_far, &shared.orthonormal, data],
-                shape(samples, width),
+                &bindings::MatrixMultiply { left: rows_so_far, right: &shared.orthonormal, product: data },
+                counts::entries::<MatrixMultiply>(samples, width),
             )?;
         }
         let params =
             ColumnsScale { rows: samples as u32, features: width as u32, scales_at: scales_at as u32 };
-        recorder.dispatch(params, &[data], shape(samples, width))?;
+        self.recorder.dispatch(
+            params,
+            &bindings::ColumnsScale { data },
+            counts::entries::<ColumnsScale>(samples, width),
+        )?;
         let mut problems: Vec<Problem> = (0..outputs as u32)
             .map(|column| Problem {
                 scales_at: scales_at as u32,
@@ -442,14 +514,22 @@ impl Run {
                 ..regression::problem(samples, width, &config.regression, ridge, least)
             })
             .collect();
-        self.shared.regression.record(recorder, &mut problems)?;
-        let shared = &self.shared;
+        self.run.shared.regression.record(self.recorder, &mut problems)?;
+        let shared = &self.run.shared;
         let solved = &shared.regression.coefficients;
         if plan.orthonormal.is_some() {
-            let buffers = [&shared.orthonormal, solved, &shared.coefficients];
-            recorder.dispatch(multiply(library, width, outputs), &buffers, shape(library, outputs))?;
+            let buffers = bindings::MatrixMultiply {
+                left: &shared.orthonormal,
+                right: solved,
+                product: &shared.coefficients,
+            };
+            self.recorder.dispatch(
+                multiply(library, width, outputs),
+                &buffers,
+                counts::entries::<MatrixMultiply>(library, outputs),
+            )?;
         } else {
-            recorder.copy(solved, 0, &shared.coefficients, 0, pairs(library * outputs));
+            self.recorder.copy(solved, 0, &shared.coefficients, 0, pairs(library * outputs));
         }
         Ok(ridge.max(least * least))
     }

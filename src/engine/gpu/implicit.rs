@@ -2,51 +2,51 @@
 
 use ndarray::Array2;
 
-use super::kernels::{Eft, ImplicitKernel, PowerSums, RowsCombine, WeightsEvaluate, to_pairs};
-use super::recording::Recorder;
-use super::run::{Model, NO_ROW, Place, Run};
+use super::counts;
+use super::kernels::{ImplicitKernel, PowerSums, RowsCombine, WeightsEvaluate, bindings, to_pairs};
+use super::run::{Model, Place, Recording, Sums};
+use super::shared::NO_ROW;
 use crate::engine::fit::{implicit_matrix, implicit_weights, residual_of_weights};
 use crate::engine::interface::Fit;
 use crate::error::Result;
 use crate::surrogate::SurrogateConfig;
 
-impl Run {
+impl Recording<'_> {
     /// Fits w(x) = M k(x, X): two read-backs, of the power sums of all pairs of samples and of Y Yᵀ.
-    pub(super) async fn fit_implicit(
-        &mut self,
-        recorder: &mut Recorder,
-        config: &SurrogateConfig,
-        eft: Eft,
-    ) -> Result<Fit> {
+    pub(super) async fn fit_implicit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
         // Everything is numbered by row: no order of age is needed.
-        let k = self.ring.len();
-        let newest = self.ring.rows().last().copied().unwrap_or(0) as u32;
-        let yy = self.read_stacked_gram(recorder, config, eft, 0, NO_ROW).await?;
+        let k = self.run.ring.len();
+        let newest = self.run.newest()? as u32;
+        let yy = self.read_stacked_gram(config, 0, NO_ROW).await?;
         let per_row = 3 * k + 1;
         let bytes = 8 * (k * per_row) as u64;
-        recorder.ensure(&mut self.shared.totals, "totals", bytes)?;
-        recorder.ensure_staging(&mut self.shared.staging, bytes)?;
-        for s in &self.segments {
+        self.recorder.ensure(&mut self.run.shared.totals, "totals", bytes)?;
+        self.recorder.ensure_staging(&mut self.run.shared.staging, bytes)?;
+        for s in &self.run.segments {
             let params = RowsCombine {
                 len: s.len as u32,
-                slab: self.slab as u32,
+                slab: self.run.slab as u32,
                 rows: k as u32,
                 rank: 0,
                 reference: newest,
             };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&s.iterates, &self.shared.combination, &s.basis],
-                [s.slabs as u32, 1, 1],
+                &bindings::RowsCombine {
+                    iterates: &s.iterates,
+                    combination: &self.run.shared.combination,
+                    basis: &s.basis,
+                },
+                s.per_directions(0),
             )?;
         }
         for row in 0..k {
             // The kernel matrix is symmetric.
-            self.record_power_sums(recorder, Query::Sample(row), row + 1, row * per_row)?;
+            self.record_power_sums(Query::Sample(row), row + 1, row * per_row)?;
         }
-        recorder.copy(&self.shared.totals, 0, &self.shared.staging, 0, bytes);
+        self.recorder.copy(&self.run.shared.totals, 0, &self.run.shared.staging, 0, bytes);
         let data: Vec<[f32; 2]> =
-            bytemuck::pod_collect_to_vec(&recorder.read_async(&self.shared.staging, bytes).await?);
+            bytemuck::pod_collect_to_vec(&self.recorder.read_async(&self.run.shared.staging, bytes).await?);
         let value = |at: usize| f64::from(data[at][0]) + f64::from(data[at][1]);
         let sums = [0, 1, 2].map(|power| {
             Array2::from_shape_fn((k, k), |(i, j)| value(i.max(j) * per_row + 3 * i.min(j) + power))
@@ -57,62 +57,61 @@ impl Run {
         let ridge = config.regression.ridge.resolve_kernel(kernel.view());
         let weights = implicit_weights(kernel.view(), ridge)?;
         let error = kernel.dot(&weights) - Array2::<f64>::eye(k);
-        self.fit_residual = Some(residual_of_weights(error.view(), yy.view()));
-        let shared = &mut self.shared;
-        recorder.ensure(&mut shared.coefficients, "coefficients", 8 * (k * k) as u64)?;
-        recorder.ensure(&mut shared.monomials, "monomials", 8 * k as u64)?;
-        recorder.ensure(&mut shared.weights, "weights", 4 * k as u64)?;
-        recorder.upload(&shared.coefficients, &to_pairs(weights.t()))?;
-        self.model = Some(Model { config: *config, plan: None, samples: k, radius, yy, reported: true });
+        self.run.fit_residual = Some(residual_of_weights(error.view(), yy.view()));
+        let shared = &mut self.run.shared;
+        self.recorder.ensure(&mut shared.coefficients, "coefficients", 8 * (k * k) as u64)?;
+        self.recorder.ensure(&mut shared.monomials, "monomials", 8 * k as u64)?;
+        self.recorder.ensure(&mut shared.weights, "weights", 4 * k as u64)?;
+        self.recorder.upload(&shared.coefficients, &to_pairs(weights.t()))?;
+        self.run.model = Some(Model { config: *config, plan: None, samples: k, radius, yy, reported: true });
         Ok(Fit { samples: k, rank: k, energy: 1.0, features: 0, ridge })
     }
 
     /// Records the power sums of one x with the first `rows` samples, and |x − mean|², into the totals from
     /// `first` on.
-    fn record_power_sums(
-        &self,
-        recorder: &mut Recorder,
-        query: Query,
-        rows: usize,
-        first: usize,
-    ) -> Result<()> {
-        for s in &self.segments {
+    fn record_power_sums(&mut self, query: Query, rows: usize, first: usize) -> Result<()> {
+        for s in &self.run.segments {
             let (iterate, row) = match query {
                 Query::Sample(row) => (&s.iterates, row),
-                Query::State(place) => (s.at(place).0, 0),
+                Query::State(place) => (s.at(place)?.0, 0),
             };
             let params = PowerSums {
                 len: s.len as u32,
-                slab: self.slab as u32,
+                slab: self.run.slab as u32,
                 first_slab: s.first_slab as u32,
                 rows: rows as u32,
                 row: row as u32,
             };
             // The basis has no directions: its first row is the mean.
-            let buffers = [&self.shared.phase, &s.iterates, &s.basis, iterate, &self.shared.partials];
-            recorder.dispatch(params, &buffers, [s.slabs as u32, rows.div_ceil(4) as u32, 1])?;
+            let buffers = bindings::PowerSums {
+                phase: &self.run.shared.phase,
+                samples: &s.iterates,
+                mean: &s.basis,
+                iterate,
+                partials: &self.run.shared.partials,
+            };
+            self.recorder.dispatch(params, &buffers, s.per_samples(rows))?;
         }
-        self.record_reduction(recorder, 3 * rows + 1, &self.shared.totals, first)
+        self.record_reduction(3 * rows + 1, Sums::Totals, first)
     }
 
     /// Records k(x, X), which take the place of the monomials; returns how the weights follow from them.
-    pub(super) fn record_implicit_kernel(
-        &self,
-        recorder: &mut Recorder,
-        model: &Model,
-        place: Place,
-    ) -> Result<WeightsEvaluate> {
+    pub(super) fn record_implicit_kernel(&mut self, model: &Model, place: Place) -> Result<WeightsEvaluate> {
         let k = model.samples;
-        self.record_power_sums(recorder, Query::State(place), k, 0)?;
+        self.record_power_sums(Query::State(place), k, 0)?;
         let params = ImplicitKernel {
             rows: k as u32,
             order: model.config.order as u32,
             bias: f32::from(u8::from(model.config.bias)),
         };
-        recorder.dispatch(
+        self.recorder.dispatch(
             params,
-            &[&self.shared.phase, &self.shared.totals, &self.shared.monomials],
-            [k.div_ceil(64) as u32, 1, 1],
+            &bindings::ImplicitKernel {
+                phase: &self.run.shared.phase,
+                power_sums: &self.run.shared.totals,
+                products: &self.run.shared.monomials,
+            },
+            counts::entries::<ImplicitKernel>(1, k),
         )?;
         Ok(WeightsEvaluate {
             rank: 3 * k as u32,

@@ -1,11 +1,13 @@
 //! Surrogate phases: projection, prediction, steps of the flow, integration in the reduced space.
 
+use super::buffers::Buffer;
+use super::counts;
 use super::kernels::{
-    GradientLift, LiftRule, MESA_TURNS, ReducedIntegrate, ReducedLift, StateGather, StateProject,
-    WeightsEvaluate, finite_or_none,
+    GradientLift, Params, ReducedIntegrate, ReducedLift, StateGather, StateProject, WeightsEvaluate,
+    bindings, finite_or_none,
 };
-use super::recording::{Buffer, Recorder};
-use super::run::{Model, Place, Run, Segment, groups, projection_groups};
+use super::run::{Model, Place, Recording, Run, Segment, Sums};
+use super::shared::{LiftRule, MESA_TURNS, UNROLLED};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::PhaseLimits;
 use crate::error::{EngineError, Result};
@@ -87,37 +89,81 @@ impl Run {
         }
     }
 
-    /// Records U (x − c) (or x itself) and |x − mean|² into the totals.
-    fn record_projection(
-        &self,
-        recorder: &mut Recorder,
-        model: &Model,
-        plan: &FitPlan,
-        place: Place,
-    ) -> Result<()> {
-        let (shared, slab) = (&self.shared, self.slab as u32);
-        let rank = plan.coordinates.ncols();
-        let directions = if plan.space.is_some() { rank } else { 0 };
-        for s in &self.segments {
-            let params = StateProject {
-                centered: u32::from(model.config.space.is_centered()),
-                ..self.state_project(s, directions)
-            };
-            let buffers = [&shared.phase, &s.basis, s.at(place).0, &shared.partials];
-            recorder.dispatch(params, &buffers, projection_groups(s, directions))?;
-            if directions == 0 {
-                let params = StateGather { len: s.len as u32, slab, first: s.start as u32 };
-                recorder.dispatch(params, &[&shared.phase, s.at(place).0, &shared.totals], groups(s))?;
+    pub(super) fn lift_rule(&self, model: &Model) -> LiftRule {
+        let (log_damped, damping) = match model.config.transform {
+            TargetTransform::Identity => (0, 0.0),
+            TargetTransform::LogDamped { damping } => (1, damping as f32),
+        };
+        let rows = if self.is_direct(model) { 0 } else { model.outputs() as u32 };
+        LiftRule { rows, log_damped, damping, iterate_floor: TargetTransform::ITERATE_FLOOR as f32 }
+    }
+}
+
+impl Recording<'_> {
+    /// Takes the steps of a surrogate phase with the latest fit.
+    pub(super) async fn integrate(&mut self, limits: PhaseLimits) -> Result<()> {
+        let Some(model) = self.run.model.take() else {
+            return Err(Error::Incompatible("integrate() comes after fit()".into()));
+        };
+        self.run.ring.moved();
+        match (self.run.flow.rate(), &model.plan, limits.integrator) {
+            (Some(h), Some(plan), _)
+                if self.run.flow.is_driven_by_velocity() && model.config.lift == Lift::Trajectory =>
+            {
+                self.record_reduced(&model, plan, limits, h)?
+            }
+            (_, _, Integrator::FlowStep) => self.integrate_flow(&model, limits)?,
+            (Some(h), ..) if self.run.flow.equation_vectors() > 0 => {
+                self.integrate_equation(&model, limits, h).await?
+            }
+            (_, _, integrator) => {
+                return Err(Error::Incompatible(format!(
+                    "the {} flow has no differential equation that {integrator:?} could integrate",
+                    self.run.flow.name()
+                )));
             }
         }
-        self.record_reduction(recorder, directions + 1, &shared.totals, rank - directions)
+        self.run.model = Some(model);
+        Ok(())
+    }
+
+    /// Records U (x − c) (or x itself) and |x − mean|² into the totals.
+    fn record_projection(&mut self, model: &Model, plan: &FitPlan, place: Place) -> Result<()> {
+        let (shared, slab) = (&self.run.shared, self.run.slab as u32);
+        let rank = plan.coordinates.ncols();
+        let directions = if plan.space.is_some() { rank } else { 0 };
+        for s in &self.run.segments {
+            let params = StateProject {
+                centered: u32::from(model.config.space.is_centered()),
+                ..self.run.state_project(s, directions)
+            };
+            let buffers = bindings::StateProject {
+                phase: &shared.phase,
+                basis: &s.basis,
+                iterate: s.at(place)?.0,
+                partials: &shared.partials,
+            };
+            self.recorder.dispatch(params, &buffers, s.per_directions(directions))?;
+            if directions == 0 {
+                let params = StateGather { len: s.len as u32, slab, first: s.start as u32 };
+                self.recorder.dispatch(
+                    params,
+                    &bindings::StateGather {
+                        phase: &shared.phase,
+                        iterate: s.at(place)?.0,
+                        projection: &shared.totals,
+                    },
+                    s.per_slab(),
+                )?;
+            }
+        }
+        self.record_reduction(directions + 1, Sums::Totals, rank - directions)
     }
 
     /// Records surrogate iterations of a flow whose state is the reduced coordinate alone: one dispatch,
     /// whatever d and the number of steps.
     pub(super) fn record_reduced(
         &mut self,
-        recorder: &mut Recorder,
         model: &Model,
         plan: &FitPlan,
         limits: PhaseLimits,
@@ -149,32 +195,33 @@ impl Run {
                 .into_iter()
                 .map(|c| if model.config.space.is_centered() { 0.0 } else { (c.sum() / k * scale) as f32 }),
         );
-        recorder.ensure(&mut self.shared.rule, "rule", 4 * constants.len() as u64)?;
-        recorder.ensure(
-            &mut self.shared.reduced,
+        self.recorder.ensure(&mut self.run.shared.rule, "rule", 4 * constants.len() as u64)?;
+        self.recorder.ensure(
+            &mut self.run.shared.reduced,
             "reduced",
             4 * ((4 + stages) * rank + plan.library.len()) as u64,
         )?;
-        recorder.upload(&self.shared.rule, &constants)?;
+        self.recorder.upload(&self.run.shared.rule, &constants)?;
         let turns = {
-            let (per_thread, features) = (rank.div_ceil(256), plan.library.len());
-            let derivative = features.div_ceil(256) * (1 + plan.library.order())
-                + per_thread * (1 + features.div_ceil(16));
+            let threads = ReducedIntegrate::THREADS as usize;
+            let (per_thread, features) = (rank.div_ceil(threads), plan.library.len());
+            let derivative = features.div_ceil(threads) * (1 + plan.library.order())
+                + per_thread * (1 + features.div_ceil(UNROLLED as usize));
             // A few reductions and passes over y per step; step control may take many inner steps.
             let inner = if rtol < 0.0 { 1 } else { 64 };
             inner * ((stages + 1) * (derivative + per_thread * (1 + stages)) + 4 * (8 + per_thread)) + 40
         };
-        let chunk = if recorder.gpu.is_software() { (MESA_TURNS / turns).max(1) } else { limits.steps };
-        if recorder.gpu.is_software() && turns > MESA_TURNS && rtol < 0.0 {
+        let chunk = if self.recorder.gpu.is_software() { (MESA_TURNS / turns).max(1) } else { limits.steps };
+        if self.recorder.gpu.is_software() && turns > MESA_TURNS && rtol < 0.0 {
             return Err(EngineError::Beyond {
                 what: format!("a surrogate with {} features of {rank} variables", plan.library.len()),
-                adapter: recorder.gpu.info.name.clone(),
+                adapter: self.recorder.gpu.info.name.clone(),
             }
             .into());
         }
         for begin in (0..limits.steps).step_by(chunk.max(1)) {
-            self.record_projection(recorder, model, plan, Place::State)?;
-            let shared = &self.shared;
+            self.record_projection(model, plan, Place::State)?;
+            let shared = &self.run.shared;
             let params = ReducedIntegrate {
                 rank: rank as u32,
                 features: plan.library.len() as u32,
@@ -189,25 +236,29 @@ impl Run {
                 atol: atol as f32,
                 smallest: integrator::SMALLEST as f32,
             };
-            let buffers = [
-                &shared.phase,
-                &shared.totals,
-                &shared.terms,
-                &shared.coefficients,
-                &shared.rule,
-                &shared.reduced,
-            ];
-            recorder.dispatch(params, &buffers, [1, 1, 1])?;
-            for s in &self.segments {
+            let buffers = bindings::ReducedIntegrate {
+                phase: &shared.phase,
+                projection: &shared.totals,
+                terms: &shared.terms,
+                coefficients: &shared.coefficients,
+                constants: &shared.rule,
+                work: &shared.reduced,
+            };
+            self.recorder.dispatch(params, &buffers, counts::ONE)?;
+            for s in &self.run.segments {
                 let rows = if plan.space.is_some() { rank } else { 0 };
                 let params = ReducedLift {
                     len: s.len as u32,
-                    slab: self.slab as u32,
+                    slab: self.run.slab as u32,
                     rows: rows as u32,
                     first: s.start as u32,
                     rank: rank as u32,
                 };
-                recorder.dispatch(params, &[&shared.reduced, &s.basis, &s.iterate], groups(s))?;
+                self.recorder.dispatch(
+                    params,
+                    &bindings::ReducedLift { work: &shared.reduced, basis: &s.basis, iterate: &s.iterate },
+                    s.per_slab(),
+                )?;
             }
         }
         Ok(())
@@ -217,25 +268,20 @@ impl Run {
     ///
     /// Each pass that moves x also projects it for the next prediction; a phase begins with a projection of
     /// its own.
-    pub(super) fn integrate_flow(
-        &self,
-        recorder: &mut Recorder,
-        model: &Model,
-        limits: PhaseLimits,
-    ) -> Result<()> {
+    pub(super) fn integrate_flow(&mut self, model: &Model, limits: PhaseLimits) -> Result<()> {
         // The projected gradient's multiplier reads g many times over.
-        let needs_gradient = self.is_direct(model) || matches!(self.flow, Flow::ProjectedGradient(_));
+        let needs_gradient = self.run.is_direct(model) || matches!(self.run.flow, Flow::ProjectedGradient(_));
         let mut is_projected = false;
         for k in 1..=limits.steps {
-            self.record_weights(recorder, model, limits.radius, Place::State, is_projected)?;
+            self.record_weights(model, limits.radius, Place::State, is_projected)?;
             if needs_gradient {
-                self.record_lift(recorder, model, Place::State)?;
+                self.record_lift(model, Place::State)?;
             }
             let beside = Beside {
                 lift: Some(model).filter(|_| !needs_gradient),
                 projection: model.projection().filter(|_| k < limits.steps),
             };
-            self.record_step(recorder, self.steps + k as u64, beside)?;
+            self.record_step(self.run.steps + k as u64, beside)?;
             is_projected = beside.projection.is_some();
         }
         Ok(())
@@ -243,31 +289,17 @@ impl Run {
 
     /// Records the prediction of the gradient at the current x (or at a Runge–Kutta stage's); only the former
     /// begins a surrogate step.
-    pub(super) fn record_prediction(
-        &self,
-        recorder: &mut Recorder,
-        model: &Model,
-        trust: f64,
-        place: Place,
-    ) -> Result<()> {
-        self.record_weights(recorder, model, trust, place, false)?;
-        self.record_lift(recorder, model, place)
+    pub(super) fn record_prediction(&mut self, model: &Model, trust: f64, place: Place) -> Result<()> {
+        self.record_weights(model, trust, place, false)?;
+        self.record_lift(model, place)
     }
 
     /// Records the weights of the lift; `is_projected`: the projection of x is in the totals already.
-    fn record_weights(
-        &self,
-        recorder: &mut Recorder,
-        model: &Model,
-        trust: f64,
-        place: Place,
-        is_projected: bool,
-    ) -> Result<()> {
-        let shared = &self.shared;
+    fn record_weights(&mut self, model: &Model, trust: f64, place: Place, is_projected: bool) -> Result<()> {
         let form = match &model.plan {
             Some(plan) => {
                 if !is_projected {
-                    self.record_projection(recorder, model, plan, place)?;
+                    self.record_projection(model, plan, place)?;
                 }
                 WeightsEvaluate {
                     rank: plan.coordinates.ncols() as u32,
@@ -278,7 +310,7 @@ impl Run {
                     ..WeightsEvaluate::default()
                 }
             }
-            None => self.record_implicit_kernel(recorder, model, place)?,
+            None => self.record_implicit_kernel(model, place)?,
         };
         let params = WeightsEvaluate {
             radius: model.radius as f32,
@@ -286,48 +318,40 @@ impl Run {
             counts: u32::from(place == Place::State),
             ..form
         };
-        let buffers = [
-            &shared.phase,
-            &shared.totals,
-            &shared.terms,
-            &shared.coefficients,
-            &shared.monomials,
-            &shared.weights,
-        ];
-        recorder.dispatch(params, &buffers, [1, 1, 1])
+        let shared = &self.run.shared;
+        let buffers = bindings::WeightsEvaluate {
+            phase: &shared.phase,
+            projection: &shared.totals,
+            terms: &shared.terms,
+            coefficients: &shared.coefficients,
+            monomials: &shared.monomials,
+            weights: &shared.weights,
+        };
+        self.recorder.dispatch(params, &buffers, counts::ONE)
     }
 
     /// Records the gradient that the weights stand for.
-    fn record_lift(&self, recorder: &mut Recorder, model: &Model, place: Place) -> Result<()> {
-        let lift = self.lift_rule(model);
-        for s in &self.segments {
+    fn record_lift(&mut self, model: &Model, place: Place) -> Result<()> {
+        let lift = self.run.lift_rule(model);
+        for s in &self.run.segments {
             let lifts_basis = model.lifts_basis();
             let params = GradientLift {
                 lift,
                 len: s.len as u32,
-                slab: self.slab as u32,
+                slab: self.run.slab as u32,
                 first: s.start as u32,
                 lifts_basis,
             };
-            let (iterate, gradient) = s.at(place);
-            let buffers = [
-                &self.shared.phase,
-                self.lift_table(s, &model.config),
-                &self.shared.weights,
+            let (iterate, gradient) = s.at(place)?;
+            let buffers = bindings::GradientLift {
+                phase: &self.run.shared.phase,
+                table: self.run.lift_table(s, &model.config),
+                weights: &self.run.shared.weights,
                 iterate,
                 gradient,
-            ];
-            recorder.dispatch(params, &buffers, groups(s))?;
+            };
+            self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
         Ok(())
-    }
-
-    pub(super) fn lift_rule(&self, model: &Model) -> LiftRule {
-        let (log_damped, damping) = match model.config.transform {
-            TargetTransform::Identity => (0, 0.0),
-            TargetTransform::LogDamped { damping } => (1, damping as f32),
-        };
-        let rows = if self.is_direct(model) { 0 } else { model.outputs() as u32 };
-        LiftRule { rows, log_damped, damping, iterate_floor: TargetTransform::ITERATE_FLOOR as f32 }
     }
 }

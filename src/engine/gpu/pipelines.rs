@@ -1,10 +1,213 @@
-//! Compiled pipelines, kept in a file from run to run where the device hands them out (`PIPELINE_CACHE`:
-//! Vulkan).
+//! Kernels as the device knows them: pipelines, their layouts and bind groups; and compiled pipelines kept in
+//! a file from run to run where the device hands them out (`PIPELINE_CACHE`: Vulkan).
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
+use super::buffers::Buffer;
+use super::device::Gpu;
+use super::kernels::{Access, KERNELS, KernelSpec, Variant};
 use crate::error::{Error, Result};
+
+/// What a device has of every kernel. Layouts and pipelines are made when they are first used: a run needs
+/// one flow's kernels only.
+#[derive(Debug)]
+pub(super) struct Pipelines {
+    /// By number of the kernel in [`KERNELS`].
+    layouts: Vec<Option<wgpu::BindGroupLayout>>,
+    pipelines: Vec<Option<wgpu::ComputePipeline>>,
+    /// The word the error-free transforms hide values behind.
+    zero_layout: wgpu::BindGroupLayout,
+    zero_group: wgpu::BindGroup,
+    /// Bind groups by kernel and identities of the buffers.
+    groups: HashMap<(usize, Vec<u64>), wgpu::BindGroup>,
+}
+
+impl Pipelines {
+    /// No kernel's pipeline, and the word that all of them share.
+    pub(super) fn new(gpu: &Gpu) -> Result<Self> {
+        let (layouts, pipelines) = KERNELS.iter().map(|_| (None, None)).unzip();
+        let (zero_layout, zero_group) = gpu.checked("the zero word", || {
+            let label = Some("lgf.eft_zero");
+            // Buffers are born zeroed.
+            let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label,
+                size: 16,
+                usage: wgpu::BufferUsages::STORAGE,
+                mapped_at_creation: false,
+            });
+            let entries = [layout_entry(0, wgpu::BufferBindingType::Storage { read_only: true }, false)];
+            let layout = gpu
+                .device
+                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+            let entries = [wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }];
+            let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label,
+                layout: &layout,
+                entries: &entries,
+            });
+            (layout, group)
+        })?;
+        Ok(Self { layouts, pipelines, zero_layout, zero_group, groups: HashMap::new() })
+    }
+
+    /// The bind group of a kernel with these storage buffers and the parameter buffer.
+    pub(super) fn bind(
+        &mut self,
+        gpu: &Gpu,
+        kernel: usize,
+        params: &wgpu::Buffer,
+        buffers: &[&Buffer],
+    ) -> Result<wgpu::BindGroup> {
+        let key = (kernel, buffers.iter().map(|b| b.id).collect::<Vec<_>>());
+        if let Some(group) = self.groups.get(&key) {
+            return Ok(group.clone());
+        }
+        let spec = &KERNELS[kernel];
+        let layout = match &self.layouts[kernel] {
+            Some(layout) => layout,
+            None => self.layouts[kernel].insert(lay_out(gpu, spec)?),
+        };
+        let params = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: params,
+            offset: 0,
+            size: wgpu::BufferSize::new(spec.params_size as u64),
+        });
+        let entries: Vec<_> = std::iter::once(params)
+            .chain(buffers.iter().map(|b| b.raw.as_entire_binding()))
+            .enumerate()
+            .map(|(binding, resource)| wgpu::BindGroupEntry { binding: binding as u32, resource })
+            .collect();
+        let label = format!("lgf.{}", spec.name);
+        let group = gpu.checked(&format!("the bindings of kernel `{}`", spec.name), || {
+            gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&label),
+                layout,
+                entries: &entries,
+            })
+        })?;
+        self.groups.insert(key, group.clone());
+        Ok(group)
+    }
+
+    /// Forgets the bind groups of a buffer that goes: they would keep it alive.
+    pub(super) fn release(&mut self, buffer: &Buffer) {
+        self.groups.retain(|(_, ids), _| !ids.contains(&buffer.id));
+    }
+
+    /// Forgets all bind groups.
+    pub(super) fn release_all(&mut self) {
+        self.groups.clear();
+    }
+
+    /// Builds those of the needed kernels' pipelines that are not there yet, in parallel.
+    pub(super) fn build(
+        &mut self,
+        gpu: &Gpu,
+        variant: Variant,
+        needed: impl Iterator<Item = usize>,
+    ) -> Result<()> {
+        let mut missing: Vec<usize> = needed.filter(|kernel| self.pipelines[*kernel].is_none()).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        let build = |&kernel: &usize| {
+            let Some(layout) = &self.layouts[kernel] else {
+                return Err(Error::Incompatible("a dispatch without bindings".into()));
+            };
+            build(gpu, &KERNELS[kernel], variant, layout, &self.zero_layout)
+        };
+        let built = missing.par_iter().map(build).collect::<Result<Vec<_>>>()?;
+        for (kernel, pipeline) in missing.into_iter().zip(built) {
+            self.pipelines[kernel] = Some(pipeline);
+        }
+        Ok(())
+    }
+
+    /// Sets a kernel, whose parameters begin at byte `offset`, for the next dispatch of a pass.
+    pub(super) fn set(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        kernel: usize,
+        group: &wgpu::BindGroup,
+        offset: u32,
+    ) -> Result<()> {
+        let Some(pipeline) = &self.pipelines[kernel] else {
+            let name = KERNELS[kernel].name;
+            return Err(Error::Incompatible(format!("the pipeline of kernel `{name}` was not built")));
+        };
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, group, &[offset]);
+        if KERNELS[kernel].needs_zero() {
+            pass.set_bind_group(1, &self.zero_group, &[]);
+        }
+        Ok(())
+    }
+}
+
+fn layout_entry(binding: usize, ty: wgpu::BufferBindingType, dynamic: bool) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding: binding as u32,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: dynamic, min_binding_size: None },
+        count: None,
+    }
+}
+
+/// How a kernel's group 0 is bound.
+fn lay_out(gpu: &Gpu, spec: &KernelSpec) -> Result<wgpu::BindGroupLayout> {
+    let label = format!("lgf.{}", spec.name);
+    let mut entries = vec![layout_entry(0, wgpu::BufferBindingType::Uniform, true)];
+    for (i, (_, access)) in spec.buffers.iter().enumerate() {
+        entries.push(layout_entry(
+            i + 1,
+            wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
+            false,
+        ));
+    }
+    gpu.checked(&format!("the layout of kernel `{}`", spec.name), || {
+        gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(&label),
+            entries: &entries,
+        })
+    })
+}
+
+fn build(
+    gpu: &Gpu,
+    spec: &KernelSpec,
+    variant: Variant,
+    layout: &wgpu::BindGroupLayout,
+    zero_layout: &wgpu::BindGroupLayout,
+) -> Result<wgpu::ComputePipeline> {
+    let label = format!("lgf.{}", spec.name);
+    gpu.checked(&format!("kernel `{}`", spec.name), || {
+        let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(&label),
+            source: wgpu::ShaderSource::Wgsl(spec.text(variant).into()),
+        });
+        let both = [Some(layout), Some(zero_layout)];
+        let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(&label),
+            bind_group_layouts: if spec.needs_zero() { &both } else { &both[..1] },
+            immediate_size: 0,
+        });
+        gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            // Every kernel writes workgroup memory before it reads it.
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &[],
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: gpu.pipelines.as_ref().map(|cache| &cache.raw),
+        })
+    })
+}
 
 /// A device's compiled pipelines and the file they come from and go to.
 ///

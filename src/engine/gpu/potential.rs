@@ -3,13 +3,14 @@
 
 use ndarray::{Array2, Axis};
 
+use super::counts::{self, block_pairs};
 use super::kernels::{
-    Eft, PROJECTION_MULTIPLIERS, PairRecord, PhaseState, PotentialLift, PotentialStep, RowsCombine,
-    StateProject, TrustDirection, TrustVolume, to_pairs,
+    Eft, PairRecord, Params, PotentialLift, PotentialStep, RowsCombine, StateProject, TrustDirection,
+    TrustVolume, bindings, to_pairs,
 };
-use super::recording::Recorder;
-use super::run::{NO_ROW, RESOLUTION, RESOLUTION_PLAIN, Run, block_pairs, groups, projection_groups};
+use super::run::{RESOLUTION, RESOLUTION_PLAIN, Recording, Sums};
 use super::search::Side;
+use super::shared::{BLOCK_ENTRIES, NO_ROW, PROJECTION_MULTIPLIERS, PhaseState};
 use crate::engine::interface::{Fit, Pair, TrustLimits};
 use crate::error::{Error, Result};
 use crate::surrogate::higher_order::PairNote;
@@ -18,176 +19,187 @@ use crate::surrogate::potential::{Polynomial, PotentialConfig};
 /// Where the totals of Q d begin, after d·d and d·slope.
 const PROJECTIONS: usize = 2;
 
-impl Run {
-    pub(super) fn record_pair(&mut self, recorder: &mut Recorder, note: PairNote) -> Result<()> {
-        let capacity = self.ring.capacity();
-        let Some(row) = self.ring.push_pair(note) else { return Ok(()) };
-        self.new_pairs.push(row);
-        for s in &self.segments {
+impl Recording<'_> {
+    pub(super) fn record_pair(&mut self, note: PairNote) -> Result<()> {
+        let capacity = self.run.ring.capacity();
+        let Some(row) = self.run.ring.push_pair(note) else { return Ok(()) };
+        self.run.new_pairs.push(row);
+        for s in &self.run.segments {
             let params = PairRecord {
                 len: s.len as u32,
-                slab: self.slab as u32,
+                slab: self.run.slab as u32,
                 displacement_row: row as u32,
                 change_row: (capacity + row) as u32,
             };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&s.iterate, &s.gradient, &s.trusted[0], &s.trusted[1], &s.iterates],
-                groups(s),
+                &bindings::PairRecord {
+                    iterate: &s.iterate,
+                    gradient: &s.gradient,
+                    trusted_iterate: &s.trusted[0],
+                    trusted_gradient: &s.trusted[1],
+                    history: &s.iterates,
+                },
+                s.per_slab(),
             )?;
         }
         Ok(())
     }
 
-    pub(super) fn put_pair(&mut self, recorder: &mut Recorder, pair: &Pair) -> Result<()> {
-        pair.check(self.dimension)?;
-        let capacity = self.ring.capacity();
-        let Some(row) = self.ring.push_pair(pair.note) else { return Ok(()) };
-        self.new_pairs.push(row);
-        for s in &self.segments {
+    pub(super) fn put_pair(&mut self, pair: &Pair) -> Result<()> {
+        pair.check(self.run.dimension)?;
+        let capacity = self.run.ring.capacity();
+        let Some(row) = self.run.ring.push_pair(pair.note) else { return Ok(()) };
+        self.run.new_pairs.push(row);
+        for s in &self.run.segments {
             for (vector, row) in [(&pair.displacement, row), (&pair.change, capacity + row)] {
                 let here: Vec<f32> = vector[s.start..s.start + s.len].iter().map(|v| *v as f32).collect();
-                recorder.upload_at(&s.iterates, row as u64 * s.bytes(), &here)?;
+                self.recorder.upload_at(&s.iterates, row as u64 * s.bytes(), &here)?;
             }
         }
         Ok(())
     }
 
-    pub(super) async fn read_pairs(&mut self, recorder: &mut Recorder) -> Result<Vec<Pair>> {
-        let (rows, capacity) = (self.ring.rows(), self.ring.capacity());
+    pub(super) async fn read_pairs(&mut self) -> Result<Vec<Pair>> {
+        let (rows, capacity) = (self.run.ring.rows(), self.run.ring.capacity());
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let vector = 4 * self.dimension as u64;
-        recorder.ensure_staging(&mut self.shared.staging, 2 * rows.len() as u64 * vector)?;
+        let vector = 4 * self.run.dimension as u64;
+        self.recorder.ensure_staging(&mut self.run.shared.staging, 2 * rows.len() as u64 * vector)?;
         for (age, &row) in rows.iter().enumerate() {
-            for s in &self.segments {
+            for s in &self.run.segments {
                 for (half, row) in [row, capacity + row].into_iter().enumerate() {
                     let to = (2 * age + half) as u64 * vector + 4 * s.start as u64;
-                    recorder.copy(&s.iterates, row as u64 * s.bytes(), &self.shared.staging, to, s.bytes());
+                    self.recorder.copy(
+                        &s.iterates,
+                        row as u64 * s.bytes(),
+                        &self.run.shared.staging,
+                        to,
+                        s.bytes(),
+                    );
                 }
             }
         }
-        let data = recorder.read_async(&self.shared.staging, 2 * rows.len() as u64 * vector).await?;
+        let data = self.recorder.read_async(&self.run.shared.staging, 2 * rows.len() as u64 * vector).await?;
         let words: Vec<f32> = bytemuck::pod_collect_to_vec(&data);
-        let mut vectors =
-            words.chunks_exact(self.dimension).map(|v| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
-        let mut pair = |note| Pair {
-            displacement: vectors.next().unwrap_or_default(),
-            change: vectors.next().unwrap_or_default(),
+        let d = self.run.dimension;
+        let wide = |vector: &[f32]| vector.iter().map(|v| f64::from(*v)).collect();
+        let pair = |(note, both): (PairNote, &[f32])| Pair {
+            displacement: wide(&both[..d]),
+            change: wide(&both[d..]),
             note,
         };
-        Ok(self.ring.notes().into_iter().map(&mut pair).collect())
+        Ok(self.run.ring.notes().into_iter().zip(words.chunks_exact(2 * d)).map(pair).collect())
     }
 
     /// Fits the quadratic on the host and makes its directions on the device: one read-back, or none without
     /// a pair.
-    pub(super) async fn fit_potential(
-        &mut self,
-        recorder: &mut Recorder,
-        eft: Eft,
-        flat: f64,
-        config: PotentialConfig,
-    ) -> Result<Fit> {
-        let both = self.ring.pair_rows();
+    pub(super) async fn fit_potential(&mut self, flat: f64, config: PotentialConfig) -> Result<Fit> {
+        let both = self.run.ring.pair_rows();
         let learned = if both.is_empty() {
             None
         } else {
-            self.learn_products(recorder, eft).await?;
-            let gram = self.pair_products.select(Axis(0), &both).select(Axis(1), &both);
+            self.learn_products().await?;
+            let gram = self.run.pair_products.select(Axis(0), &both).select(Axis(1), &both);
             let found = Polynomial::from_gram(
                 gram.view(),
-                &self.ring.notes(),
+                &self.run.ring.notes(),
                 config,
-                if eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION },
+                if self.recorder.variant.eft == Eft::Plain { RESOLUTION_PLAIN } else { RESOLUTION },
             )?;
             if let Some(learned) = &found {
-                self.record_directions(recorder, learned, &both)?;
+                self.record_directions(learned, &both)?;
             }
             found
         };
         let learned = learned.unwrap_or_else(|| Polynomial::flat(flat));
         let fit = Fit::of_potential(&learned);
-        self.potential = Some(learned);
+        self.run.potential = Some(learned);
         Ok(fit)
     }
 
     /// Inner products of the pairs that are new with all others: each new row reads the table once; where
     /// most pairs are new, the Gram matrix's kernel does.
-    async fn learn_products(&mut self, recorder: &mut Recorder, eft: Eft) -> Result<()> {
-        let capacity = self.ring.capacity();
+    async fn learn_products(&mut self) -> Result<()> {
+        let capacity = self.run.ring.capacity();
         let (rows, values) = (2 * capacity, 2 * capacity + 1);
-        let new: Vec<usize> = self.new_pairs.iter().flat_map(|&row| [row, capacity + row]).collect();
-        if new.len() * values > 16 * block_pairs(rows) {
-            self.pair_products = self.read_gram(recorder, eft, [rows; 2], NO_ROW, |s| &s.gradients).await?;
+        let new: Vec<usize> = self.run.new_pairs.iter().flat_map(|&row| [row, capacity + row]).collect();
+        if new.len() * values > BLOCK_ENTRIES * block_pairs(rows) {
+            self.run.pair_products = self.read_gram([rows; 2], NO_ROW, |s| &s.gradients).await?;
         } else if !new.is_empty() {
-            self.prepare_sums(recorder, eft, values, new.len())?;
+            self.prepare_sums(values, new.len())?;
             for (set, &row) in new.iter().enumerate() {
-                for s in &self.segments {
-                    let params = StateProject { row: row as u32, of_basis: 0, ..self.state_project(s, rows) };
+                for s in &self.run.segments {
+                    let params =
+                        StateProject { row: row as u32, of_basis: 0, ..self.run.state_project(s, rows) };
                     // The row after the pairs, of zeros, stands where a basis has its mean.
-                    let buffers = [&self.shared.no_phase, &s.iterates, &s.iterates, &self.shared.partials];
-                    recorder.dispatch(params, &buffers, projection_groups(s, rows))?;
+                    let buffers = bindings::StateProject {
+                        phase: &self.run.shared.no_phase,
+                        basis: &s.iterates,
+                        iterate: &s.iterates,
+                        partials: &self.run.shared.partials,
+                    };
+                    self.recorder.dispatch(params, &buffers, s.per_directions(rows))?;
                 }
-                self.record_sums(recorder, eft, values, set)?;
+                self.record_sums(values, set)?;
             }
-            let sums = self.read_sums(recorder, eft, values, new.len()).await?;
+            let sums = self.read_sums(values, new.len()).await?;
             for (&row, products) in new.iter().zip(sums.chunks_exact(values)) {
                 for (other, product) in products[..rows].iter().enumerate() {
-                    self.pair_products[[row, other]] = *product;
-                    self.pair_products[[other, row]] = *product;
+                    self.run.pair_products[[row, other]] = *product;
+                    self.run.pair_products[[other, row]] = *product;
                 }
             }
         }
-        self.new_pairs.clear();
+        self.run.new_pairs.clear();
         Ok(())
     }
 
     /// Q = C V.
-    fn record_directions(
-        &mut self,
-        recorder: &mut Recorder,
-        learned: &Polynomial,
-        columns: &[usize],
-    ) -> Result<()> {
-        let (rank, rows) = (learned.curvatures.len(), 2 * self.ring.capacity());
+    fn record_directions(&mut self, learned: &Polynomial, columns: &[usize]) -> Result<()> {
+        let (rank, rows) = (learned.curvatures.len(), 2 * self.run.ring.capacity());
         // By row instead of by age; the last column is the share of the reference, a row of zeros.
         let mut combination = Array2::zeros((rank, rows + 1));
         for (from, &to) in columns.iter().enumerate() {
             combination.column_mut(to).assign(&learned.combination.column(from));
         }
-        self.ensure_directions(recorder, rank)?;
-        let shared = &mut self.shared;
-        recorder.ensure(&mut shared.combination, "combination", 8 * combination.len() as u64)?;
+        self.ensure_directions(rank)?;
+        let shared = &mut self.run.shared;
+        self.recorder.ensure(&mut shared.combination, "combination", 8 * combination.len() as u64)?;
         let mut numbers: Vec<f32> = learned.curvatures.iter().map(|l| *l as f32).collect();
         if let Some(higher) = &learned.higher {
             numbers.extend(
                 higher.points.iter().chain(&higher.slopes).flatten().chain(&higher.values).map(|v| *v as f32),
             );
         }
-        recorder.ensure(&mut shared.learned, "learned", 4 * numbers.len() as u64)?;
-        recorder.upload(&shared.combination, &to_pairs(combination.view()))?;
-        recorder.upload(&shared.learned, &numbers)?;
-        for s in &self.segments {
+        self.recorder.ensure(&mut shared.learned, "learned", 4 * numbers.len() as u64)?;
+        self.recorder.upload(&shared.combination, &to_pairs(combination.view()))?;
+        self.recorder.upload(&shared.learned, &numbers)?;
+        for s in &self.run.segments {
             let params = RowsCombine {
                 len: s.len as u32,
-                slab: self.slab as u32,
+                slab: self.run.slab as u32,
                 rows: rows as u32,
                 rank: rank as u32,
                 reference: rows as u32,
             };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&s.iterates, &self.shared.combination, &s.basis],
-                [s.slabs as u32, rank.div_ceil(8).max(1) as u32, 1],
+                &bindings::RowsCombine {
+                    iterates: &s.iterates,
+                    combination: &self.run.shared.combination,
+                    basis: &s.basis,
+                },
+                s.per_directions(rank),
             )?;
         }
         Ok(())
     }
 
     /// Records the whole minimisation: no read-back, one submission unless it is a large one.
-    pub(super) fn minimize_potential(&mut self, recorder: &mut Recorder, limits: TrustLimits) -> Result<()> {
-        let Some(learned) = &self.potential else {
+    pub(super) fn minimize_potential(&mut self, limits: TrustLimits) -> Result<()> {
+        let Some(learned) = &self.run.potential else {
             return Err(Error::internal("a fitted engine without a potential"));
         };
         let (rank, outside) = (learned.curvatures.len(), learned.outside as f32);
@@ -195,52 +207,57 @@ impl Run {
             .higher
             .as_ref()
             .map_or((2, 0), |higher| (higher.order as u32, higher.points.len() as u32));
-        recorder.ensure(&mut self.shared.potential, "potential", 4 * (1 + 2 * rank) as u64)?;
-        recorder.upload(&self.shared.potential, &vec![0.0_f32; 1 + 2 * rank])?;
-        recorder.upload_at(
-            &self.shared.phase,
+        if samples > PotentialStep::THREADS {
+            return Err(Error::Incompatible(format!(
+                "terms of order {order} from {samples} samples: the kernel takes {} at most",
+                PotentialStep::THREADS
+            )));
+        }
+        self.recorder.ensure(&mut self.run.shared.potential, "potential", 4 * (1 + 2 * rank) as u64)?;
+        self.recorder.upload(&self.run.shared.potential, &vec![0.0_f32; 1 + 2 * rank])?;
+        self.recorder.upload_at(
+            &self.run.shared.phase,
             core::mem::offset_of!(PhaseState, rate) as u64,
             &[1.0 / outside],
         )?;
-        self.ring.moved();
-        for s in &self.segments {
-            recorder.copy(&s.trusted[0], 0, &s.iterate, 0, s.bytes());
-            recorder.copy(&s.trusted[1], 0, &s.slope, 0, s.bytes());
+        self.run.ring.moved();
+        for s in &self.run.segments {
+            self.recorder.copy(&s.trusted[0], 0, &s.iterate, 0, s.bytes());
+            self.recorder.copy(&s.trusted[1], 0, &s.slope, 0, s.bytes());
         }
-        let (lower, upper, volume) = self.limits();
-        let (shared, slab, radius) = (&self.shared, self.slab as u32, limits.radius as f32);
+        let (lower, upper, volume) = self.run.limits();
+        let (slab, radius) = (self.run.slab as u32, limits.radius as f32);
         for _ in 0..limits.steps {
             if let Some(volume) = volume {
                 self.record_search(
-                    recorder,
                     volume,
                     Side::Falling,
                     PROJECTION_MULTIPLIERS,
-                    |recorder, s, candidates, begins, groups| {
+                    |run, recorder, s, pass| {
                         let params = TrustVolume {
                             len: s.len as u32,
                             slab,
                             first_slab: s.first_slab as u32,
-                            candidates,
-                            begins,
+                            candidates: pass.candidates,
+                            begins: pass.begins,
                             radius,
                             lower,
                             upper,
                         };
-                        let buffers = [
-                            &shared.phase,
-                            &shared.search,
-                            &s.iterate,
-                            &s.slope,
-                            &s.trusted[0],
-                            &s.volume_weights,
-                            &shared.partials,
-                        ];
-                        recorder.dispatch(params, &buffers, groups)
+                        let buffers = bindings::TrustVolume {
+                            phase: &run.shared.phase,
+                            search: &run.shared.search,
+                            iterate: &s.iterate,
+                            slope: &s.slope,
+                            center: &s.trusted[0],
+                            volume_weights: &s.volume_weights,
+                            partials: &run.shared.partials,
+                        };
+                        recorder.dispatch(params, &buffers, pass.groups)
                     },
                 )?;
             }
-            for s in &self.segments {
+            for s in &self.run.segments {
                 let has_volume = u32::from(volume.is_some());
                 let params = TrustDirection {
                     len: s.len as u32,
@@ -251,32 +268,46 @@ impl Run {
                     upper,
                     has_volume,
                 };
-                let buffers = [
-                    &shared.phase,
-                    &s.iterate,
-                    &s.slope,
-                    &s.trusted[0],
-                    &s.volume_weights,
-                    &s.direction,
-                    &shared.partials,
-                ];
-                recorder.dispatch(params, &buffers, groups(s))?;
+                let buffers = bindings::TrustDirection {
+                    phase: &self.run.shared.phase,
+                    iterate: &s.iterate,
+                    slope: &s.slope,
+                    center: &s.trusted[0],
+                    volume_weights: &s.volume_weights,
+                    direction: &s.direction,
+                    partials: &self.run.shared.partials,
+                };
+                self.recorder.dispatch(params, &buffers, s.per_slab())?;
             }
-            self.record_reduction(recorder, PROJECTIONS, &shared.totals, 0)?;
+            self.record_reduction(PROJECTIONS, Sums::Totals, 0)?;
             if rank > 0 {
-                for s in &self.segments {
-                    let buffers = [&shared.phase, &s.basis, &s.direction, &shared.partials];
-                    recorder.dispatch(self.state_project(s, rank), &buffers, projection_groups(s, rank))?;
+                for s in &self.run.segments {
+                    let buffers = bindings::StateProject {
+                        phase: &self.run.shared.phase,
+                        basis: &s.basis,
+                        iterate: &s.direction,
+                        partials: &self.run.shared.partials,
+                    };
+                    self.recorder.dispatch(
+                        self.run.state_project(s, rank),
+                        &buffers,
+                        s.per_directions(rank),
+                    )?;
                 }
-                self.record_reduction(recorder, rank + 1, &shared.totals, PROJECTIONS)?;
+                self.record_reduction(rank + 1, Sums::Totals, PROJECTIONS)?;
             }
             let params = PotentialStep { rank: rank as u32, outside, order, samples };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&shared.phase, &shared.totals, &shared.learned, &shared.potential],
-                [1, 1, 1],
+                &bindings::PotentialStep {
+                    phase: &self.run.shared.phase,
+                    totals: &self.run.shared.totals,
+                    learned: &self.run.shared.learned,
+                    model: &self.run.shared.potential,
+                },
+                counts::ONE,
             )?;
-            for s in &self.segments {
+            for s in &self.run.segments {
                 let params = PotentialLift {
                     len: s.len as u32,
                     slab,
@@ -286,17 +317,17 @@ impl Run {
                     upper,
                     outside,
                 };
-                let buffers = [
-                    &shared.phase,
-                    &s.iterate,
-                    &s.slope,
-                    &s.direction,
-                    &s.trusted[0],
-                    &s.trusted[1],
-                    &s.basis,
-                    &shared.potential,
-                ];
-                recorder.dispatch(params, &buffers, groups(s))?;
+                let buffers = bindings::PotentialLift {
+                    phase: &self.run.shared.phase,
+                    iterate: &s.iterate,
+                    slope: &s.slope,
+                    direction: &s.direction,
+                    center: &s.trusted[0],
+                    gradient: &s.trusted[1],
+                    basis: &s.basis,
+                    model: &self.run.shared.potential,
+                };
+                self.recorder.dispatch(params, &buffers, s.per_slab())?;
             }
         }
         Ok(())

@@ -1,23 +1,14 @@
-//! Buffers, pipelines, and a recorder that gathers dispatches and copies until they are submitted together.
+//! A recorder that gathers dispatches and copies until they are submitted together.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
-use rayon::prelude::*;
-
+use super::buffers::{Allocator, Buffer};
 use super::device::Gpu;
-use super::kernels::{Access, Eft, KERNELS, KernelSpec, Params, Variant};
+use super::kernels::{Bindings, Eft, KERNELS, Params, Variant};
+use super::pipelines::Pipelines;
 use super::timing::{KernelTime, Pace, Profiler};
 use crate::engine::interface::{TableFormat, Traffic};
 use crate::error::{EngineError, Error, Result};
-
-/// A buffer with an identity, so that bind groups can be reused.
-#[derive(Debug)]
-pub(crate) struct Buffer {
-    id: u64,
-    pub raw: wgpu::Buffer,
-    pub bytes: u64,
-}
 
 enum Operation {
     Dispatch {
@@ -58,12 +49,8 @@ pub(crate) struct Recorder {
     pub gpu: Gpu,
     /// What its kernels are built for.
     pub variant: Variant,
-    /// Made when first used, like the pipelines.
-    layouts: Vec<Option<wgpu::BindGroupLayout>>,
-    pipelines: Vec<Option<wgpu::ComputePipeline>>,
-    /// The word the error-free transforms hide values behind.
-    zero_layout: wgpu::BindGroupLayout,
-    zero_group: wgpu::BindGroup,
+    kernels: Pipelines,
+    allocator: Allocator,
     params: wgpu::Buffer,
     /// Distance between parameter blocks.
     step: usize,
@@ -71,16 +58,12 @@ pub(crate) struct Recorder {
     operations: Vec<Operation>,
     /// Bytes of the buffers that the recorded dispatches bind.
     touched: u64,
-    /// Dispatches recorded.
+    /// How many dispatches are recorded.
     dispatches: usize,
-    groups: HashMap<(usize, Vec<u64>), wgpu::BindGroup>,
-    next_id: u64,
     /// Whether somebody else polls the device while a read-back is waited for.
     pub host_polls: bool,
     /// What such a read-back maps: still there if it has been given up.
     mapping: Vec<wgpu::Buffer>,
-    /// Bytes allocated since the last reset.
-    pub granted: u64,
     pace: Pace,
     profiler: Option<Profiler>,
     pub traffic: Traffic,
@@ -98,29 +81,7 @@ impl std::fmt::Debug for Recorder {
 impl Recorder {
     /// A recorder whose kernels use the given error-free transforms.
     pub(crate) fn new(gpu: Gpu, eft: Eft) -> Result<Self> {
-        let (layouts, pipelines) = KERNELS.iter().map(|_| (None, None)).unzip();
         let step = gpu.limits.min_uniform_buffer_offset_alignment.max(64) as usize;
-        let (zero_layout, zero_group) = gpu.checked("the zero word", || {
-            let label = Some("lgf.eft_zero");
-            // Buffers are born zeroed.
-            let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label,
-                size: 16,
-                usage: wgpu::BufferUsages::STORAGE,
-                mapped_at_creation: false,
-            });
-            let entries = [layout_entry(0, wgpu::BufferBindingType::Storage { read_only: true }, false)];
-            let layout = gpu
-                .device
-                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-            let entries = [wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }];
-            let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label,
-                layout: &layout,
-                entries: &entries,
-            });
-            (layout, group)
-        })?;
         let params = gpu.checked("the parameter buffer", || {
             gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("lgf.params"),
@@ -131,23 +92,18 @@ impl Recorder {
         })?;
         Ok(Self {
             pace: Pace::new(&gpu)?,
+            kernels: Pipelines::new(&gpu)?,
+            allocator: Allocator::default(),
             gpu,
             variant: Variant { eft, tables: TableFormat::State },
-            layouts,
-            pipelines,
-            zero_layout,
-            zero_group,
             params,
             step,
             blocks: Vec::new(),
             operations: Vec::new(),
             touched: 0,
             dispatches: 0,
-            groups: HashMap::new(),
-            next_id: 0,
             host_polls: false,
             mapping: Vec::new(),
-            granted: 0,
             profiler: None,
             traffic: Traffic::default(),
         })
@@ -155,52 +111,12 @@ impl Recorder {
 
     /// A storage buffer of at least 16 bytes, zeroed.
     pub(crate) fn buffer(&mut self, name: &str, bytes: u64) -> Result<Buffer> {
-        self.allocate(
-            name,
-            bytes,
-            wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
-        )
+        self.allocator.storage(&self.gpu, name, bytes)
     }
 
     /// A buffer the host can read.
     pub(crate) fn staging(&mut self, bytes: u64) -> Result<Buffer> {
-        self.allocate("staging", bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
-    }
-
-    fn allocate(&mut self, name: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
-        let bytes = bytes.max(16).next_multiple_of(16);
-        let mut available = self.gpu.limits.max_buffer_size;
-        if usage.contains(wgpu::BufferUsages::STORAGE) {
-            available = available.min(self.gpu.limits.max_storage_buffer_binding_size);
-        }
-        if bytes > available {
-            return Err(EngineError::Memory {
-                what: format!("buffer `{name}`"),
-                needed: bytes,
-                available: Some(available),
-            }
-            .into());
-        }
-        let label = format!("lgf.{name}");
-        let gpu = &self.gpu;
-        let raw = gpu
-            .checked(&format!("buffer `{name}`"), || {
-                gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some(&label),
-                    size: bytes,
-                    usage,
-                    mapped_at_creation: false,
-                })
-            })
-            .map_err(|error| match error {
-                Error::Engine(EngineError::Memory { what, available, .. }) => {
-                    EngineError::Memory { what, needed: bytes, available }.into()
-                }
-                other => other,
-            })?;
-        self.next_id += 1;
-        self.granted += bytes;
-        Ok(Buffer { id: self.next_id, raw, bytes })
+        self.allocator.staging(&self.gpu, bytes)
     }
 
     /// Makes a buffer the host can read at least `bytes` long.
@@ -227,7 +143,7 @@ impl Recorder {
 
     /// Forgets the bind groups of a buffer that goes: they would keep it alive.
     pub(crate) fn release(&mut self, buffer: &Buffer) {
-        self.groups.retain(|(_, ids), _| !ids.contains(&buffer.id));
+        self.kernels.release(buffer);
     }
 
     /// Writes `data` to the start of `buffer`, before everything recorded from now on and after everything
@@ -249,15 +165,14 @@ impl Recorder {
         })
     }
 
-    /// Records one dispatch. `buffers` are the kernel's storage bindings in order.
+    /// Records one dispatch.
     pub(crate) fn dispatch<P: Params>(
         &mut self,
         params: P,
-        buffers: &[&Buffer],
+        buffers: &P::Buffers<'_>,
         groups: [u32; 3],
     ) -> Result<()> {
-        let spec = &KERNELS[P::KERNEL];
-        debug_assert_eq!(buffers.len(), spec.access.len(), "bindings of {}", spec.name);
+        let buffers = &buffers.in_order()[..];
         if groups.contains(&0) {
             return Ok(());
         }
@@ -281,19 +196,7 @@ impl Recorder {
         }
         self.touched += touched;
         self.dispatches += 1;
-        let key = (P::KERNEL, buffers.iter().map(|b| b.id).collect::<Vec<_>>());
-        let group = match self.groups.get(&key) {
-            Some(group) => group.clone(),
-            None => {
-                let layout = match &self.layouts[P::KERNEL] {
-                    Some(layout) => layout.clone(),
-                    None => self.layouts[P::KERNEL].insert(lay_out(&self.gpu, spec)?).clone(),
-                };
-                let group = self.bind(&layout, spec, buffers)?;
-                self.groups.insert(key, group.clone());
-                group
-            }
-        };
+        let group = self.kernels.bind(&self.gpu, P::KERNEL, &self.params, buffers)?;
         let offset = self.blocks.len();
         self.blocks.extend_from_slice(bytemuck::bytes_of(&params));
         self.blocks.resize(offset + self.step, 0);
@@ -311,39 +214,18 @@ impl Recorder {
         Ok(())
     }
 
-    fn bind(
-        &self,
-        layout: &wgpu::BindGroupLayout,
-        spec: &KernelSpec,
-        buffers: &[&Buffer],
-    ) -> Result<wgpu::BindGroup> {
-        let params = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-            buffer: &self.params,
-            offset: 0,
-            size: wgpu::BufferSize::new(spec.params_size as u64),
-        });
-        let entries: Vec<_> = std::iter::once(params)
-            .chain(buffers.iter().map(|b| b.raw.as_entire_binding()))
-            .enumerate()
-            .map(|(binding, resource)| wgpu::BindGroupEntry { binding: binding as u32, resource })
-            .collect();
-        let label = format!("lgf.{}", spec.name);
-        self.gpu.checked(&format!("the bindings of kernel `{}`", spec.name), || {
-            self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(&label),
-                layout,
-                entries: &entries,
-            })
-        })
+    /// Bytes allocated since the last reset.
+    pub(crate) fn granted(&self) -> u64 {
+        self.allocator.granted
     }
 
     /// Buffers allocated so far.
     #[cfg(test)]
     pub(crate) fn buffers(&self) -> u64 {
-        self.next_id
+        self.allocator.made
     }
 
-    /// Records a copy.
+    /// Records a copy of bytes between buffers.
     pub(crate) fn copy(&mut self, from: &Buffer, from_offset: u64, to: &Buffer, to_offset: u64, bytes: u64) {
         self.operations.push(Operation::Copy {
             from: from.raw.clone(),
@@ -361,10 +243,10 @@ impl Recorder {
 
     /// Forgets the bind groups, whose buffers a new run replaces, and what is recorded.
     pub(crate) fn reset(&mut self) {
-        self.groups.clear();
+        self.kernels.release_all();
         self.operations.clear();
         self.blocks.clear();
-        self.granted = 0;
+        self.allocator.granted = 0;
         (self.touched, self.dispatches) = (0, 0);
         self.pace.reset();
         self.traffic = Traffic::default();
@@ -375,36 +257,13 @@ impl Recorder {
         self.submit_and(false)
     }
 
-    /// Builds the pipelines that what is recorded needs and no submission before it has, in parallel: a run
-    /// needs one flow's kernels only.
-    fn build_pipelines(&mut self) -> Result<()> {
-        let mut missing: Vec<usize> = self
-            .operations
-            .iter()
-            .filter_map(Operation::kernel)
-            .filter(|kernel| self.pipelines[*kernel].is_none())
-            .collect();
-        missing.sort_unstable();
-        missing.dedup();
-        let build = |&kernel: &usize| {
-            let Some(layout) = &self.layouts[kernel] else {
-                return Err(Error::internal("a dispatch without bindings"));
-            };
-            build(&self.gpu, &KERNELS[kernel], self.variant, layout, &self.zero_layout)
-        };
-        let built = missing.par_iter().map(build).collect::<Result<Vec<_>>>()?;
-        for (kernel, pipeline) in missing.into_iter().zip(built) {
-            self.pipelines[kernel] = Some(pipeline);
-        }
-        Ok(())
-    }
-
     /// Submits what is recorded; `report`: and makes the pending submissions' times readable.
     fn submit_and(&mut self, report: bool) -> Result<Option<wgpu::SubmissionIndex>> {
         if self.operations.is_empty() {
             return Ok(None);
         }
-        self.build_pipelines()?;
+        let needed = self.operations.iter().filter_map(Operation::kernel);
+        self.kernels.build(&self.gpu, self.variant, needed)?;
         for given_up in self.mapping.drain(..) {
             given_up.unmap();
         }
@@ -417,7 +276,7 @@ impl Recorder {
         let first = operations.iter().position(|o| matches!(o, Operation::Dispatch { .. }));
         let last = operations.iter().rposition(|o| matches!(o, Operation::Dispatch { .. }));
         let begun = Instant::now();
-        let submission = self.gpu.checked("a submission", || {
+        let submission = self.gpu.checked("a submission", || -> Result<wgpu::SubmissionIndex> {
             self.gpu.queue.write_buffer(&self.params, 0, &blocks);
             let mut encoder = self
                 .gpu
@@ -458,12 +317,7 @@ impl Recorder {
                             else {
                                 continue;
                             };
-                            let Some(pipeline) = &self.pipelines[*kernel] else { continue };
-                            pass.set_pipeline(pipeline);
-                            pass.set_bind_group(0, group, &[*offset]);
-                            if KERNELS[*kernel].needs_zero() {
-                                pass.set_bind_group(1, &self.zero_group, &[]);
-                            }
+                            self.kernels.set(&mut pass, *kernel, group, *offset)?;
                             pass.dispatch_workgroups(*x, *y, *z);
                             number += 1;
                         }
@@ -478,8 +332,8 @@ impl Recorder {
                 }
                 _ => {}
             }
-            self.gpu.queue.submit([encoder.finish()])
-        })?;
+            Ok(self.gpu.queue.submit([encoder.finish()]))
+        })??;
         self.traffic.submits += 1;
         if let Some(profiler) = self.profiler.as_mut().filter(|_| dispatches > 0) {
             let seconds = match profiler.timestamps() {
@@ -587,66 +441,4 @@ impl Recorder {
     pub(crate) fn has_timestamps(&self) -> bool {
         self.pace.timestamps.is_some()
     }
-}
-
-fn layout_entry(binding: usize, ty: wgpu::BufferBindingType, dynamic: bool) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding: binding as u32,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: dynamic, min_binding_size: None },
-        count: None,
-    }
-}
-
-/// How a kernel's group 0 is bound.
-fn lay_out(gpu: &Gpu, spec: &KernelSpec) -> Result<wgpu::BindGroupLayout> {
-    let label = format!("lgf.{}", spec.name);
-    let mut entries = vec![layout_entry(0, wgpu::BufferBindingType::Uniform, true)];
-    for (i, access) in spec.access.iter().enumerate() {
-        entries.push(layout_entry(
-            i + 1,
-            wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
-            false,
-        ));
-    }
-    gpu.checked(&format!("the layout of kernel `{}`", spec.name), || {
-        gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(&label),
-            entries: &entries,
-        })
-    })
-}
-
-fn build(
-    gpu: &Gpu,
-    spec: &KernelSpec,
-    variant: Variant,
-    layout: &wgpu::BindGroupLayout,
-    zero_layout: &wgpu::BindGroupLayout,
-) -> Result<wgpu::ComputePipeline> {
-    let label = format!("lgf.{}", spec.name);
-    gpu.checked(&format!("kernel `{}`", spec.name), || {
-        let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(spec.text(variant).into()),
-        });
-        let both = [Some(layout), Some(zero_layout)];
-        let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(&label),
-            bind_group_layouts: if spec.needs_zero() { &both } else { &both[..1] },
-            immediate_size: 0,
-        });
-        gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&label),
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            // Every kernel writes workgroup memory before it reads it.
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &[],
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: gpu.pipelines.as_ref().map(|cache| &cache.raw),
-        })
-    })
 }

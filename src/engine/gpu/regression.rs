@@ -2,9 +2,12 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 
-use super::kernels::{MESA_TURNS, Problem, RegressionSolve, split};
-use super::recording::{Buffer, Recorder};
-use crate::error::{EngineError, Result};
+use super::buffers::Buffer;
+use super::counts;
+use super::kernels::{Params, RegressionSolve, bindings, split};
+use super::recording::Recorder;
+use super::shared::{FACTOR_COLUMNS, MESA_TURNS, MOST_GROUPS, Problem, Solve, UNROLLED};
+use crate::error::{EngineError, Error, Result};
 use crate::surrogate::RegressionProblem;
 use crate::surrogate::regression::{Regression, Solution};
 
@@ -13,6 +16,43 @@ pub(super) const ROUNDS: u32 = 4;
 
 /// Work space for the problems that are solved at once, bytes: larger batches are taken in turns.
 const WORK_BYTES: usize = 32 << 20;
+
+impl Problem {
+    /// The number of units that factorise.
+    pub(crate) fn chunks(rows: usize, features: usize) -> usize {
+        rows.min(features).div_ceil(FACTOR_COLUMNS as usize)
+    }
+
+    /// Turns that one thread's loops take in each unit, as the shader writes them: see [`MESA_TURNS`].
+    pub(crate) fn unit_turns(rows: usize, features: usize, rounds: usize) -> Vec<usize> {
+        let (tall, narrow) = (rows + features, rows.min(features));
+        let per_thread = |n: usize| n.div_ceil(RegressionSolve::THREADS as usize);
+        let load = per_thread(tall) * (1 + narrow) + 2 * per_thread(features);
+        let factor = FACTOR_COLUMNS as usize
+            * (per_thread(tall) + 32 + per_thread(narrow) * 2 * tall.div_ceil(UNROLLED as usize));
+        let pivots = per_thread(narrow) * tall.div_ceil(UNROLLED as usize);
+        let reflections = 2 * narrow * (2 * per_thread(tall) + 32);
+        let refine = per_thread(tall) * narrow.div_ceil(UNROLLED as usize)
+            + per_thread(narrow) * tall.div_ceil(UNROLLED as usize)
+            + 2 * narrow * per_thread(narrow)
+            + reflections;
+        let finish =
+            4 * per_thread(features) + features + per_thread(rows) * features.div_ceil(UNROLLED as usize);
+        let mut units = vec![load];
+        units.extend(std::iter::repeat_n(factor, Self::chunks(rows, features)));
+        units.push(pivots);
+        units.extend(std::iter::repeat_n(refine, rounds));
+        units.push(finish);
+        units
+    }
+
+    /// Words of work space for `rows` rows and `features` features: the support with its count and a flag,
+    /// the factor, its diagonal and scales, two vectors, and solution and residual in double words.
+    pub(crate) fn work_words(rows: usize, features: usize) -> usize {
+        let (tall, narrow) = (rows + features, rows.min(features));
+        2 + features + tall * narrow + 3 * narrow + 5 * tall
+    }
+}
 
 /// Everything the kernel binds.
 #[derive(Debug)]
@@ -50,7 +90,7 @@ impl RegressionBuffers {
             let mut used = 0;
             let mut end = at;
             while end < problems.len()
-                && end - at < 65535
+                && end - at < MOST_GROUPS as usize
                 && problems[end].iterations == problems[at].iterations
                 && (end == at || 4 * (used + words(&problems[end])) <= WORK_BYTES)
             {
@@ -65,20 +105,24 @@ impl RegressionBuffers {
                 size_of_val(&problems[at..end]) as u64,
             )?;
             recorder.upload(&self.problems, &problems[at..end])?;
-            let buffers = [
-                &self.problems,
-                &self.data,
-                &self.work,
-                &self.coefficients,
-                &self.predictions,
-                &self.support,
-            ];
-            let groups = [(end - at) as u32, 1, 1];
+            let buffers = bindings::RegressionSolve {
+                problems: &self.problems,
+                data: &self.data,
+                work: &self.work,
+                coefficients: &self.coefficients,
+                predictions: &self.predictions,
+                support: &self.support,
+            };
+            let groups = counts::each(end - at);
             let rows = problems[at..end].iter().map(|p| p.rows).max().unwrap_or(0) as usize;
             let features = problems[at..end].iter().map(|p| p.features).max().unwrap_or(0) as usize;
             let dispatches = cut(recorder, rows, features)?;
             for iteration in 0..=problems[at].iterations {
-                let phase = if iteration == problems[at].iterations { 2 } else { iteration.min(1) };
+                let phase = match iteration {
+                    last if last == problems[at].iterations => Solve::Last,
+                    0 => Solve::First,
+                    _ => Solve::Later,
+                } as u32;
                 for units in &dispatches {
                     let (begin, end) = (units.start as u32, units.end as u32);
                     let params = RegressionSolve {

@@ -2,9 +2,12 @@
 
 use ndarray::Array2;
 
-use super::kernels::{OC_SCALES, PROJECTION_MULTIPLIERS, PartialsReduce, PhaseState, Search};
-use super::recording::{Buffer, Recorder};
+use super::buffers::Buffer;
+use super::counts::{self, block_pairs};
+use super::kernels::{PartialsReduce, bindings};
+use super::recording::Recorder;
 use super::regression::RegressionBuffers;
+use super::shared::{BLOCK_ENTRIES, MOST_CANDIDATES, OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Search};
 use crate::domain::{BoundsRef, Domain};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::{Samples, Setup, TableFormat};
@@ -15,8 +18,6 @@ use crate::surrogate::SurrogateConfig;
 use crate::surrogate::integrator::Tableau;
 use crate::surrogate::potential::Polynomial;
 
-/// Stands for "no row" in kernels.
-pub(super) const NO_ROW: u32 = u32::MAX;
 /// Singular values, relative to the largest, that the device resolves: those of f32 data, and of Gram
 /// matrices without double-word sums.
 pub(super) const RESOLUTION: f64 = 4.0 * f32::EPSILON as f64;
@@ -28,47 +29,68 @@ pub(super) const GRAM_PARTIALS_BYTES: u64 = 64 << 20;
 /// of a device idle and takes no less.
 pub(super) const LEAST_SLABS: usize = 64;
 
-/// One stretch of consecutive unknowns.
+/// A stretch of consecutive unknowns, with every vector and table of them in a buffer of its own.
 #[derive(Debug)]
 pub(super) struct Segment {
+    /// The number of its first unknown.
     pub(super) start: usize,
+    /// The number of its unknowns.
     pub(super) len: usize,
+    /// The number of its first slab.
     pub(super) first_slab: usize,
+    /// The number of its slabs.
     pub(super) slabs: usize,
+    /// The iterate x of the state.
     pub(super) iterate: Buffer,
+    /// The gradient g that the next step is driven by.
     pub(super) gradient: Buffer,
     /// The flow's own vectors, one after another (ADAM: m, v and AMSGrad's maximum; momentum: m).
     pub(super) auxiliary: Buffer,
-    /// Copies of iterate, gradient and auxiliary.
+    /// The trusted state: copies of the iterate, the gradient and the flow's own vectors.
     pub(super) trusted: [Buffer; 3],
-    /// OC and projected gradient: volume weights; OC: growth.
+    /// The weights of the volume, for OC and for projected steps on a domain with a volume.
     pub(super) volume_weights: Buffer,
+    /// What x becomes by OC at multiplier 1, before it is clipped.
     pub(super) growth: Buffer,
-    /// A learned potential: the step, and the gradient of the potential.
+    /// The projected step on a learned potential.
     pub(super) direction: Buffer,
+    /// The gradient of a learned potential.
     pub(super) slope: Buffer,
-    /// K×len each: recorded x and g, transformed targets, basis, which the mean follows as a row of its own:
-    /// kernels may bind eight buffers. With a history of pairs `iterates` holds K displacements, K changes of
-    /// the gradient and a row of zeros, and the basis 2K rows and the mean.
+    /// The recorded iterates, K×len. A history of pairs has K displacements, K changes of the gradient and a
+    /// row of zeros here.
     pub(super) iterates: Buffer,
+    /// The recorded gradients, K×len.
     pub(super) gradients: Buffer,
+    /// The transformed targets of the samples, K×len.
     pub(super) encoded: Buffer,
+    /// The directions of the basis, then the samples' mean as a row of its own, because a kernel may bind
+    /// eight buffers at most.
     pub(super) basis: Buffer,
-    /// Made by the first phase that integrates a differential equation of size d.
+    /// The vectors of a Runge–Kutta step, made by the first phase that integrates a differential equation of
+    /// size d.
     pub(super) equation: Option<EquationBuffers>,
 }
 
-/// Vectors of a Runge–Kutta step.
+/// The vectors of a Runge–Kutta step.
 #[derive(Debug)]
 pub(super) struct EquationBuffers {
     /// x, and the moments one after another, at a stage, and at last at the step's end.
     pub(super) at: [Buffer; 2],
+    /// The predicted gradient at a stage.
     pub(super) gradient: Buffer,
-    /// Slopes of x and of the moments, per stage.
+    /// The slopes of x and of the moments, stage by stage.
     pub(super) slopes: Vec<[Buffer; 2]>,
-    /// Dormand–Prince: where inside the iteration the trial step begins, and its error.
-    pub(super) start: Option<[Buffer; 2]>,
-    pub(super) error: Option<Buffer>,
+    /// The vectors that only a rule with an error estimate needs.
+    trial: Option<TrialBuffers>,
+}
+
+/// Vectors of a trial step, which an error estimate accepts or rejects.
+#[derive(Debug)]
+pub(super) struct TrialBuffers {
+    /// Where inside the iteration the trial step begins: x, and the moments one after another.
+    pub(super) start: [Buffer; 2],
+    /// The estimated error of the step.
+    pub(super) error: Buffer,
 }
 
 impl EquationBuffers {
@@ -79,22 +101,33 @@ impl EquationBuffers {
         Ok(Self {
             at: state("stage")?,
             slopes: rule.times.iter().map(|_| state("slope")).collect::<Result<_>>()?,
-            start: if embedded { Some(state("trial_start")?) } else { None },
-            error: if embedded { Some(recorder.buffer("trial_error", bytes.max(moments))?) } else { None },
+            trial: if embedded {
+                let start = state("trial_start")?;
+                Some(TrialBuffers { start, error: recorder.buffer("trial_error", bytes.max(moments))? })
+            } else {
+                None
+            },
             gradient: recorder.buffer("stage_gradient", bytes)?,
         })
     }
 
     /// Whether these are enough for `rule`.
     pub(super) fn suits(&self, rule: &Tableau) -> bool {
-        self.slopes.len() >= rule.times.len() && (rule.error.is_empty() || self.error.is_some())
+        self.slopes.len() >= rule.times.len() && (rule.error.is_empty() || self.trial.is_some())
+    }
+
+    /// The vectors of a trial step.
+    pub(super) fn trial(&self) -> Result<&TrialBuffers> {
+        self.trial.as_ref().ok_or_else(|| {
+            Error::Incompatible("a trial step was recorded for a rule without an error estimate".into())
+        })
     }
 }
 
 /// Where a prediction is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// At the state.
+    /// At the iterate of the state.
     State,
     /// At a stage of a Runge–Kutta step.
     Stage,
@@ -109,11 +142,21 @@ impl Model {
 
 impl Segment {
     /// The iterate and the gradient at `place`.
-    pub(super) fn at(&self, place: Place) -> (&Buffer, &Buffer) {
-        match (place, &self.equation) {
-            (Place::Stage, Some(equation)) => (&equation.at[0], &equation.gradient),
-            _ => (&self.iterate, &self.gradient),
-        }
+    pub(super) fn at(&self, place: Place) -> Result<(&Buffer, &Buffer)> {
+        Ok(match place {
+            Place::State => (&self.iterate, &self.gradient),
+            Place::Stage => {
+                let equation = self.equation()?;
+                (&equation.at[0], &equation.gradient)
+            }
+        })
+    }
+
+    /// The vectors of a Runge–Kutta step.
+    pub(super) fn equation(&self) -> Result<&EquationBuffers> {
+        self.equation.as_ref().ok_or_else(|| {
+            Error::Incompatible("a Runge–Kutta step was recorded before its vectors were made".into())
+        })
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -129,45 +172,58 @@ impl Segment {
 /// Buffers whose size does not depend on d, and the partial sums.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// What a phase remembers from step to step: one [`PhaseState`].
     pub(super) phase: Buffer,
-    /// Zeros: for kernels of a phase outside one.
+    /// A phase state of zeros, for a kernel of a phase that is launched outside a phase.
     pub(super) no_phase: Buffer,
-    /// What the search for the volume's multiplier keeps.
+    /// What the search for the volume's multiplier keeps: one [`Search`].
     pub(super) search: Buffer,
-    /// Partial sums per slab, and their totals.
+    /// The partial sums of every slab.
     pub(super) partials: Buffer,
+    /// The sums over all slabs.
     pub(super) totals: Buffer,
-    /// B, Z, the monomials' factors, A, T.
+    /// B, which makes the directions from the samples, with the directions' shares of the reference.
     pub(super) combination: Buffer,
+    /// Z, the coordinates of the samples.
     pub(super) coordinates: Buffer,
+    /// The factors of every monomial, as indices of coordinates.
     pub(super) terms: Buffer,
+    /// A, which makes the rows of the regression from those of Θ.
     pub(super) mix: Buffer,
+    /// T, which makes the columns of the regression orthonormal.
     pub(super) orthonormal: Buffer,
-    /// Θ at all samples, A Θ, and the regression with Θ' = A Θ T.
+    /// Θ, the monomials at all samples.
     pub(super) library: Buffer,
+    /// A Θ, the rows of the regression before T.
     pub(super) mixed: Buffer,
+    /// The regression of the latest fit, with the features A Θ T.
     pub(super) regression: RegressionBuffers,
-    /// Ξ in terms of Θ.
+    /// Ξ, the coefficients of the monomials in Θ.
     pub(super) coefficients: Buffer,
-    /// The Runge–Kutta rule with the samples' mean, and the state of a reduced integration.
+    /// The weights of the Runge–Kutta rule, then the samples' mean in reduced coordinates.
     pub(super) rule: Buffer,
+    /// The state of a reduced integration.
     pub(super) reduced: Buffer,
-    /// Θ(z) and w of the current step.
+    /// Θ(z), the monomials at the current step.
     pub(super) monomials: Buffer,
+    /// The weights w of the lift at the current step.
     pub(super) weights: Buffer,
-    /// A learned potential: λ and ψ, and what `potential_step.wgsl` keeps.
+    /// The curvatures λ of a learned potential, then its terms of higher order.
     pub(super) learned: Buffer,
+    /// What `potential_step.wgsl` keeps from step to step.
     pub(super) potential: Buffer,
+    /// What the host reads is copied here.
     pub(super) staging: Buffer,
 }
 
 /// A fitted surrogate, as far as the host needs it.
 #[derive(Debug)]
 pub(super) struct Model {
+    /// What kind of surrogate it is.
     pub(super) config: SurrogateConfig,
-    /// None for the implicit library.
+    /// How the fit was made; the implicit library has no plan.
     pub(super) plan: Option<FitPlan>,
-    /// K.
+    /// The number of samples, K.
     pub(super) samples: usize,
     /// Y Yᵀ of the samples' targets, for the residual of a snapshot lift.
     pub(super) yy: Array2<f64>,
@@ -177,6 +233,7 @@ pub(super) struct Model {
     pub(super) reported: bool,
 }
 
+/// All data of a run that stay on the device, and what the host knows about them.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) flow: Flow,
@@ -205,24 +262,24 @@ pub(super) struct Run {
     pub(super) fit_residual: Option<f64>,
 }
 
+/// Where sums over the slabs go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sums {
+    /// To where the next kernel, or the host, takes them from.
+    Totals,
+    /// To the samples' coordinates.
+    Coordinates,
+}
+
+/// A run together with the recorder that its work is recorded with: what every step of an algorithm needs.
+#[derive(Debug)]
+pub(super) struct Recording<'a> {
+    pub(super) run: &'a mut Run,
+    pub(super) recorder: &'a mut Recorder,
+}
+
 pub(super) fn not_started() -> Error {
     EngineError::NotStarted.into()
-}
-
-pub(super) fn groups(segment: &Segment) -> [u32; 3] {
-    [segment.slabs as u32, 1, 1]
-}
-
-/// Workgroups of a projection on `directions` rows: eight to a workgroup, the first of which has what goes
-/// with a projection as well.
-pub(super) fn projection_groups(segment: &Segment, directions: usize) -> [u32; 3] {
-    [segment.slabs as u32, directions.div_ceil(8).max(1) as u32, 1]
-}
-
-/// Unordered pairs of 4-row blocks in a stack of `rows` rows.
-pub(super) fn block_pairs(rows: usize) -> usize {
-    let blocks = rows.div_ceil(4);
-    blocks * (blocks + 1) / 2
 }
 
 /// Bytes of `directions` directions of `len` unknowns, and their mean.
@@ -337,7 +394,9 @@ impl Run {
             segments.push(segment);
         }
         // Values per slab: Gram blocks, a projection with what goes with it, or candidates for a multiplier.
-        let values = (16 * block_pairs(2 * capacity)).max(2 * capacity + 3).max(32) as u64;
+        let values = (BLOCK_ENTRIES * block_pairs(2 * capacity))
+            .max(2 * capacity + 3)
+            .max(MOST_CANDIDATES as usize) as u64;
         let phase = recorder.buffer("phase", size_of::<PhaseState>() as u64)?;
         let no_phase = recorder.buffer("no_phase", size_of::<PhaseState>() as u64)?;
         let search = recorder.buffer("search", size_of::<Search>() as u64)?;
@@ -394,30 +453,41 @@ impl Run {
         (lower, upper, self.volume)
     }
 
-    /// Makes room for so many directions, where the run was not told of them.
-    pub(super) fn ensure_directions(&mut self, recorder: &mut Recorder, directions: usize) -> Result<()> {
-        let tables = recorder.variant.tables;
-        self.segments
-            .iter_mut()
-            .try_for_each(|s| recorder.ensure(&mut s.basis, "basis", basis_bytes(tables, s.len, directions)))
+    /// The row of the newest sample.
+    pub(super) fn newest(&self) -> Result<usize> {
+        let newest = self.ring.rows().last().copied();
+        newest.ok_or_else(|| Error::invalid("the number of recorded samples", 0, "at least 1"))
     }
 
-    /// Drops the samples.
+    /// Forgets all recorded samples and pairs.
     pub(super) fn forget(&mut self) {
         self.ring.clear();
         self.new_pairs.clear();
     }
+}
 
-    /// Adds up the slabs' partial sums of `values` values into `totals` from `first` on.
-    pub(super) fn record_reduction(
-        &self,
-        recorder: &mut Recorder,
-        values: usize,
-        totals: &Buffer,
-        first: usize,
-    ) -> Result<()> {
-        let params = PartialsReduce { slabs: self.slabs as u32, values: values as u32, first: first as u32 };
-        let groups = [values.min(65535) as u32, values.div_ceil(65535) as u32, 1];
-        recorder.dispatch(params, &[&self.shared.partials, totals], groups)
+impl Recording<'_> {
+    /// Makes room for so many directions, where the run was not told of them.
+    pub(super) fn ensure_directions(&mut self, directions: usize) -> Result<()> {
+        let tables = self.recorder.variant.tables;
+        self.run.segments.iter_mut().try_for_each(|s| {
+            self.recorder.ensure(&mut s.basis, "basis", basis_bytes(tables, s.len, directions))
+        })
+    }
+
+    /// Adds up the slabs' partial sums of `values` values into `sums` from `first` on.
+    pub(super) fn record_reduction(&mut self, values: usize, sums: Sums, first: usize) -> Result<()> {
+        let params =
+            PartialsReduce { slabs: self.run.slabs as u32, values: values as u32, first: first as u32 };
+        let shared = &self.run.shared;
+        let totals = match sums {
+            Sums::Totals => &shared.totals,
+            Sums::Coordinates => &shared.coordinates,
+        };
+        self.recorder.dispatch(
+            params,
+            &bindings::PartialsReduce { partials: &shared.partials, totals },
+            counts::values(values),
+        )
     }
 }

@@ -1,20 +1,26 @@
 //! The search for the multiplier of the volume, for OC, projected gradient steps and steps on a learned
 //! potential.
 
-use super::kernels::{BracketSelect, FEW, split};
+use super::counts;
+use super::kernels::{BracketSelect, bindings, split};
 use super::recording::Recorder;
-use super::run::{LEAST_SLABS, Run, Segment};
+use super::run::{LEAST_SLABS, Recording, Run, Segment};
+use super::shared::{CANDIDATES, MOST_CANDIDATES};
 use crate::error::Result;
 
 /// Candidates of each recorded pass. Three or four passes are the rule; what is recorded beyond returns at
 /// once, so that many candidates there cost no more than few, and fewer passes have to be recorded.
-pub(super) const PASSES: [u32; 9] = [FEW, FEW, FEW, FEW, 32, 32, 32, 32, 32];
+pub(super) const PASSES: [u32; 9] = {
+    let mut passes = [MOST_CANDIDATES; 9];
+    (passes[0], passes[1], passes[2], passes[3]) = (CANDIDATES, CANDIDATES, CANDIDATES, CANDIDATES);
+    passes
+};
 
 /// How many passes of a search may do worse than evenly spaced ones before one with that many candidates has
 /// to space its own evenly. The passes above then close any bracket of the multipliers, wherever the volume
 /// bends: see the test.
 const fn chances(candidates: u32) -> u32 {
-    if candidates > FEW { 1 } else { 2 }
+    if candidates > CANDIDATES { 1 } else { 2 }
 }
 
 /// What the volume does as the multiplier grows.
@@ -24,29 +30,38 @@ pub(super) enum Side {
     Falling,
 }
 
-impl Run {
-    /// Records a search: `volumes` records the partial sums of a segment at a pass's candidates, given their
-    /// number, whether the search begins with it, and the workgroups.
+/// One pass of a search, for the kernel that sums the volume.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pass {
+    /// How many candidates it has.
+    pub(super) candidates: u32,
+    /// 1 if the search begins with it, else 0.
+    pub(super) begins: u32,
+    pub(super) groups: [u32; 3],
+}
+
+impl Recording<'_> {
+    /// Records a search: `volumes` records the partial sums of a segment's volume at a pass's candidates.
     pub(super) fn record_search(
-        &self,
-        recorder: &mut Recorder,
+        &mut self,
         volume: f64,
         side: Side,
         [range_low, range_high]: [u32; 2],
-        mut volumes: impl FnMut(&mut Recorder, &Segment, u32, u32, [u32; 3]) -> Result<()>,
+        mut volumes: impl FnMut(&Run, &mut Recorder, &Segment, Pass) -> Result<()>,
     ) -> Result<()> {
         let [volume_high, volume_low] = split(volume);
         for (pass, &candidates) in PASSES.iter().enumerate() {
             let begins = u32::from(pass == 0);
-            for s in &self.segments {
+            for s in &self.run.segments {
                 // What seldom runs has few workgroups: software adapters go through those that return at
                 // once, too.
-                let slabs = if candidates > FEW { s.slabs.min(LEAST_SLABS) } else { s.slabs };
-                volumes(recorder, s, candidates, begins, [slabs as u32, candidates / FEW, 1])?;
+                let slabs = if candidates > CANDIDATES { LEAST_SLABS } else { usize::MAX };
+                let groups = s.per_candidates(candidates, slabs);
+                volumes(self.run, self.recorder, s, Pass { candidates, begins, groups })?;
             }
             let next = PASSES.get(pass + 1).copied().unwrap_or(candidates);
             let params = BracketSelect {
-                slabs: self.slabs as u32,
+                slabs: self.run.slabs as u32,
                 volume_high,
                 volume_low,
                 falling: u32::from(side == Side::Falling),
@@ -57,10 +72,14 @@ impl Run {
                 next,
                 chances: chances(next),
             };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&self.shared.phase, &self.shared.search, &self.shared.partials],
-                [1, 1, 1],
+                &bindings::BracketSelect {
+                    phase: &self.run.shared.phase,
+                    search: &self.run.shared.search,
+                    partials: &self.run.shared.partials,
+                },
+                counts::ONE,
             )?;
         }
         Ok(())
@@ -69,7 +88,7 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kernels::{OC_SCALES, PROJECTION_MULTIPLIERS};
+    use super::super::shared::{OC_SCALES, PROJECTION_MULTIPLIERS};
     use super::*;
 
     /// The widest bracket that may be left after the passes recorded: a pass either divides it by one more

@@ -1,8 +1,9 @@
 //! Which error-free transforms a device really computes: compilers may optimise them away without a word, so
 //! they are tried, not trusted.
 
+use super::counts;
 use super::device::Gpu;
-use super::kernels::{Eft, EftProbe};
+use super::kernels::{Eft, EftProbe, bindings};
 use super::recording::Recorder;
 use crate::error::Result;
 
@@ -34,7 +35,7 @@ fn pairs() -> Vec<[f32; 2]> {
 
 /// Tries fma, then mask splitting, and returns a recorder with the first that is exact on every pair, or with
 /// plain f32.
-pub(crate) fn open(gpu: &Gpu) -> Result<(Recorder, Eft)> {
+pub(crate) fn open(gpu: &Gpu) -> Result<Recorder> {
     for eft in [Eft::Fma, Eft::Mask] {
         let mut recorder = Recorder::new(gpu.clone(), eft)?;
         let right = probe(&mut recorder)?;
@@ -42,7 +43,7 @@ pub(crate) fn open(gpu: &Gpu) -> Result<(Recorder, Eft)> {
         log::debug!("self-test of {eft:?} on {}: {right} of {total} pairs exact", gpu.info.name);
         if right == total {
             recorder.reset();
-            return Ok((recorder, eft));
+            return Ok(recorder);
         }
     }
     log::warn!(
@@ -50,7 +51,7 @@ pub(crate) fn open(gpu: &Gpu) -> Result<(Recorder, Eft)> {
          the host",
         gpu.info.name
     );
-    Ok((Recorder::new(gpu.clone(), Eft::Plain)?, Eft::Plain))
+    Recorder::new(gpu.clone(), Eft::Plain)
 }
 
 /// How many pairs' sum and product come out exactly, and the inner product that starts there to double-word
@@ -65,8 +66,8 @@ pub(crate) fn probe(recorder: &mut Recorder) -> Result<usize> {
     recorder.upload(&input, &pairs)?;
     recorder.dispatch(
         EftProbe { count: pairs.len() as u32, terms: TERMS as u32 },
-        &[&input, &output, &sums],
-        [pairs.len().div_ceil(64) as u32, 1, 1],
+        &bindings::EftProbe { pairs: &input, results: &output, products: &sums },
+        counts::entries::<EftProbe>(1, pairs.len()),
     )?;
     recorder.copy(&output, 0, &staging, 0, bytes);
     recorder.copy(&sums, 0, &staging, bytes, bytes / 2);

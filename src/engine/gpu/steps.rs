@@ -1,28 +1,36 @@
 //! Steps of the base flows.
 
+use super::counts;
 use super::kernels::{
-    FlowRule, FlowStep, LiftRule, OC_SCALES, OcGrowth, OcUpdate, OcVolume, PROJECTION_MULTIPLIERS,
-    PhaseAccount, ProjectedGradientStep, ProjectionVolume, StateProject,
+    FlowStep, OcGrowth, OcUpdate, OcVolume, PhaseAccount, ProjectedGradientStep, ProjectionVolume,
+    StateProject, bindings,
 };
 use super::phase::Beside;
-use super::recording::Recorder;
-use super::run::{Model, Run, groups, projection_groups};
+use super::run::{Model, Recording};
 use super::search::Side;
-use crate::error::{EngineError, Result};
+use super::shared::{DIRECTIONS, FlowRule, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS, Rule};
+use crate::error::{EngineError, Error, Result};
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 
 /// Directions that the pass which moves x projects on.
-const STEP_DIRECTIONS: usize = 8;
+const STEP_DIRECTIONS: usize = DIRECTIONS as usize;
 
-impl Run {
+impl Recording<'_> {
+    /// Records a true step.
+    pub(super) fn step(&mut self) -> Result<()> {
+        self.run.steps += 1;
+        self.run.ring.stepped();
+        self.record_step(self.run.steps, Beside::default())
+    }
+
     /// Records step `k` of the flow, with whatever is in the gradient buffers unless it is lifted on the way.
-    pub(super) fn record_step(&self, recorder: &mut Recorder, k: u64, beside: Beside<'_>) -> Result<()> {
-        let flow = match self.flow {
+    pub(super) fn record_step(&mut self, k: u64, beside: Beside<'_>) -> Result<()> {
+        let flow = match self.run.flow {
             Flow::GradientDescent(GradientDescent { rate }) | Flow::Newton(Newton { rate }) => {
                 FlowRule { rate: rate as f32, ..FlowRule::default() }
             }
             Flow::Momentum(flow) => FlowRule {
-                rule: 1,
+                rule: Rule::Momentum as u32,
                 rate: flow.rate as f32,
                 decay: flow.decay() as f32,
                 nesterov: u32::from(flow.nesterov),
@@ -31,7 +39,7 @@ impl Run {
             Flow::Adam(flow) => {
                 let (correction1, correction2) = flow.corrections(k);
                 FlowRule {
-                    rule: 2,
+                    rule: Rule::Adam as u32,
                     rate: flow.rate as f32,
                     beta1: flow.beta1 as f32,
                     beta2: flow.beta2 as f32,
@@ -44,97 +52,102 @@ impl Run {
                     ..FlowRule::default()
                 }
             }
-            Flow::OptimalityCriteria(flow) => return self.record_oc(recorder, flow, beside),
-            Flow::ProjectedGradient(flow) => return self.record_projected_gradient(recorder, flow, beside),
+            Flow::OptimalityCriteria(flow) => return self.record_oc(flow, beside),
+            Flow::ProjectedGradient(flow) => return self.record_projected_gradient(flow, beside),
         };
         let (shared, lift) =
-            (&self.shared, beside.lift.map_or(LiftRule::default(), |model| self.lift_rule(model)));
+            (&self.run.shared, beside.lift.map_or(LiftRule::default(), |model| self.run.lift_rule(model)));
         let lifts_basis = beside.lift.map_or(0, Model::lifts_basis);
-        for s in &self.segments {
+        for s in &self.run.segments {
             let params = FlowStep {
                 flow,
                 lift,
                 len: s.len as u32,
-                slab: self.slab as u32,
+                slab: self.run.slab as u32,
                 first_slab: s.first_slab as u32,
                 rank: beside.rank(),
                 centered: beside.centered(),
                 values: beside.values(),
                 lifts_basis,
             };
-            let table = beside.lift.map_or(&s.gradient, |model| self.lift_table(s, &model.config));
-            let buffers =
-                [&shared.phase, &shared.weights, &s.basis, table, &s.iterate, &s.auxiliary, &shared.partials];
-            recorder.dispatch(params, &buffers, groups(s))?;
+            let table = beside.lift.map_or(&s.gradient, |model| self.run.lift_table(s, &model.config));
+            let buffers = bindings::FlowStep {
+                phase: &shared.phase,
+                weights: &shared.weights,
+                basis: &s.basis,
+                table,
+                iterate: &s.iterate,
+                auxiliary: &s.auxiliary,
+                partials: &shared.partials,
+            };
+            self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
-        self.record_account(recorder, beside)
+        self.record_account(beside)
     }
 
     /// Projects x on the directions that the pass which has moved it left over, and adds up what both have
     /// left in the partial sums.
-    pub(super) fn record_account(&self, recorder: &mut Recorder, beside: Beside<'_>) -> Result<()> {
-        let (shared, rank, values) = (&self.shared, beside.rank() as usize, beside.values());
-        for s in self.segments.iter().filter(|_| rank > STEP_DIRECTIONS) {
+    pub(super) fn record_account(&mut self, beside: Beside<'_>) -> Result<()> {
+        let (shared, rank, values) = (&self.run.shared, beside.rank() as usize, beside.values());
+        for s in self.run.segments.iter().filter(|_| rank > STEP_DIRECTIONS) {
             let params = StateProject {
                 first: STEP_DIRECTIONS as u32,
                 values,
                 centered: beside.centered(),
-                ..self.state_project(s, rank)
+                ..self.run.state_project(s, rank)
             };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&shared.phase, &s.basis, &s.iterate, &shared.partials],
-                projection_groups(s, rank - STEP_DIRECTIONS),
+                &bindings::StateProject {
+                    phase: &shared.phase,
+                    basis: &s.basis,
+                    iterate: &s.iterate,
+                    partials: &shared.partials,
+                },
+                s.per_directions(rank - STEP_DIRECTIONS),
             )?;
         }
-        recorder.dispatch(
-            PhaseAccount { slabs: self.slabs as u32, values },
-            &[&shared.phase, &shared.partials, &shared.totals],
-            [values, 1, 1],
+        self.recorder.dispatch(
+            PhaseAccount { slabs: self.run.slabs as u32, values },
+            &bindings::PhaseAccount {
+                phase: &shared.phase,
+                partials: &shared.partials,
+                totals: &shared.totals,
+            },
+            counts::each(values as usize),
         )
     }
 
-    fn record_projected_gradient(
-        &self,
-        recorder: &mut Recorder,
-        flow: ProjectedGradient,
-        beside: Beside<'_>,
-    ) -> Result<()> {
-        let (shared, slab, rate) = (&self.shared, self.slab as u32, flow.rate as f32);
-        let (lower, upper, volume) = self.limits();
+    fn record_projected_gradient(&mut self, flow: ProjectedGradient, beside: Beside<'_>) -> Result<()> {
+        let (slab, rate) = (self.run.slab as u32, flow.rate as f32);
+        let (lower, upper, volume) = self.run.limits();
         if let Some(volume) = volume {
-            self.record_search(
-                recorder,
-                volume,
-                Side::Falling,
-                PROJECTION_MULTIPLIERS,
-                |recorder, s, candidates, begins, groups| {
-                    let params = ProjectionVolume {
-                        len: s.len as u32,
-                        slab,
-                        first_slab: s.first_slab as u32,
-                        candidates,
-                        begins,
-                        rate,
-                        lower,
-                        upper,
-                    };
-                    recorder.dispatch(
-                        params,
-                        &[
-                            &shared.phase,
-                            &shared.search,
-                            &s.iterate,
-                            &s.gradient,
-                            &s.volume_weights,
-                            &shared.partials,
-                        ],
-                        groups,
-                    )
-                },
-            )?;
+            self.record_search(volume, Side::Falling, PROJECTION_MULTIPLIERS, |run, recorder, s, pass| {
+                let params = ProjectionVolume {
+                    len: s.len as u32,
+                    slab,
+                    first_slab: s.first_slab as u32,
+                    candidates: pass.candidates,
+                    begins: pass.begins,
+                    rate,
+                    lower,
+                    upper,
+                };
+                recorder.dispatch(
+                    params,
+                    &bindings::ProjectionVolume {
+                        phase: &run.shared.phase,
+                        search: &run.shared.search,
+                        iterate: &s.iterate,
+                        gradient: &s.gradient,
+                        volume_weights: &s.volume_weights,
+                        partials: &run.shared.partials,
+                    },
+                    pass.groups,
+                )
+            })?;
         }
-        for s in &self.segments {
+        for s in &self.run.segments {
             let has_volume = u32::from(volume.is_some());
             let params = ProjectedGradientStep {
                 len: s.len as u32,
@@ -148,73 +161,74 @@ impl Run {
                 upper,
                 has_volume,
             };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&shared.phase, &s.gradient, &s.volume_weights, &s.basis, &s.iterate, &shared.partials],
-                groups(s),
+                &bindings::ProjectedGradientStep {
+                    phase: &self.run.shared.phase,
+                    gradient: &s.gradient,
+                    volume_weights: &s.volume_weights,
+                    basis: &s.basis,
+                    iterate: &s.iterate,
+                    partials: &self.run.shared.partials,
+                },
+                s.per_slab(),
             )?;
         }
-        self.record_account(recorder, beside)
+        self.record_account(beside)
     }
 
-    fn record_oc(&self, recorder: &mut Recorder, flow: OptimalityCriteria, beside: Beside<'_>) -> Result<()> {
-        let ([lower, upper], Some(volume)) = (self.bounds, self.volume) else {
-            return Err(EngineError::NoVolume { flow: self.flow.name() }.into());
+    fn record_oc(&mut self, flow: OptimalityCriteria, beside: Beside<'_>) -> Result<()> {
+        let ([lower, upper], Some(volume)) = (self.run.bounds, self.run.volume) else {
+            return Err(EngineError::NoVolume { flow: self.run.flow.name() }.into());
         };
-        let (shared, slab) = (&self.shared, self.slab as u32);
+        let slab = self.run.slab as u32;
         let (lower, upper, reach) = (lower as f32, upper as f32, (flow.move_limit * (upper - lower)) as f32);
-        for s in &self.segments {
+        for s in &self.run.segments {
             let params = OcGrowth {
-                lift: beside.lift.map_or(LiftRule::default(), |model| self.lift_rule(model)),
+                lift: beside.lift.map_or(LiftRule::default(), |model| self.run.lift_rule(model)),
                 len: s.len as u32,
                 slab,
                 gradient_floor: OptimalityCriteria::GRADIENT_FLOOR as f32,
                 lifts_basis: beside.lift.map_or(0, Model::lifts_basis),
             };
             // Without a lift the table is not touched.
-            let table = beside.lift.map_or(&s.basis, |model| self.lift_table(s, &model.config));
-            let buffers = [
-                &shared.phase,
-                &shared.weights,
+            let table = beside.lift.map_or(&s.basis, |model| self.run.lift_table(s, &model.config));
+            let buffers = bindings::OcGrowth {
+                phase: &self.run.shared.phase,
+                weights: &self.run.shared.weights,
                 table,
-                &s.iterate,
-                &s.volume_weights,
-                &s.gradient,
-                &s.growth,
-            ];
-            recorder.dispatch(params, &buffers, groups(s))?;
+                iterate: &s.iterate,
+                volume_weights: &s.volume_weights,
+                gradient: &s.gradient,
+                growth: &s.growth,
+            };
+            self.recorder.dispatch(params, &buffers, s.per_slab())?;
         }
-        self.record_search(
-            recorder,
-            volume,
-            Side::Growing,
-            OC_SCALES,
-            |recorder, s, candidates, begins, groups| {
-                let params = OcVolume {
-                    len: s.len as u32,
-                    slab,
-                    first_slab: s.first_slab as u32,
-                    candidates,
-                    begins,
-                    reach,
-                    lower,
-                    upper,
-                };
-                recorder.dispatch(
-                    params,
-                    &[
-                        &shared.phase,
-                        &shared.search,
-                        &s.iterate,
-                        &s.growth,
-                        &s.volume_weights,
-                        &shared.partials,
-                    ],
-                    groups,
-                )
-            },
-        )?;
-        for s in &self.segments {
+        self.record_search(volume, Side::Growing, OC_SCALES, |run, recorder, s, pass| {
+            let params = OcVolume {
+                len: s.len as u32,
+                slab,
+                first_slab: s.first_slab as u32,
+                candidates: pass.candidates,
+                begins: pass.begins,
+                reach,
+                lower,
+                upper,
+            };
+            recorder.dispatch(
+                params,
+                &bindings::OcVolume {
+                    phase: &run.shared.phase,
+                    search: &run.shared.search,
+                    iterate: &s.iterate,
+                    growth: &s.growth,
+                    volume_weights: &s.volume_weights,
+                    partials: &run.shared.partials,
+                },
+                pass.groups,
+            )
+        })?;
+        for s in &self.run.segments {
             let params = OcUpdate {
                 len: s.len as u32,
                 slab,
@@ -226,12 +240,19 @@ impl Run {
                 lower,
                 upper,
             };
-            recorder.dispatch(
+            self.recorder.dispatch(
                 params,
-                &[&shared.phase, &s.gradient, &s.growth, &s.basis, &s.iterate, &shared.partials],
-                groups(s),
+                &bindings::OcUpdate {
+                    phase: &self.run.shared.phase,
+                    gradient: &s.gradient,
+                    growth: &s.growth,
+                    basis: &s.basis,
+                    iterate: &s.iterate,
+                    partials: &self.run.shared.partials,
+                },
+                s.per_slab(),
             )?;
         }
-        self.record_account(recorder, beside)
+        self.record_account(beside)
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Timestamps {
     set: wgpu::QuerySet,
     resolved: wgpu::Buffer,
     staging: wgpu::Buffer,
-    /// Seconds per tick.
+    /// How many seconds a tick takes.
     tick: f64,
 }
 
@@ -157,7 +157,7 @@ impl Pace {
         }
     }
 
-    /// Forgets what is pending.
+    /// Forgets the submissions that are pending.
     pub(super) fn reset(&mut self) {
         self.pending.clear();
     }
