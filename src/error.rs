@@ -115,6 +115,11 @@ impl Error {
         Self::Io { path: path.as_ref().display().to_string(), source }
     }
 
+    /// Whether a device has disappeared, so that nothing on it can be reached any more.
+    pub fn is_lost_device(&self) -> bool {
+        matches!(self, Self::DeviceLost(_))
+    }
+
     /// Whether the user can mend it by giving other settings.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::InvalidParameter { .. } | Self::Incompatible(_) | Self::Length { .. })

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use super::opened::Opened;
 use super::paper::{Problem, Scale};
 use super::run::{Outcome, Overrides, Plan, ScheduleFlag, matching, solve};
 use super::{Ending, EngineArgs, EngineFlag, TablesFlag, interrupt_flag, print};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::io;
 use crate::report::Report;
@@ -69,11 +69,16 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let mut ended = Ending::Done;
     'all: for &problem in &args.problems {
         for &flag in &args.engines {
-            let mut opened = Opened::new(EngineArgs { engine: flag, tables: args.tables })?;
-            let info = opened.engine.info();
+            let mut opened = EngineArgs { engine: flag, tables: args.tables }.open()?;
+            let info = opened.info();
             let software = if info.software { " (software adapter)" } else { "" };
-            let adapter =
-                format!("{}: {}{software}, {}; {}", info.engine, info.adapter, info.precision, opened.reason);
+            let adapter = format!(
+                "{}: {}{software}, {}; {}",
+                info.kind.name(),
+                info.adapter,
+                info.precision,
+                opened.reason()
+            );
             if !adapters.contains(&adapter) {
                 adapters.push(adapter);
             }
@@ -128,7 +133,7 @@ fn row(problem: Problem, outcome: &Outcome, plain: &Outcome) -> Row {
         outcome.measures.iter().map(|(name, value)| format!("{name} {value:.3e}")).collect();
     Row {
         problem: problem.name(),
-        engine: report.engine.engine,
+        engine: report.engine.kind.name(),
         method: outcome.name.clone(),
         true_evaluations: report.true_evaluations,
         to_plain,

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::results::json;
 use super::{Ending, EngineFlag, print};
 use crate::discover::{DiscoverConfig, Discovery, Trajectory, Variables, discover};
-use crate::engine::EngineChoice;
+use crate::engine::{Engine, EngineChoice};
 use crate::error::{Error, Result};
 use crate::io;
 use crate::surrogate::targets::WeakForm;
@@ -131,8 +131,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         }
         _ => config,
     };
-    let (mut engine, _) = EngineChoice::from(args.engine).open()?;
-    let found = discover(&trajectory, &config, &mut *engine)?;
+    let mut engine = EngineChoice::from(args.engine).open()?;
+    let found = discover(&trajectory, &config, &mut engine)?;
     let info = engine.info();
     let equations = found.equations();
     let sizes: Vec<usize> =

@@ -11,8 +11,6 @@ mod compare;
 mod discover;
 mod info;
 mod main_job;
-mod multilevel;
-mod opened;
 mod paper;
 mod progress;
 mod results;
@@ -25,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
-use crate::engine::EngineOptions;
+use crate::engine::{EngineChoice, EngineOptions, Opened};
 use crate::error::{Error, Result};
 
 /// A failed run.
@@ -202,6 +200,11 @@ enum TablesFlag {
 }
 
 impl EngineArgs {
+    /// The engine that is asked for.
+    fn open(self) -> Result<Opened> {
+        EngineChoice::from(self.engine).open_with(&self.options())
+    }
+
     fn options(self) -> EngineOptions {
         // Where programs keep what they can make again; without such a place compiled pipelines are not kept.
         EngineOptions {
@@ -231,7 +234,7 @@ struct EngineArgs {
     tables: TablesFlag,
 }
 
-impl From<EngineFlag> for crate::engine::EngineChoice {
+impl From<EngineFlag> for EngineChoice {
     fn from(flag: EngineFlag) -> Self {
         match flag {
             EngineFlag::Auto => Self::Auto,

@@ -4,30 +4,27 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 use clap::ValueEnum;
 
-use super::multilevel::{self, Start};
-use super::opened::Opened;
 use super::progress::Progress;
-use super::results::{Level, Run, json};
+use super::results::{Run, json, method_line};
 use super::{Ending, EngineArgs, interrupt_flag, parse_size, print};
+use crate::engine::Opened;
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
 use crate::io;
-use crate::objective::Objective;
-use crate::optimizer::{Lgf, LgfConfig, Origin, Settled, Stopping};
+use crate::method::{
+    Adaptive, Cadence, Cosine, CosineTest, Field, Fixed, Method, Potential, Settled, Stopping,
+};
 use crate::report::{Report, StopReason};
-use crate::schedule::{Adaptive, Cosine, Fixed, Potential, Schedule};
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
 use crate::topology::{
-    Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Preset, Projection, Shape,
-    SigmoidDesign, coarse_levels,
+    Compliance, ComplianceConfig, Continuation, FilterKind, Level, Levels, PassiveRegion, Preset, Projection,
+    Recipe, Shape, SigmoidDesign, Solution,
 };
 
-/// When a run with a potential counts as settled: it goes on finding a little for long.
-const SETTLED_CHANGE: f64 = 2e-4;
+/// The evaluations that `--settled` looks at.
 const SETTLED_WINDOW: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -284,34 +281,10 @@ impl Args {
         matches!(self.flow(), FlowFlag::Potential | FlowFlag::Oc)
     }
 
-    /// The problems before it: coarse grids, softer projections.
-    fn before(&self) -> Result<Vec<ComplianceConfig>> {
-        let levels = self.levels.unwrap_or(if self.is_direct() { Levels::Auto } else { Levels::Count(1) });
-        let refused = [
-            ("--levels", levels != Levels::Count(1)),
-            ("--continuation", self.continuation == ContinuationFlag::On),
-            ("--projection", self.projection.is_some()),
-        ];
-        if let (false, Some((flag, _))) = (self.is_direct(), refused.iter().find(|(_, given)| *given)) {
-            return Err(Error::Incompatible(format!("{flag} is for the potential and oc flows")));
-        }
-        let problem = self.problem();
-        Ok(multilevel::way(coarse_levels(&problem, levels)?, &problem))
-    }
-
-    /// Whether the penalty is raised on the first grid.
-    fn is_raised(&self, before: &[ComplianceConfig]) -> bool {
-        match self.continuation {
-            ContinuationFlag::Auto => before.iter().any(|config| config.size != self.size),
-            ContinuationFlag::On => true,
-            ContinuationFlag::Off => false,
-        }
-    }
-
-    /// The run's settings, checked.
-    pub(super) fn lgf(&self) -> Result<Lgf> {
-        let config = match self.flow() {
-            FlowFlag::Potential => self.potential()?,
+    /// How the problem is to be solved, checked.
+    pub(super) fn recipe(&self) -> Result<Recipe> {
+        let method = match self.flow() {
+            FlowFlag::Potential => self.potential()?.into(),
             FlowFlag::Oc => self.field(Flow::OptimalityCriteria(OptimalityCriteria::default()))?,
             FlowFlag::Adam => self.field(Flow::Adam(Adam::new(self.rate.unwrap_or(0.1))))?,
             FlowFlag::GradientDescent => {
@@ -321,24 +294,33 @@ impl Args {
                 }))?
             }
         };
-        let tolerance = self.tolerance.unwrap_or(match config.flow {
-            Flow::Adam(flow) => 0.1 * flow.rate,
-            Flow::ProjectedGradient(_) => 1e-3,
-            _ => 0.01,
-        });
-        let default = if self.flow() == FlowFlag::Potential { Some(SETTLED_CHANGE) } else { None };
-        let settled = self.settled.or(default).map(|change| Settled { evaluations: SETTLED_WINDOW, change });
-        let stopping = Stopping {
-            max_evaluations: self.max_evaluations,
-            tolerance,
-            target: self.target,
-            settled,
-            max_seconds: self.max_seconds,
+        let recipe = Recipe::new(method);
+        let refused = [
+            ("--levels", self.levels.is_some_and(|levels| levels != Levels::Count(1))),
+            ("--continuation", self.continuation == ContinuationFlag::On),
+            ("--projection", self.projection.is_some()),
+        ];
+        if let (false, Some((flag, _))) = (recipe.is_direct(), refused.iter().find(|(_, given)| *given)) {
+            return Err(Error::Incompatible(format!("{flag} is for the potential and oc flows")));
+        }
+        let settled = self.settled.map(|change| Settled { evaluations: SETTLED_WINDOW, change });
+        let recipe = Recipe {
+            levels: self.levels.unwrap_or(recipe.levels),
+            continuation: self.continuation.into(),
+            stopping: Stopping {
+                max_evaluations: self.max_evaluations,
+                tolerance: self.tolerance.unwrap_or(recipe.stopping.tolerance),
+                target: self.target,
+                settled: settled.or(recipe.stopping.settled),
+                max_seconds: self.max_seconds,
+            },
+            ..recipe
         };
-        Lgf::new(LgfConfig { stopping, ..config })
+        recipe.validate(&self.problem())?;
+        Ok(recipe)
     }
 
-    fn potential(&self) -> Result<LgfConfig> {
+    fn potential(&self) -> Result<Potential> {
         if let FilterFlag::Sensitivity = self.filter {
             return Err(Error::Incompatible(
                 "the sensitivity filter's field is the gradient of no function, so no potential can be \
@@ -353,15 +335,16 @@ impl Args {
             )));
         }
         let default = Potential::default();
-        Ok(LgfConfig::potential(Potential {
+        Ok(Potential {
             memory: self.history.unwrap_or(default.memory),
             steps: self.steps.unwrap_or(default.steps),
             radius: self.trust.unwrap_or(default.radius),
             order: self.order.unwrap_or(default.order),
-        }))
+        })
     }
 
-    fn field(&self, flow: Flow) -> Result<LgfConfig> {
+    /// The plain flow, or a field learned from it.
+    fn field(&self, flow: Flow) -> Result<Method> {
         let is_oc = self.flow() == FlowFlag::Oc;
         if is_oc && self.rate.is_some() {
             return Err(Error::Incompatible(
@@ -373,9 +356,18 @@ impl Args {
         }
         let history = self.history.unwrap_or(if is_oc { 8 } else { 20 });
         let interval = self.interval.unwrap_or(history + if is_oc { 16 } else { history });
-        let schedule = match self.schedule.unwrap_or(ScheduleFlag::Adaptive) {
-            ScheduleFlag::None => Schedule::None,
-            ScheduleFlag::Fixed => Schedule::Fixed(Fixed::new(history, interval)),
+        let surrogate = if is_oc { SurrogateConfig::topology() } else { SurrogateConfig::snapshots() };
+        let rank = self.rank.map_or(Rank::Full, Rank::Count);
+        let surrogate = SurrogateConfig {
+            order: self.order.unwrap_or(1),
+            space: SpaceConfig::Reduced { rank, centered: true },
+            regression: Regression::ridge(Ridge::Relative(self.ridge.unwrap_or(1e-3))),
+            ..surrogate
+        };
+        let field = |cadence| Ok(Field::new(flow, surrogate, cadence).into());
+        match self.schedule.unwrap_or(ScheduleFlag::Adaptive) {
+            ScheduleFlag::None => Ok(flow.into()),
+            ScheduleFlag::Fixed => field(Cadence::Fixed(Fixed::new(history, interval))),
             ScheduleFlag::Adaptive => {
                 if interval < history {
                     return Err(Error::invalid(
@@ -384,7 +376,7 @@ impl Args {
                         format!("at least the history size K, {history}"),
                     ));
                 }
-                Schedule::Adaptive(Adaptive::with_window(history, interval))
+                field(Cadence::Adaptive(Adaptive::with_window(history, interval)))
             }
             ScheduleFlag::Cosine => {
                 if is_oc || self.interval.is_some() {
@@ -395,33 +387,35 @@ impl Args {
                     };
                     return Err(Error::Incompatible(what.into()));
                 }
-                Schedule::Cosine(Cosine::with_window(history))
+                let rule = CosineTest::with_window(history);
+                Ok(Cosine { rule, ..Cosine::new(flow, surrogate) }.into())
             }
-        };
-        let surrogate = if is_oc { SurrogateConfig::topology() } else { SurrogateConfig::snapshots() };
-        let rank = self.rank.map_or(Rank::Full, Rank::Count);
-        let surrogate = SurrogateConfig {
-            order: self.order.unwrap_or(1),
-            space: SpaceConfig::Reduced { rank, centered: true },
-            regression: Regression::ridge(Ridge::Relative(self.ridge.unwrap_or(1e-3))),
-            ..surrogate
-        };
-        Ok(LgfConfig::new(flow, schedule, surrogate))
+        }
+    }
+}
+
+impl From<ContinuationFlag> for Continuation {
+    fn from(flag: ContinuationFlag) -> Self {
+        match flag {
+            ContinuationFlag::Auto => Self::Auto,
+            ContinuationFlag::On => Self::On,
+            ContinuationFlag::Off => Self::Off,
+        }
     }
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
-    let lgf = args.lgf()?;
+    let recipe = args.recipe()?;
     let mut problem = args.compliance()?;
-    args.before()?;
-    if !args.is_direct() {
+    if !recipe.is_direct() {
         // Finds out whether there is an interior design, before anything is written.
         SigmoidDesign::new(&mut problem)?;
     }
-    let mut opened = Opened::new(args.engine)?;
+    let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
-    let run = solve(&mut problem, &lgf, &mut opened, "lgf", args, interrupted)?;
+    let label = Label { name: "lgf", problem: args.preset.name(), quiet: args.quiet };
+    let run = solve(&mut problem, recipe, &mut opened, label, interrupted)?;
     // What was reached is told even if the disk is full.
     let written = run.write(&args.out, &problem, true);
     if args.json {
@@ -430,117 +424,34 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         print(&summary(&run, written.is_ok().then_some(&args.out)))?;
     }
     written?;
-    Ok(ending(&run.report))
+    Ok(ending(&run.solution.report))
 }
 
-/// Runs `lgf` on `problem`, if need be to the end on another engine; see [`Opened::minimize`].
+/// What a run is called, and whether its progress is shown.
+pub(super) struct Label<'a> {
+    pub name: &'a str,
+    pub problem: &'static str,
+    pub quiet: bool,
+}
+
+/// Solves `problem` by `recipe` with a progress bar.
 pub(super) fn solve(
     problem: &mut Compliance,
-    lgf: &Lgf,
+    recipe: Recipe,
     opened: &mut Opened,
-    name: &str,
-    args: &Args,
+    label: Label<'_>,
     interrupted: Arc<AtomicBool>,
 ) -> Result<Run> {
-    let config = lgf.config();
-    let mut progress = Progress::new(name, args.quiet, interrupted.clone());
-    let began = Instant::now();
-    // One budget of time for all grids; each is left at least the moment its start takes.
-    let left =
-        || config.stopping.max_seconds.map(|seconds| (seconds - began.elapsed().as_secs_f64()).max(1e-3));
-    let mut levels: Vec<Level> = Vec::new();
-    let mut reached: Option<f64> = None;
-    let (report, design) = if args.is_direct() {
-        let before = args.before()?;
-        let raised = args.is_raised(&before);
-        let start = multilevel::start(before, raised, problem, |coarse, start, budget| {
-            let size = label(coarse, args.projection.is_some());
-            let mut progress = Progress::new(&format!("{name} {size}"), args.quiet, interrupted.clone());
-            let stopping =
-                Stopping { max_evaluations: budget, target: None, max_seconds: left(), ..config.stopping };
-            let lgf = Lgf::new(LgfConfig { stopping, ..*config })?;
-            let report = opened.minimize(
-                &lgf,
-                Origin::at(&start.design).knowing(&start.pairs),
-                coarse,
-                &mut progress,
-            )?;
-            let share = coarse.grid().elements() as f64 / problem.grid().elements() as f64;
-            let before = match levels.pop() {
-                // The same grid, straight on or with a smaller penalty.
-                Some(level) if level.size == size => Some(level),
-                other => {
-                    levels.extend(other);
-                    None
-                }
-            };
-            // With the run's own penalty; before that, whatever the softer ones have come to.
-            let is_own = coarse.config().penalty == args.penalty;
-            reached = reached.filter(|_| before.is_some());
-            if is_own {
-                reached = Some(reached.map_or(report.objective, |r| r.min(report.objective)));
-            }
-            let objective = reached.unwrap_or(report.objective);
-            let true_evaluations =
-                before.as_ref().map_or(0, |l| l.true_evaluations) + report.true_evaluations;
-            levels.push(Level {
-                size,
-                true_evaluations,
-                objective,
-                fine_equivalents: share * true_evaluations as f64,
-                wall_seconds: before.map_or(0.0, |l| l.wall_seconds) + report.wall_seconds,
-                stop: report.stop.to_string(),
-            });
-            // A broken engine is the fine run's to report.
-            Ok(Some(Start {
-                value: report.objective,
-                design: report.x,
-                pairs: opened.engine.pairs().unwrap_or_default(),
-            }))
-        })?
-        .unwrap_or_else(|| Start::at(problem.uniform_start()));
-        let lgf =
-            Lgf::new(LgfConfig { stopping: Stopping { max_seconds: left(), ..config.stopping }, ..*config })?;
-        let mut report =
-            opened.minimize(&lgf, Origin::at(&start.design).knowing(&start.pairs), problem, &mut progress)?;
-        if let (StopReason::TimeSpent { seconds }, Some(all)) =
-            (&mut report.stop, config.stopping.max_seconds)
-        {
-            *seconds = all;
-        }
-        let design = report.x.clone();
-        (report, design)
-    } else {
-        let mut latent = SigmoidDesign::new(&mut *problem)?;
-        let start = vec![0.0; latent.dimension()];
-        let report = opened.minimize(lgf, Origin::at(&start), &mut latent, &mut progress)?;
-        let design = latent.design(&report.x);
-        (report, design)
-    };
-    // The truth, once more, from the design that is handed out.
-    let objective = problem.compliance(&design)?;
+    let progress = Progress::new(label.name, label.quiet, interrupted);
+    let solution = recipe.solve(problem, &mut *opened, progress)?;
     Ok(Run {
-        volume: problem.volume(&design),
-        problem: args.preset.name(),
-        size: args.size,
-        flow: config.flow.name(),
-        schedule: config.schedule.name(),
-        settings: format!("{:?}, {config:?}", args.problem()),
-        report,
-        design,
-        objective,
-        engine_reason: opened.reason.clone(),
-        levels,
+        problem: label.problem,
+        size: problem.config().size,
+        recipe,
+        settings: format!("{:?}, {recipe:?}", problem.config()),
+        solution,
+        engine_reason: opened.reason().into(),
     })
-}
-
-/// The grid, and the projection if the run has any.
-fn label(problem: &Compliance, projected: bool) -> String {
-    let (nelx, nely) = (problem.grid().nelx(), problem.grid().nely());
-    match problem.config().projection {
-        Some(Projection { beta }) if projected => format!("{nelx}x{nely} beta {beta}"),
-        _ => format!("{nelx}x{nely}"),
-    }
 }
 
 /// How the command ends after a run that came back.
@@ -565,15 +476,16 @@ pub(super) fn before(levels: &[Level]) -> String {
 fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     let mut text = String::new();
     let out = &mut text;
-    let report = &run.report;
-    line!(out, "{} {}x{}, flow {}, schedule {}", run.problem, run.size.0, run.size.1, run.flow, run.schedule);
+    let Solution { report, levels, .. } = &run.solution;
+    let (columns, rows) = run.size;
+    line!(out, "{} {columns}x{rows}, method {}", run.problem, method_line(&run.recipe.method));
     line!(
         out,
         "  compliance        {:.4} at evaluation {} (the best; recomputed in f64)",
-        run.objective,
+        run.solution.objective,
         report.best_evaluation
     );
-    line!(out, "  volume fraction   {:.6}", run.volume);
+    line!(out, "  volume fraction   {:.6}", run.solution.volume);
     if let Some(residual) = report.kkt_residual {
         line!(out, "  KKT residual      {residual:.2e} of the start's largest gradient entry")
     }
@@ -583,12 +495,12 @@ fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
         report.true_evaluations,
         report.rejected
     );
-    if !run.levels.is_empty() {
-        line!(out, "  before            {}", before(&run.levels));
+    if !levels.is_empty() {
+        line!(out, "  before            {}", before(levels));
     }
     line!(out, "  surrogate steps   {}", report.surrogate_steps);
-    let earlier: f64 = run.levels.iter().map(|l| l.wall_seconds).sum();
-    let with = if run.levels.is_empty() { String::new() } else { format!(", {earlier:.2} before that") };
+    let earlier: f64 = levels.iter().map(|l| l.wall_seconds).sum();
+    let with = if levels.is_empty() { String::new() } else { format!(", {earlier:.2} before that") };
     line!(
         out,
         "  seconds           {:.2} ({:.2} in true evaluations){with}",
@@ -598,7 +510,7 @@ fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     line!(
         out,
         "  engine            {}: {}, {}; {}",
-        report.engine.engine,
+        report.engine.kind.name(),
         report.engine.adapter,
         report.engine.precision,
         run.engine_reason

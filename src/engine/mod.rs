@@ -4,7 +4,8 @@
 //! | operation | crosses the border |
 //! |---|---|
 //! | [`Engine::set_gradient`] | g down (x is already there) |
-//! | [`Engine::record`], [`Engine::step`], [`Engine::integrate`], [`Engine::trust`], [`Engine::restore`], [`Engine::forget`] | nothing |
+//! | [`Engine::record`], [`Engine::step`], [`Engine::integrate`], [`Engine::trust`],
+//! [`Engine::restore`], [`Engine::forget`] | nothing |
 //! | [`Engine::record_pair`], [`Engine::minimize`] | nothing |
 //! | [`Engine::fit`], [`Engine::fit_potential`] | the samples' Gram matrix up (one read-back on a GPU), numbers of size K² down |
 //! | [`Engine::put_pair`], [`Engine::pairs`] | the vectors (one read-back on a GPU) |
@@ -13,19 +14,21 @@
 //! Two choices cost more read-backs on a GPU: a fit of the implicit library takes two, and Dormand–Prince on
 //! a state of size d one per trial step.
 
+mod best;
 mod choice;
 pub mod cpu;
 mod fit;
+mod forward;
 pub mod gpu;
 mod holdout;
 mod interface;
 mod ring;
 
-pub use choice::{EngineChoice, EngineOptions};
+pub use choice::{EngineChoice, EngineOptions, Opened};
 pub use cpu::CpuEngine;
 pub(crate) use fit::orthonormal as orthonormal_features;
 pub use gpu::GpuEngine;
 pub use interface::{
-    Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, Traffic,
-    TrustLimits,
+    Engine, EngineInfo, EngineKind, Fit, GradientSummary, Landing, NumberFormat, Pair, PhaseEnd, PhaseLimits,
+    Samples, Setup, StepComparison, TableFormat, Traffic, TrustLimits,
 };

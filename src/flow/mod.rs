@@ -35,7 +35,8 @@ use crate::error::{Error, Result};
 use crate::objective::Domain;
 
 /// A base optimizer.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Flow {
     /// x' = −g.

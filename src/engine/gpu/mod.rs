@@ -28,6 +28,7 @@ mod equation;
 mod fitting;
 mod implicit;
 mod kernels;
+mod mirror;
 mod phase;
 mod pipelines;
 mod potential;
@@ -57,8 +58,8 @@ use self::run::{Model, Run, not_started};
 use crate::engine::fit::FitPlan;
 use crate::engine::holdout;
 use crate::engine::interface::{
-    Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Resident, Setup, TableFormat, Traffic,
-    TrustLimits,
+    Engine, EngineInfo, EngineKind, Fit, GradientSummary, Landing, NumberFormat, Pair, PhaseEnd, PhaseLimits,
+    Resident, Sealed, Setup, StepComparison, TableFormat, Traffic, TrustLimits,
 };
 use crate::error::{Error, Result};
 use crate::surrogate::higher_order::PairNote;
@@ -454,6 +455,7 @@ impl GpuEngine {
             return Err(Error::Incompatible("integrate() comes after fit()".into()));
         };
         run.ring.moved();
+        run.mirror.moved();
         match (run.flow.rate(), &model.plan, limits.integrator) {
             (Some(h), Some(plan), _)
                 if run.flow.is_driven_by_velocity() && model.config.lift == Lift::Trajectory =>
@@ -525,9 +527,7 @@ impl GpuEngine {
                 Array2::from_shape_fn((samples, outputs), |(i, j)| f64::from(values[i * outputs + rows[j]]));
             run.fit_residual = Some(plan.residual(predictions.view(), &model.config, model.yy.view()));
         }
-        for (value, bytes) in x.iter_mut().zip(iterate.chunks_exact(4)) {
-            *value = f64::from(f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-        }
+        let (change, is_finite) = run.mirror.read(iterate, x);
         run.steps += u64::from(phase.steps);
         let predicted_change = f64::from(phase.predicted[0]) + f64::from(phase.predicted[1]);
         let end = match phase.ended {
@@ -537,15 +537,25 @@ impl GpuEngine {
             3 => PhaseEnd::Minimum,
             _ => PhaseEnd::NonFinite,
         };
-        Ok(Landing { steps: phase.steps as usize, end, predicted_change, fit_residual: run.fit_residual })
+        Ok(Landing {
+            steps: phase.steps as usize,
+            end,
+            predicted_change,
+            fit_residual: run.fit_residual,
+            change,
+            is_finite,
+        })
     }
 }
+
+impl Sealed for GpuEngine {}
 
 impl Engine for GpuEngine {
     fn info(&self) -> EngineInfo {
         EngineInfo {
-            engine: "gpu",
+            kind: EngineKind::Gpu,
             adapter: self.recorder.gpu.name(),
+            state: NumberFormat::F32,
             precision: self.recorder.variant.tables.describe(self.eft.describe()),
             software: self.recorder.gpu.is_software(),
         }
@@ -573,7 +583,7 @@ impl Engine for GpuEngine {
         Ok(())
     }
 
-    fn set_gradient(&mut self, gradient: &[f64]) -> Result<()> {
+    fn set_gradient(&mut self, gradient: &[f64]) -> Result<GradientSummary> {
         let run = self.run.as_mut().ok_or_else(not_started)?;
         if gradient.len() != run.dimension {
             return Err(Error::Length {
@@ -582,12 +592,12 @@ impl Engine for GpuEngine {
                 expected: run.dimension,
             });
         }
+        let narrow = run.mirror.set_gradient(gradient);
         for s in &run.segments {
-            let here: Vec<f32> = gradient[s.start..s.start + s.len].iter().map(|g| *g as f32).collect();
-            self.recorder.upload(&s.gradient, &here)?;
+            self.recorder.upload(&s.gradient, &narrow[s.start..s.start + s.len])?;
         }
         run.ring.gradient_was_set();
-        Ok(())
+        Ok(GradientSummary::of(gradient))
     }
 
     fn record(&mut self) -> Result<()> {
@@ -605,6 +615,7 @@ impl Engine for GpuEngine {
     fn step(&mut self) -> Result<()> {
         let run = self.run.as_mut().ok_or_else(not_started)?;
         run.steps += 1;
+        run.mirror.moved();
         run.ring.stepped();
         run.record_step(&mut self.recorder, run.steps, Beside::default())
     }
@@ -624,8 +635,10 @@ impl Engine for GpuEngine {
         pollster::block_on(self.integrate_in_turn(limits))
     }
 
-    fn record_pair(&mut self, note: PairNote) -> Result<()> {
-        self.run.as_mut().ok_or_else(not_started)?.record_pair(&mut self.recorder, note)
+    fn record_pair(&mut self, change: f64, is_kept: bool) -> Result<()> {
+        let run = self.run.as_mut().ok_or_else(not_started)?;
+        let note = PairNote { remainder: change - run.mirror.slope(), kept: is_kept };
+        run.record_pair(&mut self.recorder, note)
     }
 
     fn put_pair(&mut self, pair: &Pair) -> Result<()> {
@@ -643,7 +656,9 @@ impl Engine for GpuEngine {
     }
 
     fn minimize(&mut self, limits: TrustLimits) -> Result<()> {
-        self.run.as_mut().ok_or_else(not_started)?.minimize_potential(&mut self.recorder, limits)
+        let run = self.run.as_mut().ok_or_else(not_started)?;
+        run.mirror.moved();
+        run.minimize_potential(&mut self.recorder, limits)
     }
 
     fn read(&mut self, x: &mut [f64]) -> Result<Landing> {
@@ -651,8 +666,21 @@ impl Engine for GpuEngine {
         pollster::block_on(self.read_in_turn(x))
     }
 
-    fn trust(&mut self) -> Result<()> {
+    fn compare(&mut self, learned: &[f64]) -> Result<StepComparison> {
         let run = self.run.as_mut().ok_or_else(not_started)?;
+        if learned.len() != run.dimension {
+            return Err(Error::Length {
+                name: "the learned step",
+                found: learned.len(),
+                expected: run.dimension,
+            });
+        }
+        Ok(run.mirror.compare(learned))
+    }
+
+    fn trust(&mut self, is_best: bool) -> Result<()> {
+        let run = self.run.as_mut().ok_or_else(not_started)?;
+        run.mirror.trust(is_best)?;
         run.trusted_steps = run.steps;
         for s in &run.segments {
             for (now, saved) in s.state() {
@@ -662,8 +690,13 @@ impl Engine for GpuEngine {
         Ok(())
     }
 
+    fn best(&mut self, x: &mut [f64], gradient: &mut [f64]) -> Result<()> {
+        self.run.as_mut().ok_or_else(not_started)?.mirror.best(x, gradient)
+    }
+
     fn restore(&mut self) -> Result<()> {
         let run = self.run.as_mut().ok_or_else(not_started)?;
+        run.mirror.moved();
         run.steps = run.trusted_steps;
         run.ring.moved();
         for s in &run.segments {

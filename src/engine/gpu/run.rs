@@ -3,6 +3,7 @@
 use ndarray::Array2;
 
 use super::kernels::{OC_SCALES, PROJECTION_MULTIPLIERS, PartialsReduce, PhaseState, Search};
+use super::mirror::Mirror;
 use super::recording::{Buffer, Recorder};
 use super::regression::RegressionBuffers;
 use crate::engine::fit::FitPlan;
@@ -185,6 +186,7 @@ pub(super) struct Run {
     pub(super) slab: usize,
     pub(super) slabs: usize,
     pub(super) ring: Ring,
+    pub(super) mirror: Mirror,
     pub(super) segments: Vec<Segment>,
     pub(super) shared: Shared,
     pub(super) model: Option<Model>,
@@ -359,6 +361,7 @@ impl Run {
             slab,
             slabs,
             ring: Ring::new(capacity),
+            mirror: Mirror::new(setup.start),
             segments,
             shared,
             model: None,
