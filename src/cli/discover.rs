@@ -137,7 +137,13 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let equations = found.equations();
     let sizes: Vec<usize> =
         found.support.columns().into_iter().map(|c| c.iter().filter(|v| **v).count()).collect();
-    print(&summary(&trajectory, &found, &equations, &sizes, &format!("{} ({})", info.engine, info.adapter)))?;
+    print(&summary(
+        &trajectory,
+        &found,
+        &equations,
+        &sizes,
+        &format!("{} ({})", info.kind.name(), info.adapter),
+    ))?;
     if let Some(path) = &args.json {
         let record = Equations {
             features: found.feature_names(),
@@ -152,7 +158,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             fit_error: found.fit_error,
             validation_error: found.validation_error,
             condition: found.condition.is_finite().then_some(found.condition),
-            engine: info.engine,
+            engine: info.kind.name(),
             adapter: &info.adapter,
         };
         io::write_file(path, json(&record, true)?)?;
