@@ -1,10 +1,10 @@
-//! `lgf compare`: the paper's problems by the plain flow and by both schedules.
+//! `lgf compare`: the paper's problems by the plain flow and by learned fields.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use super::paper::{Problem, Scale};
-use super::run::{Outcome, Overrides, Plan, ScheduleFlag, matching, solve};
+use super::run::{FieldFlag, Outcome, Overrides, Plan, matching, solve};
 use super::{Ending, EngineArgs, EngineFlag, TablesFlag, interrupt_flag, print};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -16,9 +16,9 @@ pub(super) struct Args {
     /// Which problems, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["heat-inverse", "nonlinear-heat", "scattering", "elastic-network", "topology-reduced"])]
     problems: Vec<Problem>,
-    /// Which schedules besides the plain flow, separated by commas
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["fixed", "adaptive"])]
-    schedules: Vec<ScheduleFlag>,
+    /// Which methods besides the plain flow, separated by commas
+    #[arg(long, alias = "schedules", value_enum, value_delimiter = ',', default_values = ["fixed", "adaptive"])]
+    methods: Vec<FieldFlag>,
     /// Which engines, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["auto"])]
     engines: Vec<EngineFlag>,
@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// The problems' size
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
-    /// The fixed schedule with the paper's regression to the letter too, where it differs
+    /// The fixed cadence with the paper's regression to the letter too, where it differs
     #[arg(long)]
     paper_regression: bool,
     /// Folder for comparison.md, comparison.csv and comparison.svg
@@ -86,16 +86,16 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             let settings = case.settings();
             let plan = Plan::new(settings, Overrides::default())?;
             let mut methods = vec![("plain".to_string(), plan.plain()?)];
-            for &schedule in &args.schedules {
-                methods.push((schedule.name().to_string(), plan.lgf(schedule)?));
+            for &method in &args.methods {
+                methods.push((method.name().to_string(), plan.lgf(method)?));
             }
             if args.paper_regression
-                && args.schedules.contains(&ScheduleFlag::Fixed)
+                && args.methods.contains(&FieldFlag::Fixed)
                 && settings.paper_regression != settings.surrogate.regression
             {
                 let letter =
                     Plan::new(settings, Overrides { paper_regression: true, ..Overrides::default() })?;
-                methods.push(("fixed, the paper's regression".to_string(), letter.lgf(ScheduleFlag::Fixed)?));
+                methods.push(("fixed, the paper's regression".to_string(), letter.lgf(FieldFlag::Fixed)?));
             }
             let mut outcomes: Vec<Outcome> = Vec::new();
             for (name, lgf) in &methods {

@@ -35,7 +35,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Learned gradient flow: optimization when every gradient is a finite-element solve.
 ///
-/// Without a subcommand: the half-MBB beam by plain OC and by LGF-OC, side by side.
+/// Without a subcommand: the half-MBB beam by plain OC, by LGF-OC and by LGF, side by side.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (results written). Environment:
 /// RUST_LOG=lgf=info logs every evaluation; WGPU_ADAPTER_NAME and WGPU_BACKEND choose the GPU.
@@ -54,7 +54,7 @@ enum Command {
     Topology(Box<topology::Args>),
     /// One of the method paper's five problems: the plain flow beside LGF, with the problem's pictures
     Run(Box<run::Args>),
-    /// Those problems by the plain flow and by both schedules: one table
+    /// Those problems by the plain flow and by learned fields: one table
     Compare(Box<compare::Args>),
     /// Learned flows and other optimizers, on structures or on smooth functions: evaluations to the best
     /// value, performance profiles

@@ -28,7 +28,7 @@ use crate::surrogate::{Integrator, Regression, Ridge, SurrogateConfig};
 const TRACKED: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ScheduleFlag {
+pub(super) enum FieldFlag {
     /// The paper's: K true iterations, M-K surrogate iterations, no landing check
     Fixed,
     /// Short true phases, surrogate phases as long and bold as they prove right
@@ -37,7 +37,7 @@ pub(super) enum ScheduleFlag {
     Cosine,
 }
 
-impl ScheduleFlag {
+impl FieldFlag {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Fixed => "fixed",
@@ -56,13 +56,13 @@ pub(super) struct Overrides {
     /// K, iterates the surrogate is learned from, 2 to 256 [default: the paper's; adaptive, cosine: 20]
     #[arg(long, value_name = "K")]
     pub history: Option<usize>,
-    /// M, iterations per cycle of the fixed schedule, true and surrogate, K to 10000 [default: the paper's]
+    /// M, iterations per cycle of the fixed cadence, true and surrogate, K to 10000 [default: the paper's]
     #[arg(long, value_name = "M")]
     pub interval: Option<usize>,
     /// Order of the polynomial surrogate, 1 to 6 [default: the paper's; adaptive, cosine: 1]
     #[arg(long)]
     pub order: Option<usize>,
-    /// Ridge of the fixed schedule, absolute, at least 0; of the others, relative to the mean squared norm of
+    /// Ridge of the fixed cadence, absolute, at least 0; of the others, relative to the mean squared norm of
     /// a feature row [default: 1e-6]
     #[arg(long, allow_negative_numbers = true)]
     pub ridge: Option<f64>,
@@ -86,9 +86,9 @@ pub(super) struct Args {
     /// Its size
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
-    /// When LGF computes true gradients
-    #[arg(long, value_enum, default_value = "fixed")]
-    schedule: ScheduleFlag,
+    /// How LGF alternates true gradients and the learned field
+    #[arg(long, value_enum, default_value = "fixed", alias = "schedule")]
+    method: FieldFlag,
     #[command(flatten)]
     overrides: Overrides,
     #[command(flatten)]
@@ -139,10 +139,10 @@ impl Plan {
         Lgf::new(self.settings.flow)?.stopping(self.stopping(self.settings.iterations + 1))
     }
 
-    pub(super) fn lgf(&self, schedule: ScheduleFlag) -> Result<Lgf> {
-        match schedule {
-            ScheduleFlag::Fixed => self.fixed(),
-            ScheduleFlag::Adaptive => {
+    pub(super) fn lgf(&self, method: FieldFlag) -> Result<Lgf> {
+        match method {
+            FieldFlag::Fixed => self.fixed(),
+            FieldFlag::Adaptive => {
                 let mut adaptive = Settings::adaptive();
                 adaptive.window = self.overrides.history.unwrap_or(adaptive.window);
                 adaptive.warm_up = adaptive.warm_up.min(adaptive.window);
@@ -151,7 +151,7 @@ impl Plan {
                 let cadence = Cadence::Adaptive(adaptive);
                 self.rolling(Field::new(self.settings.flow, surrogate, cadence).into())
             }
-            ScheduleFlag::Cosine => {
+            FieldFlag::Cosine => {
                 let adaptive = Settings::adaptive();
                 let window = self.overrides.history.unwrap_or(adaptive.window);
                 let rule = CosineTest {
@@ -201,7 +201,7 @@ impl Plan {
         let Overrides { interval, order, ridge, paper_regression, landing_check, .. } = self.overrides;
         if interval.is_some() || paper_regression || landing_check {
             return Err(Error::Incompatible(
-                "--interval, --paper-regression and --landing-check are for the fixed schedule".into(),
+                "--interval, --paper-regression and --landing-check are for --method fixed".into(),
             ));
         }
         let mut surrogate = Settings::adaptive_surrogate();
@@ -344,7 +344,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     let mut case = args.problem.open(args.scale)?;
     let plan = Plan::new(case.settings(), args.overrides)?;
-    let methods = [plan.plain()?, plan.lgf(args.schedule)?];
+    let methods = [plan.plain()?, plan.lgf(args.method)?];
     let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
     let mut outcomes: Vec<Outcome> = Vec::new();
@@ -352,7 +352,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         let label = if name == "plain" {
             format!("plain {}", case.settings().flow.name())
         } else {
-            format!("LGF, {}", args.schedule.name())
+            format!("LGF, {}", args.method.name())
         };
         let outcome =
             solve(&mut *case, lgf, &mut opened, &label, outcomes.first(), args.quiet, &interrupted)?;

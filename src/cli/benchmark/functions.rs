@@ -45,7 +45,7 @@ enum Method {
     Gd,
     /// ADAM
     Adam,
-    /// ADAM with the learned flow, adaptive schedule
+    /// ADAM with the learned field, adaptive cadence
     LgfAdam,
     /// L-BFGS
     #[value(name = "l-bfgs")]

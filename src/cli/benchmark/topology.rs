@@ -49,7 +49,7 @@ enum Method {
     /// The same, of order 4
     #[value(name = "lgf-4")]
     Lgf4,
-    /// Optimality criteria with the learned flow, adaptive schedule
+    /// Optimality criteria with the learned field, adaptive cadence
     LgfOc,
     /// Optimality criteria with periodic Anderson mixing
     OcAnderson,

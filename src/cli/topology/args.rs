@@ -1,34 +1,26 @@
-//! `lgf topology`.
+//! The arguments of `lgf topology`, and the problem and recipe that they make.
 
-use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::ValueEnum;
 
-use super::progress::Progress;
-use super::results::{Run, json, method_line};
-use super::{Ending, EngineArgs, interrupt_flag, parse_size, print};
-use crate::engine::Opened;
+use crate::cli::{EngineArgs, parse_size};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
-use crate::io;
 use crate::method::{
     Adaptive, Cadence, Cosine, CosineTest, Field, Fixed, Method, Potential, Settled, Stopping,
 };
-use crate::report::{Report, StopReason};
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
 use crate::topology::{
-    Compliance, ComplianceConfig, Continuation, FilterKind, Level, Levels, PassiveRegion, Preset, Projection,
-    Recipe, Shape, SigmoidDesign, Solution,
+    Compliance, ComplianceConfig, Continuation, FilterKind, Levels, PassiveRegion, Preset, Projection,
+    Recipe, Shape,
 };
 
 /// The evaluations that `--settled` looks at.
 const SETTLED_WINDOW: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum PresetFlag {
+pub(in crate::cli) enum PresetFlag {
     /// Half of the MBB beam: symmetry at the left edge, roller at the lower right corner, load at the upper
     /// left
     Mbb,
@@ -43,7 +35,7 @@ pub(super) enum PresetFlag {
 }
 
 impl PresetFlag {
-    pub(super) fn preset(self) -> Preset {
+    pub(in crate::cli) fn preset(self) -> Preset {
         match self {
             Self::Mbb => Preset::Mbb,
             Self::Cantilever => Preset::Cantilever,
@@ -53,7 +45,7 @@ impl PresetFlag {
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::cli) fn name(self) -> &'static str {
         match self {
             Self::Mbb => "mbb",
             Self::Cantilever => "cantilever",
@@ -65,7 +57,7 @@ impl PresetFlag {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ContinuationFlag {
+pub(in crate::cli) enum ContinuationFlag {
     /// With coarse grids on the coarsest of them, else not at all
     Auto,
     /// On the first grid
@@ -75,7 +67,7 @@ pub(super) enum ContinuationFlag {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum FilterFlag {
+pub(in crate::cli) enum FilterFlag {
     /// Filtered densities, exact gradient
     Density,
     /// Filtered sensitivities, the classical heuristic
@@ -83,32 +75,36 @@ pub(super) enum FilterFlag {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum FlowFlag {
-    /// The gradient flow of a learned potential, minimised in a trust region between any two true evaluations
-    Potential,
+pub(in crate::cli) enum FlowFlag {
     /// Optimality criteria, move limit 0.2
     Oc,
     /// ADAM on a sigmoid parametrisation that keeps the volume exactly
     Adam,
     /// Gradient descent on the same parametrisation
     GradientDescent,
+    /// An older spelling of --method potential
+    #[value(hide = true)]
+    Potential,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ScheduleFlag {
-    /// The plain base flow: every step is a true evaluation
-    None,
-    /// The paper's: K true iterations, M-K surrogate iterations, with a landing check
+pub(in crate::cli) enum MethodFlag {
+    /// The base flow by itself: every step is a true evaluation
+    #[value(alias = "none")]
+    Plain,
+    /// A learned field at the paper's cadence: K true iterations, M-K surrogate iterations, with a landing check
     Fixed,
-    /// Short true phases, surrogate phases as long and bold as they prove right
+    /// A learned field with short true phases, and surrogate phases as long and bold as they prove right
     Adaptive,
-    /// Learned steps within a reach that follows the angle between learned and true steps; adam and
+    /// A learned field, and steps within a reach that follows the angle between learned and true steps; adam and
     /// gradient-descent flows
     Cosine,
+    /// A learned potential, minimised in a trust region between any two true evaluations
+    Potential,
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The structure
     #[arg(long, value_enum, default_value = "mbb")]
     pub preset: PresetFlag,
@@ -146,13 +142,14 @@ pub(super) struct Args {
     /// left, its radius in parts of the height; may be given several times
     #[arg(long = "hole", value_name = "X,Y,R", value_parser = parse_hole)]
     pub holes: Vec<(f64, f64, f64)>,
-    /// What is learned and followed [default: potential; oc with an option that is for learned fields, or
-    /// with the sensitivity filter, whose field is the gradient of no function]
+    /// What alternates true evaluations and a learned model [default: potential; adaptive with a flow, with an
+    /// option that is for learned fields, and with the sensitivity filter, whose field is the gradient of no
+    /// function]
+    #[arg(long, value_enum, alias = "schedule")]
+    pub method: Option<MethodFlag>,
+    /// The base optimizer of all methods but the potential, which has none [default: oc]
     #[arg(long, value_enum)]
     pub flow: Option<FlowFlag>,
-    /// When true gradients are computed; a potential has a schedule of its own [default: adaptive]
-    #[arg(long, value_enum)]
-    pub schedule: Option<ScheduleFlag>,
     /// K, samples the surrogate is learned from, 2 to 256 (potential: pairs of samples, 1 to 64) [default: 6
     /// with a potential, 8 with OC, else 20]
     #[arg(long, value_name = "K")]
@@ -232,7 +229,7 @@ fn parse_levels(text: &str) -> std::result::Result<Levels, String> {
 
 impl Args {
     /// The problem, checked and set up.
-    pub(super) fn compliance(&self) -> Result<Compliance> {
+    pub(in crate::cli) fn compliance(&self) -> Result<Compliance> {
         Compliance::new(self.problem())
     }
 
@@ -257,17 +254,30 @@ impl Args {
         }
     }
 
-    fn flow(&self) -> FlowFlag {
-        self.flow.unwrap_or(match self.filter {
-            FilterFlag::Density if self.of_fields().is_none() => FlowFlag::Potential,
-            FilterFlag::Density | FilterFlag::Sensitivity => FlowFlag::Oc,
-        })
+    /// The method, given or implied.
+    fn method(&self) -> Result<MethodFlag> {
+        let is_potential = self.flow == Some(FlowFlag::Potential);
+        match self.method {
+            None if is_potential => Ok(MethodFlag::Potential),
+            None if self.flow.is_some() || self.of_fields().is_some() => Ok(MethodFlag::Adaptive),
+            None => Ok(match self.filter {
+                FilterFlag::Density => MethodFlag::Potential,
+                FilterFlag::Sensitivity => MethodFlag::Adaptive,
+            }),
+            Some(MethodFlag::Potential) if self.flow.is_some() && !is_potential => Err(Error::Incompatible(
+                "--flow is for the other methods: a potential is minimised by projected gradient steps"
+                    .into(),
+            )),
+            Some(method) if is_potential && method != MethodFlag::Potential => Err(Error::Incompatible(
+                "--flow potential means --method potential, which excludes another --method".into(),
+            )),
+            Some(method) => Ok(method),
+        }
     }
 
     /// An option given that is for learned fields.
     fn of_fields(&self) -> Option<&'static str> {
         let options = [
-            ("--schedule", self.schedule.is_some()),
             ("--interval", self.interval.is_some()),
             ("--rank", self.rank.is_some()),
             ("--ridge", self.ridge.is_some()),
@@ -276,23 +286,11 @@ impl Args {
         options.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
     }
 
-    /// Whether the flow works on the densities themselves.
-    fn is_direct(&self) -> bool {
-        matches!(self.flow(), FlowFlag::Potential | FlowFlag::Oc)
-    }
-
     /// How the problem is to be solved, checked.
-    pub(super) fn recipe(&self) -> Result<Recipe> {
-        let method = match self.flow() {
-            FlowFlag::Potential => self.potential()?.into(),
-            FlowFlag::Oc => self.field(Flow::OptimalityCriteria(OptimalityCriteria::default()))?,
-            FlowFlag::Adam => self.field(Flow::Adam(Adam::new(self.rate.unwrap_or(0.1))))?,
-            FlowFlag::GradientDescent => {
-                let elements = f64::from(self.size.0) * f64::from(self.size.1);
-                self.field(Flow::GradientDescent(GradientDescent {
-                    rate: self.rate.unwrap_or(0.001 * elements),
-                }))?
-            }
+    pub(in crate::cli) fn recipe(&self) -> Result<Recipe> {
+        let method = match self.method()? {
+            MethodFlag::Potential => self.potential()?.into(),
+            method => self.with_flow(method)?,
         };
         let recipe = Recipe::new(method);
         let refused = [
@@ -301,7 +299,7 @@ impl Args {
             ("--projection", self.projection.is_some()),
         ];
         if let (false, Some((flag, _))) = (recipe.is_direct(), refused.iter().find(|(_, given)| *given)) {
-            return Err(Error::Incompatible(format!("{flag} is for the potential and oc flows")));
+            return Err(Error::Incompatible(format!("{flag} is for the potential and for the oc flow")));
         }
         let settled = self.settled.map(|change| Settled { evaluations: SETTLED_WINDOW, change });
         let recipe = Recipe {
@@ -330,7 +328,7 @@ impl Args {
         }
         if let Some(flag) = self.of_fields() {
             return Err(Error::Incompatible(format!(
-                "{flag} is for learned fields; with --flow potential use --history, --order, --steps and \
+                "{flag} is for learned fields; with --method potential use --history, --order, --steps and \
                  --trust"
             )));
         }
@@ -343,16 +341,24 @@ impl Args {
         })
     }
 
-    /// The plain flow, or a field learned from it.
-    fn field(&self, flow: Flow) -> Result<Method> {
-        let is_oc = self.flow() == FlowFlag::Oc;
+    /// The plain flow, or a field learned along it.
+    fn with_flow(&self, method: MethodFlag) -> Result<Method> {
+        let flow = match self.flow.unwrap_or(FlowFlag::Oc) {
+            FlowFlag::Oc | FlowFlag::Potential => Flow::OptimalityCriteria(OptimalityCriteria::default()),
+            FlowFlag::Adam => Flow::Adam(Adam::new(self.rate.unwrap_or(0.1))),
+            FlowFlag::GradientDescent => {
+                let elements = f64::from(self.size.0) * f64::from(self.size.1);
+                Flow::GradientDescent(GradientDescent { rate: self.rate.unwrap_or(0.001 * elements) })
+            }
+        };
+        let is_oc = matches!(flow, Flow::OptimalityCriteria(_));
         if is_oc && self.rate.is_some() {
             return Err(Error::Incompatible(
                 "--rate is for the adam and gradient-descent flows; the OC flow has none".into(),
             ));
         }
         if self.steps.is_some() || self.trust.is_some() {
-            return Err(Error::Incompatible("--steps and --trust are for --flow potential".into()));
+            return Err(Error::Incompatible("--steps and --trust are for --method potential".into()));
         }
         let history = self.history.unwrap_or(if is_oc { 8 } else { 20 });
         let interval = self.interval.unwrap_or(history + if is_oc { 16 } else { history });
@@ -365,10 +371,10 @@ impl Args {
             ..surrogate
         };
         let field = |cadence| Ok(Field::new(flow, surrogate, cadence).into());
-        match self.schedule.unwrap_or(ScheduleFlag::Adaptive) {
-            ScheduleFlag::None => Ok(flow.into()),
-            ScheduleFlag::Fixed => field(Cadence::Fixed(Fixed::new(history, interval))),
-            ScheduleFlag::Adaptive => {
+        match method {
+            MethodFlag::Plain | MethodFlag::Potential => Ok(flow.into()),
+            MethodFlag::Fixed => field(Cadence::Fixed(Fixed::new(history, interval))),
+            MethodFlag::Adaptive => {
                 if interval < history {
                     return Err(Error::invalid(
                         "the interval M",
@@ -378,12 +384,12 @@ impl Args {
                 }
                 field(Cadence::Adaptive(Adaptive::with_window(history, interval)))
             }
-            ScheduleFlag::Cosine => {
+            MethodFlag::Cosine => {
                 if is_oc || self.interval.is_some() {
                     let what = if is_oc {
-                        "--schedule cosine is for the adam and gradient-descent flows"
+                        "--method cosine is for the adam and gradient-descent flows"
                     } else {
-                        "--interval is for the other schedules"
+                        "--interval is for the methods fixed and adaptive"
                     };
                     return Err(Error::Incompatible(what.into()));
                 }
@@ -402,127 +408,4 @@ impl From<ContinuationFlag> for Continuation {
             ContinuationFlag::Off => Self::Off,
         }
     }
-}
-
-pub(super) fn run(args: &Args) -> Result<Ending> {
-    let interrupted = interrupt_flag()?;
-    let recipe = args.recipe()?;
-    let mut problem = args.compliance()?;
-    if !recipe.is_direct() {
-        // Finds out whether there is an interior design, before anything is written.
-        SigmoidDesign::new(&mut problem)?;
-    }
-    let mut opened = args.engine.open()?;
-    io::prepare(&args.out)?;
-    let label = Label { name: "lgf", problem: args.preset.name(), quiet: args.quiet };
-    let run = solve(&mut problem, recipe, &mut opened, label, interrupted)?;
-    // What was reached is told even if the disk is full.
-    let written = run.write(&args.out, &problem, true);
-    if args.json {
-        print(&(String::from_utf8_lossy(&json(&run.record(), false)?).into_owned() + "\n"))?;
-    } else if !args.quiet {
-        print(&summary(&run, written.is_ok().then_some(&args.out)))?;
-    }
-    written?;
-    Ok(ending(&run.solution.report))
-}
-
-/// What a run is called, and whether its progress is shown.
-pub(super) struct Label<'a> {
-    pub name: &'a str,
-    pub problem: &'static str,
-    pub quiet: bool,
-}
-
-/// Solves `problem` by `recipe` with a progress bar.
-pub(super) fn solve(
-    problem: &mut Compliance,
-    recipe: Recipe,
-    opened: &mut Opened,
-    label: Label<'_>,
-    interrupted: Arc<AtomicBool>,
-) -> Result<Run> {
-    let progress = Progress::new(label.name, label.quiet, interrupted);
-    let solution = recipe.solve(problem, &mut *opened, progress)?;
-    Ok(Run {
-        problem: label.problem,
-        size: problem.config().size,
-        recipe,
-        settings: format!("{:?}, {recipe:?}", problem.config()),
-        solution,
-        engine_reason: opened.reason().into(),
-    })
-}
-
-/// How the command ends after a run that came back.
-pub(super) fn ending(report: &Report) -> Ending {
-    match &report.stop {
-        StopReason::Interrupted => Ending::Interrupted,
-        stop if stop.is_fault() => Ending::Faulty(stop.to_string()),
-        _ => Ending::Done,
-    }
-}
-
-/// What was spent before the run proper.
-pub(super) fn before(levels: &[Level]) -> String {
-    let each: Vec<String> = levels.iter().map(|l| format!("{} on {}", l.true_evaluations, l.size)).collect();
-    format!(
-        "{} ({:.1} fine-solve equivalents)",
-        each.join(", "),
-        levels.iter().map(|l| l.fine_equivalents).sum::<f64>()
-    )
-}
-
-fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
-    let mut text = String::new();
-    let out = &mut text;
-    let Solution { report, levels, .. } = &run.solution;
-    let (columns, rows) = run.size;
-    line!(out, "{} {columns}x{rows}, method {}", run.problem, method_line(&run.recipe.method));
-    line!(
-        out,
-        "  compliance        {:.4} at evaluation {} (the best; recomputed in f64)",
-        run.solution.objective,
-        report.best_evaluation
-    );
-    line!(out, "  volume fraction   {:.6}", run.solution.volume);
-    if let Some(residual) = report.kkt_residual {
-        line!(out, "  KKT residual      {residual:.2e} of the start's largest gradient entry")
-    }
-    line!(
-        out,
-        "  true evaluations  {} ({} of them undone landings)",
-        report.true_evaluations,
-        report.rejected
-    );
-    if !levels.is_empty() {
-        line!(out, "  before            {}", before(levels));
-    }
-    line!(out, "  surrogate steps   {}", report.surrogate_steps);
-    let earlier: f64 = levels.iter().map(|l| l.wall_seconds).sum();
-    let with = if levels.is_empty() { String::new() } else { format!(", {earlier:.2} before that") };
-    line!(
-        out,
-        "  seconds           {:.2} ({:.2} in true evaluations){with}",
-        report.wall_seconds,
-        report.objective_seconds
-    );
-    line!(
-        out,
-        "  engine            {}: {}, {}; {}",
-        report.engine.kind.name(),
-        report.engine.adapter,
-        report.engine.precision,
-        run.engine_reason
-    );
-    line!(out, "  stop              {}", report.stop);
-    if let Some(folder) = folder {
-        line!(
-            out,
-            "  written to        {}: design.png design.npy variables.npy convergence.svg record.json \
-             history.csv",
-            folder.display()
-        );
-    }
-    text
 }
