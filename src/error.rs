@@ -309,4 +309,9 @@ impl Error {
             Err(Self::invalid(name, value, "positive and finite"))
         }
     }
+
+    /// Whether a device has disappeared, so that nothing on it can be reached any more.
+    pub fn is_lost_device(&self) -> bool {
+        matches!(self, Self::Engine(EngineError::Lost(_)))
+    }
 }

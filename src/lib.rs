@@ -7,12 +7,11 @@
 //! is reported was computed by the true objective in f64.
 //!
 //! ```
-//! use lgf::engine::EngineChoice;
 //! use lgf::flow::{Adam, Flow};
+//! use lgf::method::Field;
 //! use lgf::objective::FnObjective;
-//! use lgf::schedule::{Adaptive, Schedule};
 //! use lgf::surrogate::SurrogateConfig;
-//! use lgf::{Lgf, LgfConfig, Stopping};
+//! use lgf::{Lgf, Stopping};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // f(x) = ½ Σ i (xᵢ − 1)²; in earnest, this is a finite-element solve and its adjoint.
@@ -24,14 +23,10 @@
 //!     }
 //!     Ok(value)
 //! });
-//! let flow = Flow::Adam(Adam::new(0.05));
-//! let schedule = Schedule::Adaptive(Adaptive::default());
-//! let stopping = Stopping { max_evaluations: 60, tolerance: 1e-6, ..Stopping::default() };
-//! let settings = LgfConfig::new(flow, schedule, SurrogateConfig::snapshots());
-//! let lgf = Lgf::new(LgfConfig { stopping, ..settings })?;
-//! let (mut engine, _why) = EngineChoice::Auto.open()?;
-//! let report = lgf.minimize(&mut objective, &[0.0; 50], &mut *engine, &mut ())?;
-//! println!("f = {:.1e}: {}", report.objective, report.stop);
+//! let field = Field::adaptive(Flow::Adam(Adam::new(0.05)), SurrogateConfig::snapshots());
+//! let stopping = Stopping::default().evaluations(60).tolerance(1e-6);
+//! let report = Lgf::new(field)?.stopping(stopping)?.minimize(&mut objective, &[0.0; 50])?;
+//! println!("f = {:.1e} after {} evaluations: {}", report.objective, report.true_evaluations, report.stop);
 //! # assert!(report.objective < 1.0, "{report:?}");
 //! # Ok(())
 //! # }
@@ -44,10 +39,10 @@
 //! | say where the unknowns may be | [`domain`] |
 //! | choose the optimizer it accelerates | [`flow`] |
 //! | choose what is learned | [`surrogate`] |
-//! | choose when the truth is called | [`schedule`] |
+//! | choose the method, and when the truth is called | [`method`] |
 //! | know what a setting costs when it is wrong | [`knobs`] |
-//! | run it, watch it, read the result | [`optimizer`], [`observe`], [`report`] |
-//! | run it piece by piece in a frame loop, or go on from a report | [`Session`], [`Lgf::resume`] |
+//! | run it, watch it, read the result | [`run`], [`observe`], [`report`] |
+//! | run it piece by piece in a frame loop, or go on from a report | [`Session`], [`Start::after`] |
 //! | choose where it runs, or share your own wgpu device | [`EngineChoice`], [`GpuEngine::from_device`] |
 //! | optimize a structure | [`topology`] |
 //! | find the equations behind a recorded trajectory | [`discover`] |
@@ -88,19 +83,20 @@ pub mod io;
 #[doc = include_str!("knobs.md")]
 pub mod knobs {}
 mod linalg;
+pub mod method;
 pub mod objective;
 pub mod observe;
-pub mod optimizer;
 pub mod peers;
 pub mod problems;
 pub mod report;
+pub mod run;
 mod scalar;
-pub mod schedule;
 pub mod surrogate;
 pub mod topology;
 
 pub use error::{Error, Result};
-pub use optimizer::{Lgf, LgfConfig, Origin, RunError, Session, Settled, Stopping};
+pub use method::{Settled, Stopping};
+pub use run::{Lgf, LgfConfig, RunError, Session, Start};
 pub use scalar::Scalar;
 pub use wgpu;
 

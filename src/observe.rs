@@ -18,6 +18,12 @@ pub enum Event<'a> {
         /// The budget of true evaluations.
         max_evaluations: usize,
     },
+    /// A run of several has its turn: on another grid, or with another penalty or projection. Its own events
+    /// follow.
+    Stage {
+        /// The grid, and the projection if there is any: `75x25`, `75x25 beta 2`.
+        name: &'a str,
+    },
     /// A true evaluation at a step of the base flow.
     TrueStep {
         /// Value and counters.
@@ -79,8 +85,48 @@ impl Observer for () {
     }
 }
 
-impl<F: FnMut(Event<'_>) -> ControlFlow<()>> Observer for F {
+impl<W: Observer + ?Sized> Observer for &mut W {
     fn event(&mut self, event: Event<'_>) -> ControlFlow<()> {
-        self(event)
+        (**self).event(event)
+    }
+}
+
+impl<W: Observer + ?Sized> Observer for Box<W> {
+    fn event(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        (**self).event(event)
+    }
+}
+
+/// An [`Observer`] made of a closure; see [`from_fn`].
+#[derive(Debug, Clone)]
+pub struct FnObserver<F>(F);
+
+/// Watches by a closure.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use lgf::Lgf;
+/// use lgf::observe::{self, Event};
+/// use lgf::problems::Rosenbrock;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut landings = 0;
+/// let watch = observe::from_fn(|event: Event<'_>| {
+///     landings += usize::from(matches!(event, Event::Landed { .. }));
+///     ControlFlow::Continue(())
+/// });
+/// let report = Lgf::potential().observe(watch).minimize(Rosenbrock { dimension: 2 }, &[-1.2, 1.0])?;
+/// assert_eq!(landings, report.phases.len());
+/// # Ok(())
+/// # }
+/// ```
+pub fn from_fn<F: FnMut(Event<'_>) -> ControlFlow<()>>(watch: F) -> FnObserver<F> {
+    FnObserver(watch)
+}
+
+impl<F: FnMut(Event<'_>) -> ControlFlow<()>> Observer for FnObserver<F> {
+    fn event(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        (self.0)(event)
     }
 }

@@ -1,12 +1,10 @@
 //! What a run returns.
 
-use serde::Serialize;
-
 use crate::engine::{EngineInfo, Fit, PhaseEnd, Traffic};
 use crate::surrogate::selection::Verdict;
 
 /// Why a run ended; reads as a sentence.
-#[derive(Debug, Clone, PartialEq, Serialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum StopReason {
@@ -65,7 +63,7 @@ pub enum StopReason {
     )]
     NonFinite {
         /// `value` or `gradient`.
-        what: &'static str,
+        what: String,
         /// Which evaluation, counted from 1.
         evaluation: usize,
     },
@@ -113,7 +111,7 @@ impl StopReason {
 }
 
 /// One true evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct HistoryEntry {
     /// Which one, counted from 1.
     pub evaluation: usize,
@@ -127,7 +125,7 @@ pub struct HistoryEntry {
 }
 
 /// One surrogate phase.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PhaseEntry {
     /// True evaluations spent before it.
     pub evaluation: usize,
@@ -155,7 +153,7 @@ pub struct PhaseEntry {
 }
 
 /// The result of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Report {
     /// The best trusted iterate, of the newest [revision](crate::objective::Objective::revision) of the
     /// objective.

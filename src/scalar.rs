@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use crate::engine::NumberFormat;
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
@@ -15,6 +17,9 @@ pub trait Scalar:
 {
     /// The type's name.
     const NAME: &'static str;
+
+    /// The type, for the record.
+    const FORMAT: NumberFormat;
 
     /// Singular values below this share of the largest are rounding, in a history of this type whose inner
     /// products are f64.
@@ -32,6 +37,7 @@ pub trait Scalar:
 
 impl Scalar for f64 {
     const NAME: &'static str = "f64";
+    const FORMAT: NumberFormat = NumberFormat::F64;
     /// By way of a Gram matrix: the root of its rounding.
     const RESOLUTION: f64 = 1e-7;
 
@@ -52,6 +58,7 @@ impl Scalar for f64 {
 
 impl Scalar for f32 {
     const NAME: &'static str = "f32";
+    const FORMAT: NumberFormat = NumberFormat::F32;
     /// That of the data.
     const RESOLUTION: f64 = 4.0 * f32::EPSILON as f64;
 

@@ -1,12 +1,12 @@
-//! `lgf compare`: the paper's problems by the plain flow and by LGF with each of the chosen schedules.
+//! `lgf compare`: the paper's problems by the plain flow and by learned fields.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use super::opened::Opened;
 use super::paper::{Problem, Scale};
-use super::run::{Outcome, Overrides, Plan, ScheduleFlag, matching, solve};
+use super::run::{FieldFlag, Outcome, Overrides, Plan, matching, solve};
 use super::{Ending, EngineArgs, EngineFlag, TablesFlag, interrupt_flag, print};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::io;
 use crate::report::Report;
@@ -17,9 +17,9 @@ pub(super) struct Args {
     #[arg(long, value_enum, value_delimiter = ',')]
     #[arg(default_value = "heat-inverse,nonlinear-heat,scattering,elastic-network,topology-reduced")]
     problems: Vec<Problem>,
-    /// Which schedules besides the plain flow, separated by commas
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["fixed", "adaptive"])]
-    schedules: Vec<ScheduleFlag>,
+    /// Which methods besides the plain flow, separated by commas
+    #[arg(long, alias = "schedules", value_enum, value_delimiter = ',', default_values = ["fixed", "adaptive"])]
+    methods: Vec<FieldFlag>,
     /// Which engines, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["auto"])]
     engines: Vec<EngineFlag>,
@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// The problems' size
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
-    /// The fixed schedule with the paper's regression to the letter too, where it differs
+    /// The fixed cadence with the paper's regression to the letter too, where it differs
     #[arg(long)]
     paper_regression: bool,
     /// Folder for comparison.md, comparison.csv and comparison.svg
@@ -70,11 +70,16 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let mut ended = Ending::Done;
     'all: for &problem in &args.problems {
         for &flag in &args.engines {
-            let mut opened = Opened::new(EngineArgs { engine: flag, tables: args.tables })?;
-            let info = opened.engine.info();
+            let mut opened = EngineArgs { engine: flag, tables: args.tables }.open()?;
+            let info = opened.info();
             let software = if info.software { " (software adapter)" } else { "" };
-            let adapter =
-                format!("{}: {}{software}, {}; {}", info.engine, info.adapter, info.precision, opened.reason);
+            let adapter = format!(
+                "{}: {}{software}, {}; {}",
+                info.kind.name(),
+                info.adapter,
+                info.precision,
+                opened.reason()
+            );
             if !adapters.contains(&adapter) {
                 adapters.push(adapter);
             }
@@ -82,16 +87,16 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             let settings = case.settings();
             let plan = Plan::new(settings, Overrides::default())?;
             let mut methods = vec![("plain".to_string(), plan.plain()?)];
-            for &schedule in &args.schedules {
-                methods.push((schedule.name().to_string(), plan.lgf(schedule)?));
+            for &method in &args.methods {
+                methods.push((method.name().to_string(), plan.lgf(method)?));
             }
             if args.paper_regression
-                && args.schedules.contains(&ScheduleFlag::Fixed)
+                && args.methods.contains(&FieldFlag::Fixed)
                 && settings.paper_regression != settings.surrogate.regression
             {
                 let letter =
                     Plan::new(settings, Overrides { paper_regression: true, ..Overrides::default() })?;
-                methods.push(("fixed, the paper's regression".to_string(), letter.lgf(ScheduleFlag::Fixed)?));
+                methods.push(("fixed, the paper's regression".to_string(), letter.lgf(FieldFlag::Fixed)?));
             }
             let mut outcomes: Vec<Outcome> = Vec::new();
             for (name, lgf) in &methods {
@@ -129,7 +134,7 @@ fn row(problem: Problem, outcome: &Outcome, plain: &Outcome) -> Row {
         outcome.measures.iter().map(|(name, value)| format!("{name} {value:.3e}")).collect();
     Row {
         problem: problem.name(),
-        engine: report.engine.engine,
+        engine: report.engine.kind.name(),
         method: outcome.name.clone(),
         true_evaluations: report.true_evaluations,
         to_plain,

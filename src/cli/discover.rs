@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::results::json;
 use super::{Ending, EngineFlag, print};
 use crate::discover::{DiscoverConfig, Discovery, Trajectory, Variables, discover};
-use crate::engine::EngineChoice;
+use crate::engine::{Engine, EngineChoice};
 use crate::error::{Error, Result};
 use crate::io;
 use crate::surrogate::targets::WeakForm;
@@ -137,13 +137,19 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         }
         _ => config,
     };
-    let (mut engine, _) = EngineChoice::from(args.engine).open()?;
-    let found = discover(&trajectory, &config, &mut *engine)?;
+    let mut engine = EngineChoice::from(args.engine).open()?;
+    let found = discover(&trajectory, &config, &mut engine)?;
     let info = engine.info();
     let equations = found.equations();
     let sizes: Vec<usize> =
         found.support.columns().into_iter().map(|c| c.iter().filter(|v| **v).count()).collect();
-    print(&summary(&trajectory, &found, &equations, &sizes, &format!("{} ({})", info.engine, info.adapter)))?;
+    print(&summary(
+        &trajectory,
+        &found,
+        &equations,
+        &sizes,
+        &format!("{} ({})", info.kind.name(), info.adapter),
+    ))?;
     if let Some(path) = &args.json {
         let record = Equations {
             features: found.feature_names(),
@@ -158,7 +164,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             fit_error: found.fit_error,
             validation_error: found.validation_error,
             condition: found.condition.is_finite().then_some(found.condition),
-            engine: info.engine,
+            engine: info.kind.name(),
             adapter: &info.adapter,
         };
         io::write_file(path, json(&record, true)?)?;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Ending, parse_count, print};
 use crate::domain::Domain;
-use crate::engine::{EngineChoice, GpuEngine, Samples, Setup, TableFormat, gpu};
+use crate::engine::{Engine, EngineChoice, GpuEngine, Samples, Setup, TableFormat, gpu};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
 
@@ -60,9 +60,16 @@ fn describe(out: &mut String) -> Result<()> {
         line!(out, "    largest buffer   {} MiB", a.max_buffer >> 20);
         line!(out, "    self-test        {}", a.self_test);
     }
-    let (engine, reason) = EngineChoice::Auto.open()?;
+    let engine = EngineChoice::Auto.open()?;
+    let reason = engine.reason();
     let info = engine.info();
-    line!(out, "`--engine auto` takes: {} ({}; {}): {reason}", info.engine, info.adapter, info.precision);
+    line!(
+        out,
+        "`--engine auto` takes: {} ({}; {}): {reason}",
+        info.kind.name(),
+        info.adapter,
+        info.precision
+    );
     Ok(())
 }
 

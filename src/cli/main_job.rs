@@ -3,14 +3,16 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use super::opened::Opened;
 use super::results::{Run, engine_line};
-use super::topology::{self, ContinuationFlag, FilterFlag, FlowFlag, PresetFlag, ScheduleFlag};
+use super::topology::{self, Label};
 use super::{Ending, EngineArgs, interrupt_flag, parse_size, print};
 use crate::error::Result;
+use crate::flow::{Flow, OptimalityCriteria};
 use crate::io;
+use crate::method::{Adaptive, Cadence, Field};
 use crate::report::StopReason;
-use crate::topology::{Compliance, Levels};
+use crate::surrogate::SurrogateConfig;
+use crate::topology::{Compliance, ComplianceConfig, FilterKind, Recipe};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -33,7 +35,7 @@ const FOLDERS: [&str; 3] = ["plain", "lgf-oc", "lgf"];
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
-    let mut opened = Opened::new(args.engine)?;
+    let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
     // Results of an earlier job must not pass for this one's.
     for folder in FOLDERS {
@@ -45,69 +47,44 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let mut problem = None;
     // OC's runs begin cold: the start is not the learned flow's merit. The last one is what a user gets by
     // default.
-    let cold = Some(Levels::Count(1));
+    let oc = Flow::OptimalityCriteria(OptimalityCriteria::default());
+    let cadence = Cadence::Adaptive(Adaptive::default());
     let plans = [
-        ("plain OC", FlowFlag::Oc, Some(ScheduleFlag::None), cold),
-        ("LGF-OC", FlowFlag::Oc, Some(ScheduleFlag::Adaptive), cold),
-        ("LGF", FlowFlag::Potential, None, None),
+        ("plain OC", Recipe::new(oc).cold()),
+        ("LGF-OC", Recipe::new(Field::new(oc, SurrogateConfig::topology(), cadence)).cold()),
+        ("LGF", Recipe::default()),
     ];
-    for ((name, flow, schedule, levels), folder) in plans.into_iter().zip(FOLDERS) {
-        let settings = topology::Args {
-            preset: PresetFlag::Mbb,
-            size: args.size,
-            volume: 0.5,
-            penalty: 3.0,
-            radius: None,
-            levels,
-            continuation: ContinuationFlag::Auto,
-            filter: FilterFlag::Density,
-            projection: None,
-            holes: Vec::new(),
-            flow: Some(flow),
-            schedule,
-            history: None,
-            interval: None,
-            steps: None,
-            trust: None,
-            order: None,
-            rank: None,
-            ridge: None,
-            rate: None,
-            engine: args.engine,
-            max_evaluations: 1000,
-            max_seconds: None,
-            tolerance: None,
-            settled: None,
-            target: None,
-            out: args.out.join(folder),
-            json: false,
-            quiet: args.quiet,
-        };
-        let fresh = settings.compliance()?;
-        let problem: &mut Compliance = problem.insert(fresh);
-        let run =
-            topology::solve(problem, &settings.lgf()?, &mut opened, name, &settings, interrupted.clone())?;
-        run.write(&settings.out, problem, false)?;
-        let stopped = matches!(run.report.stop, StopReason::Interrupted) || run.report.stop.is_fault();
+    let base = ComplianceConfig::mbb(args.size.0, args.size.1, FilterKind::Density);
+    let config = ComplianceConfig { radius: base.radius.max(1.5), ..base };
+    for ((name, recipe), folder) in plans.into_iter().zip(FOLDERS) {
+        let problem: &mut Compliance = problem.insert(Compliance::new(config.clone())?);
+        let label = Label { name, problem: "mbb", quiet: args.quiet };
+        let run = topology::solve(problem, recipe, &mut opened, label, interrupted.clone())?;
+        run.write(&args.out.join(folder), problem, false)?;
+        let stop = &run.solution.report.stop;
+        let stopped = matches!(stop, StopReason::Interrupted) || stop.is_fault();
         runs.push((name, run));
         if stopped {
             break;
         }
     }
     let curves: Vec<_> =
-        runs.iter().map(|(name, run)| io::Curve { name, history: &run.report.history }).collect();
+        runs.iter().map(|(name, run)| io::Curve { name, history: &run.solution.report.history }).collect();
     let title = format!("half-MBB beam {}x{}, density filter", args.size.0, args.size.1);
     let mut files =
         vec![("convergence.svg", io::convergence_svg(&title, "compliance", &curves)?.into_bytes())];
     if let (Some(problem), Some((_, last))) = (&problem, runs.last()) {
-        files.push(("design.png", io::density_png(problem.grid(), &problem.physical_density(&last.design))?));
+        files.push((
+            "design.png",
+            io::density_png(problem.grid(), &problem.physical_density(&last.solution.design))?,
+        ));
     }
     let written = io::write_all(&args.out, &files);
     if !args.quiet {
         print(&table(args, &runs))?;
     }
     written?;
-    Ok(runs.last().map_or(Ending::Done, |(_, run)| topology::ending(&run.report)))
+    Ok(runs.last().map_or(Ending::Done, |(_, run)| topology::ending(&run.solution.report)))
 }
 
 fn table(args: &Args, runs: &[(&str, Run)]) -> String {
@@ -130,30 +107,31 @@ fn table(args: &Args, runs: &[(&str, Run)]) -> String {
         "|----------|-----------------:|--------------------------:|-----------:|---------:|--------:|\
          --------|"
     );
-    let target = runs.first().map(|(_, plain)| plain.objective);
+    let target = runs.first().map(|(_, plain)| plain.solution.objective);
     for (name, run) in runs {
         let reached = target
-            .and_then(|t| run.report.evaluations_to_reach(t))
+            .and_then(|t| run.solution.report.evaluations_to_reach(t))
             .map_or("not reached".to_string(), |n| n.to_string());
         line!(
             out,
             "| {name:8} | {:16} | {reached:>25} | {:10.4} | {:8.6} | {:7.2} | {:6} |",
-            run.report.true_evaluations,
-            run.objective,
-            run.volume,
-            run.report.wall_seconds + run.levels.iter().map(|l| l.wall_seconds).sum::<f64>(),
-            run.report.engine.engine
+            run.solution.report.true_evaluations,
+            run.solution.objective,
+            run.solution.volume,
+            run.solution.report.wall_seconds
+                + run.solution.levels.iter().map(|l| l.wall_seconds).sum::<f64>(),
+            run.solution.report.engine.kind.name()
         );
     }
     line!(out, "");
-    for (name, run) in runs.iter().filter(|(_, run)| !run.levels.is_empty()) {
-        line!(out, "{name} before that: {}", topology::before(&run.levels));
+    for (name, run) in runs.iter().filter(|(_, run)| !run.solution.levels.is_empty()) {
+        line!(out, "{name} before that: {}", topology::before(&run.solution.levels));
     }
     for (name, run) in runs {
-        line!(out, "{name}: {}", run.report.stop);
+        line!(out, "{name}: {}", run.solution.report.stop);
     }
     if let Some((_, run)) = runs.last() {
-        line!(out, "{}", engine_line(&run.report.engine, &run.engine_reason));
+        line!(out, "{}", engine_line(&run.solution.report.engine, &run.engine_reason));
     }
     let folders: Vec<_> = FOLDERS.iter().map(|f| format!("{f}/")).take(runs.len()).collect();
     line!(

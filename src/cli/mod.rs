@@ -11,8 +11,6 @@ mod compare;
 mod discover;
 mod info;
 mod main_job;
-mod multilevel;
-mod opened;
 mod paper;
 mod progress;
 mod results;
@@ -25,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::engine::EngineOptions;
+use crate::engine::{EngineChoice, EngineOptions, Opened};
 use crate::error::{EngineError, Error, Result};
 
 /// A failed run.
@@ -57,7 +55,7 @@ enum Command {
     Topology(Box<topology::Args>),
     /// One of the method paper's five problems: the plain flow beside LGF, with the problem's pictures
     Run(Box<run::Args>),
-    /// Those problems by the plain flow and by LGF with each of the chosen schedules: one table
+    /// Those problems by the plain flow and by learned fields: one table
     Compare(Box<compare::Args>),
     /// Learned flows and other optimizers, on structures or on smooth functions: evaluations to the best
     /// value, performance profiles
@@ -240,6 +238,11 @@ enum TablesFlag {
 }
 
 impl EngineArgs {
+    /// The engine that is asked for.
+    fn open(self) -> Result<Opened> {
+        EngineChoice::from(self.engine).open_with(&self.options())
+    }
+
     fn options(self) -> EngineOptions {
         // Where programs keep what they can make again; without such a place compiled pipelines are not kept.
         EngineOptions {
@@ -269,7 +272,7 @@ struct EngineArgs {
     tables: TablesFlag,
 }
 
-impl From<EngineFlag> for crate::engine::EngineChoice {
+impl From<EngineFlag> for EngineChoice {
     fn from(flag: EngineFlag) -> Self {
         match flag {
             EngineFlag::Auto => Self::Auto,

@@ -13,6 +13,8 @@ use crate::report::HistoryEntry;
 /// Shows where a run is, on a terminal only, and ends it when the flag is set.
 pub(super) struct Progress {
     bar: ProgressBar,
+    /// What runs, and what runs now.
+    base: String,
     name: String,
     interrupted: Arc<AtomicBool>,
 }
@@ -30,7 +32,7 @@ impl Progress {
         ) {
             bar.set_style(style);
         }
-        Self { bar, name: name.to_string(), interrupted }
+        Self { bar, base: name.to_string(), name: name.to_string(), interrupted }
     }
 
     fn show(&self, entry: HistoryEntry, note: &str) {
@@ -50,16 +52,18 @@ impl Observer for Progress {
     fn event(&mut self, event: Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Started { engine, dimension, max_evaluations } => {
+                self.bar.reset();
                 self.bar.set_length(max_evaluations as u64);
                 self.bar.set_prefix(self.name.clone());
                 log::info!(
                     "{}: {dimension} unknowns on the {} engine, {}, {}",
                     self.name,
-                    engine.engine,
+                    engine.kind.name(),
                     engine.adapter,
                     engine.precision
                 );
             }
+            Event::Stage { name } => self.name = format!("{} {name}", self.base),
             Event::TrueStep { entry, change, .. } => self.show(entry, &format!(", step {change:.3}")),
             Event::Landed { entry: Some(entry), phase, .. } => {
                 let verdict = if phase.accepted { "landed" } else { "undone" };

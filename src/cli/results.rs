@@ -8,17 +8,21 @@ use serde::Serialize;
 
 use crate::engine::EngineInfo;
 use crate::error::{Error, Result};
+use crate::flow::Flow;
 use crate::io;
+use crate::method::Method;
 use crate::report::{HistoryEntry, Report};
-use crate::topology::Compliance;
+use crate::topology::{Compliance, Level, Recipe, Solution};
 
 /// The object `--json` prints and, with the details, `record.json`.
 #[derive(Debug, Serialize)]
 pub(super) struct Record<'a> {
     pub problem: &'a str,
     pub size: String,
-    pub flow: &'a str,
-    pub schedule: &'a str,
+    pub method: &'a str,
+    /// The base flow; a potential has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<&'a str>,
     pub engine: &'a str,
     pub adapter: &'a str,
     /// Of the state, the sums and the tables.
@@ -48,16 +52,16 @@ impl<'a> Record<'a> {
     pub(super) fn new(
         problem: &'a str,
         size: String,
-        [flow, schedule]: [&'a str; 2],
+        method: &'a Method,
         objective: f64,
         report: &'a Report,
     ) -> Self {
         Self {
             problem,
             size,
-            flow,
-            schedule,
-            engine: report.engine.engine,
+            method: method.name(),
+            flow: method.flow().map(Flow::name),
+            engine: report.engine.kind.name(),
             adapter: &report.engine.adapter,
             precision: &report.engine.precision,
             objective,
@@ -100,43 +104,29 @@ impl<'a> FullRecord<'a> {
     }
 }
 
-/// What was done on a grid before the run proper.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Level {
-    pub size: String,
-    pub true_evaluations: usize,
-    /// Of the design that was taken from it.
-    pub objective: f64,
-    /// Its evaluations times its share of the fine grid's elements: a direct solve costs a little less than
-    /// that.
-    pub fine_equivalents: f64,
-    pub wall_seconds: f64,
-    pub stop: String,
-}
-
 /// A finished run with its design.
 pub(super) struct Run {
-    pub report: Report,
-    pub design: Vec<f64>,
-    /// Recomputed from the design, in f64.
-    pub objective: f64,
-    pub volume: f64,
+    pub solution: Solution,
     pub problem: &'static str,
     pub size: (u32, u32),
-    pub flow: &'static str,
-    pub schedule: &'static str,
+    pub recipe: Recipe,
     pub engine_reason: String,
     pub settings: String,
-    pub levels: Vec<Level>,
 }
 
 impl Run {
     pub(super) fn record(&self) -> Record<'_> {
         let size = format!("{}x{}", self.size.0, self.size.1);
         Record {
-            volume: Some(self.volume),
-            levels: &self.levels,
-            ..Record::new(self.problem, size, [self.flow, self.schedule], self.objective, &self.report)
+            volume: Some(self.solution.volume),
+            levels: &self.solution.levels,
+            ..Record::new(
+                self.problem,
+                size,
+                &self.recipe.method,
+                self.solution.objective,
+                &self.solution.report,
+            )
         }
     }
 
@@ -145,18 +135,19 @@ impl Run {
     pub(super) fn write(&self, dir: &Path, problem: &Compliance, with_plot: bool) -> Result<()> {
         io::prepare(dir)?;
         let record = self.record();
-        let full = FullRecord::new(&record, &self.engine_reason, self.settings.clone(), &self.report);
-        let density = problem.physical_density(&self.design);
+        let full =
+            FullRecord::new(&record, &self.engine_reason, self.settings.clone(), &self.solution.report);
+        let density = problem.physical_density(&self.solution.design);
         let mut files = vec![
             ("record.json", json(&full, true)?),
-            ("history.csv", io::csv(&self.report.history)?),
+            ("history.csv", io::csv(&self.solution.report.history)?),
             ("design.png", io::density_png(problem.grid(), &density)?),
             ("design.npy", io::npy(by_rows(problem, density)?.view())?),
-            ("variables.npy", io::npy(by_rows(problem, self.design.clone())?.view())?),
+            ("variables.npy", io::npy(by_rows(problem, self.solution.design.clone())?.view())?),
         ];
         if with_plot {
-            let name = format!("{}, schedule {}", self.flow, self.schedule);
-            let curves = [io::Curve { name: &name, history: &self.report.history }];
+            let name = method_line(&self.recipe.method);
+            let curves = [io::Curve { name: &name, history: &self.solution.report.history }];
             let title = format!("{} {}x{}", self.problem, self.size.0, self.size.1);
             files.push(("convergence.svg", io::convergence_svg(&title, "compliance", &curves)?.into_bytes()));
         }
@@ -164,10 +155,18 @@ impl Run {
     }
 }
 
+/// The method and its base flow, in words.
+pub(super) fn method_line(method: &Method) -> String {
+    match method.flow() {
+        Some(flow) => format!("{}, flow {}", method.name(), flow.name()),
+        None => method.name().into(),
+    }
+}
+
 /// Which engine ran, and why.
 pub(super) fn engine_line(engine: &EngineInfo, reason: &str) -> String {
     let software = if engine.software { " (software adapter)" } else { "" };
-    format!("engine: {}, {}{software}, {}; {reason}", engine.engine, engine.adapter, engine.precision)
+    format!("engine: {}, {}{software}, {}; {reason}", engine.kind.name(), engine.adapter, engine.precision)
 }
 
 /// A field numbered like the grid's elements as a matrix whose rows run from the top down.

@@ -9,26 +9,26 @@ use std::sync::atomic::AtomicBool;
 
 use clap::ValueEnum;
 
-use super::opened::Opened;
 use super::paper::{Case, Problem, Scale, Settings, Solved};
 use super::progress::Progress;
 use super::results::{FullRecord, Record, engine_line, json};
 use super::topology::ending;
 use super::{Ending, EngineArgs, interrupt_flag, print};
+use crate::engine::Opened;
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, Newton};
 use crate::io;
+use crate::method::{Cadence, Cosine, CosineTest, Field, Fixed, Method, Stopping};
 use crate::observe::{Event, Observer};
-use crate::optimizer::{Lgf, LgfConfig, Origin, Stopping};
 use crate::report::{Report, StopReason};
-use crate::schedule::{Cosine, Fixed, Schedule};
+use crate::run::{Lgf, RunError};
 use crate::surrogate::{Integrator, Regression, Ridge, SurrogateConfig};
 
 /// Parameters whose path is recorded, at most.
 const TRACKED: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ScheduleFlag {
+pub(super) enum FieldFlag {
     /// The paper's: K true iterations, M-K surrogate iterations, no landing check
     Fixed,
     /// Short true phases, surrogate phases as long and bold as they prove right
@@ -37,7 +37,7 @@ pub(super) enum ScheduleFlag {
     Cosine,
 }
 
-impl ScheduleFlag {
+impl FieldFlag {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Fixed => "fixed",
@@ -56,13 +56,13 @@ pub(super) struct Overrides {
     /// K, iterates the surrogate is learned from, 2 to 256 [default: the paper's; adaptive, cosine: 20]
     #[arg(long, value_name = "K")]
     pub history: Option<usize>,
-    /// M, iterations per cycle of the fixed schedule, true and surrogate, K to 10000 [default: the paper's]
+    /// M, iterations per cycle of the fixed cadence, true and surrogate, K to 10000 [default: the paper's]
     #[arg(long, value_name = "M")]
     pub interval: Option<usize>,
     /// Order of the polynomial surrogate, 1 to 6 [default: the paper's; adaptive, cosine: 1]
     #[arg(long)]
     pub order: Option<usize>,
-    /// Ridge of the fixed schedule, absolute, at least 0; of the others, relative to the mean squared norm of
+    /// Ridge of the fixed cadence, absolute, at least 0; of the others, relative to the mean squared norm of
     /// a feature row [default: 1e-6]
     #[arg(long, allow_negative_numbers = true)]
     pub ridge: Option<f64>,
@@ -86,9 +86,9 @@ pub(super) struct Args {
     /// Its size
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
-    /// When LGF computes true gradients
-    #[arg(long, value_enum, default_value = "fixed")]
-    schedule: ScheduleFlag,
+    /// How LGF alternates true gradients and the learned field
+    #[arg(long, value_enum, default_value = "fixed", alias = "schedule")]
+    method: FieldFlag,
     #[command(flatten)]
     overrides: Overrides,
     #[command(flatten)]
@@ -136,33 +136,32 @@ impl Plan {
 
     /// The plain flow.
     pub(super) fn plain(&self) -> Result<Lgf> {
-        let stopping = self.stopping(self.settings.iterations + 1);
-        Lgf::new(LgfConfig {
-            stopping,
-            ..LgfConfig::new(self.settings.flow, Schedule::None, Settings::adaptive_surrogate())
-        })
+        Lgf::new(self.settings.flow)?.stopping(self.stopping(self.settings.iterations + 1))
     }
 
-    pub(super) fn lgf(&self, schedule: ScheduleFlag) -> Result<Lgf> {
-        match schedule {
-            ScheduleFlag::Fixed => self.fixed(),
-            ScheduleFlag::Adaptive => {
+    pub(super) fn lgf(&self, method: FieldFlag) -> Result<Lgf> {
+        match method {
+            FieldFlag::Fixed => self.fixed(),
+            FieldFlag::Adaptive => {
                 let mut adaptive = Settings::adaptive();
                 adaptive.window = self.overrides.history.unwrap_or(adaptive.window);
                 adaptive.warm_up = adaptive.warm_up.min(adaptive.window);
                 adaptive.true_steps = adaptive.true_steps.min(adaptive.window);
-                self.rolling(Schedule::Adaptive(adaptive))
+                let surrogate = self.rolling_surrogate()?;
+                let cadence = Cadence::Adaptive(adaptive);
+                self.rolling(Field::new(self.settings.flow, surrogate, cadence).into())
             }
-            ScheduleFlag::Cosine => {
+            FieldFlag::Cosine => {
                 let adaptive = Settings::adaptive();
                 let window = self.overrides.history.unwrap_or(adaptive.window);
-                let cosine = Cosine {
+                let rule = CosineTest {
                     window,
                     warm_up: adaptive.warm_up.min(window),
                     horizon: adaptive.max_horizon,
-                    ..Cosine::default()
+                    ..CosineTest::default()
                 };
-                self.rolling(Schedule::Cosine(cosine))
+                let surrogate = self.rolling_surrogate()?;
+                self.rolling(Cosine { rule, ..Cosine::new(self.settings.flow, surrogate) }.into())
             }
         }
     }
@@ -180,7 +179,7 @@ impl Plan {
             ..surrogate
         };
         let record_after_step = self.settings.records_after_step();
-        let schedule = Schedule::Fixed(Fixed {
+        let cadence = Cadence::Fixed(Fixed {
             landing_check: self.overrides.landing_check,
             record_after_step,
             ..Fixed::new(history, interval)
@@ -188,20 +187,22 @@ impl Plan {
         // K of every M iterations, and the landing where the last one ends.
         let evaluations =
             iterations / interval.max(1) * history + (iterations % interval.max(1)).min(history) + 1;
-        Lgf::new(LgfConfig {
-            integrator: Integrator::Rk4,
-            stopping: self.stopping(evaluations),
-            ..LgfConfig::new(flow, schedule, surrogate)
-        })
+        Lgf::new(Field { integrator: Integrator::Rk4, ..Field::new(flow, surrogate, cadence) })?
+            .stopping(self.stopping(evaluations))
     }
 
-    /// With a schedule that has a rolling window.
-    fn rolling(&self, schedule: Schedule) -> Result<Lgf> {
+    /// By a method that has a rolling window.
+    fn rolling(&self, method: Method) -> Result<Lgf> {
+        Lgf::new(method)?.stopping(self.stopping(self.settings.iterations + 1))
+    }
+
+    /// What such a method learns.
+    fn rolling_surrogate(&self) -> Result<SurrogateConfig> {
         let Overrides { interval, order, ridge, paper_regression, landing_check, .. } = self.overrides;
         if interval.is_some() || paper_regression || landing_check {
             return Err(Error::only_with(
                 "--interval, --paper-regression and --landing-check",
-                "the fixed schedule",
+                "--method fixed",
             ));
         }
         let mut surrogate = Settings::adaptive_surrogate();
@@ -209,16 +210,14 @@ impl Plan {
         if let Some(ridge) = ridge {
             surrogate.regression = Regression::ridge(Ridge::Relative(ridge));
         }
-        let stopping = self.stopping(self.settings.iterations + 1);
-        Lgf::new(LgfConfig { stopping, ..LgfConfig::new(self.settings.flow, schedule, surrogate) })
+        Ok(surrogate)
     }
 }
 
 /// A finished run.
 pub(super) struct Outcome {
     pub name: String,
-    pub flow: &'static str,
-    pub schedule: &'static str,
+    pub method: Method,
     pub settings: String,
     pub report: Report,
     /// Recomputed at the returned x.
@@ -240,7 +239,7 @@ impl Outcome {
         let record = Record::new(
             problem.name(),
             self.report.x.len().to_string(),
-            [self.flow, self.schedule],
+            &self.method,
             self.objective,
             &self.report,
         );
@@ -303,8 +302,7 @@ impl Observer for Watch {
     }
 }
 
-/// Runs one method on a problem, if need be to the end on another engine; see [`Opened::minimize`]. `plain`
-/// is where the plain flow ended, for the measures.
+/// Runs one method on a problem, if need be to the end on another engine. `plain` is where the plain flow ended, for the measures.
 pub(super) fn solve(
     case: &mut dyn Case,
     lgf: &Lgf,
@@ -316,15 +314,20 @@ pub(super) fn solve(
 ) -> Result<Outcome> {
     let mut watch = Watch { progress: Progress::new(name, quiet, interrupted.clone()), path: Vec::new() };
     let start = case.start();
-    let report = opened.minimize(lgf, Origin::at(&start), case.objective(), &mut watch)?;
+    let outcome = lgf.on(&mut *opened).observe(&mut watch).minimize(case.objective(), &start);
+    let report = match outcome {
+        Ok(report) => report,
+        Err(RunError::CutShort { report, .. }) => *report,
+        Err(RunError::NotStarted(error)) => return Err(error),
+        Err(ended @ RunError::Ended) => return Err(Error::internal(ended.to_string())),
+    };
     let mut gradient = vec![0.0; report.x.len()];
     let objective = case.objective().evaluate(&report.x, &mut gradient).unwrap_or(f64::NAN);
     let measures = case.measures(&report.x, plain.map_or(&report.x, |plain| &plain.report.x))?;
     let config = lgf.config();
     Ok(Outcome {
         name: name.to_string(),
-        flow: config.flow.name(),
-        schedule: config.schedule.name(),
+        method: config.method,
         settings: format!("{config:?}"),
         report,
         objective,
@@ -337,26 +340,26 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     let mut case = args.problem.open(args.scale)?;
     let plan = Plan::new(case.settings(), args.overrides)?;
-    let methods = [plan.plain()?, plan.lgf(args.schedule)?];
-    let mut opened = Opened::new(args.engine)?;
+    let methods = [plan.plain()?, plan.lgf(args.method)?];
+    let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
     let mut outcomes: Vec<Outcome> = Vec::new();
     for (lgf, name) in methods.iter().zip(["plain", "lgf"]) {
         let label = if name == "plain" {
-            format!("plain {}", lgf.config().flow.name())
+            format!("plain {}", case.settings().flow.name())
         } else {
-            format!("LGF, {}", args.schedule.name())
+            format!("LGF, {}", args.method.name())
         };
         let outcome =
             solve(&mut *case, lgf, &mut opened, &label, outcomes.first(), args.quiet, &interrupted)?;
-        outcome.write(&args.out.join(name), args.problem, &opened.reason)?;
+        outcome.write(&args.out.join(name), args.problem, opened.reason())?;
         let stopped = outcome.stopped_early();
         outcomes.push(outcome);
         if stopped {
             break;
         }
     }
-    let table = table(&*case, &outcomes, &opened.reason);
+    let table = table(&*case, &outcomes, opened.reason());
     let written = write(args, &mut *case, &outcomes, &table);
     if args.json {
         let records: BTreeMap<&str, Record<'_>> =

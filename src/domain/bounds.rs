@@ -79,7 +79,7 @@ impl Bounds {
         };
         for (name, found) in [("the lower bounds", lower.len()), ("the upper bounds", upper.len())] {
             if found != dimension {
-                return Err(Error::Length { name, found, expected: dimension });
+                return Err(Error::length(name, found, dimension));
             }
         }
         let leaves_room = |l: f64, u: f64| l <= u && l < f64::INFINITY && u > f64::NEG_INFINITY;

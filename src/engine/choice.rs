@@ -3,9 +3,17 @@
 use std::path::PathBuf;
 
 use super::cpu::CpuEngine;
+use super::forward::forward_engine;
 use super::gpu::{AdapterChoice, GpuEngine, GpuOptions};
-use super::interface::{Engine, TableFormat};
-use crate::error::Result;
+use super::interface::{
+    Engine, EngineInfo, EngineKind, Fit, GradientSummary, Landing, Pair, PhaseLimits, Sealed, Setup,
+    StepComparison, TableFormat, Traffic, TrustLimits,
+};
+use crate::error::{Error, Result};
+use crate::surrogate::potential::PotentialConfig;
+use crate::surrogate::regression::Solution;
+use crate::surrogate::selection::Selection;
+use crate::surrogate::{RegressionProblem, SurrogateConfig};
 
 /// How an engine is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +25,8 @@ pub struct EngineOptions {
 }
 
 /// Which engine to run on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EngineChoice {
     /// A hardware GPU if there is one that passes its self-test, else the CPU: a software adapter is slower
     /// than the CPU engine.
@@ -32,22 +41,23 @@ pub enum EngineChoice {
 }
 
 impl EngineChoice {
-    /// Opens the engine and says, in a sentence, why this one.
+    /// Opens the engine.
     ///
     /// # Errors
     /// [`EngineError::NoAdapter`](crate::error::EngineError::NoAdapter) and device errors for
     /// [`EngineChoice::Gpu`]; the others fall back on the CPU.
-    pub fn open(self) -> Result<(Box<dyn Engine>, String)> {
+    pub fn open(self) -> Result<Opened> {
         self.open_with(&EngineOptions::default())
     }
 
-    /// Opens the engine, with options, and says, in a sentence, why this one.
+    /// Opens the engine with options.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_with(self, options: &EngineOptions) -> Result<(Box<dyn Engine>, String)> {
+    pub fn open_with(self, options: &EngineOptions) -> Result<Opened> {
         let (gpu, reason) = self.open_gpu(options)?;
-        Ok((gpu.map_or_else(|| self.cpu(options.tables), |gpu| Box::new(gpu)), reason))
+        let engine = gpu.map_or_else(|| self.cpu(options.tables), |gpu| Box::new(gpu) as Box<dyn Engine>);
+        Ok(Opened { engine, reason, tables: options.tables })
     }
 
     /// The CPU engine that this choice comes to where there is no GPU.
@@ -89,3 +99,41 @@ impl EngineChoice {
         }
     }
 }
+
+/// An open engine, and why it is this one. It is an engine itself: where its GPU is lost, a run on it goes on from
+/// the best iterate on the CPU engine, which is then the one for all runs that follow.
+pub struct Opened {
+    engine: Box<dyn Engine>,
+    reason: String,
+    tables: TableFormat,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("info", &self.info()).field("reason", &self.reason).finish()
+    }
+}
+
+impl Opened {
+    /// An engine that was opened elsewhere, and why it is this one.
+    pub fn new(engine: impl Engine + 'static, reason: impl Into<String>) -> Self {
+        Self { engine: Box::new(engine), reason: reason.into(), tables: TableFormat::State }
+    }
+
+    /// Why it is this engine: a clause, and the fault where another one has failed.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    fn replace(&mut self, fault: &Error) -> bool {
+        if self.info().kind == EngineKind::Cpu {
+            return false;
+        }
+        self.reason = format!("{}; then {fault}", self.reason);
+        self.engine = Box::new(CpuEngine::new().with_tables(self.tables));
+        true
+    }
+}
+
+forward_engine!([] Opened, self => self.engine, before(_call) Ok::<(), Error>(()),
+    fall_back(fault) self.replace(fault));

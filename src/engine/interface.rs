@@ -29,7 +29,8 @@ pub struct Setup<'a> {
 
 /// What the basis is kept in: the r directions of size d that every fit makes, which every surrogate step
 /// reads and a reduced phase lifts by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TableFormat {
     /// As the state is: f32 on a GPU, f64 or f32 on the CPU.
     #[default]
@@ -93,7 +94,8 @@ impl Setup<'_> {
 }
 
 /// What the history is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Samples {
     /// (x, g), for a learned field.
     Points,
@@ -102,7 +104,7 @@ pub enum Samples {
 }
 
 /// What one displacement teaches about the curvature.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pair {
     /// s = x − x_trusted.
     pub displacement: Vec<f64>,
@@ -146,7 +148,7 @@ pub struct PhaseLimits {
 }
 
 /// Why a surrogate phase ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PhaseEnd {
     /// All steps were taken.
@@ -159,7 +161,7 @@ pub enum PhaseEnd {
     Minimum,
 }
 
-/// What happened on the engine since the last read.
+/// What happened on the engine since the last read, and where that has led.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Landing {
     /// Surrogate steps taken.
@@ -171,10 +173,42 @@ pub struct Landing {
     pub predicted_change: f64,
     /// ‖Θ Ξ − Y‖ / ‖Y‖ of the latest fit, in the space of the targets.
     pub fit_residual: Option<f64>,
+    /// max |x − x_trusted|; entries that are no numbers are left out.
+    pub change: f64,
+    /// Whether every entry of x is finite.
+    pub is_finite: bool,
+}
+
+/// What a gradient of length d is known by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GradientSummary {
+    /// max |gᵢ|; entries that are no numbers are left out.
+    pub largest: f64,
+    /// Whether every entry is finite.
+    pub is_finite: bool,
+}
+
+/// Two displacements a (learned) and b (true) from the trusted iterate, by what an angle is made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepComparison {
+    /// a·b.
+    pub product: f64,
+    /// a·a and b·b.
+    pub squares: [f64; 2],
+    /// max |aᵢ| and max |bᵢ|.
+    pub largest: [f64; 2],
+    /// Whether every entry of a is finite.
+    pub is_finite: bool,
+}
+
+impl StepComparison {
+    /// Of a step that could not be taken with any other.
+    pub(crate) const INCOMPARABLE: Self =
+        Self { product: f64::NAN, squares: [f64::NAN; 2], largest: [f64::NAN; 2], is_finite: false };
 }
 
 /// What a fit found.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Fit {
     /// Samples used, K.
     pub samples: usize,
@@ -196,21 +230,54 @@ impl Fit {
     }
 }
 
-/// Which engine this is, for the record.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct EngineInfo {
+/// The hardware an engine runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// The processor.
+    Cpu,
+    /// A device of the wgpu interface, software included.
+    Gpu,
+}
+
+impl EngineKind {
     /// `cpu` or `gpu`.
-    pub engine: &'static str,
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
+/// The format of the numbers of a state: 64 or 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NumberFormat {
+    /// IEEE double precision.
+    F64,
+    /// IEEE single precision.
+    F32,
+}
+
+/// Which engine this is, for the record.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EngineInfo {
+    /// What it runs on.
+    #[serde(rename = "engine")]
+    pub kind: EngineKind,
     /// The adapter, driver and backend; for the CPU engine the number of threads.
     pub adapter: String,
-    /// How inner products over d are summed.
+    /// The format of the state.
+    pub state: NumberFormat,
+    /// The formats of state, sums over d and basis, in words.
     pub precision: String,
     /// Whether a GPU adapter is software running on the CPU.
     pub software: bool,
 }
 
 /// How much crossed the border.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Traffic {
     /// Waits for data from the device.
     pub readbacks: u64,
@@ -220,28 +287,41 @@ pub struct Traffic {
     pub dispatches: u64,
 }
 
+mod sealed {
+    /// Keeps [`Engine`](super::Engine) closed: a method more is no breaking change.
+    pub trait Sealed {}
+}
+pub(crate) use sealed::Sealed;
+
 /// Resident data and what can be done with it. Same input, same engine, same adapter: bit-identical results.
 ///
-/// The *state* is x, the gradient the next step is driven by, and the flow's auxiliary vectors.
-pub trait Engine {
+/// The *state* is x, the gradient the next step is driven by, and the flow's auxiliary vectors. Two copies of it
+/// are kept beside: the *trusted* state, which [`restore`](Self::restore) goes back to, and the *best* iterate,
+/// which is in the host's memory on every engine, so that no lost device can take it.
+///
+/// The trait is sealed: the engines are [`CpuEngine`](super::CpuEngine) in two precisions,
+/// [`GpuEngine`](super::GpuEngine) and [`Opened`](super::Opened), and `&mut E` and `Box<E>` of any. A history is
+/// made of points or of pairs, as [`Setup::samples`] says; what belongs to the other kind is refused.
+pub trait Engine: Send + Sealed {
     /// Which engine this is.
     fn info(&self) -> EngineInfo;
 
-    /// Allocates for a run and puts x at its start. An engine may be started again.
+    /// Allocates for a run and puts x at its start, which is the trusted iterate. An engine may be started
+    /// again.
     ///
     /// # Errors
     /// Memory or device errors.
     fn start(&mut self, setup: Setup<'_>) -> Result<()>;
 
-    /// Makes `gradient` (or the Newton direction) the one the next [`step`](Self::step) uses.
+    /// Makes `gradient` (or the Newton direction) the one the next [`step`](Self::step) uses, and sums it up.
     ///
     /// # Errors
-    /// Device errors.
-    fn set_gradient(&mut self, gradient: &[f64]) -> Result<()>;
+    /// [`crate::Error::Length`] and device errors.
+    fn set_gradient(&mut self, gradient: &[f64]) -> Result<GradientSummary>;
 
-    /// Records the state's (x, gradient) as the newest sample, if the history has room for any. A fit may
-    /// predict from the history's own rows: once one of them is overwritten, [`integrate`](Self::integrate)
-    /// needs a new fit.
+    /// Records the state's (x, gradient) as the newest sample, if the history has room for any. A fit may predict
+    /// from the history's own rows: once one of them is overwritten, [`integrate`](Self::integrate) needs a new
+    /// fit.
     ///
     /// # Errors
     /// Device errors.
@@ -253,8 +333,8 @@ pub trait Engine {
     /// Device errors.
     fn step(&mut self) -> Result<()>;
 
-    /// Judges `candidates`, which differ in order, rank and ridge only, by predicting the newest `folds`
-    /// samples from the older ones: one batch of regressions (on a GPU, two read-backs).
+    /// Judges `candidates`, which differ in order, rank and ridge only, by predicting the newest `folds` samples
+    /// from the older ones: one batch of regressions (on a GPU, two read-backs).
     ///
     /// # Errors
     /// As for [`fit`](Self::fit).
@@ -267,19 +347,19 @@ pub trait Engine {
     /// features.
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit>;
 
-    /// Steps of the base flow with the gradient predicted by the latest fit. The state's gradient is
-    /// undefined afterwards, until it is set again.
+    /// Steps of the base flow with the gradient predicted by the latest fit. The state's gradient is undefined
+    /// afterwards, until it is set again.
     ///
     /// # Errors
     /// Device errors.
     fn integrate(&mut self, limits: PhaseLimits) -> Result<()>;
 
-    /// Records the state's (x, gradient) less the trusted state's as the newest pair of a history of pairs,
-    /// with what else the host knows about it.
+    /// Records the state's (x, gradient) less the trusted state's as the newest pair of a history of pairs.
+    /// `change` is f(x) − f(x_trusted), and `is_kept` whether x is to be trusted.
     ///
     /// # Errors
     /// Device errors.
-    fn record_pair(&mut self, note: PairNote) -> Result<()>;
+    fn record_pair(&mut self, change: f64, is_kept: bool) -> Result<()>;
 
     /// Puts a pair that was learned elsewhere into a history of pairs as the newest.
     ///
@@ -293,8 +373,8 @@ pub trait Engine {
     /// Device errors.
     fn pairs(&mut self) -> Result<Vec<Pair>>;
 
-    /// Fits a potential to the recorded pairs about the trusted iterate; as long as no pair shows any
-    /// curvature it is ½ `flat` |s|² everywhere, later `config` says how.
+    /// Fits a potential to the recorded pairs about the trusted iterate; as long as no pair shows any curvature
+    /// it is ½ `flat` |s|² everywhere, later `config` says how.
     ///
     /// # Errors
     /// Device errors.
@@ -311,14 +391,21 @@ pub trait Engine {
     /// Waits for everything asked for, copies the iterate to `x` and says what happened since the last read.
     ///
     /// # Errors
-    /// Device errors.
+    /// [`crate::Error::Length`] and device errors.
     fn read(&mut self, x: &mut [f64]) -> Result<Landing>;
 
-    /// Remembers the state as the trusted one.
+    /// Compares the displacement of `learned` from the trusted iterate with that of the iterate read last.
+    ///
+    /// # Errors
+    /// [`crate::Error::Length`].
+    fn compare(&mut self, learned: &[f64]) -> Result<StepComparison>;
+
+    /// Remembers the state, which has been [read](Self::read) and whose gradient has been
+    /// [set](Self::set_gradient), as the trusted one; as the best one too if it `is_best`.
     ///
     /// # Errors
     /// Device errors.
-    fn trust(&mut self) -> Result<()>;
+    fn trust(&mut self, is_best: bool) -> Result<()>;
 
     /// Goes back to the trusted state, bit by bit. What a phase since then has told of its steps is to be
     /// [`read`](Self::read) before.
@@ -327,8 +414,14 @@ pub trait Engine {
     /// Device errors.
     fn restore(&mut self) -> Result<()>;
 
-    /// Solves a batch of regressions, one problem per column of each item's targets, all at once on a GPU.
-    /// Needs no run and disturbs none.
+    /// Copies the best iterate and its gradient, as the engine keeps them. Needs no device.
+    ///
+    /// # Errors
+    /// An error where nothing has been trusted as best.
+    fn best(&mut self, x: &mut [f64], gradient: &mut [f64]) -> Result<()>;
+
+    /// Solves a batch of regressions, one problem per column of each item's targets, all at once on a GPU. Needs
+    /// no run and disturbs none.
     ///
     /// # Errors
     /// Device errors, and [`EngineError::Factorization`](crate::error::EngineError::Factorization) for
@@ -343,4 +436,11 @@ pub trait Engine {
 
     /// What has crossed the border since the start.
     fn traffic(&self) -> Traffic;
+
+    /// Takes another device for the runs to come, because of `fault`; whether there is one. The run on this one
+    /// is lost but for its best iterate, which is to be asked for before.
+    fn fall_back(&mut self, fault: &Error) -> bool {
+        let _ = fault;
+        false
+    }
 }

@@ -14,20 +14,22 @@
 //! Two choices cost more read-backs on a GPU: a fit of the implicit library takes two, and Dormand–Prince on
 //! a state of size d one per trial step.
 
+mod best;
 mod choice;
 pub mod cpu;
 mod fit;
+mod forward;
 pub mod gpu;
 mod holdout;
 mod interface;
 mod protocol;
 mod ring;
 
-pub use choice::{EngineChoice, EngineOptions};
+pub use choice::{EngineChoice, EngineOptions, Opened};
 pub use cpu::CpuEngine;
 pub(crate) use fit::orthonormal as orthonormal_features;
 pub use gpu::GpuEngine;
 pub use interface::{
-    Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, Traffic,
-    TrustLimits,
+    Engine, EngineInfo, EngineKind, Fit, GradientSummary, Landing, NumberFormat, Pair, PhaseEnd, PhaseLimits,
+    Samples, Setup, StepComparison, TableFormat, Traffic, TrustLimits,
 };

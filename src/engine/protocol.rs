@@ -1,9 +1,9 @@
 //! The order in which an engine takes its calls: one home for all engines, so that they refuse alike.
 
 use super::interface::{Samples, Setup};
+use crate::domain::Domain;
 use crate::error::{EngineError, Result};
 use crate::flow::Flow;
-use crate::objective::Domain;
 use crate::surrogate::{Lift, SpaceConfig, SurrogateConfig, TargetTransform};
 
 /// Which calls an engine has had, as far as later calls depend on them. An engine asks it at the beginning of
@@ -21,6 +21,9 @@ struct Started {
     recorded: usize,
     capacity: usize,
     learned: Learned,
+    /// Whether the host has read the state's x, and set the state's gradient, since the state moved last.
+    is_read: bool,
+    has_gradient: bool,
 }
 
 /// What the latest fit has left.
@@ -36,7 +39,7 @@ impl Protocol {
     /// A run may begin: the flow finds in the domain what it needs.
     pub(crate) fn check_start(setup: &Setup<'_>) -> Result<()> {
         match (setup.flow, setup.domain) {
-            (Flow::OptimalityCriteria(_), Domain::Unbounded | Domain::Box { .. }) => {
+            (Flow::OptimalityCriteria(_), Domain::Unbounded | Domain::Box(_)) => {
                 Err(EngineError::NoVolume { flow: setup.flow.name() }.into())
             }
             _ => Ok(()),
@@ -51,6 +54,8 @@ impl Protocol {
                 recorded: 0,
                 capacity: setup.capacity,
                 learned: Learned::Nothing,
+                is_read: false,
+                has_gradient: false,
             }),
         }
     }
@@ -113,6 +118,37 @@ impl Protocol {
             Learned::Nothing | Learned::Field(_) => {
                 Err(EngineError::OutOfOrder { call: "minimize", needs: "fit_potential()" }.into())
             }
+        }
+    }
+
+    /// `trust` needs a state that the host has seen.
+    pub(crate) fn check_trust(&self) -> Result<()> {
+        let run = self.run()?;
+        if run.is_read && run.has_gradient {
+            return Ok(());
+        }
+        Err(EngineError::OutOfOrder { call: "trust", needs: "read() and set_gradient() at the same state" }
+            .into())
+    }
+
+    /// The state has moved, or gone back to the trusted one.
+    pub(crate) fn moved(&mut self) {
+        if let Some(run) = &mut self.run {
+            (run.is_read, run.has_gradient) = (false, false);
+        }
+    }
+
+    /// The host has read x.
+    pub(crate) fn was_read(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.is_read = true;
+        }
+    }
+
+    /// The host has set the gradient.
+    pub(crate) fn gradient_was_set(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.has_gradient = true;
         }
     }
 

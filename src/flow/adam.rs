@@ -6,7 +6,7 @@ use crate::scalar::Scalar;
 /// This is the semi-implicit discretisation, with step η, of the ADAM flow; replaying it with the predicted
 /// gradient costs one prediction per step and keeps the dynamics of true and surrogate phase the same.
 /// Source: Kingma & Ba, ICLR 2015.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Adam {
     /// The rate η > 0.
     pub rate: f64,

@@ -2,7 +2,7 @@ use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 
 /// Gradient descent, x ← x − η g: the explicit Euler discretisation of x' = −g with step η.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct GradientDescent {
     /// The rate η > 0.
     pub rate: f64,

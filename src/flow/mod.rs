@@ -36,7 +36,8 @@ use crate::domain::Domain;
 use crate::error::{Error, Result};
 
 /// A base optimizer.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Flow {
     /// x' = −g.

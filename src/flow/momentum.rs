@@ -7,7 +7,7 @@ use crate::scalar::Scalar;
 ///
 /// In the usual terms: momentum μ and learning rate h².
 /// Sources: Polyak, USSR Comput. Math. 4(5) (1964) 1; Sutskever et al., ICML 2013.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Momentum {
     /// The step h > 0 in flow time.
     pub rate: f64,

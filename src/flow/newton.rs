@@ -3,7 +3,7 @@ use crate::scalar::Scalar;
 
 /// Relaxed Newton, x ← x − η H⁻¹g: the explicit Euler discretisation of x' = −H⁻¹g with step η. The objective
 /// supplies H⁻¹g ([`Objective::newton_direction`](crate::objective::Objective::newton_direction)).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Newton {
     /// The relaxation η > 0; 1 is a full step.
     pub rate: f64,

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 ///
 /// Needs g ≤ 0 (more material never hurts); larger values are clipped to −10⁻¹².
 /// Source: Bendsøe & Sigmund, *Topology Optimization*, 2003; Andreassen et al. 2011.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct OptimalityCriteria {
     /// The largest change of an unknown in one step, in (0, 1] times the width between its bounds.
     pub move_limit: f64,

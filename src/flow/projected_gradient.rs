@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 /// Projected gradient, x ← P(x − η g), P the Euclidean projection onto the domain: a box, or a box and Σ w x
 /// ≤ V. Exact: with the multiplier μ ≥ 0 of the linear constraint, P(y) = clip(y − μ w), and μ is settled to
 /// the last bit.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ProjectedGradient {
     /// The rate η > 0.
     pub rate: f64,

@@ -129,8 +129,8 @@ mod tests {
 
     use super::super::Peer;
     use super::*;
-    use crate::error::{Error, SettingsError};
     use crate::error::Error;
+    use crate::error::{Error, SettingsError};
     use crate::linalg::dist_inf;
     use crate::objective::FnObjective;
     use crate::problems::{Boxed, Quadratic, Rosenbrock};

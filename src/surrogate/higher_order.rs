@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::linalg::dot;
 
 /// What is known about a pair besides its displacement s and its change of the gradient y.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PairNote {
     /// f(x) − f(x_trusted) − g·s; ½ s·y for a quadratic.
     pub remainder: f64,

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 
 /// The rule that takes the state over one iteration's time.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Integrator {
     /// The optimizer's own discrete step with the predicted gradient: one prediction per step, the same

@@ -34,7 +34,8 @@ use crate::error::{Error, Result};
 use crate::flow::Flow;
 
 /// How the model's few outputs become a vector of length d.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Lift {
     /// Along the span of the iterates: T = U. What lies outside is lost; the paper's choice, and the only one
     /// for the strong and weak form.
@@ -46,7 +47,7 @@ pub enum Lift {
 }
 
 /// What to learn, and how. Immutable; see [`validate`](Self::validate) for the ranges.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SurrogateConfig {
     /// Highest order n of the monomials, 1 to 6. Order 1 is a linear field (dynamic mode decomposition and
     /// its kin).

@@ -13,7 +13,8 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 
 /// The ridge α ≥ 0. With α = 0 and more features than rows, the solution of least norm is taken.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ridge {
     /// α itself.
     Absolute(f64),
@@ -51,7 +52,7 @@ impl Ridge {
 }
 
 /// How Ξ is found from Θ Ξ ≈ Y. With threshold 0 it is one ridge solve.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Regression {
     /// The ridge α; acts on the scaled coefficients if the columns are normalised.
     pub ridge: Ridge,

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 ///
 /// If no candidate beats the prediction that the gradient stays as it is, no surrogate step is taken. Off by
 /// default: two samples are a short view, and in slow tails the hold-out refuses models that would have done.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ModelSelection {
     /// Orders 1 to this are tried.
     pub max_order: usize,
@@ -89,7 +89,7 @@ pub struct Selection {
 }
 
 /// The verdict on one refit, for the record.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Verdict {
     /// Candidates tried.
     pub candidates: usize,

@@ -6,7 +6,8 @@ use ndarray::{Array1, Array2, ArrayView2};
 use crate::error::{Error, Result};
 
 /// What z, the model's variables, are.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SpaceConfig {
     /// z = x, with explicit monomials: for small d.
     Full,
@@ -55,7 +56,8 @@ impl SpaceConfig {
 }
 
 /// How many directions of the history are kept.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Rank {
     /// All that the history resolves.
     Full,

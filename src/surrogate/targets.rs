@@ -8,7 +8,8 @@ use ndarray::Array2;
 use crate::error::{Error, Result};
 
 /// The kind of target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Targets {
     /// The recorded gradients themselves. No differencing, so any samples will do.
@@ -24,7 +25,8 @@ pub enum Targets {
 }
 
 /// Finite differences on equidistant samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Differences {
     /// Order 1: (x_{k+1} − x_k)/dt at sample k; K−1 rows. For x_{k+1} = x_k − η g_k it is exact.
     Forward,
@@ -35,7 +37,7 @@ pub enum Differences {
 }
 
 /// Bumps φ(t) = C (t−a)ᵖ (b−t)ᵖ with greatest value 1, laid from the last sample backwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct WeakForm {
     /// A bump spans 2w+1 grid points, its two ends zero; w ≥ 1.
     pub half_width: usize,

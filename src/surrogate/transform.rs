@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 
 /// y = encode(g, x) is what is learned; decode(y, x) gives g back.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum TargetTransform {
     /// y = g.

@@ -12,7 +12,7 @@ use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 
 /// What to optimize. All lengths in element sides, all moduli relative to the solid's.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ComplianceConfig {
     /// The structure.
     pub preset: Preset,

@@ -6,7 +6,8 @@ use super::grid::Grid;
 use crate::error::{Error, Result};
 
 /// What the filter smooths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FilterKind {
     /// ρ = H x / H1: the density is filtered and the chain rule is exact (Bruns & Tortorelli 2001).
     Density,

@@ -5,7 +5,8 @@ use super::passive::{PassiveRegion, Shape};
 use crate::error::{Error, Result};
 
 /// A named structure: where it is held, where it is loaded, and which part of the rectangle it may fill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Preset {
     /// Half of the Messerschmitt-Bölkow-Blohm beam: symmetry (u_x = 0) at the left edge, u_y = 0 at the lower

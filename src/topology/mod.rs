@@ -1,7 +1,11 @@
-//! Topology optimization: the flagship problem. Knows nothing of engines or surrogates, only
-//! [`Objective`](crate::objective::Objective) and the exact solution of a volume constraint.
+//! Topology optimization: the flagship problem and the recipe that solves it.
+//!
+//! The objective and its parts (grid, filter, projection, loads) know nothing of engines or surrogates, only
+//! [`Objective`](crate::objective::Objective) and the exact solution of a volume constraint; the [`Recipe`] runs a
+//! method on them, grid by grid.
 
 mod compliance;
+mod continuation;
 mod element;
 mod filter;
 mod grid;
@@ -9,10 +13,13 @@ mod load_case;
 mod multilevel;
 mod passive;
 mod projection;
+mod recipe;
 mod sigmoid;
 mod stiffness;
 
 pub use compliance::{Compliance, ComplianceConfig};
+#[cfg(feature = "cli")]
+pub(crate) use continuation::{WarmStart, warm_start};
 pub use element::q4_plane_stress;
 pub use filter::{FilterKind, HatFilter};
 pub use grid::Grid;
@@ -20,4 +27,5 @@ pub use load_case::{LoadCase, Preset};
 pub use multilevel::{Levels, coarse_levels, interpolate, prolong};
 pub use passive::{PassiveRegion, Shape};
 pub use projection::Projection;
+pub use recipe::{Continuation, Level, Recipe, Solution};
 pub use sigmoid::SigmoidDesign;

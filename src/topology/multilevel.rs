@@ -6,7 +6,8 @@ use crate::domain::volume_scale;
 use crate::error::{Error, Result};
 
 /// How many grids a run goes through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Levels {
     /// As many as make sense: halved while there are at least 32 columns, 10 rows and 1.5 elements in the
     /// filter radius.

@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 
 /// A part of the domain; an element belongs to it if its centre lies inside. Coordinates run from the lower
 /// left corner, in parts of the domain's width and height, so that a shape means the same on every grid.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Shape {
     /// The rectangle between two corners.
@@ -61,7 +62,8 @@ impl Shape {
 }
 
 /// A region that is no part of the design: its physical density is 0 or 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PassiveRegion {
     /// ρ = 0: a hole, or the outside of a domain that is no rectangle.

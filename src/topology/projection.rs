@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 /// Cost: about ten hyperbolic tangents per element and evaluation. Source: Xu, Cai & Cheng, *Volume
 /// preserving nonlinear density filter based on heaviside functions*, SMO 41 (2010) 495–505; the tanh form is
 /// that of Wang, Lazarov & Sigmund, SMO 43 (2011) 767–784.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Projection {
     /// The sharpness β, above 0 and at most 1000: about the identity below 0.1, nearly a step beyond 64.
     pub beta: f64,

@@ -13,7 +13,7 @@ use self::passes::{Bench, Measured, PASSES, Shape, Subject, resident};
 use super::results::{engine_line, json};
 use super::{Ending, EngineArgs, interrupt_flag, parse_count, print};
 use crate::engine::gpu::Clock;
-use crate::engine::{EngineChoice, EngineInfo, TableFormat};
+use crate::engine::{Engine, EngineChoice, EngineInfo, EngineKind, TableFormat};
 use crate::error::{EngineError, Error, Result};
 use crate::io;
 
@@ -321,7 +321,7 @@ fn measure(
         device = subject.word() / 4 * device + 2 * subject.word() * shape.history as u64 * d;
     }
     let mut skip = |reason| {
-        report.skipped.push(Skipped { engine: info.engine, dimension: shape.dimension, reason });
+        report.skipped.push(Skipped { engine: info.kind.name(), dimension: shape.dimension, reason });
         Ok(None)
     };
     if let Some(reason) = memory.refusal(device, HOST_BYTES * d, in_main_memory) {
@@ -384,7 +384,7 @@ fn markdown(report: &Report) -> String {
         Clock::Timestamps => {
             "device times by timestamp queries about each dispatch, copies between buffers left out"
         }
-        Clock::Wall if report.engine.engine == "cpu" => "times by the host's clock",
+        Clock::Wall if report.engine.kind == EngineKind::Cpu => "times by the host's clock",
         Clock::Wall => {
             "this device has no timestamp queries: its times are the host's, about a wait for each dispatch"
         }
@@ -434,7 +434,7 @@ fn markdown(report: &Report) -> String {
                 let (ms, mb, rate) =
                     (digits(1e3 * c.seconds), digits(c.bytes as f64 / 1e6), digits(c.gigabytes_per_second));
                 let blank = if comparing { " – | – |" } else { "" };
-                let dispatches = if report.engine.engine == "gpu" { "1" } else { "0" };
+                let dispatches = if report.engine.kind == EngineKind::Gpu { "1" } else { "0" };
                 line!(
                     out,
                     "| {:e} | *copy* | {ms} | {mb} | {rate} | 100 % | {dispatches} | 0 | – | – | – |{blank}",
@@ -486,7 +486,7 @@ fn markdown(report: &Report) -> String {
     line!(out, "numbers per unknown that their bounds count:");
     line!(out, "");
     for (name, is_part, what) in PASSES {
-        if report.engine.engine == "gpu" || !is_part {
+        if report.engine.kind == EngineKind::Gpu || !is_part {
             line!(out, "- {name}: {what}");
         }
     }

@@ -11,7 +11,6 @@ use crate::engine::gpu::{Clock, KernelTime};
 use crate::engine::{Engine, GpuEngine, PhaseLimits, Samples, Setup, TableFormat, Traffic, TrustLimits};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
-use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::potential::{Outside, PotentialConfig};
 use crate::surrogate::{Integrator, Lift, Rank, SpaceConfig, SurrogateConfig};
 
@@ -70,7 +69,6 @@ const POTENTIAL_STEPS: usize = 5;
 /// What a potential is learned as.
 const QUADRATIC: PotentialConfig = PotentialConfig { order: 2, outside: Outside::Mean };
 /// Of no consequence to that.
-const NOTE: PairNote = PairNote { remainder: 0.0, kept: true };
 
 /// What is measured on which data.
 #[derive(Debug, Clone, Copy)]
@@ -287,7 +285,7 @@ impl Bench<'_> {
         log::info!(
             "{name}, {} unknowns, engine {}",
             self.shape.dimension,
-            self.subject.engine().info().engine
+            self.subject.engine().info().kind.name()
         );
         let mut sample = Sample { wall: Vec::new(), profiles: Vec::new(), dispatches: 0, readbacks: 0 };
         for repeat in 0..=self.shape.repeats {
@@ -470,7 +468,7 @@ impl Bench<'_> {
         self.record_history()?;
         let config = self.config(SurrogateConfig::snapshots());
         let r = self.fit(&config)?;
-        self.subject.engine().trust()?;
+        self.subject.engine().trust(true)?;
         let Some(sample) = self.sample("refit", |_| Ok(()), |e| e.fit(&config).map(drop))? else {
             return Ok(());
         };
@@ -499,7 +497,7 @@ impl Bench<'_> {
         self.record_history()?;
         let config = self.config(SurrogateConfig::snapshots());
         let r = self.fit(&config)?;
-        self.subject.engine().trust()?;
+        self.subject.engine().trust(true)?;
         self.surrogate_step("step gradient-descent", r + 1.0 + k as f64 + 2.0)?;
         let config = SurrogateConfig { lift: Lift::Trajectory, ..config };
         self.subject.engine().fit(&config)?;
@@ -528,7 +526,7 @@ impl Bench<'_> {
         self.record_history()?;
         let config = self.config(SurrogateConfig::topology());
         let r = self.fit(&config)?;
-        self.subject.engine().trust()?;
+        self.subject.engine().trust(true)?;
         if matches!(*self.subject, Subject::Gpu(_)) {
             let Some(sample) = self.sample("targets", |_| Ok(()), |e| e.fit(&config).map(drop))? else {
                 return Ok(());
@@ -546,7 +544,7 @@ impl Bench<'_> {
         self.start(projected_gradient(), &domain, 0, Samples::Points)?;
         drop(domain);
         self.subject.engine().set_gradient(&vector(self.shape.dimension, 2, |u| -u))?;
-        self.subject.engine().trust()?;
+        self.subject.engine().trust(true)?;
         if let Some((sample, _)) = self.sample_phase("projected gradient", 1, |e| e.step())? {
             self.row("projected gradient", &sample, Part::Call, 1, Some(2.0 + 1.0 + 9.0));
         }
@@ -571,21 +569,21 @@ impl Bench<'_> {
             engine.set_gradient(&gradient)
         };
         slope(self.subject.engine())?;
-        self.subject.engine().trust()?;
+        self.subject.engine().trust(true)?;
         let mut noise = vec![0.0; d];
         let mut wander = move |engine: &mut dyn Engine| {
             count += 1;
             fill(&mut noise, 100 + count, |u| u - 0.5);
             engine.set_gradient(&noise)?;
             engine.step()?;
-            slope(engine)
+            slope(engine).map(drop)
         };
         for _ in 0..k {
             wander(self.subject.engine())?;
-            self.subject.engine().record_pair(NOTE)?;
+            self.subject.engine().record_pair(0.0, true)?;
         }
         let refit = |engine: &mut dyn Engine| {
-            engine.record_pair(NOTE)?;
+            engine.record_pair(0.0, true)?;
             engine.fit_potential(8.0, QUADRATIC)
         };
         let Some(sample) = self.sample("potential refit", wander, |e| refit(e).map(drop))? else {

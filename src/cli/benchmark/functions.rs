@@ -13,12 +13,12 @@ use crate::domain::Domain;
 use crate::engine::CpuEngine;
 use crate::error::{Error, ObjectiveError, Result};
 use crate::flow::{Adam, Flow, GradientDescent, ProjectedGradient};
+use crate::method::{Field, Method as LgfMethod, Potential, Stopping};
 use crate::objective::Objective;
-use crate::optimizer::{LgfConfig, Stopping};
 use crate::peers::Peer;
 use crate::problems::{Boxed, HeatInverse, LogisticRegression, Quadratic, Rosenbrock, Rotated, Scattering};
 use crate::report::HistoryEntry;
-use crate::schedule::{Adaptive, Potential, Schedule};
+use crate::run::LgfConfig;
 use crate::surrogate::SurrogateConfig;
 
 /// Shares of f(x₀) − f* that are left.
@@ -46,7 +46,7 @@ enum Method {
     Gd,
     /// ADAM
     Adam,
-    /// ADAM with the learned flow, adaptive schedule
+    /// ADAM with the learned field, adaptive cadence
     LgfAdam,
     /// L-BFGS
     #[value(name = "l-bfgs")]
@@ -288,22 +288,17 @@ fn solve(
     let Opened { mut objective, start, descent, .. } = case.open()?;
     let mut progress = args.common.progress(&format!("{} {}", case.name(), method.name()), interrupted);
     let bounded = objective.domain() != Domain::Unbounded;
-    let plain = |flow| LgfConfig::new(flow, Schedule::None, SurrogateConfig::snapshots());
     // Curvatures orders of magnitude apart want more steps than filtered designs.
-    let potential = |order| LgfConfig::potential(Potential { steps: 100, order, ..Potential::default() });
+    let potential = |order| LgfMethod::from(Potential { steps: 100, order, ..Potential::default() });
     let mut by_peer = |peer| {
         Ok(by_peer(peer, &mut *objective, &start, args.budget, TOLERANCE, &mut progress)?
             .map(|course| course.history))
     };
-    let config = match method {
-        Method::Gd if bounded => plain(Flow::ProjectedGradient(ProjectedGradient { rate: descent })),
-        Method::Gd => plain(Flow::GradientDescent(GradientDescent { rate: descent })),
-        Method::Adam => plain(Flow::Adam(Adam::new(ADAM))),
-        Method::LgfAdam => LgfConfig::new(
-            Flow::Adam(Adam::new(ADAM)),
-            Schedule::Adaptive(Adaptive::default()),
-            SurrogateConfig::snapshots(),
-        ),
+    let method = match method {
+        Method::Gd if bounded => Flow::ProjectedGradient(ProjectedGradient { rate: descent }).into(),
+        Method::Gd => Flow::GradientDescent(GradientDescent { rate: descent }).into(),
+        Method::Adam => Flow::Adam(Adam::new(ADAM)).into(),
+        Method::LgfAdam => Field::adaptive(Flow::Adam(Adam::new(ADAM)), SurrogateConfig::snapshots()).into(),
         Method::Lgf => potential(2),
         Method::Lgf3 => potential(3),
         Method::Lgf4 => potential(4),
@@ -314,7 +309,7 @@ fn solve(
     };
     let stopping = Stopping { max_evaluations: args.budget, tolerance: TOLERANCE, ..Stopping::default() };
     let report = by_lgf(
-        LgfConfig { stopping, ..config },
+        LgfConfig { method, stopping },
         &[],
         &mut *objective,
         &start,

@@ -19,9 +19,9 @@ use crate::error::{Error, Result};
 use crate::io;
 use crate::objective::Objective;
 use crate::observe::{Event, Observer};
-use crate::optimizer::{Lgf, LgfConfig, RunError};
 use crate::peers::{Course, Peer};
 use crate::report::{HistoryEntry, Report, StopReason, evaluations_to_reach};
+use crate::run::{Lgf, LgfConfig, RunError, Start};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -408,7 +408,8 @@ fn by_lgf(
     engine: &mut CpuEngine,
     progress: &mut Progress,
 ) -> Result<Option<Report>> {
-    match Lgf::new(config)?.minimize_knowing(pairs, problem, start, engine, progress) {
+    let start = Start::at(start).with_pairs(pairs);
+    match Lgf::from_config(config)?.on(engine).observe(progress).minimize(problem, start) {
         Ok(report) if report.stop == StopReason::Interrupted => Ok(None),
         Ok(report) => Ok(Some(report)),
         Err(RunError::NotStarted(error) | RunError::CutShort { source: error, .. }) => Err(error),

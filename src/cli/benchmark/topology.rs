@@ -9,17 +9,18 @@ use clap::ValueEnum;
 use super::{Common, Contest, Entry, Gap, Measure, by_lgf, by_peer};
 use crate::cli::progress::Progress;
 use crate::cli::topology::PresetFlag;
-use crate::cli::{Ending, multilevel, parse_size};
+use crate::cli::{Ending, parse_size};
 use crate::engine::{CpuEngine, Engine};
 use crate::error::{Error, Result};
 use crate::flow::{Flow, OptimalityCriteria};
-use crate::optimizer::{LgfConfig, Stopping};
+use crate::method::{Field, Method as LgfMethod, Potential, Stopping};
 use crate::peers::Peer;
 use crate::report::HistoryEntry;
-use crate::schedule::{Adaptive, Potential, Schedule};
+use crate::run::LgfConfig;
 use crate::surrogate::SurrogateConfig;
 use crate::topology::{
-    Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Projection, coarse_levels,
+    Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Projection, WarmStart, coarse_levels,
+    warm_start,
 };
 
 /// Gaps to the best value found, percent.
@@ -48,7 +49,7 @@ enum Method {
     /// The same, of order 4
     #[value(name = "lgf-4")]
     Lgf4,
-    /// Optimality criteria with the learned flow, adaptive schedule
+    /// Optimality criteria with the learned field, adaptive cadence
     LgfOc,
     /// Optimality criteria with periodic Anderson mixing
     OcAnderson,
@@ -279,14 +280,14 @@ fn solve(
         Start::Multilevel | Start::Continuation => coarse_levels(&case.config(), Levels::Auto)?,
     };
     let raised = args.start == Start::Continuation && !coarse.is_empty();
-    let run = |problem: &mut Compliance, start: &multilevel::Start, budget: usize| {
+    let run = |problem: &mut Compliance, start: &WarmStart, budget: usize| {
         let name = format!("{}x{} {}", problem.grid().nelx(), problem.grid().nely(), method.name());
         let mut progress = args.common.progress(&name, interrupted);
         let done = minimize(method, problem, start, budget, &mut progress)?;
         Ok::<_, Error>(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
     };
     let mut problem = Compliance::new(case.config())?;
-    let start = multilevel::start(coarse, raised, &problem, |coarse, start, budget| {
+    let start = warm_start(coarse, raised, &problem, |coarse, start, budget| {
         Ok(run(coarse, start, budget)?.map(|(end, _)| end))
     })?;
     let Some(start) = start else { return Ok(None) };
@@ -297,42 +298,36 @@ fn solve(
 fn minimize(
     method: Method,
     problem: &mut Compliance,
-    start: &multilevel::Start,
+    start: &WarmStart,
     budget: usize,
     progress: &mut Progress,
-) -> Result<Option<(multilevel::Start, Vec<HistoryEntry>)>> {
-    let oc = |schedule| {
-        LgfConfig::new(
-            Flow::OptimalityCriteria(OptimalityCriteria::default()),
-            schedule,
-            SurrogateConfig::topology(),
-        )
-    };
-    let config = match method {
-        Method::Lgf => LgfConfig::potential(Potential::default()),
-        Method::Lgf3 => LgfConfig::potential(Potential { order: 3, ..Potential::default() }),
-        Method::Lgf4 => LgfConfig::potential(Potential { order: 4, ..Potential::default() }),
-        Method::Oc => oc(Schedule::None),
-        Method::LgfOc => oc(Schedule::Adaptive(Adaptive::default())),
+) -> Result<Option<(WarmStart, Vec<HistoryEntry>)>> {
+    let oc = Flow::OptimalityCriteria(OptimalityCriteria::default());
+    let method: LgfMethod = match method {
+        Method::Lgf => Potential::default().into(),
+        Method::Lgf3 => Potential { order: 3, ..Potential::default() }.into(),
+        Method::Lgf4 => Potential { order: 4, ..Potential::default() }.into(),
+        Method::Oc => oc.into(),
+        Method::LgfOc => Field::adaptive(oc, SurrogateConfig::topology()).into(),
         _ => {
             let Some(peer) = method.peer() else { return Ok(None) };
             let Some(course) = by_peer(peer, problem, &start.design, budget, TOLERANCE, progress)? else {
                 return Ok(None);
             };
             return Ok(Some((
-                multilevel::Start { value: course.objective, design: course.x, pairs: Vec::new() },
+                WarmStart { value: course.objective, design: course.x, pairs: Vec::new() },
                 course.history,
             )));
         }
     };
     let stopping = Stopping { max_evaluations: budget, tolerance: TOLERANCE, ..Stopping::default() };
-    let config = LgfConfig { stopping, ..config };
+    let config = LgfConfig { method, stopping };
     let mut engine = CpuEngine::new();
     let Some(report) = by_lgf(config, &start.pairs, problem, &start.design, &mut engine, progress)? else {
         return Ok(None);
     };
-    let pairs = if let Schedule::Potential(_) = config.schedule { engine.pairs()? } else { Vec::new() };
-    Ok(Some((multilevel::Start { value: report.objective, design: report.x, pairs }, report.history)))
+    let pairs = if let LgfMethod::Potential(_) = method { engine.pairs()? } else { Vec::new() };
+    Ok(Some((WarmStart { value: report.objective, design: report.x, pairs }, report.history)))
 }
 
 fn preface(args: &Args) -> String {

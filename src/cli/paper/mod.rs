@@ -10,8 +10,8 @@ use clap::ValueEnum;
 
 use crate::error::Result;
 use crate::flow::Flow;
+use crate::method::Adaptive;
 use crate::objective::Objective;
-use crate::schedule::Adaptive;
 use crate::surrogate::{Differences, Regression, Ridge, SurrogateConfig, Targets};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -19,7 +19,7 @@ use crate::scalar::Scalar;
 use crate::surrogate::TargetTransform;
 
 /// to ← from, rounded where they differ in precision.
-pub(super) fn copy<T: Scalar, U: Scalar>(from: &[T], to: &mut [U]) {
+pub(in crate::engine) fn copy<T: Scalar, U: Scalar>(from: &[T], to: &mut [U]) {
     stream(from.len(), to, |here, to| {
         to.iter_mut().zip(&from[here]).for_each(|(to, from)| *to = U::of((*from).into()))
     });

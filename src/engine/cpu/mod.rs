@@ -12,6 +12,9 @@ mod phase;
 mod potential;
 mod sweep;
 
+pub(super) use kernels::copy;
+pub(super) use sweep::{CHUNK, sums_over};
+
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
@@ -19,11 +22,12 @@ use self::basis::{DirectionsMut, grown};
 use self::kernels::Wanted;
 use self::phase::{Coordinates, Field, LiftTable, Model, Phase, Predictor, Tables, rows};
 use crate::domain::Domain;
+use crate::engine::best::{Best, change, slope};
 use crate::engine::fit::{FitPlan, Grams, implicit_matrix, implicit_weights, residual_of_weights};
 use crate::engine::holdout;
 use crate::engine::interface::{
-    Engine, EngineInfo, Fit, Landing, Pair, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, Traffic,
-    TrustLimits,
+    Engine, EngineInfo, EngineKind, Fit, GradientSummary, Landing, Pair, PhaseEnd, PhaseLimits, Samples,
+    Sealed, Setup, StepComparison, TableFormat, Traffic, TrustLimits,
 };
 use crate::engine::protocol::Protocol;
 use crate::engine::ring::Ring;
@@ -76,6 +80,7 @@ pub struct CpuEngine<T = f64> {
     gradients: Array2<T>,
     state: State<T>,
     trusted: State<T>,
+    best: Best<T>,
     model: Option<Model>,
     tables: Tables<T>,
     /// The sums the model asks of x, if no step has been taken since they were.
@@ -93,8 +98,14 @@ pub struct CpuEngine<T = f64> {
     traffic: Traffic,
 }
 
-const NOTHING: Landing =
-    Landing { steps: 0, end: PhaseEnd::Horizon, predicted_change: 0.0, fit_residual: None };
+const NOTHING: Landing = Landing {
+    steps: 0,
+    end: PhaseEnd::Horizon,
+    predicted_change: 0.0,
+    fit_residual: None,
+    change: 0.0,
+    is_finite: true,
+};
 
 impl Default for CpuEngine {
     fn default() -> Self {
@@ -134,6 +145,7 @@ impl<T: Scalar> CpuEngine<T> {
             gradients: Array2::zeros((0, 0)),
             state: State::default(),
             trusted: State::default(),
+            best: Best::default(),
             model: None,
             tables: Tables::new(format),
             observed: None,
@@ -247,12 +259,15 @@ impl<T: Scalar> CpuEngine<T> {
     }
 }
 
+impl<T: Scalar> Sealed for CpuEngine<T> {}
+
 impl<T: Scalar> Engine for CpuEngine<T> {
     fn info(&self) -> EngineInfo {
         let sums = if T::NAME == "f64" { "" } else { ", sums f64" };
         EngineInfo {
-            engine: "cpu",
+            kind: EngineKind::Cpu,
             adapter: format!("{} threads", rayon::current_num_threads()),
+            state: T::FORMAT,
             precision: self.format.describe(&format!("{}{sums}", T::NAME)),
             software: false,
         }
@@ -285,14 +300,15 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         Ok(())
     }
 
-    fn set_gradient(&mut self, gradient: &[f64]) -> Result<()> {
+    fn set_gradient(&mut self, gradient: &[f64]) -> Result<GradientSummary> {
         self.protocol.check_run()?;
         if gradient.len() != self.state.x.len() {
             return Err(Error::length("the gradient", gradient.len(), self.state.x.len()));
         }
         kernels::copy(gradient, &mut self.state.gradient);
         self.ring.gradient_was_set();
-        Ok(())
+        self.protocol.gradient_was_set();
+        Ok(GradientSummary::of(gradient))
     }
 
     fn record(&mut self) -> Result<()> {
@@ -317,6 +333,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         self.landing.predicted_change += kernels::step(flow, &self.domain, *steps, vectors, gradient);
         self.observed = None;
         self.ring.stepped();
+        self.protocol.moved();
         Ok(())
     }
 
@@ -433,6 +450,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             return Err(Error::internal("a fitted engine without a model"));
         };
         self.ring.moved();
+        self.protocol.moved();
         let mut phase = Phase {
             field: Field::new(model, &self.tables, &self.iterates, &self.gradients),
             flow,
@@ -447,8 +465,10 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         Ok(())
     }
 
-    fn record_pair(&mut self, note: PairNote) -> Result<()> {
+    fn record_pair(&mut self, change: f64, is_kept: bool) -> Result<()> {
         self.protocol.check_pairs("record_pair")?;
+        let along = slope(&self.trusted.gradient, &self.state.x, &self.trusted.x);
+        let note = PairNote { remainder: change - along, kept: is_kept };
         let less =
             |now: &[T], trusted: &[T]| now.iter().zip(trusted).map(|(a, b)| *a - *b).collect::<Vec<T>>();
         let (displacement, change) =
@@ -495,6 +515,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             return Err(Error::internal("a fitted engine without a potential"));
         };
         self.ring.moved();
+        self.protocol.moved();
         let capacity = self.iterates.nrows();
         let own = |row: usize| {
             if row < capacity {
@@ -529,8 +550,10 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             return Err(Error::length("the iterate", x.len(), self.state.x.len()));
         }
         kernels::copy(&self.state.x, x);
-        let landing =
-            Landing { fit_residual: self.fit_residual, ..std::mem::replace(&mut self.landing, NOTHING) };
+        self.protocol.was_read();
+        let (change, is_finite) = change(&self.state.x, &self.trusted.x);
+        let since = std::mem::replace(&mut self.landing, NOTHING);
+        let landing = Landing { fit_residual: self.fit_residual, change, is_finite, ..since };
         if landing.predicted_change.is_finite() {
             Ok(landing)
         } else {
@@ -538,10 +561,24 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         }
     }
 
-    fn trust(&mut self) -> Result<()> {
+    fn compare(&mut self, learned: &[f64]) -> Result<StepComparison> {
         self.protocol.check_run()?;
+        if learned.len() != self.state.x.len() {
+            return Err(Error::length("the learned step", learned.len(), self.state.x.len()));
+        }
+        Ok(StepComparison::of(learned, &self.state.x, &self.trusted.x))
+    }
+
+    fn trust(&mut self, is_best: bool) -> Result<()> {
+        self.protocol.check_trust()?;
+        self.best.before_trust(is_best, &mut self.trusted.x, &mut self.trusted.gradient);
         self.trusted.copy_from(&self.state);
         Ok(())
+    }
+
+    fn best(&mut self, x: &mut [f64], gradient: &mut [f64]) -> Result<()> {
+        self.protocol.check_run()?;
+        self.best.copy_to([&self.trusted.x, &self.trusted.gradient], x, gradient)
     }
 
     fn restore(&mut self) -> Result<()> {
@@ -549,6 +586,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         self.state.copy_from(&self.trusted);
         self.observed = None;
         self.ring.moved();
+        self.protocol.moved();
         Ok(())
     }
 

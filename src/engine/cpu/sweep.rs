@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::scalar::Scalar;
 
 /// Unknowns per chunk: small enough that the chunks of two histories stay in the second cache.
-pub(super) const CHUNK: usize = 1024;
+pub(in crate::engine) const CHUNK: usize = 1024;
 /// At most this many tasks per pass, so that their sums stay small; a number that does not depend on the
 /// machine.
 const SEGMENTS: usize = 256;
@@ -110,6 +110,10 @@ pub(super) fn chunks<'a, E>(rows: &[&'a [E]], here: &Range<usize>) -> Vec<&'a [E
 }
 
 /// A pass that changes no vector: see [`sweep`].
-pub(super) fn sums_over(d: usize, values: usize, body: impl Fn(Range<usize>, &mut [f64]) + Sync) -> Vec<f64> {
+pub(in crate::engine) fn sums_over(
+    d: usize,
+    values: usize,
+    body: impl Fn(Range<usize>, &mut [f64]) + Sync,
+) -> Vec<f64> {
     sweep::<f64, _>(d, Vec::new(), values, 0, |here, _, sums, _| body(here, sums))
 }

@@ -1,7 +1,7 @@
 //! Device buffers and their allocation.
 
 use super::device::Gpu;
-use crate::error::{Error, Result};
+use crate::error::{EngineError, Error, Result};
 
 /// A buffer with an identity, so that bind groups can be reused.
 #[derive(Debug)]
@@ -40,11 +40,12 @@ impl Allocator {
             available = available.min(gpu.limits.max_storage_buffer_binding_size);
         }
         if bytes > available {
-            return Err(Error::Memory {
+            return Err(EngineError::Memory {
                 what: format!("buffer `{name}`"),
                 needed: bytes,
                 available: Some(available),
-            });
+            }
+            .into());
         }
         let label = format!("lgf.{name}");
         let raw = gpu
@@ -57,7 +58,9 @@ impl Allocator {
                 })
             })
             .map_err(|error| match error {
-                Error::Memory { what, available, .. } => Error::Memory { what, needed: bytes, available },
+                Error::Engine(EngineError::Memory { what, available, .. }) => {
+                    EngineError::Memory { what, needed: bytes, available }.into()
+                }
                 other => other,
             })?;
         self.made += 1;

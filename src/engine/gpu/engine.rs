@@ -13,7 +13,8 @@ use super::timing::{Clock, KernelTime};
 #[cfg(doc)]
 use crate::engine::interface::Engine;
 use crate::engine::interface::{Resident, Setup, TableFormat};
-use crate::error::{Error, Result};
+use crate::engine::protocol::Protocol;
+use crate::error::{EngineError, Error, Result};
 
 /// The largest binding that is used, in bytes: kernels count words in u32, and some back ends allow no more.
 const MAX_BINDING: u64 = (1 << 31) - 256;
@@ -54,6 +55,7 @@ pub struct GpuEngine {
     per_dispatch: Option<(usize, usize)>,
     /// For regressions that belong to no fit: kept, so that a selection at every refit allocates nothing.
     pub(super) batch: RegressionBuffers,
+    pub(super) protocol: Protocol,
     pub(super) run: Option<Run>,
 }
 
@@ -61,7 +63,7 @@ impl GpuEngine {
     /// Opens the best adapter that `choice` allows.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] and [`Error::Device`].
+    /// [`EngineError::NoAdapter`] and [`EngineError::Device`].
     pub fn open(choice: AdapterChoice) -> Result<Self> {
         Self::open_with(choice, GpuOptions::default())
     }
@@ -69,7 +71,7 @@ impl GpuEngine {
     /// Opens the best adapter that `choice` allows, with options.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] and [`Error::Device`].
+    /// [`EngineError::NoAdapter`] and [`EngineError::Device`].
     pub fn open_with(choice: AdapterChoice, options: GpuOptions) -> Result<Self> {
         Self::new(Gpu::open(choice)?, options)
     }
@@ -81,22 +83,23 @@ impl GpuEngine {
     /// [`required_features`](Self::required_features) besides what the host itself needs, with this crate's
     /// [`wgpu`]. No handlers are installed on it, nothing is destroyed, and host and engine may submit to the
     /// queue in turns; errors of the engine's own calls are caught in error scopes and returned. Should the
-    /// device be lost, the next call that waits for it returns [`Error::DeviceLost`]. With `TIMESTAMP_QUERY`
+    /// device be lost, the next call that waits for it returns [`EngineError::Lost`]. With `TIMESTAMP_QUERY`
     /// the size of submissions adapts to the device's speed, and a [`profile`](Self::profile) has the
     /// device's own times.
     ///
     /// # Errors
-    /// [`Error::Device`] when the limits are too low, with the ones that are; device errors.
+    /// [`EngineError::Device`] when the limits are too low, with the ones that are; device errors.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue, options: GpuOptions) -> Result<Self> {
         let mut missing = Vec::new();
         wgpu::Limits::default().check_limits_with_fail_fn(&device.limits(), false, |name, needed, found| {
             missing.push(format!("{name} is {found} of {needed}"))
         });
         if !missing.is_empty() {
-            return Err(Error::Device {
+            return Err(EngineError::Device {
                 what: "the shared device".into(),
                 reason: format!("its limits are too low: {}", missing.join(", ")),
-            });
+            }
+            .into());
         }
         Self::new(Gpu::from_device(device, queue), options)
     }
@@ -158,7 +161,7 @@ impl GpuEngine {
     ///
     /// wgpu cannot tell how much memory a device has free, and no single buffer is larger than the device
     /// allows, so nothing can be refused beforehand: a run that does not fit ends its
-    /// [`start`](Engine::start) with [`Error::Memory`], before the first true evaluation, with this number
+    /// [`start`](Engine::start) with [`EngineError::Memory`], before the first true evaluation, with this number
     /// and what the driver had granted.
     pub fn memory(setup: &Setup<'_>, tables: TableFormat) -> u64 {
         let Resident { vectors, history, basis } = setup.resident();
@@ -238,13 +241,13 @@ impl GpuEngine {
 
     /// Allocates for a run and puts x at its start.
     pub(super) fn begin(&mut self, setup: Setup<'_>) -> Result<()> {
-        self.run = None;
+        (self.run, self.protocol) = (None, Protocol::default());
         let longest = self.longest_segment(&setup)?;
         self.recorder.reset();
         let run =
             Run::new(&mut self.recorder, setup, self.max_binding, longest).map_err(|error| match error {
                 // Which buffer the driver refused says nothing; what would fit does.
-                Error::Memory { available: None, .. } => Error::Memory {
+                Error::Engine(EngineError::Memory { available: None, .. }) => EngineError::Memory {
                     what: format!(
                         "a run of {} unknowns with a history of {}",
                         setup.start.len(),
@@ -252,10 +255,11 @@ impl GpuEngine {
                     ),
                     needed: Self::memory(&setup, self.recorder.variant.tables),
                     available: Some(self.recorder.granted()),
-                },
+                }
+                .into(),
                 other => other,
             })?;
-        self.run = Some(run);
+        (self.run, self.protocol) = (Some(run), Protocol::started(&setup));
         Ok(())
     }
 
@@ -286,6 +290,13 @@ impl GpuEngine {
         let limit =
             gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size).min(MAX_BINDING);
         let max_binding = options.max_binding.map_or(limit, |b| b.min(limit));
-        Ok(Self { recorder, max_binding, per_dispatch: None, batch, run: None })
+        Ok(Self {
+            recorder,
+            max_binding,
+            per_dispatch: None,
+            batch,
+            protocol: Protocol::default(),
+            run: None,
+        })
     }
 }

@@ -3,38 +3,51 @@
 use super::engine::GpuEngine;
 use super::waiting::Poller;
 use crate::engine::interface::{
-    Engine, EngineInfo, Fit, Landing, Pair, PhaseLimits, Setup, Traffic, TrustLimits,
+    Engine, EngineInfo, EngineKind, Fit, GradientSummary, Landing, NumberFormat, Pair, PhaseLimits, Sealed,
+    Setup, StepComparison, Traffic, TrustLimits,
 };
-use crate::error::Result;
+use crate::engine::protocol::Protocol;
+use crate::error::{Error, Result};
 use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::potential::PotentialConfig;
 use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::{RegressionProblem, SurrogateConfig};
 
+impl Sealed for GpuEngine {}
+
 impl Engine for GpuEngine {
     fn info(&self) -> EngineInfo {
         EngineInfo {
-            engine: "gpu",
+            kind: EngineKind::Gpu,
             adapter: self.recorder.gpu.name(),
+            state: NumberFormat::F32,
             precision: self.recorder.variant.tables.describe(self.recorder.variant.eft.describe()),
             software: self.recorder.gpu.is_software(),
         }
     }
 
     fn start(&mut self, setup: Setup<'_>) -> Result<()> {
+        Protocol::check_start(&setup)?;
         self.begin(setup)
     }
 
-    fn set_gradient(&mut self, gradient: &[f64]) -> Result<()> {
-        self.recording()?.set_gradient(gradient)
+    fn set_gradient(&mut self, gradient: &[f64]) -> Result<GradientSummary> {
+        let summary = self.recording()?.set_gradient(gradient)?;
+        self.protocol.gradient_was_set();
+        Ok(summary)
     }
 
     fn record(&mut self) -> Result<()> {
-        self.recording()?.record()
+        self.protocol.check_points("record")?;
+        if let Some(row) = self.recording()?.record() {
+            self.protocol.recorded(row);
+        }
+        Ok(())
     }
 
     fn step(&mut self) -> Result<()> {
+        self.protocol.moved();
         self.recording()?.step()
     }
 
@@ -50,11 +63,15 @@ impl Engine for GpuEngine {
         pollster::block_on(self.polled_by(Poller::Engine).integrate_when_ready(limits))
     }
 
-    fn record_pair(&mut self, note: PairNote) -> Result<()> {
-        self.recording()?.record_pair(note)
+    fn record_pair(&mut self, change: f64, is_kept: bool) -> Result<()> {
+        self.protocol.check_pairs("record_pair")?;
+        let mut recording = self.recording()?;
+        let note = PairNote { remainder: change - recording.run.mirror.slope(), kept: is_kept };
+        recording.record_pair(note)
     }
 
     fn put_pair(&mut self, pair: &Pair) -> Result<()> {
+        self.protocol.check_pairs("put_pair")?;
         self.recording()?.put_pair(pair)
     }
 
@@ -67,6 +84,8 @@ impl Engine for GpuEngine {
     }
 
     fn minimize(&mut self, limits: TrustLimits) -> Result<()> {
+        self.protocol.check_minimize()?;
+        self.protocol.moved();
         self.recording()?.minimize_potential(limits)
     }
 
@@ -74,12 +93,28 @@ impl Engine for GpuEngine {
         pollster::block_on(self.polled_by(Poller::Engine).read_when_ready(x))
     }
 
-    fn trust(&mut self) -> Result<()> {
-        self.recording()?.trust()
+    fn compare(&mut self, learned: &[f64]) -> Result<StepComparison> {
+        let run = self.recording()?.run;
+        if learned.len() != run.dimension {
+            return Err(Error::length("the learned step", learned.len(), run.dimension));
+        }
+        Ok(run.mirror.compare(learned))
+    }
+
+    fn trust(&mut self, is_best: bool) -> Result<()> {
+        self.protocol.check_trust()?;
+        self.recording()?.trust(is_best);
+        Ok(())
     }
 
     fn restore(&mut self) -> Result<()> {
-        self.recording()?.restore()
+        self.protocol.moved();
+        self.recording()?.restore();
+        Ok(())
+    }
+
+    fn best(&mut self, x: &mut [f64], gradient: &mut [f64]) -> Result<()> {
+        self.recording()?.run.mirror.best(x, gradient)
     }
 
     fn regress(&mut self, batch: &[RegressionProblem<'_>]) -> Result<Vec<Solution>> {
@@ -90,6 +125,7 @@ impl Engine for GpuEngine {
         if let Some(run) = &mut self.run {
             run.forget();
         }
+        self.protocol.forgot();
     }
 
     fn samples(&self) -> usize {

@@ -10,7 +10,7 @@ use super::run::{Model, Place, Recording, Run, Segment, Sums};
 use super::shared::{LiftRule, MESA_TURNS, UNROLLED};
 use crate::engine::fit::FitPlan;
 use crate::engine::interface::PhaseLimits;
-use crate::error::{EngineError, Result};
+use crate::error::{EngineError, Error, Result};
 use crate::flow::Flow;
 use crate::surrogate::{Integrator, Lift, SpaceConfig, SurrogateConfig, TargetTransform, integrator};
 
@@ -103,7 +103,7 @@ impl Recording<'_> {
     /// Takes the steps of a surrogate phase with the latest fit.
     pub(super) async fn integrate(&mut self, limits: PhaseLimits) -> Result<()> {
         let Some(model) = self.run.model.take() else {
-            return Err(Error::Incompatible("integrate() comes after fit()".into()));
+            return Err(Error::internal("integrate() comes after fit()"));
         };
         self.run.ring.moved();
         match (self.run.flow.rate(), &model.plan, limits.integrator) {
@@ -117,7 +117,7 @@ impl Recording<'_> {
                 self.integrate_equation(&model, limits, h).await?
             }
             (_, _, integrator) => {
-                return Err(Error::Incompatible(format!(
+                return Err(Error::internal(format!(
                     "the {} flow has no differential equation that {integrator:?} could integrate",
                     self.run.flow.name()
                 )));

@@ -115,7 +115,7 @@ impl Pipelines {
         missing.dedup();
         let build = |&kernel: &usize| {
             let Some(layout) = &self.layouts[kernel] else {
-                return Err(Error::Incompatible("a dispatch without bindings".into()));
+                return Err(Error::internal("a dispatch without bindings"));
             };
             build(gpu, &KERNELS[kernel], variant, layout, &self.zero_layout)
         };
@@ -136,7 +136,7 @@ impl Pipelines {
     ) -> Result<()> {
         let Some(pipeline) = &self.pipelines[kernel] else {
             let name = KERNELS[kernel].name;
-            return Err(Error::Incompatible(format!("the pipeline of kernel `{name}` was not built")));
+            return Err(Error::internal(format!("the pipeline of kernel `{name}`, which was not built")));
         };
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, group, &[offset]);

@@ -208,7 +208,7 @@ impl Recording<'_> {
             .as_ref()
             .map_or((2, 0), |higher| (higher.order as u32, higher.points.len() as u32));
         if samples > PotentialStep::THREADS {
-            return Err(Error::Incompatible(format!(
+            return Err(Error::internal(format!(
                 "terms of order {order} from {samples} samples: the kernel takes {} at most",
                 PotentialStep::THREADS
             )));

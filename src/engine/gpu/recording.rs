@@ -8,7 +8,7 @@ use super::kernels::{Bindings, Eft, KERNELS, Params, Variant};
 use super::pipelines::Pipelines;
 use super::timing::{KernelTime, Pace, Profiler};
 use crate::engine::interface::{TableFormat, Traffic};
-use crate::error::{EngineError, Error, Result};
+use crate::error::{Error, Result};
 
 enum Operation {
     Dispatch {

@@ -7,7 +7,7 @@ use super::counts;
 use super::kernels::{Params, RegressionSolve, bindings, split};
 use super::recording::Recorder;
 use super::shared::{FACTOR_COLUMNS, MESA_TURNS, MOST_GROUPS, Problem, Solve, UNROLLED};
-use crate::error::{EngineError, Error, Result};
+use crate::error::{EngineError, Result};
 use crate::surrogate::RegressionProblem;
 use crate::surrogate::regression::{Regression, Solution};
 

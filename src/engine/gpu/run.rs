@@ -5,6 +5,7 @@ use ndarray::Array2;
 use super::buffers::Buffer;
 use super::counts::{self, block_pairs};
 use super::kernels::{PartialsReduce, bindings};
+use super::mirror::Mirror;
 use super::recording::Recorder;
 use super::regression::RegressionBuffers;
 use super::shared::{BLOCK_ENTRIES, MOST_CANDIDATES, OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Search};
@@ -118,9 +119,9 @@ impl EquationBuffers {
 
     /// The vectors of a trial step.
     pub(super) fn trial(&self) -> Result<&TrialBuffers> {
-        self.trial.as_ref().ok_or_else(|| {
-            Error::Incompatible("a trial step was recorded for a rule without an error estimate".into())
-        })
+        self.trial
+            .as_ref()
+            .ok_or_else(|| Error::internal("a trial step was recorded for a rule without an error estimate"))
     }
 }
 
@@ -154,9 +155,9 @@ impl Segment {
 
     /// The vectors of a Runge–Kutta step.
     pub(super) fn equation(&self) -> Result<&EquationBuffers> {
-        self.equation.as_ref().ok_or_else(|| {
-            Error::Incompatible("a Runge–Kutta step was recorded before its vectors were made".into())
-        })
+        self.equation
+            .as_ref()
+            .ok_or_else(|| Error::internal("a Runge–Kutta step was recorded before its vectors were made"))
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -245,6 +246,7 @@ pub(super) struct Run {
     pub(super) slab: usize,
     pub(super) slabs: usize,
     pub(super) ring: Ring,
+    pub(super) mirror: Mirror,
     pub(super) segments: Vec<Segment>,
     pub(super) shared: Shared,
     pub(super) model: Option<Model>,
@@ -434,6 +436,7 @@ impl Run {
             slab,
             slabs,
             ring: Ring::new(capacity),
+            mirror: Mirror::new(setup.start),
             segments,
             shared,
             model: None,

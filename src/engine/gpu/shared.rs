@@ -273,7 +273,7 @@ impl Ended {
     /// What a phase's state on the device says.
     pub(crate) fn of(phase: &PhaseState) -> Result<Self> {
         Self::from_word(phase.ended).ok_or_else(|| {
-            Error::Incompatible(format!("a kernel ended a phase by the unknown reason {}", phase.ended))
+            Error::internal(format!("a kernel ended a phase by the unknown reason {}", phase.ended))
         })
     }
 }

@@ -4,53 +4,48 @@ use ndarray::Array2;
 
 use super::run::Recording;
 use super::shared::{Ended, PhaseState};
-use crate::engine::interface::{Landing, PhaseEnd};
+use crate::engine::interface::{GradientSummary, Landing, PhaseEnd};
 use crate::error::{Error, Result};
 use crate::surrogate::Lift;
 
 impl Recording<'_> {
     /// Makes `gradient` the one that the next step uses.
-    pub(super) fn set_gradient(&mut self, gradient: &[f64]) -> Result<()> {
+    pub(super) fn set_gradient(&mut self, gradient: &[f64]) -> Result<GradientSummary> {
         if gradient.len() != self.run.dimension {
-            return Err(Error::Length {
-                name: "the gradient",
-                found: gradient.len(),
-                expected: self.run.dimension,
-            });
+            return Err(Error::length("the gradient", gradient.len(), self.run.dimension));
         }
+        let narrow = self.run.mirror.set_gradient(gradient);
         for s in &self.run.segments {
-            let here: Vec<f32> = gradient[s.start..s.start + s.len].iter().map(|g| *g as f32).collect();
-            self.recorder.upload(&s.gradient, &here)?;
+            self.recorder.upload(&s.gradient, &narrow[s.start..s.start + s.len])?;
         }
         self.run.ring.gradient_was_set();
-        Ok(())
+        Ok(GradientSummary::of(gradient))
     }
 
-    /// Records the state as the newest sample, if the history has room for any.
-    pub(super) fn record(&mut self) -> Result<()> {
-        if let Some(row) = self.run.ring.push() {
-            for s in &self.run.segments {
-                let offset = row as u64 * s.bytes();
-                self.recorder.copy(&s.iterate, 0, &s.iterates, offset, s.bytes());
-                self.recorder.copy(&s.gradient, 0, &s.gradients, offset, s.bytes());
-            }
+    /// Records the state as the newest sample, if the history has room for any: the row it is in.
+    pub(super) fn record(&mut self) -> Option<usize> {
+        let row = self.run.ring.push()?;
+        for s in &self.run.segments {
+            let offset = row as u64 * s.bytes();
+            self.recorder.copy(&s.iterate, 0, &s.iterates, offset, s.bytes());
+            self.recorder.copy(&s.gradient, 0, &s.gradients, offset, s.bytes());
         }
-        Ok(())
+        Some(row)
     }
 
     /// Remembers the state as the trusted one.
-    pub(super) fn trust(&mut self) -> Result<()> {
+    pub(super) fn trust(&mut self, is_best: bool) {
+        self.run.mirror.trust(is_best);
         self.run.trusted_steps = self.run.steps;
         for s in &self.run.segments {
             for (now, saved) in s.state() {
                 self.recorder.copy(now, 0, saved, 0, now.bytes);
             }
         }
-        Ok(())
     }
 
     /// Goes back to the trusted state.
-    pub(super) fn restore(&mut self) -> Result<()> {
+    pub(super) fn restore(&mut self) {
         self.run.steps = self.run.trusted_steps;
         self.run.ring.moved();
         for s in &self.run.segments {
@@ -58,13 +53,12 @@ impl Recording<'_> {
                 self.recorder.copy(saved, 0, now, 0, now.bytes);
             }
         }
-        Ok(())
     }
 
     /// Copies the iterate to `x` and says what happened since the last read: one read-back.
     pub(super) async fn read(&mut self, x: &mut [f64]) -> Result<Landing> {
         if x.len() != self.run.dimension {
-            return Err(Error::Length { name: "the iterate", found: x.len(), expected: self.run.dimension });
+            return Err(Error::length("the iterate", x.len(), self.run.dimension));
         }
         let unreported = self.run.model.as_mut().filter(|m| !m.reported);
         let head = size_of::<PhaseState>();
@@ -112,9 +106,7 @@ impl Recording<'_> {
                 Array2::from_shape_fn((samples, outputs), |(i, j)| f64::from(values[i * outputs + rows[j]]));
             self.run.fit_residual = Some(plan.residual(predictions.view(), &model.config, model.yy.view()));
         }
-        for (value, bytes) in x.iter_mut().zip(iterate.chunks_exact(4)) {
-            *value = f64::from(f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-        }
+        let (change, is_finite) = self.run.mirror.read(iterate, x);
         self.run.steps += u64::from(phase.steps);
         let predicted_change = f64::from(phase.predicted[0]) + f64::from(phase.predicted[1]);
         let end = match Ended::of(&phase)? {
@@ -129,6 +121,8 @@ impl Recording<'_> {
             end,
             predicted_change,
             fit_residual: self.run.fit_residual,
+            change,
+            is_finite,
         })
     }
 }

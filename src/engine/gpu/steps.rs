@@ -9,7 +9,7 @@ use super::phase::Beside;
 use super::run::{Model, Recording};
 use super::search::Side;
 use super::shared::{DIRECTIONS, FlowRule, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS, Rule};
-use crate::error::{EngineError, Error, Result};
+use crate::error::{EngineError, Result};
 use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
 
 /// Directions that the pass which moves x projects on.

@@ -100,11 +100,22 @@ impl GpuEngine {
     }
 
     pub(super) async fn fit_when_ready(&mut self, config: &SurrogateConfig) -> Result<Fit> {
-        self.recording()?.fit(config).await
+        self.protocol.check_recorded("fit")?;
+        let recording = self.recording()?;
+        let rows = recording.run.ring.rows();
+        let fit = { recording }.fit(config).await?;
+        self.protocol.fitted(config, &rows);
+        Ok(fit)
     }
 
     pub(super) async fn integrate_when_ready(&mut self, limits: PhaseLimits) -> Result<()> {
-        self.recording()?.integrate(limits).await
+        self.protocol.check_integrate()?;
+        self.protocol.moved();
+        // A phase that breaks off takes its fit with it.
+        let learned = self.protocol.take_learned();
+        self.recording()?.integrate(limits).await?;
+        self.protocol.learned(learned);
+        Ok(())
     }
 
     pub(super) async fn select_when_ready(
@@ -115,6 +126,7 @@ impl GpuEngine {
         let Some(config) = candidates.first() else {
             return Err(Error::invalid("the number of candidates", 0, "at least 1"));
         };
+        self.protocol.check_recorded("select")?;
         let mut recording = self.recording()?;
         let grams = recording.read_grams_by_age(config).await?;
         let trials = holdout::Trials::new(candidates, folds, &recording.run.flow, grams)?;
@@ -130,6 +142,7 @@ impl GpuEngine {
     }
 
     pub(super) async fn pairs_when_ready(&mut self) -> Result<Vec<Pair>> {
+        self.protocol.check_pairs("pairs")?;
         self.recording()?.read_pairs().await
     }
 
@@ -138,10 +151,15 @@ impl GpuEngine {
         flat: f64,
         config: PotentialConfig,
     ) -> Result<Fit> {
-        self.recording()?.fit_potential(flat, config).await
+        self.protocol.check_pairs("fit_potential")?;
+        let fit = self.recording()?.fit_potential(flat, config).await?;
+        self.protocol.fitted_potential();
+        Ok(fit)
     }
 
     pub(super) async fn read_when_ready(&mut self, x: &mut [f64]) -> Result<Landing> {
-        self.recording()?.read(x).await
+        let landing = self.recording()?.read(x).await?;
+        self.protocol.was_read();
+        Ok(landing)
     }
 }

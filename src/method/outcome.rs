@@ -1,3 +1,5 @@
+//! What a cadence learns from a surrogate phase.
+
 /// How a surrogate phase turned out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Outcome {

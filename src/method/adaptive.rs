@@ -1,3 +1,7 @@
+//! The adaptive cadence: short true phases, and surrogate phases as long as the last one's agreement allows.
+
+use serde::{Deserialize, Serialize};
+
 use super::fixed::MAX_INTERVAL;
 use super::outcome::Outcome;
 use crate::error::{Error, Result};
@@ -11,7 +15,8 @@ use crate::error::{Error, Result};
 /// | ρ < 0.2 | + 0.25 | |
 /// | ρ > 0.5 | − 0.25 | |
 /// | ρ > 0.6, whole horizon used | | doubled |
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Adaptive {
     /// The newest samples that are kept, ≥ the true steps.
     pub window: usize,

@@ -1,3 +1,7 @@
+//! The paper's cadence: as many true steps and as many surrogate steps in every cycle.
+
+use serde::{Deserialize, Serialize};
+
 use super::outcome::Outcome;
 use crate::error::{Error, Result};
 
@@ -6,7 +10,7 @@ use crate::error::{Error, Result};
 ///
 /// With the landing check (ours), a phase that made the objective worse is undone and the next ones are
 /// shorter; without it this is the paper's algorithm to the letter.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Fixed {
     /// K, true iterations per cycle, ≥ 2.
     pub history: usize,
@@ -23,6 +27,14 @@ pub struct Fixed {
 
 /// A surrogate phase cannot be interrupted: its length is bounded.
 pub(super) const MAX_INTERVAL: usize = 10_000;
+
+/// Why targets that are differenced in time cannot be learned from a rolling window.
+pub(super) fn consecutive() -> Error {
+    Error::only_with(
+        "strong- and weak-form targets",
+        "the fixed cadence, which gives them consecutive iterates",
+    )
+}
 
 impl Fixed {
     /// K and M as in the paper, with the landing check at 0.05 %.

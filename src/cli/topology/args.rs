@@ -1,0 +1,417 @@
+//! The arguments of `lgf topology`, and the problem and recipe that they make.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use crate::cli::{EngineArgs, parse_size};
+use crate::error::{Error, Result};
+use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
+use crate::method::{
+    Adaptive, Cadence, Cosine, CosineTest, Field, Fixed, Method, Potential, Settled, Stopping,
+};
+use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
+use crate::topology::{
+    Compliance, ComplianceConfig, Continuation, FilterKind, Levels, PassiveRegion, Preset, Projection,
+    Recipe, Shape,
+};
+
+/// The evaluations that `--settled` looks at.
+const SETTLED_WINDOW: usize = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum PresetFlag {
+    /// Half of the MBB beam: symmetry at the left edge, roller at the lower right corner, load at the upper
+    /// left
+    Mbb,
+    /// Left edge clamped, load at the lower right corner
+    Cantilever,
+    /// Left edge clamped, two load cases: down at the lower right corner, up at the upper right one
+    CantileverTwoLoads,
+    /// An L, its upper end clamped, load down at the tip of its right end
+    LBracket,
+    /// Lower corners held, two load cases on the lower edge
+    TwoLoadBridge,
+}
+
+impl PresetFlag {
+    pub(in crate::cli) fn preset(self) -> Preset {
+        match self {
+            Self::Mbb => Preset::Mbb,
+            Self::Cantilever => Preset::Cantilever,
+            Self::CantileverTwoLoads => Preset::CantileverTwoLoads,
+            Self::LBracket => Preset::LBracket,
+            Self::TwoLoadBridge => Preset::TwoLoadBridge,
+        }
+    }
+
+    pub(in crate::cli) fn name(self) -> &'static str {
+        match self {
+            Self::Mbb => "mbb",
+            Self::Cantilever => "cantilever",
+            Self::CantileverTwoLoads => "cantilever-two-loads",
+            Self::LBracket => "l-bracket",
+            Self::TwoLoadBridge => "two-load-bridge",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum ContinuationFlag {
+    /// With coarse grids on the coarsest of them, else not at all
+    Auto,
+    /// On the first grid
+    On,
+    /// Not at all
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(in crate::cli) enum FilterFlag {
+    /// Filtered densities, exact gradient
+    Density,
+    /// Filtered sensitivities, the classical heuristic
+    Sensitivity,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum FlowFlag {
+    /// Optimality criteria, move limit 0.2
+    Oc,
+    /// ADAM on a sigmoid parametrisation that keeps the volume exactly
+    Adam,
+    /// Gradient descent on the same parametrisation
+    GradientDescent,
+    /// An older spelling of --method potential
+    #[value(hide = true)]
+    Potential,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum MethodFlag {
+    /// The base flow by itself: every step is a true evaluation
+    #[value(alias = "none")]
+    Plain,
+    /// A learned field at the paper's cadence: K true iterations, M-K surrogate iterations, with a landing check
+    Fixed,
+    /// A learned field with short true phases, and surrogate phases as long and bold as they prove right
+    Adaptive,
+    /// A learned field, and steps within a reach that follows the angle between learned and true steps; adam and
+    /// gradient-descent flows
+    Cosine,
+    /// A learned potential, minimised in a trust region between any two true evaluations
+    Potential,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The structure
+    #[arg(long, value_enum, default_value = "mbb")]
+    pub preset: PresetFlag,
+    /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all
+    #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
+    pub size: (u32, u32),
+    /// Volume fraction of the whole grid, passive elements included, above 0 and at most 1
+    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
+    pub volume: f64,
+    /// SIMP penalty exponent, 1 to 10
+    #[arg(long, default_value_t = 3.0, allow_negative_numbers = true)]
+    pub penalty: f64,
+    /// Filter radius in element sides, above 0 and at most 1000; up to 1 filters nothing [default: 0.04 times
+    /// the columns, at least 1.5]
+    #[arg(long, allow_negative_numbers = true)]
+    pub radius: Option<f64>,
+    /// Grids to go through, the given one included: 1 to 12, or auto; coarse ones find the layout, the fine
+    /// one refines it (potential and OC only) [default: auto with these, else 1]
+    #[arg(long, value_name = "N|auto", value_parser = parse_levels)]
+    pub levels: Option<Levels>,
+    /// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for; where
+    /// there is one coarse grid only, that is done beside going straight on and the better layout taken
+    /// (potential and OC only)
+    #[arg(long, value_enum, default_value = "auto")]
+    pub continuation: ContinuationFlag,
+    /// What the filter smooths
+    #[arg(long, value_enum, default_value = "density")]
+    pub filter: FilterFlag,
+    /// Sharpness BETA of a projection of the filtered densities towards 0 and 1 that keeps the volume, above
+    /// 0 and at most 1000; reached by doubling, 30 evaluations each (potential and OC, density filter only)
+    /// [default: none]
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
+    pub projection: Option<f64>,
+    /// A round hole where there is never material: its centre in parts of width and height from the lower
+    /// left, its radius in parts of the height; may be given several times
+    #[arg(long = "hole", value_name = "X,Y,R", value_parser = parse_hole)]
+    pub holes: Vec<(f64, f64, f64)>,
+    /// What alternates true evaluations and a learned model [default: potential; adaptive with a flow, with an
+    /// option that is for learned fields, and with the sensitivity filter, whose field is the gradient of no
+    /// function]
+    #[arg(long, value_enum, alias = "schedule")]
+    pub method: Option<MethodFlag>,
+    /// The base optimizer of all methods but the potential, which has none [default: oc]
+    #[arg(long, value_enum)]
+    pub flow: Option<FlowFlag>,
+    /// K, samples the surrogate is learned from, 2 to 256 (potential: pairs of samples, 1 to 64) [default: 6
+    /// with a potential, 8 with OC, else 20]
+    #[arg(long, value_name = "K")]
+    pub history: Option<usize>,
+    /// M, iterations per cycle, true and surrogate, K to 10000 (adaptive: of the first cycle); not for a
+    /// potential [default: K + 16 with OC, else 2 K]
+    #[arg(long, value_name = "M")]
+    pub interval: Option<usize>,
+    /// Projected steps that minimise a potential, at most, 1 to 1000 [default: 20]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// First trust radius of a potential, as a change of the densities, above 0 and at most 1 [default: 0.2]
+    #[arg(long, value_name = "CHANGE", allow_negative_numbers = true)]
+    pub trust: Option<f64>,
+    /// Order of the polynomial: of a learned field 1 to 6, of a potential 2 to 4 [default: field 1, potential
+    /// 2]
+    #[arg(long)]
+    pub order: Option<usize>,
+    /// Directions of the history kept, 1 to K; with the order it bounds the number of polynomial features, at
+    /// most 32768; not for a potential [default: all]
+    #[arg(long)]
+    pub rank: Option<usize>,
+    /// Ridge, relative to the mean squared norm of a feature row, at least 0; not for a potential [default:
+    /// 0.001]
+    #[arg(long, allow_negative_numbers = true)]
+    pub ridge: Option<f64>,
+    /// Learning rate of ADAM and gradient descent, in units of the sigmoid's argument, above 0 [default: 0.1
+    /// for ADAM, for gradient descent 0.001 times the number of elements]
+    #[arg(long, allow_negative_numbers = true)]
+    pub rate: Option<f64>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Budget of true evaluations, at least 1
+    #[arg(long, default_value_t = 1000)]
+    pub max_evaluations: usize,
+    /// Wall-clock budget in seconds for all grids together, above 0: no true evaluation begins later, but for
+    /// each grid's first [default: none]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub max_seconds: Option<f64>,
+    /// Converged when a true step changes no variable of the flow (potential, OC: design variable; ADAM,
+    /// gradient descent: argument of the sigmoid) by more than this, at least 0 and below the flow's largest
+    /// step [default: 0.001 with a potential, else 0.01, for ADAM a tenth of the rate]
+    #[arg(long, allow_negative_numbers = true)]
+    pub tolerance: Option<f64>,
+    /// Settled when the best compliance has fallen by at most this share within the last 10 true evaluations,
+    /// at least 0 [default: 0.0002 with a potential, else off]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub settled: Option<f64>,
+    /// Stop as soon as the compliance of a trusted design is at most this [default: none]
+    #[arg(long, value_name = "COMPLIANCE", allow_negative_numbers = true)]
+    pub target: Option<f64>,
+    /// Folder for design.png, design.npy, variables.npy, convergence.svg, record.json and history.csv
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+    /// Print one JSON object and nothing else on the standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing but errors
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+fn parse_hole(text: &str) -> std::result::Result<(f64, f64, f64), String> {
+    let numbers: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+    match numbers[..] {
+        [x, y, radius] if text.split(',').count() == 3 => Ok((x, y, radius)),
+        _ => Err("expected X,Y,R, e.g. 0.33,0.5,0.3".into()),
+    }
+}
+
+fn parse_levels(text: &str) -> std::result::Result<Levels, String> {
+    if text == "auto" {
+        return Ok(Levels::Auto);
+    }
+    text.parse().map(Levels::Count).map_err(|_| "expected a number or auto".into())
+}
+
+impl Args {
+    /// The problem, checked and set up.
+    pub(in crate::cli) fn compliance(&self) -> Result<Compliance> {
+        Compliance::new(self.problem())
+    }
+
+    fn problem(&self) -> ComplianceConfig {
+        let filter = match self.filter {
+            FilterFlag::Density => FilterKind::Density,
+            FilterFlag::Sensitivity => FilterKind::Sensitivity,
+        };
+        let base = ComplianceConfig::mbb(self.size.0, self.size.1, filter);
+        ComplianceConfig {
+            preset: self.preset.preset(),
+            passive: self
+                .holes
+                .iter()
+                .map(|&(x, y, radius)| PassiveRegion::Void(Shape::Disc { centre: (x, y), radius }))
+                .collect(),
+            projection: self.projection.map(|beta| Projection { beta }),
+            volume_fraction: self.volume,
+            penalty: self.penalty,
+            radius: self.radius.unwrap_or(base.radius.max(1.5)),
+            ..base
+        }
+    }
+
+    /// The method, given or implied.
+    fn method(&self) -> Result<MethodFlag> {
+        let is_potential = self.flow == Some(FlowFlag::Potential);
+        match self.method {
+            None if is_potential => Ok(MethodFlag::Potential),
+            None if self.flow.is_some() || self.of_fields().is_some() => Ok(MethodFlag::Adaptive),
+            None => Ok(match self.filter {
+                FilterFlag::Density => MethodFlag::Potential,
+                FilterFlag::Sensitivity => MethodFlag::Adaptive,
+            }),
+            Some(MethodFlag::Potential) if self.flow.is_some() && !is_potential => Err(Error::exclusive(
+                "--flow",
+                "--method potential",
+                "a potential is minimised by projected gradient steps",
+            )),
+            Some(method) if is_potential && method != MethodFlag::Potential => {
+                Err(Error::exclusive("--flow potential", "another --method", "it means --method potential"))
+            }
+            Some(method) => Ok(method),
+        }
+    }
+
+    /// An option given that is for learned fields.
+    fn of_fields(&self) -> Option<&'static str> {
+        let options = [
+            ("--interval", self.interval.is_some()),
+            ("--rank", self.rank.is_some()),
+            ("--ridge", self.ridge.is_some()),
+            ("--rate", self.rate.is_some()),
+        ];
+        options.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
+    }
+
+    /// How the problem is to be solved, checked.
+    pub(in crate::cli) fn recipe(&self) -> Result<Recipe> {
+        let method = match self.method()? {
+            MethodFlag::Potential => self.potential()?.into(),
+            method => self.with_flow(method)?,
+        };
+        let recipe = Recipe::new(method);
+        let refused = [
+            ("--levels", self.levels.is_some_and(|levels| levels != Levels::Count(1))),
+            ("--continuation", self.continuation == ContinuationFlag::On),
+            ("--projection", self.projection.is_some()),
+        ];
+        if let (false, Some((flag, _))) = (recipe.is_direct(), refused.iter().find(|(_, given)| *given)) {
+            return Err(Error::only_with(*flag, "the potential and oc flows"));
+        }
+        let settled = self.settled.map(|change| Settled { evaluations: SETTLED_WINDOW, change });
+        let recipe = Recipe {
+            levels: self.levels.unwrap_or(recipe.levels),
+            continuation: self.continuation.into(),
+            stopping: Stopping {
+                max_evaluations: self.max_evaluations,
+                tolerance: self.tolerance.unwrap_or(recipe.stopping.tolerance),
+                target: self.target,
+                settled: settled.or(recipe.stopping.settled),
+                max_seconds: self.max_seconds,
+            },
+            ..recipe
+        };
+        recipe.validate(&self.problem())?;
+        Ok(recipe)
+    }
+
+    fn potential(&self) -> Result<Potential> {
+        if let FilterFlag::Sensitivity = self.filter {
+            return Err(Error::exclusive(
+                "the sensitivity filter",
+                "--method potential",
+                "the filter's field is the gradient of no function, so no potential can be learned from it; \
+                 use --flow oc",
+            ));
+        }
+        if let Some(flag) = self.of_fields() {
+            return Err(Error::exclusive(
+                flag,
+                "--method potential",
+                format!(
+                    "{flag} is for learned fields; with --method potential use --history, --order, --steps \
+                     and --trust"
+                ),
+            ));
+        }
+        let default = Potential::default();
+        Ok(Potential {
+            memory: self.history.unwrap_or(default.memory),
+            steps: self.steps.unwrap_or(default.steps),
+            radius: self.trust.unwrap_or(default.radius),
+            order: self.order.unwrap_or(default.order),
+        })
+    }
+
+    /// The plain flow, or a field learned along it.
+    fn with_flow(&self, method: MethodFlag) -> Result<Method> {
+        let flow = match self.flow.unwrap_or(FlowFlag::Oc) {
+            FlowFlag::Oc | FlowFlag::Potential => Flow::OptimalityCriteria(OptimalityCriteria::default()),
+            FlowFlag::Adam => Flow::Adam(Adam::new(self.rate.unwrap_or(0.1))),
+            FlowFlag::GradientDescent => {
+                let elements = f64::from(self.size.0) * f64::from(self.size.1);
+                Flow::GradientDescent(GradientDescent { rate: self.rate.unwrap_or(0.001 * elements) })
+            }
+        };
+        let is_oc = matches!(flow, Flow::OptimalityCriteria(_));
+        if is_oc && self.rate.is_some() {
+            return Err(Error::only_with(
+                "--rate",
+                "the adam and gradient-descent flows; the OC flow has none",
+            ));
+        }
+        if self.steps.is_some() || self.trust.is_some() {
+            return Err(Error::only_with("--steps and --trust", "--method potential"));
+        }
+        let history = self.history.unwrap_or(if is_oc { 8 } else { 20 });
+        let interval = self.interval.unwrap_or(history + if is_oc { 16 } else { history });
+        let surrogate = if is_oc { SurrogateConfig::topology() } else { SurrogateConfig::snapshots() };
+        let rank = self.rank.map_or(Rank::Full, Rank::Count);
+        let surrogate = SurrogateConfig {
+            order: self.order.unwrap_or(1),
+            space: SpaceConfig::Reduced { rank, centered: true },
+            regression: Regression::ridge(Ridge::Relative(self.ridge.unwrap_or(1e-3))),
+            ..surrogate
+        };
+        let field = |cadence| Ok(Field::new(flow, surrogate, cadence).into());
+        match method {
+            MethodFlag::Plain | MethodFlag::Potential => Ok(flow.into()),
+            MethodFlag::Fixed => field(Cadence::Fixed(Fixed::new(history, interval))),
+            MethodFlag::Adaptive => {
+                if interval < history {
+                    return Err(Error::invalid(
+                        "the interval M",
+                        interval,
+                        format!("at least the history size K, {history}"),
+                    ));
+                }
+                field(Cadence::Adaptive(Adaptive::with_window(history, interval)))
+            }
+            MethodFlag::Cosine => {
+                if is_oc || self.interval.is_some() {
+                    return Err(if is_oc {
+                        Error::only_with("--method cosine", "the adam and gradient-descent flows")
+                    } else {
+                        Error::only_with("--interval", "the methods fixed and adaptive")
+                    });
+                }
+                let rule = CosineTest::with_window(history);
+                Ok(Cosine { rule, ..Cosine::new(flow, surrogate) }.into())
+            }
+        }
+    }
+}
+
+impl From<ContinuationFlag> for Continuation {
+    fn from(flag: ContinuationFlag) -> Self {
+        match flag {
+            ContinuationFlag::Auto => Self::Auto,
+            ContinuationFlag::On => Self::On,
+            ContinuationFlag::Off => Self::Off,
+        }
+    }
+}

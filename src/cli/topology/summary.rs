@@ -1,0 +1,71 @@
+//! What a run on a structure prints.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use crate::cli::results::{Run, method_line};
+use crate::topology::{Level, Solution};
+
+/// What was spent before the run proper.
+pub(in crate::cli) fn before(levels: &[Level]) -> String {
+    let each: Vec<String> = levels.iter().map(|l| format!("{} on {}", l.true_evaluations, l.size)).collect();
+    format!(
+        "{} ({:.1} fine-solve equivalents)",
+        each.join(", "),
+        levels.iter().map(|l| l.fine_equivalents).sum::<f64>()
+    )
+}
+
+pub(super) fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
+    let mut text = String::new();
+    let out = &mut text;
+    let Solution { report, levels, .. } = &run.solution;
+    let (columns, rows) = run.size;
+    line!(out, "{} {columns}x{rows}, method {}", run.problem, method_line(&run.recipe.method));
+    line!(
+        out,
+        "  compliance        {:.4} at evaluation {} (the best; recomputed in f64)",
+        run.solution.objective,
+        report.best_evaluation
+    );
+    line!(out, "  volume fraction   {:.6}", run.solution.volume);
+    if let Some(residual) = report.kkt_residual {
+        line!(out, "  KKT residual      {residual:.2e} of the start's largest gradient entry")
+    }
+    line!(
+        out,
+        "  true evaluations  {} ({} of them undone landings)",
+        report.true_evaluations,
+        report.rejected
+    );
+    if !levels.is_empty() {
+        line!(out, "  before            {}", before(levels));
+    }
+    line!(out, "  surrogate steps   {}", report.surrogate_steps);
+    let earlier: f64 = levels.iter().map(|l| l.wall_seconds).sum();
+    let with = if levels.is_empty() { String::new() } else { format!(", {earlier:.2} before that") };
+    line!(
+        out,
+        "  seconds           {:.2} ({:.2} in true evaluations){with}",
+        report.wall_seconds,
+        report.objective_seconds
+    );
+    line!(
+        out,
+        "  engine            {}: {}, {}; {}",
+        report.engine.kind.name(),
+        report.engine.adapter,
+        report.engine.precision,
+        run.engine_reason
+    );
+    line!(out, "  stop              {}", report.stop);
+    if let Some(folder) = folder {
+        line!(
+            out,
+            "  written to        {}: design.png design.npy variables.npy convergence.svg record.json \
+             history.csv",
+            folder.display()
+        );
+    }
+    text
+}

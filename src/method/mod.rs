@@ -1,0 +1,35 @@
+//! What alternates true evaluations and a learned model: every method's rule beside its cycle.
+//!
+//! | method | learned | between two true evaluations |
+//! |---|---|---|
+//! | [`Method::Plain`] | nothing | one step of the base flow |
+//! | [`Method::Field`] | the gradient as a field | steps of the base flow on the model, at a fixed or adaptive cadence |
+//! | [`Method::Cosine`] | the gradient as a field | the same, as far as learned and true steps agree in direction |
+//! | [`Method::Potential`] | a potential | its minimum in a trust region |
+//!
+//! Each file holds a method's settings, the rule that decides, which sees scalars only, and the cycle that
+//! calls the truth and the engine. What all cycles share (evaluating, recording, trusting, undoing, stopping)
+//! is in `truth.rs`.
+
+mod adaptive;
+mod config;
+mod cosine;
+mod course;
+mod field;
+mod fixed;
+mod outcome;
+mod plain;
+mod potential;
+mod stopping;
+mod truth;
+
+pub use adaptive::Adaptive;
+pub use config::Method;
+pub use cosine::{Cosine, CosineTest};
+pub use field::{Cadence, Field};
+pub use fixed::Fixed;
+pub use potential::Potential;
+pub use stopping::{Settled, Stopping};
+
+pub(crate) use course::Course;
+pub(crate) use truth::{Ended, Truth};

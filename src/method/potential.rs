@@ -1,0 +1,208 @@
+//! A learned potential: fitted to pairs of displacement and change of the gradient, minimised in a trust region,
+//! and checked by a true evaluation at its minimum.
+
+use serde::{Deserialize, Serialize};
+
+use super::plain;
+use super::truth::{Attempt, Ended, Truth};
+use crate::domain::Domain;
+use crate::engine::{Engine, PhaseEnd, TrustLimits};
+use crate::error::{Error, Result};
+use crate::objective::Objective;
+use crate::observe::{Event, Observer};
+use crate::report::StopReason;
+use crate::surrogate::potential::{Outside, PotentialConfig};
+
+/// Trust by agreement for a learned potential: every true evaluation is a landing, and ρ = true change /
+/// predicted change decides about it.
+///
+/// | landing | iterate | trust radius Δ, max |x − x_trusted| |
+/// |---|---|---|
+/// | ρ > 0.75, step at the radius | kept | doubled |
+/// | 0.1 ≤ ρ < 0.25 | kept | × 0.8 |
+/// | ρ < 0.1 | kept while ρ > 10⁻⁴ | half the step |
+/// | ρ ≤ 10⁻⁴, or the objective fails | undone | half the step |
+///
+/// An undone landing is learned from like any other. With radii of at least the step of plain projected
+/// gradient this is a trust-region method whose model is exact to first order at the trusted iterate, and
+/// converges to a stationary point (Conn, Gould & Toint, *Trust-Region Methods*, 2000, ch. 12).
+///
+/// Radii are fractions of the box, upper − lower; without bounds, of max(1, max |x₀|).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Potential {
+    /// Pairs of displacement and change of the gradient that are kept, 1 to 64. More cost as much more per
+    /// projected step.
+    pub memory: usize,
+    /// Projected steps that minimise the potential, at most, 1 to 1000. 20 do for filtered designs; a
+    /// function whose curvatures are orders of magnitude apart wants 100 or more.
+    pub steps: usize,
+    /// The first trust radius, and the length of the first step: in (0, 1].
+    pub radius: f64,
+    /// The learned polynomial's order: 2, or 3 or 4 for terms beyond the quadratic, learned from the newest
+    /// 16 pairs.
+    pub order: usize,
+}
+
+impl Default for Potential {
+    fn default() -> Self {
+        Self { memory: 6, steps: 20, radius: 0.2, order: 2 }
+    }
+}
+
+impl Potential {
+    /// The least ρ of a landing that is kept.
+    const LEAST_AGREEMENT: f64 = 1e-4;
+
+    pub(super) fn validate(&self) -> Result<()> {
+        if !(1..=64).contains(&self.memory) {
+            return Err(Error::invalid("the number of remembered pairs", self.memory, "between 1 and 64"));
+        }
+        if !(1..=1000).contains(&self.steps) {
+            return Err(Error::invalid(
+                "the number of projected steps on the potential",
+                self.steps,
+                "between 1 and 1000",
+            ));
+        }
+        if !(self.radius > 0.0 && self.radius <= 1.0) {
+            return Err(Error::invalid("the first trust radius", self.radius, "above 0 and at most 1"));
+        }
+        if !(2..=4).contains(&self.order) {
+            return Err(Error::invalid("the potential's order", self.order, "2, 3 or 4"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn accepts(&self, agreement: f64) -> bool {
+        agreement > Self::LEAST_AGREEMENT
+    }
+
+    /// The next Δ after a step of `step`; `agreement` is none if the landing could not be evaluated.
+    pub(crate) fn next_radius(&self, radius: f64, step: f64, agreement: Option<f64>) -> f64 {
+        match agreement {
+            Some(rho) if rho > 0.75 && step > 0.9 * radius => 2.0 * radius,
+            Some(rho) if rho >= 0.25 => radius,
+            Some(rho) if rho >= 0.1 => 0.8 * radius,
+            _ => 0.5 * step,
+        }
+    }
+}
+
+/// The trust radii of a run: at its begin (or that of a revision of the objective), and now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Cycle {
+    rule: Potential,
+    first_radius: f64,
+    radius: f64,
+}
+
+impl Cycle {
+    /// At the evaluated start.
+    pub(super) fn new<O: Objective, E: Engine, W: Observer>(
+        rule: Potential,
+        truth: &mut Truth<O, E, W>,
+    ) -> Result<Self> {
+        let first_radius = rule.radius * unit_of_length(truth)?;
+        Ok(Self { rule, first_radius, radius: first_radius })
+    }
+
+    /// One fit, the minimum of its potential in the trust region, and the landing there.
+    pub(super) fn advance<O: Objective, E: Engine, W: Observer>(
+        &mut self,
+        truth: &mut Truth<O, E, W>,
+    ) -> Result<(), Ended> {
+        let Self { rule, radius, .. } = *self;
+        let outside = if truth.domain == Domain::Unbounded { Outside::Steep } else { Outside::Mean };
+        truth.check_budget()?;
+        let (steepest, tolerance) = (truth.steepest(), truth.stopping.tolerance);
+        if steepest == 0.0 {
+            return Err(Ended::Stop(StopReason::Converged { change: 0.0, tolerance }));
+        }
+        // Without any pair: a projected gradient step that moves no unknown further than the radius.
+        let learned = PotentialConfig { order: rule.order, outside };
+        let fit = truth.engine.fit_potential(steepest / radius, learned)?;
+        truth.tell(Event::Fitted { fit })?;
+        truth.engine.minimize(TrustLimits { steps: rule.steps, radius })?;
+        let landing = truth.read()?;
+        let step = landing.change;
+        let is_usable =
+            landing.end != PhaseEnd::NonFinite && step.is_finite() && landing.predicted_change < 0.0;
+        if !is_usable || step <= tolerance {
+            let settled = is_usable && step < 0.9 * radius;
+            if settled || fit.samples == 0 {
+                let step = if step.is_finite() { step } else { f64::INFINITY };
+                return Err(Ended::Stop(truth.came_to_rest(step)));
+            }
+            // What was learned leads nowhere: the run begins to learn afresh.
+            truth.engine.forget();
+            truth.restore()?;
+            self.radius = self.first_radius;
+            return Ok(());
+        }
+
+        let trusted = truth.trusted_value();
+        let attempt = Attempt { fit, selection: None, horizon: rule.steps, damping: None, landing };
+        let judged = truth.judge(attempt, true, |_, _, agreement| {
+            agreement.is_some_and(|agreement| rule.accepts(agreement))
+        })?;
+        if let Some(value) = judged.value {
+            if judged.changed {
+                truth.engine.forget();
+            } else {
+                truth.engine.record_pair(value - trusted, judged.accepted)?;
+            }
+        }
+        self.radius = rule.next_radius(radius, step, judged.agreement);
+        match judged.value {
+            Some(value) if judged.accepted => truth.settle(value)?,
+            _ => truth.undo()?,
+        }
+        log::debug!("the next trust radius is {}", self.radius);
+        if truth.leave(&judged)? {
+            truth.check_budget()?;
+            let value = truth.evaluate()?;
+            self.enter(truth, value, 0.0)?;
+        }
+        if judged.changed {
+            *self = Self::new(rule, truth)?;
+        }
+        truth.stop_where_settled()
+    }
+
+    /// Trusts what was just evaluated at x.
+    pub(super) fn enter<O: Objective, E: Engine, W: Observer>(
+        &mut self,
+        truth: &mut Truth<O, E, W>,
+        value: f64,
+        change: f64,
+    ) -> Result<(), Ended> {
+        if truth.has_changed() {
+            truth.engine.forget();
+        }
+        plain::enter(truth, value, change)
+    }
+}
+
+/// What radii are fractions of.
+fn unit_of_length<O: Objective, E: Engine, W: Observer>(truth: &mut Truth<O, E, W>) -> Result<f64> {
+    let domain = truth.domain.clone();
+    Ok(domain.unit_of_length(truth.design()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn radius_follows_the_agreement() {
+        let rule = Potential::default();
+        assert_eq!(rule.next_radius(0.2, 0.2, Some(0.9)), 0.4);
+        assert_eq!(rule.next_radius(0.2, 0.1, Some(0.9)), 0.2, "the radius was not what limited the step");
+        assert_eq!(rule.next_radius(0.2, 0.2, Some(0.5)), 0.2);
+        assert_eq!(rule.next_radius(0.2, 0.2, Some(0.2)), 0.8 * 0.2);
+        assert_eq!(rule.next_radius(0.2, 0.1, Some(-3.0)), 0.05);
+        assert_eq!(rule.next_radius(0.2, 0.1, None), 0.05);
+        assert!(rule.accepts(0.01) && !rule.accepts(0.0) && !rule.accepts(f64::NAN));
+    }
+}

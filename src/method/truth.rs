@@ -1,0 +1,567 @@
+//! What every method's cycle stands on: true evaluations, trusting and undoing, counts, and the ways to end.
+//!
+//! Vectors of length d live in the engine. The host holds two of them, x and the gradient as the objective
+//! reads and writes them (16 bytes per unknown), and decides by scalars that the engine sums up.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use super::{Method, Settled, Stopping};
+use crate::domain::{Domain, kkt_residual};
+use crate::engine::{Engine, Fit, Landing, PhaseEnd, Setup, Traffic};
+use crate::error::{Error, ObjectiveError, Result};
+use crate::objective::Objective;
+use crate::observe::{Event, Observer};
+use crate::report::{HistoryEntry, PhaseEntry, Report, StopReason};
+use crate::surrogate::selection::Verdict;
+
+/// A run that ends is the short way out of nested calls: `Err(Ended::Stop)` is no error.
+pub(crate) enum Ended {
+    Stop(StopReason),
+    Fault(Error),
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+/// What the host knows of the trusted iterate, whose vectors are the engine's.
+struct Trusted {
+    value: f64,
+    /// max |gᵢ| there.
+    largest_gradient: f64,
+    iteration: usize,
+    /// The revision of the objective that the value is of.
+    revision: u64,
+}
+
+/// What an earlier run, which this one goes on from, has used up and found.
+#[derive(Default)]
+struct Earlier {
+    seconds: f64,
+    traffic: Traffic,
+    kkt_residual: Option<f64>,
+    /// Its best iterate, as long as this run has found none better.
+    best: Option<Vec<f64>>,
+}
+
+/// A surrogate phase that has ended on the engine and has not been judged by the truth.
+pub(super) struct Attempt {
+    pub fit: Fit,
+    /// How the model's settings were selected, if they were.
+    pub selection: Option<Verdict>,
+    /// The steps that were allowed.
+    pub horizon: usize,
+    /// The damping of logarithmic targets.
+    pub damping: Option<f64>,
+    pub landing: Landing,
+}
+
+/// An attempt after its true evaluation.
+pub(super) struct Judged {
+    /// The true value; none if the landing was not finite or the objective could not be evaluated there.
+    pub value: Option<f64>,
+    pub accepted: bool,
+    /// Whether the evaluation was of another revision of the objective than the trusted iterate's.
+    pub changed: bool,
+    /// True change over predicted change of the objective, where both are known.
+    pub agreement: Option<f64>,
+    phase: PhaseEntry,
+    entry: Option<HistoryEntry>,
+}
+
+/// A run between the objective, the engine and the observer. Whole only between two calls of a cycle.
+pub(crate) struct Truth<O, E, W> {
+    pub(crate) objective: O,
+    pub(crate) engine: E,
+    pub(crate) observer: W,
+    pub(super) stopping: Stopping,
+    pub(super) domain: Domain,
+    /// The flow steps by H⁻¹g, which is no gradient.
+    steps_by_newton: bool,
+    /// x as the objective reads it.
+    x: Vec<f64>,
+    /// Whether `x` is the engine's iterate.
+    is_current: bool,
+    /// The gradient as the objective writes it; free for other use once the engine has it.
+    gradient: Vec<f64>,
+    /// max |gᵢ| at the latest evaluation.
+    largest_gradient: f64,
+    trusted: Trusted,
+    /// The objective's revision at the latest evaluation.
+    seen: u64,
+    began: Instant,
+    earlier: Earlier,
+    /// The largest entry of the gradient where the newest revision began.
+    first_slope: f64,
+    changes: Vec<usize>,
+    /// How long the history was when the newest revision began.
+    revision_began: usize,
+    best_value: f64,
+    best_evaluation: usize,
+    iteration: usize,
+    evaluations: usize,
+    history: Vec<HistoryEntry>,
+    phases: Vec<PhaseEntry>,
+    rejected: usize,
+    surrogate_steps: usize,
+    objective_time: Duration,
+}
+
+impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
+    /// Checks what is given and starts the engine at `start`.
+    pub(crate) fn new(
+        method: &Method,
+        stopping: Stopping,
+        start: Vec<f64>,
+        objective: O,
+        mut engine: E,
+        observer: W,
+    ) -> Result<Self> {
+        let began = Instant::now();
+        let (dimension, domain, flow) = (objective.dimension(), objective.domain(), method.engine_flow());
+        if dimension == 0 {
+            return Err(Error::invalid("the dimension", 0, "at least 1"));
+        }
+        if start.len() != dimension {
+            return Err(Error::length("the starting point", start.len(), dimension));
+        }
+        if let Some(value) = start.iter().find(|v| !v.is_finite()) {
+            return Err(Error::invalid("an entry of the starting point", value, "finite"));
+        }
+        domain.validate(dimension)?;
+        domain.check_start(&start)?;
+        flow.validate(&domain)?;
+        engine.start(Setup {
+            flow,
+            domain: &domain,
+            start: &start,
+            capacity: method.capacity(),
+            samples: method.samples(),
+            directions: method.max_rank(),
+        })?;
+        let mut run = Self {
+            objective,
+            engine,
+            observer,
+            stopping,
+            domain,
+            steps_by_newton: flow.needs_newton_direction(),
+            x: start,
+            is_current: false,
+            gradient: vec![0.0; dimension],
+            largest_gradient: 0.0,
+            trusted: Trusted { value: f64::INFINITY, largest_gradient: 0.0, iteration: 0, revision: 0 },
+            seen: 0,
+            began,
+            earlier: Earlier::default(),
+            first_slope: 0.0,
+            changes: Vec::new(),
+            revision_began: 0,
+            best_value: f64::INFINITY,
+            best_evaluation: 0,
+            iteration: 0,
+            evaluations: 0,
+            history: Vec::new(),
+            phases: Vec::new(),
+            rejected: 0,
+            surrogate_steps: 0,
+            objective_time: Duration::ZERO,
+        };
+        // The engine's own number format decides what x0 is (f32 on a GPU): the objective is evaluated there.
+        run.refresh()?;
+        Ok(run)
+    }
+
+    /// Takes over what an earlier run has counted and found.
+    pub(crate) fn go_on_from(&mut self, report: &Report) {
+        self.earlier = Earlier {
+            seconds: report.wall_seconds,
+            traffic: report.traffic,
+            kkt_residual: report.kkt_residual,
+            best: Some(report.x.clone()),
+        };
+        self.best_value = report.objective;
+        self.best_evaluation = report.best_evaluation;
+        self.first_slope = report.first_slope;
+        self.changes.clone_from(&report.changes);
+        let newest = report.changes.last().copied().unwrap_or(0);
+        self.revision_began = report.history.partition_point(|e| e.evaluation < newest);
+        self.iteration =
+            report.history.iter().find(|e| e.evaluation == report.best_evaluation).map_or(0, |e| e.iteration);
+        self.evaluations = report.true_evaluations;
+        self.history.clone_from(&report.history);
+        self.phases.clone_from(&report.phases);
+        self.rejected = report.rejected;
+        self.surrogate_steps = report.surrogate_steps;
+        self.objective_time = Duration::try_from_secs_f64(report.objective_seconds).unwrap_or_default();
+    }
+
+    /// What has been reached; the lists and the host's x are handed over.
+    pub(crate) fn report(&mut self, stop: StopReason) -> Report {
+        let (x, kkt_residual) = match self.earlier.best.take() {
+            Some(best) => (best, self.earlier.kkt_residual),
+            None => {
+                self.x.resize(self.gradient.len(), 0.0);
+                // Both engines keep the best iterate in the host's memory: a lost device cannot take it.
+                if let Err(error) = self.engine.best(&mut self.x, &mut self.gradient) {
+                    log::error!("the best iterate could not be read: {error}");
+                }
+                self.is_current = false;
+                let is_relative = !self.steps_by_newton && self.first_slope > 0.0;
+                let residual = || kkt_residual(&self.domain, &self.x, &self.gradient) / self.first_slope;
+                let residual = is_relative.then(residual);
+                (std::mem::take(&mut self.x), residual)
+            }
+        };
+        let (before, now) = (self.earlier.traffic, self.engine.traffic());
+        Report {
+            x,
+            kkt_residual,
+            first_slope: self.first_slope,
+            objective: self.best_value,
+            best_evaluation: self.best_evaluation,
+            true_evaluations: self.evaluations,
+            changes: std::mem::take(&mut self.changes),
+            rejected: self.rejected,
+            surrogate_steps: self.surrogate_steps,
+            stop,
+            history: std::mem::take(&mut self.history),
+            phases: std::mem::take(&mut self.phases),
+            traffic: Traffic {
+                readbacks: before.readbacks + now.readbacks,
+                submits: before.submits + now.submits,
+                dispatches: before.dispatches + now.dispatches,
+            },
+            engine: self.engine.info(),
+            wall_seconds: self.seconds(),
+            objective_seconds: self.objective_time.as_secs_f64(),
+        }
+    }
+
+    /// Whether nothing has been evaluated successfully.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.history.is_empty()
+    }
+
+    pub(crate) fn evaluations(&self) -> usize {
+        self.evaluations
+    }
+
+    pub(crate) fn trusted_value(&self) -> f64 {
+        self.trusted.value
+    }
+
+    /// The largest entry of the trusted iterate's gradient.
+    pub(super) fn steepest(&self) -> f64 {
+        self.trusted.largest_gradient
+    }
+
+    /// The revision of the objective that the trusted value is of.
+    pub(super) fn revision(&self) -> u64 {
+        self.trusted.revision
+    }
+
+    /// Seconds since the start, an earlier run's included.
+    fn seconds(&self) -> f64 {
+        self.earlier.seconds + self.began.elapsed().as_secs_f64()
+    }
+
+    /// The engine's iterate, read if the host does not have it yet.
+    pub(crate) fn design(&mut self) -> Result<&[f64]> {
+        if !self.is_current {
+            self.refresh()?;
+        }
+        Ok(&self.x)
+    }
+
+    fn refresh(&mut self) -> Result<()> {
+        self.x.resize(self.gradient.len(), 0.0);
+        self.engine.read(&mut self.x)?;
+        self.is_current = true;
+        Ok(())
+    }
+
+    /// The first piece of a run: tells of it and evaluates x. `told` is what the observer wants done after.
+    pub(super) fn evaluate_start(&mut self) -> Result<(f64, Result<(), Ended>), Ended> {
+        let info = self.engine.info();
+        let (dimension, max_evaluations) = (self.x.len(), self.stopping.max_evaluations);
+        // Whoever ends the run at once still gets the start, evaluated.
+        let told = self.tell(Event::Started { engine: &info, dimension, max_evaluations });
+        if !self.history.is_empty() {
+            self.check_budget()?;
+        }
+        let value = self.evaluate()?;
+        self.trusted.revision = self.seen;
+        Ok((value, told))
+    }
+
+    /// One step of the base flow with the state's gradient.
+    pub(super) fn step(&mut self) -> Result<(), Ended> {
+        self.engine.step()?;
+        self.iteration += 1;
+        Ok(())
+    }
+
+    /// Reads where the engine's steps have led; surrogate steps are counted.
+    pub(super) fn read(&mut self) -> Result<Landing, Ended> {
+        let landing = self.engine.read(&mut self.x)?;
+        self.is_current = true;
+        self.iteration += landing.steps;
+        self.surrogate_steps += landing.steps;
+        Ok(landing)
+    }
+
+    /// Reads a step that is not to be evaluated into the gradient's memory, which is free until then.
+    pub(super) fn read_aside(&mut self) -> Result<Landing, Ended> {
+        self.is_current = false;
+        Ok(self.engine.read(&mut self.gradient)?)
+    }
+
+    /// How the step that was [read aside](Self::read_aside) compares with the one that led to x.
+    pub(super) fn compare_with_aside(&mut self) -> Result<crate::engine::StepComparison, Ended> {
+        Ok(self.engine.compare(&self.gradient)?)
+    }
+
+    /// Reads where a step of the base flow has led, and ends the run where it has come to rest or diverged;
+    /// max |Δx|.
+    pub(super) fn read_true_step(&mut self) -> Result<f64, Ended> {
+        let landing = self.read()?;
+        self.check_true_step(&landing)
+    }
+
+    /// The same for a step that has been read.
+    pub(super) fn check_true_step(&mut self, landing: &Landing) -> Result<f64, Ended> {
+        if !landing.is_finite {
+            return Err(Ended::Stop(StopReason::Diverged { iteration: self.iteration }));
+        }
+        if landing.change <= self.stopping.tolerance {
+            return Err(Ended::Stop(self.came_to_rest(landing.change)));
+        }
+        Ok(landing.change)
+    }
+
+    pub(super) fn came_to_rest(&self, change: f64) -> StopReason {
+        let first = self.history.get(self.revision_began).map_or(1, |e| e.evaluation);
+        let improved = self.evaluations == first || self.best_evaluation > first;
+        if improved {
+            StopReason::Converged { change, tolerance: self.stopping.tolerance }
+        } else {
+            StopReason::Stalled { evaluations: self.evaluations }
+        }
+    }
+
+    pub(super) fn check_budget(&self) -> Result<(), Ended> {
+        let limit = self.stopping.max_evaluations;
+        if self.evaluations >= limit {
+            return Err(Ended::Stop(StopReason::MaxEvaluations { limit }));
+        }
+        match self.stopping.max_seconds {
+            Some(seconds) if self.seconds() >= seconds => Err(Ended::Stop(StopReason::TimeSpent { seconds })),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn stop_where_settled(&self) -> Result<(), Ended> {
+        let Some(Settled { evaluations, change }) = self.stopping.settled else { return Ok(()) };
+        // Values of earlier revisions are of another function.
+        let comparable = &self.history[self.revision_began..];
+        let Some(earlier) = comparable.len().checked_sub(evaluations + 1) else { return Ok(()) };
+        let before = comparable[..=earlier]
+            .iter()
+            .filter(|e| e.accepted)
+            .map(|e| e.objective)
+            .fold(f64::INFINITY, f64::min);
+        if before - self.best_value <= change * self.best_value.abs() {
+            return Err(Ended::Stop(StopReason::Settled { change, evaluations }));
+        }
+        Ok(())
+    }
+
+    /// One true evaluation at x; the engine has the gradient (or Newton direction) afterwards.
+    pub(super) fn evaluate(&mut self) -> Result<f64, Ended> {
+        if !self.is_current {
+            self.refresh()?;
+        }
+        let began = Instant::now();
+        let mut outcome = self.objective.evaluate(&self.x, &mut self.gradient);
+        if self.steps_by_newton
+            && let Ok(value) = outcome
+            && value.is_finite()
+        {
+            outcome = self.objective.newton_direction(&self.x, &mut self.gradient).map(|()| value);
+        }
+        self.objective_time += began.elapsed();
+        self.evaluations += 1;
+        self.seen = self.objective.revision();
+        let evaluation = self.evaluations;
+        let what = match &outcome {
+            Ok(value) if !value.is_finite() => Some("value"),
+            Ok(_) => {
+                let summary = self.engine.set_gradient(&self.gradient)?;
+                self.largest_gradient = summary.largest;
+                (!summary.is_finite).then_some("gradient")
+            }
+            Err(_) => None,
+        };
+        let reason = match (outcome, what) {
+            (Ok(value), None) => return Ok(value),
+            (Ok(_), Some(what)) => StopReason::NonFinite { what: what.into(), evaluation },
+            (Err(error), _) => {
+                if self.history.is_empty() {
+                    return Err(Ended::Fault(Error::Start(error)));
+                }
+                StopReason::ObjectiveFailed { message: error.to_string(), evaluation }
+            }
+        };
+        if self.history.is_empty() {
+            let message = format!("it returned a non-finite {}", what.unwrap_or("value"));
+            return Err(Ended::Fault(Error::Start(ObjectiveError::from(message))));
+        }
+        Err(Ended::Stop(reason))
+    }
+
+    /// Whether the latest evaluation was of another revision of the objective than the trusted iterate's.
+    pub(super) fn has_changed(&self) -> bool {
+        self.seen != self.trusted.revision
+    }
+
+    /// Evaluates where a surrogate phase has led and judges it by `accepts`, which gets the trusted value, the
+    /// landing's and the agreement of true and predicted change. Where landings are checked (`undoes`), a
+    /// point at which the objective cannot be evaluated is a landing to be undone.
+    pub(super) fn judge(
+        &mut self,
+        attempt: Attempt,
+        undoes: bool,
+        accepts: impl FnOnce(f64, f64, Option<f64>) -> bool,
+    ) -> Result<Judged, Ended> {
+        let Attempt { fit, selection, horizon, damping, landing } = attempt;
+        let spent = self.evaluations;
+        // A landing that is not finite costs no evaluation: it is simply undone.
+        let is_usable = landing.end != PhaseEnd::NonFinite && landing.is_finite;
+        let value = match is_usable.then(|| self.evaluate()) {
+            None => None,
+            Some(Err(Ended::Stop(reason))) if reason.is_fault() && undoes => {
+                log::info!("a surrogate phase is undone: {reason}");
+                None
+            }
+            Some(outcome) => Some(outcome?),
+        };
+        let changed = self.has_changed();
+        let true_change = value.filter(|_| !changed).map(|value| value - self.trusted.value);
+        // A Newton direction is no gradient: Σ (H⁻¹g)·Δx predicts nothing about f.
+        let predicts = landing.predicted_change < 0.0 && !self.steps_by_newton;
+        let agreement = true_change.filter(|_| predicts).map(|change| change / landing.predicted_change);
+        let accepted = value.is_some_and(|value| changed || accepts(self.trusted.value, value, agreement));
+        let phase = PhaseEntry {
+            evaluation: spent,
+            fit,
+            residual: landing.fit_residual,
+            horizon,
+            steps: landing.steps,
+            end: landing.end,
+            damping,
+            predicted_change: landing.predicted_change,
+            true_change,
+            accepted,
+            selection,
+        };
+        self.phases.push(phase);
+        let entry = value.map(|value| self.enter(value, accepted));
+        Ok(Judged { value, accepted, changed, agreement, phase, entry })
+    }
+
+    /// Undoes a landing: the engine goes back to the trusted state.
+    pub(super) fn undo(&mut self) -> Result<(), Ended> {
+        self.rejected += 1;
+        self.restore()
+    }
+
+    /// The engine goes back to the trusted state.
+    pub(super) fn restore(&mut self) -> Result<(), Ended> {
+        self.engine.restore()?;
+        self.iteration = self.trusted.iteration;
+        Ok(())
+    }
+
+    /// Tells of a phase that was kept or undone. What is to be evaluated again is the trusted iterate of a
+    /// function that is no more, where the new one could not be evaluated elsewhere: whether it is.
+    pub(super) fn leave(&mut self, judged: &Judged) -> Result<bool, Ended> {
+        log::debug!("{:?}", judged.phase);
+        let event = Event::Landed { phase: judged.phase, entry: judged.entry, x: &self.x };
+        tell(&mut self.observer, event)?;
+        if judged.accepted {
+            self.stop_at_target(self.trusted.value)?;
+            return Ok(false);
+        }
+        self.is_current = false;
+        Ok(judged.changed)
+    }
+
+    /// Enters an evaluation into the history.
+    pub(super) fn enter(&mut self, objective: f64, accepted: bool) -> HistoryEntry {
+        let entry =
+            HistoryEntry { evaluation: self.evaluations, iteration: self.iteration, objective, accepted };
+        self.history.push(entry);
+        entry
+    }
+
+    /// The iterate that was just evaluated and entered is trusted.
+    pub(super) fn settle(&mut self, value: f64) -> Result<(), Ended> {
+        let (changed, first) = (self.has_changed(), self.history.len() == 1);
+        // Values of another revision are no match, and what the engine refuses leaves the old best as it was.
+        let is_best = changed || first || value <= self.best_value;
+        self.engine.trust(is_best)?;
+        if changed || first {
+            self.revision_began = self.history.len() - 1;
+            self.first_slope = self.largest_gradient;
+        }
+        self.trusted = Trusted {
+            value,
+            largest_gradient: self.largest_gradient,
+            iteration: self.iteration,
+            revision: self.seen,
+        };
+        if is_best {
+            self.best_value = value;
+            self.best_evaluation = self.evaluations;
+            self.earlier.best = None;
+        }
+        if changed {
+            self.changes.push(self.evaluations);
+            return self.tell(Event::Changed { evaluation: self.evaluations });
+        }
+        Ok(())
+    }
+
+    /// Tells of a trusted step of the base flow, and ends the run at the target.
+    pub(super) fn tell_true_step(&mut self, entry: HistoryEntry, change: f64) -> Result<(), Ended> {
+        tell(&mut self.observer, Event::TrueStep { entry, x: &self.x, change })?;
+        self.stop_at_target(entry.objective)
+    }
+
+    fn stop_at_target(&self, value: f64) -> Result<(), Ended> {
+        match self.stopping.target {
+            Some(target) if value <= target => Err(Ended::Stop(StopReason::TargetReached { target })),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn tell(&mut self, event: Event<'_>) -> Result<(), Ended> {
+        tell(&mut self.observer, event)
+    }
+
+    /// Whether any surrogate phase has been judged.
+    pub(super) fn has_phases(&self) -> bool {
+        !self.phases.is_empty()
+    }
+}
+
+fn tell<W: Observer>(observer: &mut W, event: Event<'_>) -> Result<(), Ended> {
+    match observer.event(event) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Ended::Stop(StopReason::Interrupted)),
+    }
+}

@@ -1,0 +1,70 @@
+//! Where a run begins.
+
+use crate::domain::Domain;
+use crate::engine::Pair;
+use crate::report::Report;
+
+/// Where a run begins, and what is known there.
+///
+/// A slice of numbers is a start of which nothing is known: `minimize(objective, &x0)`.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    x: &'a [f64],
+    pub(super) pairs: &'a [Pair],
+    pub(super) earlier: Option<&'a Report>,
+}
+
+impl<'a> Start<'a> {
+    /// At `x`, of which nothing is known.
+    pub fn at(x: &'a [f64]) -> Self {
+        Self { x, pairs: &[], earlier: None }
+    }
+
+    /// Where an earlier run has ended, on whatever engine: one that was cut short, interrupted, or had too
+    /// small a budget. Its best iterate is evaluated once more, for the gradient; counts, history, budgets and
+    /// the reported seconds go on. What only the earlier engine knew is learned anew: the flow's momenta, the
+    /// samples, the trust region. The objective must be the one that the earlier run ended with.
+    pub fn after(report: &'a Report) -> Self {
+        Self { x: &report.x, pairs: &[], earlier: Some(report) }
+    }
+
+    /// With `pairs` that were learned elsewhere, oldest first: on a coarser grid, say, whose run's are in
+    /// [`Engine::pairs`](crate::engine::Engine::pairs) when it has ended. A learned potential begins with
+    /// them; the other methods have no use for them.
+    #[must_use]
+    pub fn with_pairs(self, pairs: &'a [Pair]) -> Self {
+        Self { pairs, ..self }
+    }
+
+    /// The first iterate. An earlier run's may be beyond a bound by the rounding of its engine's number format.
+    pub(super) fn x(&self, domain: &Domain) -> Vec<f64> {
+        match self.earlier {
+            Some(_) => domain.clamped(self.x),
+            None => self.x.to_vec(),
+        }
+    }
+}
+
+impl<'a> From<&'a [f64]> for Start<'a> {
+    fn from(x: &'a [f64]) -> Self {
+        Self::at(x)
+    }
+}
+
+impl<'a> From<&'a Vec<f64>> for Start<'a> {
+    fn from(x: &'a Vec<f64>) -> Self {
+        Self::at(x)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [f64; N]> for Start<'a> {
+    fn from(x: &'a [f64; N]) -> Self {
+        Self::at(x)
+    }
+}
+
+impl<'a> From<&'a Report> for Start<'a> {
+    fn from(report: &'a Report) -> Self {
+        Self::after(report)
+    }
+}

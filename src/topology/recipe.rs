@@ -1,0 +1,364 @@
+//! The recipe: coarse grids first, the penalty raised on the coarsest, the projection sharpened by doubling, what was
+//! learned handed from problem to problem, and a stopping rule that goes with densities.
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::continuation::{WarmStart, stages, warm_start};
+use super::{Compliance, ComplianceConfig, Levels, Projection, SigmoidDesign, coarse_levels};
+use crate::engine::{Engine, Samples};
+use crate::error::{Error, Result};
+use crate::flow::Flow;
+use crate::method::{Method, Potential, Settled, Stopping};
+use crate::objective::Objective;
+use crate::observe::{Event, Observer};
+use crate::report::{Report, StopReason};
+use crate::run::{Lgf, LgfConfig, RunError, Start};
+
+/// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for, on the first grid.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Continuation {
+    /// With coarse grids on the coarsest of them, else not at all. Where there is one coarse grid only, that is
+    /// done beside going straight on, and the better layout is taken.
+    #[default]
+    Auto,
+    /// On the first grid.
+    On,
+    /// Not at all.
+    Off,
+}
+
+/// How a structure is optimized.
+///
+/// ```
+/// use lgf::engine::CpuEngine;
+/// use lgf::topology::{Compliance, ComplianceConfig, FilterKind, Recipe};
+///
+/// # fn main() -> lgf::Result<()> {
+/// let mut problem = Compliance::new(ComplianceConfig::mbb(60, 20, FilterKind::Density))?;
+/// let solution = Recipe::default().solve(&mut problem, CpuEngine::new(), ())?;
+/// assert!(solution.objective < 236.0 && solution.report.true_evaluations < 60);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// When not to use it: for an objective that is no [`Compliance`], [`Lgf`] is what runs it.
+///
+/// Cost: the evaluations on the given grid, which [`Stopping::max_evaluations`] bounds, and those before it, which
+/// [`Solution::levels`] tells of: 40 on the coarsest grid, 30 on every other one, 40 more for a raised penalty.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Recipe {
+    /// What alternates truth and model. Learned potentials and optimality criteria work on the densities
+    /// themselves; other flows know no constraints and get a sigmoid's argument
+    /// ([`SigmoidDesign`]), without coarse grids and continuation.
+    pub method: Method,
+    /// Grids to go through.
+    pub levels: Levels,
+    /// When the penalty is raised.
+    pub continuation: Continuation,
+    /// When to stop on the given grid. The time budget is for all grids together.
+    pub stopping: Stopping,
+}
+
+impl Default for Recipe {
+    /// A learned potential on as many grids as make sense.
+    fn default() -> Self {
+        Self::new(Potential::default())
+    }
+}
+
+/// What was done on a grid before the run proper.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Level {
+    /// The grid, and the projection if the run has any: `75x25`, `75x25 beta 2`.
+    pub size: String,
+    /// True evaluations there.
+    pub true_evaluations: usize,
+    /// The compliance of the design that was taken from it.
+    pub objective: f64,
+    /// Its evaluations times its share of the fine grid's elements: a direct solve costs a little less than
+    /// that.
+    pub fine_equivalents: f64,
+    /// Seconds spent there.
+    pub wall_seconds: f64,
+    /// Why its last run ended, in words.
+    pub stop: String,
+}
+
+/// An optimized structure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Solution {
+    /// The design variables, one per element in the grid's numbering.
+    #[serde(skip)]
+    pub design: Vec<f64>,
+    /// The compliance, computed once more from the design in f64.
+    pub objective: f64,
+    /// The mean physical density, passive elements included.
+    pub volume: f64,
+    /// The run on the given grid.
+    pub report: Report,
+    /// What came before it, in order.
+    pub levels: Vec<Level>,
+}
+
+/// How settled a run with a potential is when it ends: it goes on finding a little for long.
+const SETTLED: Settled = Settled { evaluations: 10, change: 2e-4 };
+
+impl Recipe {
+    /// `method` with the stopping rule for densities between 0 and 1: converged when a step changes none by more
+    /// than 10⁻³ (potential) or 10⁻² (OC), ADAM's argument by a tenth of its rate; a potential has settled when the
+    /// best compliance has fallen by at most 2·10⁻⁴ of itself within 10 evaluations.
+    pub fn new(method: impl Into<Method>) -> Self {
+        let method = method.into();
+        let tolerance = match method.flow() {
+            None => 1e-3,
+            Some(Flow::Adam(flow)) => 0.1 * flow.rate,
+            Some(_) => 0.01,
+        };
+        let settled = if let Method::Potential(_) = method { Some(SETTLED) } else { None };
+        Self {
+            method,
+            levels: if is_direct(&method) { Levels::Auto } else { Levels::Count(1) },
+            continuation: Continuation::Auto,
+            stopping: Stopping { settled, ..Stopping::default().tolerance(tolerance) },
+        }
+    }
+
+    /// Without anything before the run: from the uniform design on the given grid.
+    #[must_use]
+    pub fn cold(self) -> Self {
+        Self { levels: Levels::Count(1), ..self }
+    }
+
+    /// Whether the flow works on the densities themselves.
+    pub fn is_direct(&self) -> bool {
+        is_direct(&self.method)
+    }
+
+    /// Checks the settings, for `problem` too.
+    ///
+    /// # Errors
+    /// [`Error::Settings`](crate::Error), naming the culprit.
+    pub fn validate(&self, problem: &ComplianceConfig) -> Result<()> {
+        self.lgf(self.stopping)?;
+        if !self.is_direct() {
+            let refused = [
+                ("a coarse grid", self.levels != Levels::Count(1)),
+                ("raising the penalty", self.continuation == Continuation::On),
+                ("the projection", problem.projection.is_some()),
+            ];
+            if let Some((what, _)) = refused.iter().find(|(_, given)| *given) {
+                return Err(Error::only_with(
+                    *what,
+                    "the methods that work on the densities themselves: the potential and the OC flow",
+                ));
+            }
+        }
+        self.before(problem).map(|_| ())
+    }
+
+    fn lgf(&self, stopping: Stopping) -> Result<Lgf> {
+        Lgf::from_config(LgfConfig { method: self.method, stopping })
+    }
+
+    /// The problems before `problem`: coarse grids, softer projections.
+    fn before(&self, problem: &ComplianceConfig) -> Result<Vec<ComplianceConfig>> {
+        Ok(stages(coarse_levels(problem, self.levels)?, problem))
+    }
+
+    /// Optimizes `problem` on `engine`, given away or lent, telling `observer`.
+    ///
+    /// Where a device is lost, the run goes on if the engine can [fall back](Engine::fall_back) on another one. The
+    /// best design comes back whatever happens after the first evaluation; [`Report::stop`] says why the run ended.
+    ///
+    /// # Errors
+    /// Settings that exclude each other, and whatever keeps the first evaluation on the given grid from being made.
+    pub fn solve<E: Engine, W: Observer>(
+        &self,
+        problem: &mut Compliance,
+        mut engine: E,
+        mut observer: W,
+    ) -> Result<Solution> {
+        self.validate(problem.config())?;
+        let (report, design, levels) = if self.is_direct() {
+            self.solve_direct(problem, &mut engine, &mut observer)?
+        } else {
+            let mut latent = SigmoidDesign::new(&mut *problem)?;
+            let start = vec![0.0; latent.dimension()];
+            let lgf = self.lgf(self.stopping)?.on(&mut engine).observe(&mut observer);
+            let report = keep(lgf.minimize(&mut latent, &start))?;
+            let design = latent.design(&report.x);
+            (report, design, Vec::new())
+        };
+        // The truth, once more, from the design that is handed out.
+        let objective = problem.compliance(&design)?;
+        Ok(Solution { volume: problem.volume(&design), design, objective, report, levels })
+    }
+
+    fn solve_direct(
+        &self,
+        problem: &mut Compliance,
+        engine: &mut impl Engine,
+        observer: &mut impl Observer,
+    ) -> Result<(Report, Vec<f64>, Vec<Level>)> {
+        let began = Instant::now();
+        // One budget of time for all grids; each is left at least the moment its start takes.
+        let left = || {
+            let spent = began.elapsed().as_secs_f64();
+            self.stopping.max_seconds.map(|seconds| (seconds - spent).max(1e-3))
+        };
+        let before = self.before(problem.config())?;
+        let raised = match self.continuation {
+            Continuation::Auto => before.iter().any(|config| config.size != problem.config().size),
+            Continuation::On => true,
+            Continuation::Off => false,
+        };
+        let is_projected = problem.config().projection.is_some();
+        let elements = problem.grid().elements();
+        let penalty = problem.config().penalty;
+        let mut account = Account::default();
+        let start = warm_start(before, raised, problem, |coarse, start, budget| {
+            let size = label(coarse, is_projected);
+            let stopping =
+                Stopping { max_evaluations: budget, target: None, max_seconds: left(), ..self.stopping };
+            let _ = observer.event(Event::Stage { name: &size });
+            let lgf = self.lgf(stopping)?.on(&mut *engine).observe(&mut *observer);
+            let from = Start::at(&start.design).with_pairs(&start.pairs);
+            let report = keep(lgf.minimize(&mut *coarse, from))?;
+            let share = coarse.grid().elements() as f64 / elements as f64;
+            account.enter(size, share, coarse.config().penalty == penalty, &report);
+            // A broken engine is the fine run's to report.
+            let pairs = match self.method.samples() {
+                Samples::Pairs => engine.pairs().unwrap_or_default(),
+                Samples::Points => Vec::new(),
+            };
+            Ok(Some(WarmStart { value: report.objective, design: report.x, pairs }))
+        })?
+        .unwrap_or_else(|| WarmStart::at(problem.uniform_start()));
+        if !account.levels.is_empty() {
+            let _ = observer.event(Event::Stage { name: &label(problem, is_projected) });
+        }
+        let lgf = self.lgf(Stopping { max_seconds: left(), ..self.stopping })?;
+        let from = Start::at(&start.design).with_pairs(&start.pairs);
+        let mut report = keep(lgf.on(engine).observe(observer).minimize(&mut *problem, from))?;
+        if let (StopReason::TimeSpent { seconds }, Some(all)) = (&mut report.stop, self.stopping.max_seconds)
+        {
+            *seconds = all;
+        }
+        let design = report.x.clone();
+        Ok((report, design, account.levels))
+    }
+}
+
+fn is_direct(method: &Method) -> bool {
+    match method.flow() {
+        None => true,
+        Some(flow) => matches!(flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_)),
+    }
+}
+
+/// What was spent before the run proper.
+#[derive(Default)]
+struct Account {
+    levels: Vec<Level>,
+    /// The best compliance on the last of these grids with the run's own penalty.
+    reached: Option<f64>,
+}
+
+impl Account {
+    /// Enters a run on the grid `size`, which has `share` of the fine grid's elements.
+    fn enter(&mut self, size: String, share: f64, has_own_penalty: bool, report: &Report) {
+        let before = match self.levels.pop() {
+            // The same grid, straight on or with a smaller penalty.
+            Some(level) if level.size == size => Some(level),
+            other => {
+                self.levels.extend(other);
+                None
+            }
+        };
+        // With the run's own penalty; before that, whatever the softer ones have come to.
+        self.reached = self.reached.filter(|_| before.is_some());
+        if has_own_penalty {
+            self.reached = Some(self.reached.map_or(report.objective, |r| r.min(report.objective)));
+        }
+        let true_evaluations =
+            before.as_ref().map_or(0, |level| level.true_evaluations) + report.true_evaluations;
+        self.levels.push(Level {
+            size,
+            true_evaluations,
+            objective: self.reached.unwrap_or(report.objective),
+            fine_equivalents: share * true_evaluations as f64,
+            wall_seconds: before.map_or(0.0, |level| level.wall_seconds) + report.wall_seconds,
+            stop: report.stop.to_string(),
+        });
+    }
+}
+
+/// The report of a run that was cut short too: its stop reason tells of the fault.
+fn keep(outcome: Result<Report, RunError>) -> Result<Report> {
+    match outcome {
+        Ok(report) => Ok(report),
+        Err(RunError::CutShort { report, .. }) => Ok(*report),
+        Err(RunError::NotStarted(error)) => Err(error),
+        Err(ended @ RunError::Ended) => Err(Error::internal(ended.to_string())),
+    }
+}
+
+/// The grid, and the projection if the run has any.
+fn label(problem: &Compliance, is_projected: bool) -> String {
+    let (columns, rows) = (problem.grid().nelx(), problem.grid().nely());
+    match problem.config().projection {
+        Some(Projection { beta }) if is_projected => format!("{columns}x{rows} beta {beta}"),
+        _ => format!("{columns}x{rows}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::*;
+    use crate::engine::gpu::AdapterChoice;
+    use crate::engine::{EngineKind, GpuEngine, Opened};
+    use crate::observe;
+    use crate::topology::FilterKind;
+
+    /// The device goes while a coarse grid or the fine one is worked on.
+    #[test]
+    fn a_run_that_loses_its_gpu_ends_on_the_cpu() {
+        for at in [7, 37] {
+            let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density)).unwrap();
+            let engine =
+                GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
+            let device = engine.device().clone();
+            let mut opened = Opened::new(engine, "the GPU engine was asked for");
+            let mut evaluations = 0;
+            let mut best = f64::INFINITY;
+            let watch = observe::from_fn(|event: Event<'_>| {
+                let (Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. }) = event else {
+                    return ControlFlow::Continue(());
+                };
+                evaluations += 1;
+                if evaluations == at {
+                    device.destroy();
+                } else if evaluations < at && entry.accepted {
+                    best = entry.objective.min(best);
+                }
+                ControlFlow::Continue(())
+            });
+            let recipe =
+                Recipe { levels: Levels::Count(2), continuation: Continuation::Off, ..Recipe::default() };
+            let Solution { report, .. } = recipe.solve(&mut problem, &mut opened, watch).unwrap();
+            assert!(!report.stop.is_fault() && report.stop != StopReason::Interrupted, "{}", report.stop);
+            assert_eq!([report.engine.kind, opened.info().kind], [EngineKind::Cpu; 2]);
+            assert!(report.history.windows(2).all(|w| w[0].evaluation < w[1].evaluation));
+            assert!(report.objective < best, "{report:?}");
+            assert!(opened.reason().contains("lost"), "{}", opened.reason());
+        }
+    }
+}
