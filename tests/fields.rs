@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use lgf::Lgf;
 use lgf::engine::{CpuEngine, Engine, Samples, Setup};
 use lgf::error::ObjectiveError;
 use lgf::flow::{Adam, Flow, Newton, OptimalityCriteria, ProjectedGradient};
@@ -13,7 +14,6 @@ use lgf::report::{Report, StopReason};
 use lgf::surrogate::selection::{ModelSelection, Selection};
 use lgf::surrogate::{Differences, Rank, Regression, Ridge, SpaceConfig, SurrogateConfig, Targets};
 use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
-use lgf::{Lgf, Stopping};
 
 mod common;
 use common::{adaptive, best, descent, fixed, gpu, lgf, run, unchecked, value};
