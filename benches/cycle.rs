@@ -60,8 +60,12 @@ fn cycle(c: &mut Criterion) {
     }
     for engine in &mut engines {
         let info = engine.info();
-        let name =
-            format!("{}{} {}", info.engine, if info.software { " (software)" } else { "" }, info.adapter);
+        let name = format!(
+            "{}{} {}",
+            info.kind.name(),
+            if info.software { " (software)" } else { "" },
+            info.adapter
+        );
         for d in [10_000, 1_000_000] {
             warm(&mut **engine, d);
             let mut x = vec![0.0; d];

@@ -92,7 +92,8 @@ fn warm(flow: Flow, options: &Options) -> Box<dyn Engine> {
         engine.step().expect("a started engine");
         engine.read(&mut x).expect("a started engine");
     }
-    engine.trust().expect("a started engine");
+    engine.set_gradient(&gradient(&x)).expect("as long as x");
+    engine.trust(true).expect("a gradient");
     engine
 }
 

@@ -3,13 +3,13 @@
 //!
 //! `cargo run --release --example own_objective`
 
-use lgf::engine::EngineChoice;
+use lgf::engine::{Engine, EngineChoice};
 use lgf::error::ObjectiveError;
 use lgf::flow::{Adam, Flow};
+use lgf::method::{Field, Method, Potential};
 use lgf::objective::Objective;
-use lgf::schedule::{Adaptive, Potential, Schedule};
 use lgf::surrogate::SurrogateConfig;
-use lgf::{Lgf, LgfConfig, Stopping};
+use lgf::{Lgf, Stopping};
 
 /// A chain of springs between two walls, each unknown a support's height: ½ Σ k (x_{i+1} − xᵢ − ℓᵢ)² + ¼ Σ
 /// xᵢ⁴ / d.
@@ -44,23 +44,22 @@ impl Objective for Chain {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let d = 200;
-    let (mut engine, why) = EngineChoice::Auto.open()?;
-    println!("{}: {} ({why})", engine.info().engine, engine.info().adapter);
-    println!("| schedule  | true evaluations | surrogate steps | objective |");
+    let mut engine = EngineChoice::Auto.open()?;
+    println!("{}: {} ({})", engine.info().kind.name(), engine.info().adapter, engine.reason());
+    println!("| method    | true evaluations | surrogate steps | objective |");
     println!("|-----------|-----------------:|----------------:|----------:|");
     let mut finals = Vec::new();
-    let adam = |schedule| LgfConfig::new(Flow::Adam(Adam::new(0.05)), schedule, SurrogateConfig::snapshots());
+    let adam = Flow::Adam(Adam::new(0.05));
+    let learned = Field::adaptive(adam, SurrogateConfig::snapshots());
     // Curvatures from 10⁻³ to 40: the potential takes more projected steps than the default.
-    let potential = LgfConfig::potential(Potential { memory: 10, steps: 100, ..Potential::default() });
-    for config in [adam(Schedule::None), adam(Schedule::Adaptive(Adaptive::default())), potential] {
-        let mut objective = Chain { lengths: (0..d).map(|i| (i as f64 * 0.1).sin()).collect() };
-        let stopping = Stopping { max_evaluations: 150, tolerance: 0.0, ..Stopping::default() };
-        let lgf = Lgf::new(LgfConfig { stopping, ..config })?;
-        let report = lgf.minimize(&mut objective, &vec![0.0; d], &mut *engine, &mut ())?;
-        let schedule = config.schedule;
+    let potential = Potential { memory: 10, steps: 100, ..Potential::default() };
+    for method in [Method::from(adam), learned.into(), potential.into()] {
+        let objective = Chain { lengths: (0..d).map(|i| (i as f64 * 0.1).sin()).collect() };
+        let lgf = Lgf::new(method)?.stopping(Stopping::default().evaluations(150).tolerance(0.0))?;
+        let report = lgf.on(&mut engine).minimize(objective, &vec![0.0; d])?;
         println!(
             "| {:9} | {:16} | {:15} | {:9.4} |",
-            schedule.name(),
+            method.name(),
             report.true_evaluations,
             report.surrogate_steps,
             report.objective

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fs::File;
 use std::time::Instant;
 
-use lgf::engine::EngineChoice;
+use lgf::engine::{Engine, EngineChoice};
 use lgf::surrogate::{Regression, RegressionProblem, Ridge};
 use ndarray::{Array1, Array3, Axis};
 use ndarray_npy::{NpzReader, NpzWriter};
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "gpu" => EngineChoice::Gpu,
         other => return Err(format!("no engine is called {other}: auto, cpu or gpu").into()),
     };
-    let (mut engine, _) = choice.open()?;
+    let mut engine = choice.open()?;
     let batch: Vec<_> = features
         .outer_iter()
         .zip(targets.outer_iter())
@@ -65,6 +65,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     npz.add_array("seconds", &Array1::from(seconds))?;
     npz.finish()?;
     let info = engine.info();
-    println!("{}: {}{}", info.engine, info.adapter, if info.software { " (software)" } else { "" });
+    println!("{}: {}{}", info.kind.name(), info.adapter, if info.software { " (software)" } else { "" });
     Ok(())
 }

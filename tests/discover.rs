@@ -5,13 +5,15 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use lgf::discover::{DiscoverConfig, Discovery, Trajectory, Variables, discover};
-use lgf::engine::gpu::AdapterChoice;
-use lgf::engine::{CpuEngine, Engine, GpuEngine};
+use lgf::engine::{CpuEngine, Engine};
 use lgf::surrogate::targets::WeakForm;
 use lgf::surrogate::{Differences, Integrator, Rank, Regression, Ridge, Targets};
 use ndarray::{Array1, Array2};
 use ndarray_npy::{NpzReader, NpzWriter};
 use proptest::prelude::*;
+
+mod common;
+use common::gpu;
 
 /// Samples of x' = f(x), `k` of them `dt` apart, integrated far more finely than they are sampled.
 fn record(f: impl Fn(&[f64], &mut [f64]), start: &[f64], k: usize, dt: f64) -> Array2<f64> {
@@ -108,7 +110,7 @@ fn lorenz_from_noisy_data() {
         targets,
         regression: sparse(0.05),
     };
-    let mut gpu = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
+    let mut gpu = gpu();
     for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu] {
         let found = discover(&trajectory, &config, engine).unwrap();
         assert_equations(&found, &LORENZ, 0.1);

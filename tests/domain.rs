@@ -5,12 +5,12 @@ use lgf::engine::gpu::AdapterChoice;
 use lgf::engine::{CpuEngine, Engine, GpuEngine};
 use lgf::error::ObjectiveError;
 use lgf::flow::{Flow, OptimalityCriteria, ProjectedGradient};
+use lgf::method::{Field, Method, Potential};
 use lgf::objective::Objective;
 use lgf::peers::Peer;
 use lgf::report::Report;
-use lgf::schedule::{Adaptive, Potential, Schedule};
 use lgf::surrogate::SurrogateConfig;
-use lgf::{Error, Lgf, LgfConfig, RunError, Stopping};
+use lgf::{Error, Lgf, RunError, Stopping};
 
 const INF: f64 = f64::INFINITY;
 
@@ -103,30 +103,27 @@ fn roots(bounds: Bounds, d: usize) -> Separable {
     Separable { domain: Domain::BoxVolume { bounds, volume }, kind: Kind::Roots, sizes }
 }
 
-fn config(flow: Flow, schedule: Schedule, max_evaluations: usize) -> LgfConfig {
-    LgfConfig {
-        stopping: Stopping { max_evaluations, tolerance: 0.0, ..Stopping::default() },
-        ..LgfConfig::new(flow, schedule, SurrogateConfig::snapshots())
-    }
+fn lgf(method: impl Into<Method>, max_evaluations: usize) -> Lgf {
+    let stopping = Stopping::default().evaluations(max_evaluations).tolerance(0.0);
+    Lgf::new(method).unwrap().stopping(stopping).unwrap()
 }
 
-fn descent(max_evaluations: usize) -> LgfConfig {
-    config(Flow::ProjectedGradient(ProjectedGradient { rate: 0.2 }), Schedule::None, max_evaluations)
+fn descent(max_evaluations: usize) -> Lgf {
+    lgf(Flow::ProjectedGradient(ProjectedGradient { rate: 0.2 }), max_evaluations)
 }
 
-fn criteria(schedule: Schedule, max_evaluations: usize) -> LgfConfig {
-    config(Flow::OptimalityCriteria(OptimalityCriteria::default()), schedule, max_evaluations)
+const CRITERIA: Flow = Flow::OptimalityCriteria(OptimalityCriteria { move_limit: 0.2 });
+
+fn criteria(max_evaluations: usize) -> Lgf {
+    lgf(CRITERIA, max_evaluations)
 }
 
-fn potential(max_evaluations: usize) -> LgfConfig {
-    LgfConfig {
-        stopping: Stopping { max_evaluations, tolerance: 0.0, ..Stopping::default() },
-        ..LgfConfig::potential(Potential::default())
-    }
+fn potential(max_evaluations: usize) -> Lgf {
+    lgf(Potential::default(), max_evaluations)
 }
 
-fn run(config: LgfConfig, objective: &Separable, start: &[f64], engine: &mut dyn Engine) -> Report {
-    Lgf::new(config).unwrap().minimize(&mut objective.clone(), start, engine, &mut ()).unwrap()
+fn run(lgf: Lgf, objective: &Separable, start: &[f64], engine: &mut dyn Engine) -> Report {
+    lgf.on(engine).minimize(objective.clone(), start).unwrap()
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
@@ -141,12 +138,12 @@ fn the_same_pair_for_every_unknown_is_one_pair_to_the_last_bit() {
     let start = vec![0.3; d];
     for config in [
         descent(12),
-        criteria(Schedule::None, 12),
-        criteria(Schedule::Adaptive(Adaptive::default()), 24),
+        criteria(12),
+        lgf(Field::adaptive(CRITERIA, SurrogateConfig::snapshots()), 24),
         potential(12),
     ] {
         for with_volume in [true, false] {
-            if !with_volume && matches!(config.flow, Flow::OptimalityCriteria(_)) {
+            if !with_volume && matches!(config.config().method.flow(), Some(Flow::OptimalityCriteria(_))) {
                 continue;
             }
             let engines: [fn() -> Box<dyn Engine>; 2] =
@@ -211,7 +208,7 @@ fn optimality_criteria_keep_to_each_unknowns_bounds() {
     let touched = |side: usize| (0..d).filter(|&i| exact[i] == limits.at(i)[side]).count();
     assert!(touched(0) > d / 20 && touched(1) > d / 20, "{} and {}", touched(0), touched(1));
     let start = objective.domain.project(&vec![0.35; d]);
-    let report = run(criteria(Schedule::None, 120), &objective, &start, &mut CpuEngine::new());
+    let report = run(criteria(120), &objective, &start, &mut CpuEngine::new());
     let error = distance(&report.x, &exact);
     assert!(error < 1e-9, "off by {error:e}");
     let mut gradient = vec![0.0; d];
@@ -258,23 +255,20 @@ fn peers_take_bounds_per_unknown() {
 
 #[test]
 fn what_a_flow_or_an_engine_cannot_take_is_refused() {
-    let refused = |config: LgfConfig, objective: &Separable, start: &[f64], engine: &mut dyn Engine| {
-        let lgf = Lgf::new(config).unwrap();
-        match lgf.minimize(&mut objective.clone(), start, engine, &mut ()) {
-            Err(RunError::NotStarted(error @ (Error::Incompatible(_) | Error::InvalidParameter { .. }))) => {
-                error.to_string()
-            }
-            other => panic!("{other:?}"),
-        }
+    let refused = |lgf: Lgf, objective: &Separable, start: &[f64], engine: &mut dyn Engine| match lgf
+        .on(engine)
+        .minimize(objective.clone(), start)
+    {
+        Err(RunError::NotStarted(error @ Error::Settings(_))) => error.to_string(),
+        other => panic!("{other:?}"),
     };
     let open = roots(Bounds::per_unknown(vec![0.1; 3], vec![1.0, INF, 1.0]), 3);
-    let why = refused(criteria(Schedule::None, 9), &open, &[0.3; 3], &mut CpuEngine::new());
+    let why = refused(criteria(9), &open, &[0.3; 3], &mut CpuEngine::new());
     assert!(why.contains("upper bound is inf"), "{why}");
     let mut gpu = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
     let why = refused(potential(9), &open, &[0.3; 3], &mut gpu);
     assert!(why.contains("one pair of bounds for all unknowns"), "{why}");
     let short = Separable { domain: Domain::Box(Bounds::per_unknown([0.0; 2], [1.0; 2])), ..open };
-    let lgf = Lgf::new(potential(9)).unwrap();
-    let error = lgf.minimize(&mut short.clone(), &[0.3; 3], &mut CpuEngine::new(), &mut ()).unwrap_err();
+    let error = potential(9).on(CpuEngine::new()).minimize(short.clone(), &[0.3; 3]).unwrap_err();
     assert!(error.to_string().contains("length 2, expected 3"), "{error}");
 }

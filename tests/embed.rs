@@ -5,20 +5,22 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use lgf::domain::Domain;
-use lgf::engine::gpu::{AdapterChoice, GpuOptions};
+use lgf::engine::gpu::GpuOptions;
 use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup, TableFormat, TrustLimits};
 use lgf::error::{EngineError, SettingsError};
 use lgf::flow::{Adam, Flow, OptimalityCriteria, ProjectedGradient};
+use lgf::method::{Cosine, Field, Potential};
 use lgf::objective::Objective;
-use lgf::observe::Event;
+use lgf::observe::{self, Event, Observer};
 use lgf::problems::{Quadratic, Rosenbrock};
-use lgf::report::{HistoryEntry, Report, StopReason};
-use lgf::schedule::{Adaptive, Cosine, Fixed, Potential, Schedule};
-use lgf::surrogate::higher_order::PairNote;
+use lgf::report::{Report, StopReason};
 use lgf::surrogate::potential::{Outside, PotentialConfig};
 use lgf::surrogate::{Integrator, SurrogateConfig};
 use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
-use lgf::{Error, Lgf, LgfConfig, Origin, RunError, Stopping, wgpu};
+use lgf::{Error, Lgf, RunError, wgpu};
+
+mod common;
+use common::{adaptive, best, budget, fixed, gpu, lgf};
 
 /// A host application's own device, as it would open it.
 fn host_device(limits: impl Fn(wgpu::Limits) -> wgpu::Limits) -> (wgpu::Device, wgpu::Queue) {
@@ -49,27 +51,22 @@ fn shared() -> GpuEngine {
     GpuEngine::from_device(device, queue, GpuOptions::default()).unwrap()
 }
 
-fn own() -> GpuEngine {
-    GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do")
-}
-
-fn stopping(max_evaluations: usize) -> Stopping {
-    Stopping { max_evaluations, tolerance: 0.0, ..Stopping::default() }
-}
-
-/// One of each schedule.
-fn runs() -> Vec<LgfConfig> {
-    let adam = |schedule| LgfConfig::new(Flow::Adam(Adam::new(0.05)), schedule, SurrogateConfig::snapshots());
+/// One of each method.
+fn runs() -> [Lgf; 5] {
+    let adam = Flow::Adam(Adam::new(0.05));
     [
-        adam(Schedule::None),
-        adam(Schedule::Fixed(Fixed::new(5, 12))),
-        adam(Schedule::Adaptive(Adaptive::default())),
-        adam(Schedule::Cosine(Cosine::default())),
-        LgfConfig::potential(Potential::default()),
+        adam.into(),
+        fixed(adam, 5, 12),
+        adaptive(adam),
+        Cosine::new(adam, SurrogateConfig::snapshots()).into(),
+        Potential::default().into(),
     ]
-    .into_iter()
-    .map(|config| LgfConfig { stopping: stopping(30), ..config })
-    .collect()
+    .map(|method| lgf(method, 30))
+}
+
+/// A learned potential with a budget.
+fn potential(max_evaluations: usize) -> Lgf {
+    lgf(Potential::default(), max_evaluations)
 }
 
 /// All of a report but its seconds.
@@ -82,38 +79,33 @@ fn same(a: &Report, b: &Report) {
 
 #[test]
 fn a_session_is_the_same_run_in_pieces() {
-    for config in runs() {
-        let lgf = Lgf::new(config).unwrap();
-        let whole = lgf
-            .minimize(&mut Rosenbrock { dimension: 6 }, &[-0.5; 6], &mut CpuEngine::new(), &mut ())
-            .unwrap();
+    for lgf in runs() {
+        let name = lgf.config().method.name();
+        let valley = Rosenbrock { dimension: 6 };
+        let whole = lgf.on(CpuEngine::new()).minimize(valley, &[-0.5; 6]).unwrap();
         let mut events = 0;
-        let observer = |_: Event<'_>| {
+        let observer = observe::from_fn(|_: Event<'_>| {
             events += 1;
             ControlFlow::Continue(())
-        };
-        let mut session = lgf
-            .begin(Origin::at(&[-0.5; 6]), Rosenbrock { dimension: 6 }, Box::new(CpuEngine::new()), observer)
-            .unwrap();
-        assert_eq!((session.design(), session.true_evaluations()), (&[-0.5; 6][..], 0));
+        });
+        let lgf = lgf.on(CpuEngine::new()).observe(observer);
+        let mut session = lgf.session(valley, &[-0.5; 6]).unwrap();
+        assert_eq!(session.design().unwrap(), [-0.5; 6]);
+        assert_eq!(session.true_evaluations(), 0);
         let mut pieces = 0;
         let report = loop {
             let before = session.true_evaluations();
             // No time at all is enough for one piece.
             let outcome = session.step_for(Duration::ZERO).unwrap();
             pieces += 1;
-            assert!(
-                session.true_evaluations() <= before + 1,
-                "{}: one piece, one evaluation",
-                config.schedule.name()
-            );
+            assert!(session.true_evaluations() <= before + 1, "{name}: one piece, one evaluation");
             if let Some(report) = outcome {
                 break report;
             }
             // Between two pieces the engine is where the session says.
             let mut x = [0.0; 6];
             session.engine_mut().read(&mut x).unwrap();
-            assert_eq!(x, session.design());
+            assert_eq!(x, session.design().unwrap());
             assert!(session.value().is_finite());
         };
         assert!(pieces > 20, "{pieces}");
@@ -125,27 +117,26 @@ fn a_session_is_the_same_run_in_pieces() {
 }
 
 /// Ends a run by a wish after some evaluations, to be gone on with.
-fn interrupt(at: usize) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
-    move |event| match event {
+fn interrupt(at: usize) -> impl Observer {
+    observe::from_fn(move |event: Event<'_>| match event {
         Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. }
             if entry.evaluation >= at =>
         {
             ControlFlow::Break(())
         }
         _ => ControlFlow::Continue(()),
-    }
+    })
 }
 
 #[test]
 fn a_resumed_run_goes_on_with_counts_budget_and_best() {
-    for config in runs() {
-        let lgf = Lgf::new(config).unwrap();
-        let earlier = lgf
-            .minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut CpuEngine::new(), &mut interrupt(9))
-            .unwrap();
+    let bowl = || Quadratic::geometric(5, 10.0);
+    for lgf in runs() {
+        let resume = |report: &Report| lgf.on(CpuEngine::new()).minimize(bowl(), report);
+        let interrupted = lgf.on(CpuEngine::new()).observe(interrupt(9));
+        let earlier = interrupted.minimize(bowl(), &[0.0; 5]).unwrap();
         assert_eq!((&earlier.stop, earlier.true_evaluations), (&StopReason::Interrupted, 9));
-        let report =
-            lgf.resume(&earlier, &mut Quadratic::geometric(5, 10.0), &mut CpuEngine::new(), &mut ()).unwrap();
+        let report = resume(&earlier).unwrap();
         assert_eq!(report.history[..9], earlier.history[..]);
         // Its first evaluation is of the best iterate.
         assert_eq!((report.history[9].evaluation, report.history[9].objective), (10, earlier.objective));
@@ -153,25 +144,18 @@ fn a_resumed_run_goes_on_with_counts_budget_and_best() {
         assert!(report.objective < earlier.objective && report.first_slope == earlier.first_slope);
         assert!(report.wall_seconds >= earlier.wall_seconds);
         // What is spent is spent.
-        let again = lgf.resume(&report, &mut Quadratic::geometric(5, 10.0), &mut CpuEngine::new(), &mut ());
+        let again = resume(&report);
         if let StopReason::MaxEvaluations { .. } = report.stop {
             same(&Report { engine: report.engine.clone(), ..again.unwrap() }, &report);
         }
     }
-    let wrong = Lgf::new(runs()[0]).unwrap();
-    let earlier = wrong
-        .minimize(&mut Quadratic::geometric(5, 10.0), &[0.0; 5], &mut CpuEngine::new(), &mut interrupt(3))
-        .unwrap();
-    let refused = wrong.resume(&earlier, &mut Quadratic::geometric(6, 10.0), &mut CpuEngine::new(), &mut ());
+    let [plain, ..] = runs();
+    let earlier = plain.on(CpuEngine::new()).observe(interrupt(3)).minimize(bowl(), &[0.0; 5]).unwrap();
+    let refused = plain.on(CpuEngine::new()).minimize(Quadratic::geometric(6, 10.0), &earlier);
     assert!(matches!(
         refused,
         Err(RunError::NotStarted(Error::Settings(SettingsError::Length { found: 5, expected: 6, .. })))
     ));
-}
-
-/// The best of what a run had evaluated and trusted.
-fn best(history: &[HistoryEntry]) -> f64 {
-    history.iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min)
 }
 
 /// Every way to lose a device ends a run with its best design, and it goes on from there on a new device or
@@ -180,28 +164,25 @@ fn best(history: &[HistoryEntry]) -> f64 {
 fn a_run_whose_device_is_destroyed_keeps_its_best_design_and_goes_on() {
     let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density)).unwrap();
     let start = problem.uniform_start();
-    let oc = LgfConfig::new(
-        Flow::OptimalityCriteria(OptimalityCriteria::default()),
-        Schedule::Adaptive(Adaptive::default()),
-        SurrogateConfig::topology(),
-    );
-    for (config, tolerance) in [(oc, 0.01), (LgfConfig::potential(Potential::default()), 1e-4)] {
-        let lgf = Lgf::new(LgfConfig { stopping: Stopping { tolerance, ..stopping(40) }, ..config }).unwrap();
-        for (name, mut engine) in [("shared", shared()), ("own", own())] {
+    let oc = Flow::OptimalityCriteria(OptimalityCriteria::default());
+    let oc = lgf(Field::adaptive(oc, SurrogateConfig::topology()), 40);
+    for (lgf, tolerance) in [(oc, 0.01), (potential(40), 1e-4)] {
+        let lgf = lgf.stopping(budget(40).tolerance(tolerance)).unwrap();
+        for (name, mut engine) in [("shared", shared()), ("own", gpu())] {
             let device = engine.device().clone();
-            let destroy = |event: Event<'_>| {
+            let destroy = observe::from_fn(|event: Event<'_>| {
                 if let Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. } = event
                     && entry.evaluation == 9
                 {
                     device.destroy();
                 }
                 ControlFlow::Continue(())
+            });
+            let cut = lgf.on(&mut engine).observe(destroy);
+            let (source, report) = match cut.session(&mut problem, &start).unwrap().finish() {
+                Err(RunError::CutShort { source, report }) => (source, *report),
+                other => panic!("{name}: {other:?}"),
             };
-            let (source, report) =
-                match lgf.begin(Origin::at(&start), &mut problem, &mut engine, destroy).unwrap().finish() {
-                    Err(RunError::CutShort { source, report }) => (source, *report),
-                    other => panic!("{name}: {other:?}"),
-                };
             assert!(matches!(source, Error::Engine(EngineError::Lost(_))), "{name}: {source:?}");
             assert!(
                 matches!(&report.stop, StopReason::EngineFailed { message } if message.contains("lost")),
@@ -212,13 +193,13 @@ fn a_run_whose_device_is_destroyed_keeps_its_best_design_and_goes_on() {
             assert_eq!(report.objective, best(&report.history));
             assert_eq!(problem.compliance(&report.x).unwrap(), report.objective);
             // The lost engine says so from the beginning.
-            let refused = lgf.minimize(&mut problem, &start, &mut engine, &mut ());
+            let refused = lgf.on(&mut engine).minimize(&mut problem, &start);
             assert!(
                 matches!(refused, Err(RunError::NotStarted(Error::Engine(EngineError::Lost(_))))),
                 "{name}: {refused:?}"
             );
-            for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut own()] {
-                let resumed = lgf.resume(&report, &mut problem, engine, &mut ()).unwrap();
+            for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
+                let resumed = lgf.on(&mut *engine).minimize(&mut problem, &report).unwrap();
                 assert_eq!(resumed.engine, engine.info());
                 assert_eq!(resumed.history[..report.history.len()], report.history[..]);
                 assert!(
@@ -246,12 +227,8 @@ fn the_design_on_the_device_is_the_trusted_iterate() {
         )
         .unwrap();
         assert_eq!(engine.design().count(), 0);
-        let lgf =
-            Lgf::new(LgfConfig { stopping: stopping(12), ..LgfConfig::potential(Potential::default()) })
-                .unwrap();
-        let mut session = lgf
-            .begin(Origin::at(&vec![0.0; d]), Quadratic::geometric(d, 100.0), Box::new(engine), ())
-            .unwrap();
+        let lgf = potential(12).on(engine);
+        let mut session = lgf.session(Quadratic::geometric(d, 100.0), &vec![0.0; d]).unwrap();
         loop {
             let ended = session.step_for(Duration::ZERO).unwrap().is_some();
             if ended {
@@ -287,7 +264,7 @@ fn the_design_on_the_device_is_the_trusted_iterate() {
                 .chunks_exact(4)
                 .map(|b| f64::from(f32::from_ne_bytes([b[0], b[1], b[2], b[3]])))
                 .collect();
-            assert_eq!(x, session.design());
+            assert_eq!(x, session.design().unwrap());
         }
     }
 }
@@ -349,8 +326,9 @@ fn what_waits_for_the_device_can_be_awaited() {
                 })
                 .unwrap();
             objective.evaluate(&x, &mut gradient).unwrap();
+            engine.read(&mut x).unwrap();
             engine.set_gradient(&gradient).unwrap();
-            engine.trust().unwrap();
+            engine.trust(true).unwrap();
             for _ in 0..3 {
                 match samples {
                     Samples::Points => {
@@ -366,11 +344,11 @@ fn what_waits_for_the_device_can_be_awaited() {
                 objective.evaluate(&x, &mut gradient).unwrap();
                 engine.set_gradient(&gradient).unwrap();
                 if samples == Samples::Pairs {
-                    engine.record_pair(PairNote { remainder: 0.5, kept: true }).unwrap();
-                    engine.trust().unwrap();
+                    engine.record_pair(0.5, true).unwrap();
+                    engine.trust(true).unwrap();
                 }
             }
-            engine.trust().unwrap();
+            engine.trust(true).unwrap();
             let config = SurrogateConfig::snapshots();
             let fit = match (samples, waits) {
                 (Samples::Points, true) => engine.fit(&config).unwrap(),
@@ -454,10 +432,8 @@ fn what_waits_for_the_device_can_be_awaited() {
 /// A host whose frames are shorter than an evaluation gives the session to a thread, and draws from handles.
 #[test]
 fn a_session_may_go_to_another_thread() {
-    let lgf =
-        Lgf::new(LgfConfig { stopping: stopping(8), ..LgfConfig::potential(Potential::default()) }).unwrap();
-    let session =
-        lgf.begin(Origin::at(&[0.0; 50]), Quadratic::geometric(50, 10.0), Box::new(shared()), ()).unwrap();
+    let lgf = potential(8).on(shared());
+    let session = lgf.session(Quadratic::geometric(50, 10.0), &[0.0; 50]).unwrap();
     let handles: Vec<wgpu::Buffer> = session.engine().design().map(|s| s.buffer.clone()).collect();
     let report = std::thread::spawn(move || session.finish().unwrap()).join().unwrap();
     assert!(report.true_evaluations > 1 && handles[0].size() >= 200);
@@ -468,12 +444,8 @@ fn a_session_may_go_to_another_thread() {
 fn a_device_that_is_lost_at_once_is_known_as_lost() {
     let mut engine = shared();
     engine.device().destroy();
-    let refused = Lgf::new(runs()[0]).unwrap().minimize(
-        &mut Quadratic::geometric(5, 10.0),
-        &[0.0; 5],
-        &mut engine,
-        &mut (),
-    );
+    let [plain, ..] = runs();
+    let refused = plain.on(&mut engine).minimize(Quadratic::geometric(5, 10.0), &[0.0; 5]);
     assert!(matches!(refused, Err(RunError::NotStarted(Error::Engine(EngineError::Lost(_))))), "{refused:?}");
     let (device, queue) = (engine.device().clone(), engine.queue().clone());
     let refused = GpuEngine::from_device(device, queue, GpuOptions::default());
@@ -514,7 +486,7 @@ fn a_run_that_does_not_fit_says_what_it_needs_and_harms_nothing() {
 }
 
 fn with_little_memory() {
-    let mut engine = own();
+    let mut engine = gpu();
     let d = 30_000_000;
     let start = vec![0.5; d];
     let flow = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
@@ -576,10 +548,7 @@ fn pictures_from_the_device_are_those_from_the_host() {
             GpuOptions { max_binding, ..GpuOptions::default() },
         )
         .unwrap();
-        let lgf =
-            Lgf::new(LgfConfig { stopping: stopping(12), ..LgfConfig::potential(Potential::default()) })
-                .unwrap();
-        let mut session = lgf.begin(Origin::at(&start), &mut problem, Box::new(engine), ()).unwrap();
+        let mut session = potential(12).on(engine).session(&mut problem, &start).unwrap();
         let mut view = view::View::new(
             device.clone(),
             queue.clone(),
@@ -592,7 +561,8 @@ fn pictures_from_the_device_are_those_from_the_host() {
             if !ended && session.true_evaluations() % 4 != 1 {
                 continue;
             }
-            let density = session.objective().physical_density(session.design());
+            let design = session.design().unwrap().to_vec();
+            let density = session.objective().physical_density(&design);
             let png = lgf::io::density_png(session.objective().grid(), &density).unwrap();
             let expected = image::load_from_memory(&png).unwrap().into_luma8();
             let scale = expected.width() / size.0;

@@ -2,11 +2,11 @@
 //! same typed error.
 
 use lgf::Error;
+use lgf::domain::Domain;
 use lgf::engine::gpu::AdapterChoice;
 use lgf::engine::{CpuEngine, Engine, GpuEngine, Pair, PhaseLimits, Samples, Setup, TrustLimits};
 use lgf::error::{EngineError, Result, SettingsError};
 use lgf::flow::{Flow, GradientDescent, OptimalityCriteria};
-use lgf::objective::Domain;
 use lgf::surrogate::higher_order::PairNote;
 use lgf::surrogate::potential::{Outside, PotentialConfig};
 use lgf::surrogate::{Integrator, SurrogateConfig};
@@ -25,11 +25,13 @@ fn pair() -> Pair {
 }
 
 /// The calls that belong to any run.
-const ANY: [Call; 5] = [
-    ("set_gradient", |engine| engine.set_gradient(&X)),
-    ("step", |engine| engine.step()),
+const ANY: [Call; 7] = [
+    ("set_gradient", |engine| engine.set_gradient(&X).map(drop)),
     ("read", |engine| engine.read(&mut [0.0; 3]).map(drop)),
-    ("trust", |engine| engine.trust()),
+    ("compare", |engine| engine.compare(&X).map(drop)),
+    ("trust", |engine| engine.trust(true)),
+    ("best", |engine| engine.best(&mut [0.0; 3], &mut [0.0; 3])),
+    ("step", |engine| engine.step()),
     ("restore", |engine| engine.restore()),
 ];
 
@@ -43,7 +45,7 @@ const POINTS: [Call; 4] = [
 
 /// The calls that belong to a run that records pairs, in an order that they may come in.
 const PAIRS: [Call; 5] = [
-    ("record_pair", |engine| engine.record_pair(NOTE)),
+    ("record_pair", |engine| engine.record_pair(0.0, true)),
     ("put_pair", |engine| engine.put_pair(&pair())),
     ("pairs", |engine| engine.pairs().map(drop)),
     ("fit_potential", |engine| {
@@ -137,6 +139,17 @@ fn calls_that_come_too_early_are_refused() {
         assert_eq!(refusal(minimize(engine)), early("minimize", "fit_potential()"), "{name}");
         fit_potential(engine).unwrap();
         minimize(engine).unwrap();
+        let unseen = "read() and set_gradient() at the same state";
+        assert_eq!(refusal(engine.trust(true)), early("trust", unseen), "{name}");
+        engine.read(&mut [0.0; 3]).unwrap();
+        assert_eq!(refusal(engine.trust(true)), early("trust", unseen), "{name}");
+        engine.set_gradient(&X).unwrap();
+        let best = |engine: &mut dyn Engine| engine.best(&mut [0.0; 3], &mut [0.0; 3]);
+        assert_eq!(refusal(best(engine)), early("best", "trust() of a best iterate"), "{name}");
+        engine.trust(true).unwrap();
+        best(engine).unwrap();
+        engine.step().unwrap();
+        assert_eq!(refusal(engine.trust(true)), early("trust", unseen), "{name}");
         // Another run knows nothing of the one before.
         start(engine, Samples::Pairs).unwrap();
         assert_eq!(refusal(minimize(engine)), early("minimize", "fit_potential()"), "{name}");
@@ -146,7 +159,7 @@ fn calls_that_come_too_early_are_refused() {
 #[test]
 fn optimality_criteria_need_a_volume() {
     for (name, mut engine) in engines() {
-        for domain in [&Domain::Unbounded, &Domain::Box { lower: 0.0, upper: 1.0 }] {
+        for domain in [&Domain::Unbounded, &Domain::uniform(0.0, 1.0)] {
             let flow = Flow::OptimalityCriteria(OptimalityCriteria { move_limit: 0.2 });
             let setup = Setup {
                 flow,
@@ -169,8 +182,9 @@ fn vectors_of_another_length_are_refused_alike() {
         start(&mut *engine, Samples::Pairs).unwrap();
         let long = Pair { change: vec![0.0; 4], ..pair() };
         let refused = [
-            (engine.set_gradient(&[0.0; 2]), "the gradient", 2),
+            (engine.set_gradient(&[0.0; 2]).map(drop), "the gradient", 2),
             (engine.read(&mut [0.0; 2]).map(drop), "the iterate", 2),
+            (engine.compare(&[0.0; 2]).map(drop), "the learned step", 2),
             (engine.put_pair(&long), "the change of a pair", 4),
         ];
         for (outcome, what, length) in refused {

@@ -1,12 +1,13 @@
 //! The paper's problems against numbers produced by the authors' published implementation (double precision,
-//! PyTorch): values and gradients at probes to 1e-8, runs of the base flow and of the fixed schedule to 1e-6
+//! PyTorch): values and gradients at probes to 1e-8, runs of the base flow and of the fixed cadence to 1e-6
 //! along the way; and against finite differences.
 
 use std::ops::ControlFlow;
 
-use lgf::engine::gpu::AdapterChoice;
-use lgf::engine::{CpuEngine, Engine, GpuEngine};
+use lgf::Lgf;
+use lgf::engine::{CpuEngine, Engine};
 use lgf::flow::{Adam, Flow, GradientDescent, Newton};
+use lgf::method::{Cadence, Field, Fixed};
 use lgf::objective::Objective;
 use lgf::observe::{Event, Observer};
 use lgf::problems::{
@@ -14,28 +15,11 @@ use lgf::problems::{
     Scattering,
 };
 use lgf::report::{HistoryEntry, Report};
-use lgf::schedule::{Fixed, Schedule};
 use lgf::surrogate::{Differences, Integrator, Regression, Ridge, SpaceConfig, SurrogateConfig, Targets};
-use lgf::{Lgf, LgfConfig, Stopping};
 use serde_json::Value;
 
-fn load(name: &str) -> Value {
-    let path = format!("{}/tests/reference/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
-}
-
-fn count(value: &Value) -> usize {
-    value.as_u64().unwrap() as usize
-}
-
-fn relative(a: &[f64], b: &[f64]) -> f64 {
-    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
-    norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut b.iter().copied())
-}
+mod common;
+use common::{budget, count, gpu, load, numbers, relative};
 
 /// f and its gradient at a probe, to 1e-8 relative.
 fn assert_probe(problem: &mut dyn Objective, a: &[f64], value: f64, gradient: &[f64]) {
@@ -63,7 +47,7 @@ fn assert_slope(problem: &mut dyn Objective, a: &[f64], step: f64, tolerance: f6
 }
 
 /// The reference's settings as ours.
-fn config(settings: &Value, flow: Flow, fixed: bool) -> LgfConfig {
+fn lgf(settings: &Value, flow: Flow, fixed: bool) -> Lgf {
     let solver = &settings["stlsq"];
     let strong = settings["method"] == "strong";
     let regression = Regression {
@@ -85,21 +69,19 @@ fn config(settings: &Value, flow: Flow, fixed: bool) -> LgfConfig {
         ..SurrogateConfig::paper(SpaceConfig::Full)
     };
     let (history, interval) = (count(&settings["history"]), count(&settings["interval"]));
-    let schedule = if fixed {
-        Schedule::Fixed(Fixed {
-            landing_check: false,
-            record_after_step: strong,
-            ..Fixed::new(history, interval)
-        })
-    } else {
-        Schedule::None
-    };
     let epochs = count(&settings["epochs"]);
     // One more than the reference counts: the iterate its run ends with.
-    let budget =
+    let evaluations =
         1 + if fixed { epochs / interval * history + (epochs % interval).min(history) } else { epochs };
-    let stopping = Stopping { max_evaluations: budget, tolerance: 0.0, ..Stopping::default() };
-    LgfConfig { integrator: Integrator::Rk4, stopping, ..LgfConfig::new(flow, schedule, surrogate) }
+    let lgf = if fixed {
+        let cadence =
+            Fixed { landing_check: false, record_after_step: strong, ..Fixed::new(history, interval) };
+        let field = Field::new(flow, surrogate, Cadence::Fixed(cadence));
+        Lgf::new(Field { integrator: Integrator::Rk4, ..field })
+    } else {
+        Lgf::new(flow)
+    };
+    lgf.unwrap().stopping(budget(evaluations)).unwrap()
 }
 
 /// Keeps the iterate evaluated last.
@@ -115,14 +97,9 @@ impl Observer for Last {
 }
 
 /// A run and the iterate it ended with.
-fn run(
-    problem: &mut dyn Objective,
-    config: LgfConfig,
-    start: &[f64],
-    engine: &mut dyn Engine,
-) -> (Report, Vec<f64>) {
+fn run(problem: &mut dyn Objective, lgf: Lgf, start: &[f64], engine: &mut dyn Engine) -> (Report, Vec<f64>) {
     let mut last = Last(Vec::new());
-    let report = Lgf::new(config).unwrap().minimize(problem, start, engine, &mut last).unwrap();
+    let report = lgf.on(engine).observe(&mut last).minimize(problem, start).unwrap();
     assert!(!report.stop.is_fault(), "{}", report.stop);
     (report, last.0)
 }
@@ -147,7 +124,7 @@ fn assert_runs(
 ) -> [Vec<f64>; 2] {
     let settings = &reference["settings"];
     let ends = [(base, false), ("lgf", true)].map(|(name, fixed)| {
-        let (report, end) = run(problem, config(settings, flow, fixed), start, &mut CpuEngine::new());
+        let (report, end) = run(problem, lgf(settings, flow, fixed), start, &mut CpuEngine::new());
         let expected = &reference["runs"][name];
         assert_values(&report, &numbers(&expected["values"]), 1e-6, name);
         let off = relative(&end, &numbers(&expected["last"]));
@@ -159,8 +136,7 @@ fn assert_runs(
         assert!(off <= tolerance, "{name}: last iterate off by {off:e}");
         end
     });
-    let mut gpu = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
-    let (report, _) = run(problem, config(settings, flow, true), start, &mut gpu);
+    let (report, _) = run(problem, lgf(settings, flow, true), start, &mut gpu());
     let values = numbers(&reference["runs"]["lgf"]["values"]);
     let last = report.history.iter().rfind(|e| e.iteration < values.len()).unwrap();
     let off = (last.objective / values[last.iteration] - 1.0).abs();

@@ -3,8 +3,7 @@
 //! to 1e-6 on the last iterate, 1e-4 where features outnumber rows.
 
 use lgf::domain::Domain;
-use lgf::engine::gpu::AdapterChoice;
-use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup};
+use lgf::engine::{CpuEngine, Engine, PhaseLimits, Samples, Setup};
 use lgf::flow::{Adam, Flow, GradientDescent};
 use lgf::surrogate::targets::WeakForm;
 use lgf::surrogate::{
@@ -14,14 +13,8 @@ use lgf::surrogate::{
 use ndarray::Array2;
 use serde_json::Value;
 
-fn load(name: &str) -> Value {
-    let path = format!("{}/tests/reference/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
-}
+mod common;
+use common::{count, gpu, load, numbers, relative};
 
 fn matrix(value: &Value) -> Array2<f64> {
     let rows: Vec<Vec<f64>> = value.as_array().unwrap().iter().map(numbers).collect();
@@ -38,10 +31,6 @@ fn assert_close(found: &Array2<f64>, expected: &Array2<f64>, tolerance: f64, wha
     assert!(error <= tolerance, "{what}: off by {error:e} relative");
 }
 
-fn count(value: &Value) -> usize {
-    value.as_u64().unwrap() as usize
-}
-
 fn theta(states: &Array2<f64>, order: usize, bias: bool) -> Array2<f64> {
     Library::new(states.ncols(), order, bias).unwrap().evaluate_rows(states.view())
 }
@@ -56,7 +45,7 @@ fn differences(order: usize) -> Differences {
 
 #[test]
 fn libraries_and_targets_are_assembled_alike() {
-    let reference = load("assembly_and_regression.json");
+    let reference = load("assembly_and_regression");
     let states = matrix(&reference["states"]);
     let dt = reference["dt"].as_f64().unwrap();
     for library in reference["libraries"].as_array().unwrap() {
@@ -107,13 +96,13 @@ fn libraries_and_targets_are_assembled_alike() {
 /// The systems behind `stlsq`: central differences, orders 1 to 3 with bias.
 #[test]
 fn sparse_regressions_agree_on_both_engines() {
-    let reference = load("assembly_and_regression.json");
+    let reference = load("assembly_and_regression");
     let states = matrix(&reference["states"]);
     let dt = reference["dt"].as_f64().unwrap();
     let operator =
         Targets::StrongForm { differences: Differences::Central }.operator(states.nrows(), dt).unwrap();
     let targets = operator.samples.dot(&states);
-    let mut gpu = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
+    let mut gpu = gpu();
     for case in reference["stlsq"].as_array().unwrap() {
         let order = match case["library"].as_str().unwrap() {
             "order1" => 1,
@@ -285,11 +274,6 @@ fn replay(run: &Value, engine: &mut dyn Engine) -> Vec<Vec<f64>> {
     trajectory
 }
 
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
-    norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut b.iter().copied())
-}
-
 /// Whether the regression has more features than rows.
 fn is_wide(run: &Value) -> bool {
     let d = run["x0"].as_array().unwrap().len();
@@ -300,15 +284,15 @@ fn is_wide(run: &Value) -> bool {
 
 #[test]
 fn all_fourteen_runs_on_the_cpu_engine() {
-    let runs = load("optimizer_runs.json");
+    let runs = load("optimizer_runs");
     let runs = runs.as_array().unwrap();
     assert_eq!(runs.len(), 14);
     for (number, run) in runs.iter().enumerate() {
         let reference: Vec<Vec<f64>> = run["trajectory"].as_array().unwrap().iter().map(numbers).collect();
         let found = replay(run, &mut CpuEngine::new());
         assert_eq!(found.len(), reference.len());
-        let worst = found.iter().zip(&reference).map(|(a, b)| distance(a, b)).fold(0.0, f64::max);
-        let last = distance(found.last().unwrap(), reference.last().unwrap());
+        let worst = found.iter().zip(&reference).map(|(a, b)| relative(a, b)).fold(0.0, f64::max);
+        let last = relative(found.last().unwrap(), reference.last().unwrap());
         let tolerance = if is_wide(run) { 1e-4 } else { 1e-6 };
         println!("run {}: last iterate off by {last:.1e}, worst {worst:.1e}", number + 1);
         assert!(last <= tolerance, "run {}: last iterate off by {last:e}, worst {worst:e}", number + 1);
@@ -317,14 +301,14 @@ fn all_fourteen_runs_on_the_cpu_engine() {
 
 #[test]
 fn all_fourteen_runs_in_f32() {
-    let runs = load("optimizer_runs.json");
-    let mut gpu = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
+    let runs = load("optimizer_runs");
+    let mut gpu = gpu();
     for (number, run) in runs.as_array().unwrap().iter().enumerate() {
         let reference = numbers(run["trajectory"].as_array().unwrap().last().unwrap());
         for engine in [&mut gpu as &mut dyn Engine, &mut CpuEngine::single()] {
-            let last = distance(replay(run, engine).last().unwrap(), &reference);
+            let last = relative(replay(run, engine).last().unwrap(), &reference);
             let tolerance = if is_wide(run) { 1e-2 } else { 1e-3 };
-            let what = format!("run {} on the {} engine", number + 1, engine.info().engine);
+            let what = format!("run {} on the {} engine", number + 1, engine.info().kind.name());
             println!("{what}: last iterate off by {last:.1e}");
             assert!(last <= tolerance, "{what}: last iterate off by {last:e}");
         }

@@ -4,21 +4,18 @@ use lgf::domain::{Domain, Volume};
 use lgf::engine::CpuEngine;
 use lgf::flow::{Flow, OptimalityCriteria};
 use lgf::objective::Objective;
-use lgf::optimizer::{Lgf, LgfConfig, Stopping};
 use lgf::report::Report;
-use lgf::schedule::Schedule;
-use lgf::surrogate::SurrogateConfig;
 use lgf::topology::{
     Compliance, ComplianceConfig, FilterKind, PassiveRegion, Preset, Projection, Shape, SigmoidDesign,
 };
+use lgf::{Lgf, Stopping};
 use proptest::prelude::*;
 
 fn plain_oc(config: ComplianceConfig) -> Report {
     let mut problem = Compliance::new(config).unwrap();
     let start = problem.uniform_start();
     let flow = Flow::OptimalityCriteria(OptimalityCriteria::default());
-    let lgf = Lgf::new(LgfConfig::new(flow, Schedule::None, SurrogateConfig::topology())).unwrap();
-    lgf.minimize(&mut problem, &start, &mut CpuEngine::new(), &mut ()).unwrap()
+    Lgf::new(flow).unwrap().on(CpuEngine::new()).minimize(&mut problem, &start).unwrap()
 }
 
 fn assert_reference(
@@ -142,17 +139,10 @@ fn oc_on_the_projected_beam_comes_near_the_published_value() {
     })
     .unwrap();
     let start = problem.uniform_start();
-    let config = LgfConfig::new(
-        Flow::OptimalityCriteria(OptimalityCriteria::default()),
-        Schedule::None,
-        SurrogateConfig::topology(),
-    );
-    let lgf = Lgf::new(LgfConfig {
-        stopping: Stopping { max_evaluations: 500, tolerance: 0.0, ..Stopping::default() },
-        ..config
-    })
-    .unwrap();
-    let report = lgf.minimize(&mut problem, &start, &mut CpuEngine::new(), &mut ()).unwrap();
+    let stopping = Stopping::default().evaluations(500).tolerance(0.0);
+    let lgf = Lgf::new(Flow::OptimalityCriteria(OptimalityCriteria::default())).unwrap();
+    let lgf = lgf.stopping(stopping).unwrap().on(CpuEngine::new());
+    let report = lgf.minimize(&mut problem, &start).unwrap();
     let last = report.history.last().unwrap().objective;
     assert!((report.history[0].objective - 1052.119).abs() <= 5e-4);
     // An independent program with the same gradient: 353.7620 at the tenth iterate, 271.8212 at the

@@ -13,11 +13,10 @@ use std::time::Duration;
 
 use lgf::engine::GpuEngine;
 use lgf::engine::gpu::GpuOptions;
-use lgf::schedule::Potential;
 use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
-use lgf::{Lgf, LgfConfig, Origin, Session, Settled, Stopping, wgpu};
+use lgf::{Lgf, Session, Stopping, wgpu};
 
-type Run = Session<Compliance, Box<GpuEngine>, ()>;
+type Run = Session<Compliance, GpuEngine, ()>;
 
 /// The host's device, opened with what the engine needs.
 fn open(
@@ -48,14 +47,10 @@ fn begin(
         radius: 2.4,
         ..ComplianceConfig::mbb(size.0, size.1, FilterKind::Density)
     })?;
-    let stopping = Stopping {
-        max_evaluations: 200,
-        settled: Some(Settled { evaluations: 10, change: 2e-4 }),
-        ..Stopping::default()
-    };
-    let lgf = Lgf::new(LgfConfig { stopping, ..LgfConfig::potential(Potential::default()) })?;
+    let stopping = Stopping::default().evaluations(200).settled(10, 2e-4);
     let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions::default())?;
-    Ok(lgf.begin(Origin::at(&problem.uniform_start()), problem, Box::new(engine), ())?)
+    let start = problem.uniform_start();
+    Ok(Lgf::potential().stopping(stopping)?.on(engine).session(problem, &start)?)
 }
 
 /// A picture of each piece.

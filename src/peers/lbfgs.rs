@@ -129,7 +129,6 @@ mod tests {
 
     use super::super::Peer;
     use super::*;
-    use crate::error::Error;
     use crate::error::{Error, SettingsError};
     use crate::linalg::dist_inf;
     use crate::objective::FnObjective;

@@ -68,7 +68,6 @@ const REDUCED_STEPS: usize = 100;
 const POTENTIAL_STEPS: usize = 5;
 /// What a potential is learned as.
 const QUADRATIC: PotentialConfig = PotentialConfig { order: 2, outside: Outside::Mean };
-/// Of no consequence to that.
 
 /// What is measured on which data.
 #[derive(Debug, Clone, Copy)]

@@ -79,7 +79,7 @@ fn a_potentials_phase_takes_the_dispatches_it_needs() {
     potential_cycles(&mut gpu, &box_volume(d), d, 3, 3, 4);
     let before = gpu.traffic();
     let steps = 4;
-    gpu.record_pair(PairNote { remainder: 0.5, kept: true }).unwrap();
+    gpu.record_pair(0.5, true).unwrap();
     gpu.fit_potential(8.0, PotentialConfig { order: 4, outside: Outside::Mean }).unwrap();
     gpu.minimize(TrustLimits { steps, radius: 0.2 }).unwrap();
     gpu.read(&mut vec![0.0; d]).unwrap();

@@ -15,16 +15,16 @@ pub(super) use super::super::recording::Recorder;
 pub(super) use super::super::run::{GRAM_PARTIALS_BYTES, Place, Run, Segment, Shared, slab_length};
 pub(super) use super::super::shared::{OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Problem, Search};
 pub(super) use super::super::{AdapterChoice, Clock, GpuEngine, GpuOptions, device, pipelines, self_test};
+pub(super) use crate::domain::{Domain, Volume};
 pub(super) use crate::engine::CpuEngine;
 pub(super) use crate::engine::interface::{
     Engine, Landing, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, TrustLimits,
 };
+pub(super) use crate::error::EngineError;
 pub(super) use crate::error::Error;
 pub(super) use crate::flow::{
     Adam, Flow, GradientDescent, Momentum, Newton, OptimalityCriteria, ProjectedGradient,
 };
-pub(super) use crate::objective::Domain;
-pub(super) use crate::surrogate::higher_order::PairNote;
 pub(super) use crate::surrogate::potential::{Outside, PotentialConfig};
 pub(super) use crate::surrogate::{
     Differences, Integrator, Library, Lift, Rank, Regression, RegressionProblem, Ridge, SpaceConfig,
@@ -69,7 +69,7 @@ pub(super) fn vector(d: usize, seed: u64, mut map: impl FnMut(f64) -> f64) -> Ve
 pub(super) fn box_volume(d: usize) -> Domain {
     let weights = vector(d, 99, |v| 1.0 + 0.2 * v);
     let volume = 0.4 * weights.iter().sum::<f64>();
-    Domain::BoxVolume { lower: 0.0, upper: 1.0, weights, volume }
+    Domain::uniform_with_volume(0.0, 1.0, weights, volume)
 }
 
 /// The contents of one vector of all segments.
@@ -154,7 +154,7 @@ pub(super) fn flows(d: usize) -> Vec<(Flow, Domain)> {
         (Flow::Adam(Adam { amsgrad: true, ..adam }), Domain::Unbounded),
         (Flow::OptimalityCriteria(OptimalityCriteria::default()), box_volume(d)),
         (projected, Domain::Unbounded),
-        (projected, Domain::Box { lower: 0.25, upper: 0.75 }),
+        (projected, Domain::uniform(0.25, 0.75)),
         (projected, box_volume(d)),
     ]
 }
@@ -184,7 +184,7 @@ pub(super) fn potential_cycles(
     let center = vector(d, 5, |v| 0.5 + 0.7 * v);
     let spectrum = vector(d, 6, |v| 3.0 + 2.0 * v);
     let start = match domain {
-        Domain::BoxVolume { weights, volume, .. } => vec![volume / weights.iter().sum::<f64>(); d],
+        Domain::BoxVolume { volume, .. } => vec![volume.bound / volume.weights.iter().sum::<f64>(); d],
         _ => vec![0.25; d],
     };
     let bent = if order > 2 { 1.0 } else { 0.0 };
@@ -209,20 +209,18 @@ pub(super) fn potential_cycles(
         .unwrap();
     let mut x = vec![0.0; d];
     engine.read(&mut x).unwrap();
-    let mut trusted = (x.clone(), evaluate(&x));
+    let mut trusted = evaluate(&x).0;
     let mut out = Vec::new();
     for cycle in 0..cycles {
         let there = evaluate(&x);
         engine.set_gradient(&there.1).unwrap();
         let kept = order == 2 || cycle % 3 != 2;
         if cycle > 0 {
-            let (from, (value, slope)) = &trusted;
-            let predicted: f64 = slope.iter().zip(x.iter().zip(from)).map(|(g, (x, t))| g * (x - t)).sum();
-            engine.record_pair(PairNote { remainder: there.0 - value - predicted, kept }).unwrap();
+            engine.record_pair(there.0 - trusted, kept).unwrap();
         }
         if kept {
-            engine.trust().unwrap();
-            trusted = (x.clone(), there);
+            engine.trust(true).unwrap();
+            trusted = there.0;
         } else {
             engine.restore().unwrap();
         }
@@ -232,4 +230,11 @@ pub(super) fn potential_cycles(
         out.push((x.clone(), landing));
     }
     out
+}
+
+/// Trusts the state where it is, with a gradient of its own.
+pub(super) fn trust(engine: &mut dyn Engine, d: usize) {
+    engine.read(&mut vec![0.0; d]).unwrap();
+    engine.set_gradient(&vector(d, 98, |v| -1.0 - 0.9 * v)).unwrap();
+    engine.trust(true).unwrap();
 }

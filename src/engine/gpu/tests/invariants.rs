@@ -30,7 +30,7 @@ fn segments_do_not_change_a_bit() {
                     let segments = gpu.run.as_ref().unwrap().segments.len();
                     assert!(number == 0 || segments > 1, "{segments} segments");
                     gpu.fit(&config).unwrap();
-                    gpu.trust().unwrap();
+                    trust(gpu, d);
                     gpu.integrate(PhaseLimits {
                         steps: 4,
                         radius: f64::INFINITY,
@@ -257,7 +257,7 @@ fn bindings_smaller_than_a_slab_still_work() {
             directions: None,
         },
     );
-    assert!(matches!(error, Err(Error::Memory { .. })), "{error:?}");
+    assert!(matches!(error, Err(Error::Engine(EngineError::Memory { .. }))), "{error:?}");
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn restore_brings_back_every_bit_of_the_state() {
     for (flow, domain) in flows(1757) {
         let d = 1757;
         warmed(&mut gpu, flow, &domain, d, 6, 6);
-        gpu.trust().unwrap();
+        trust(&mut gpu, d);
         let mut at_trust = vec![0.0; d];
         gpu.read(&mut at_trust).unwrap();
         let walk = |gpu: &mut GpuEngine| {

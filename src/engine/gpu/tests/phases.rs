@@ -234,7 +234,7 @@ fn a_phase_ends_at_the_trust_radius_and_at_the_first_number_that_is_not_finite()
             .unwrap();
             e.integrate(PhaseLimits { steps: 400, radius, integrator: Integrator::FlowStep }).unwrap();
             let landing = e.read(&mut x).unwrap();
-            assert_eq!(landing.end, expected, "{}: {landing:?}", e.info().engine);
+            assert_eq!(landing.end, expected, "{}: {landing:?}", e.info().kind.name());
             assert!(landing.steps > 0 && landing.steps < 400, "{landing:?}");
             steps.push(landing.steps);
         }

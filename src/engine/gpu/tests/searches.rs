@@ -15,7 +15,9 @@ fn the_volume_holds_after_every_oc_step() {
     let mut gpu = engine(GpuOptions::default());
     for d in SIZES {
         let (flow, domain) = (Flow::OptimalityCriteria(OptimalityCriteria::default()), box_volume(d));
-        let Domain::BoxVolume { weights, volume, .. } = &domain else { unreachable!() };
+        let Domain::BoxVolume { volume: Volume { weights, bound: volume }, .. } = &domain else {
+            unreachable!()
+        };
         let mut x = vec![0.0; d];
         warmed(&mut gpu, flow, &domain, d, 0, 0);
         for k in 0..6 {
@@ -39,9 +41,14 @@ fn a_search_ends_at_the_same_floats_wherever_it_begins() {
     let mut gpu = engine(GpuOptions::default());
     let projected = Flow::ProjectedGradient(ProjectedGradient { rate: 0.0625 });
     for d in [1, 65, 4099] {
-        let Domain::BoxVolume { lower, upper, weights, volume } = box_volume(d) else { unreachable!() };
+        let Domain::BoxVolume { bounds, volume: Volume { weights, bound: volume } } = box_volume(d) else {
+            unreachable!()
+        };
         for (share, bad) in [(1.0, false), (1.02, false), (0.0, false), (10.0, false), (1.0, true)] {
-            let domain = Domain::BoxVolume { lower, upper, weights: weights.clone(), volume: share * volume };
+            let domain = Domain::BoxVolume {
+                bounds: bounds.clone(),
+                volume: Volume::new(weights.clone(), share * volume),
+            };
             for flow in [Flow::OptimalityCriteria(OptimalityCriteria::default()), projected] {
                 let what = format!("{}, d {d}, share {share}, not finite {bad}", flow.name());
                 let mut found: Option<[u32; 2]> = None;
@@ -87,7 +94,7 @@ fn a_search_ends_at_the_same_floats_wherever_it_begins() {
                         let growth = download(&mut gpu, 1, |s| &s.growth);
                         let total = |bits: u32| -> f64 {
                             let reach = flow.move_limit as f32;
-                            let each = x.iter().zip(&growth).zip(&weights).map(|((x, growth), w)| {
+                            let each = x.iter().zip(&growth).zip(&weights[..]).map(|((x, growth), w)| {
                                 let x = *x as f32;
                                 w * f64::from(
                                     (*growth as f32 * f32::from_bits(bits))
