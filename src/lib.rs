@@ -85,10 +85,9 @@ pub mod knobs {}
 mod linalg;
 pub mod method;
 pub mod objective;
-pub mod observe;
 pub mod peers;
 pub mod problems;
-pub mod report;
+pub mod record;
 pub mod run;
 mod scalar;
 pub mod surrogate;
@@ -96,6 +95,7 @@ pub mod topology;
 
 pub use error::{Error, Result};
 pub use method::{Settled, Stopping};
+pub use record::{observe, report};
 pub use run::{Lgf, LgfConfig, RunError, Session, Start};
 pub use scalar::Scalar;
 pub use wgpu;

@@ -3,6 +3,7 @@
 use crate::domain::Domain;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
+pub(crate) use crate::record::{EngineInfo, EngineKind, Fit, NumberFormat, PhaseEnd, Traffic};
 use crate::surrogate::higher_order::PairNote;
 use crate::surrogate::potential::{Polynomial, PotentialConfig};
 use crate::surrogate::regression::Solution;
@@ -147,22 +148,9 @@ pub struct PhaseLimits {
     pub integrator: Integrator,
 }
 
-/// Why a surrogate phase ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PhaseEnd {
-    /// All steps were taken.
-    Horizon,
-    /// x left the trust radius.
-    Radius,
-    /// A predicted value was not finite.
-    NonFinite,
-    /// The learned potential has no lower value in the trust region.
-    Minimum,
-}
-
 /// What happened on the engine since the last read, and where that has led.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Landing {
     /// Surrogate steps taken.
     pub steps: usize,
@@ -181,6 +169,7 @@ pub struct Landing {
 
 /// What a gradient of length d is known by.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct GradientSummary {
     /// max |gᵢ|; entries that are no numbers are left out.
     pub largest: f64,
@@ -190,6 +179,7 @@ pub struct GradientSummary {
 
 /// Two displacements a (learned) and b (true) from the trusted iterate, by what an angle is made of.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct StepComparison {
     /// a·b.
     pub product: f64,
@@ -207,84 +197,12 @@ impl StepComparison {
         Self { product: f64::NAN, squares: [f64::NAN; 2], largest: [f64::NAN; 2], is_finite: false };
 }
 
-/// What a fit found.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Fit {
-    /// Samples used, K.
-    pub samples: usize,
-    /// Directions kept, r.
-    pub rank: usize,
-    /// Their share of the history's energy, Σ sᵢ².
-    pub energy: f64,
-    /// Features, P (0 for the implicit library, which never writes them down).
-    pub features: usize,
-    /// The ridge α used.
-    pub ridge: f64,
-}
-
 impl Fit {
     pub(crate) fn of_potential(learned: &Polynomial) -> Self {
         let rank = learned.curvatures.len();
         let features = rank + learned.higher.as_ref().map_or(0, |h| h.points.len() * (rank + 1));
         Self { samples: learned.pairs, rank, energy: 1.0, features, ridge: 0.0 }
     }
-}
-
-/// The hardware an engine runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EngineKind {
-    /// The processor.
-    Cpu,
-    /// A device of the wgpu interface, software included.
-    Gpu,
-}
-
-impl EngineKind {
-    /// `cpu` or `gpu`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Gpu => "gpu",
-        }
-    }
-}
-
-/// The format of the numbers of a state: 64 or 32 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NumberFormat {
-    /// IEEE double precision.
-    F64,
-    /// IEEE single precision.
-    F32,
-}
-
-/// Which engine this is, for the record.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct EngineInfo {
-    /// What it runs on.
-    #[serde(rename = "engine")]
-    pub kind: EngineKind,
-    /// The adapter, driver and backend; for the CPU engine the number of threads.
-    pub adapter: String,
-    /// The format of the state.
-    pub state: NumberFormat,
-    /// The formats of state, sums over d and basis, in words.
-    pub precision: String,
-    /// Whether a GPU adapter is software running on the CPU.
-    pub software: bool,
-}
-
-/// How much crossed the border.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Traffic {
-    /// Waits for data from the device.
-    pub readbacks: u64,
-    /// Command buffers submitted.
-    pub submits: u64,
-    /// Kernels launched.
-    pub dispatches: u64,
 }
 
 mod sealed {

@@ -30,6 +30,8 @@ pub use cpu::CpuEngine;
 pub(crate) use fit::orthonormal as orthonormal_features;
 pub use gpu::GpuEngine;
 pub use interface::{
-    Engine, EngineInfo, EngineKind, Fit, GradientSummary, Landing, NumberFormat, Pair, PhaseEnd, PhaseLimits,
-    Samples, Setup, StepComparison, TableFormat, Traffic, TrustLimits,
+    Engine, GradientSummary, Landing, Pair, PhaseLimits, Samples, Setup, StepComparison, TableFormat,
+    TrustLimits,
 };
+
+pub use crate::record::{EngineInfo, EngineKind, Fit, NumberFormat, PhaseEnd, Traffic};

@@ -11,9 +11,7 @@ use crate::domain::{Domain, kkt_residual};
 use crate::engine::{Engine, Fit, Landing, PhaseEnd, Setup, Traffic};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
-use crate::observe::{Event, Observer};
-use crate::report::{HistoryEntry, PhaseEntry, Report, StopReason};
-use crate::surrogate::selection::Verdict;
+use crate::record::{Event, HistoryEntry, Observer, PhaseEntry, Report, StopReason, Verdict};
 
 /// A run that ends is the short way out of nested calls: `Err(Ended::Stop)` is no error.
 pub(crate) enum Ended {

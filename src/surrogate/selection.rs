@@ -2,6 +2,7 @@
 
 use super::{Rank, Ridge, SpaceConfig, SurrogateConfig, Targets};
 use crate::error::{Error, Result};
+pub use crate::record::Verdict;
 
 /// Candidates around a base configuration, judged at every refit by holding out the newest samples, one at a
 /// time: fold j fits the samples before the j-th newest and predicts its target. All candidates × folds ×
@@ -85,25 +86,6 @@ pub struct Selection {
     /// One per candidate.
     pub errors: Vec<f64>,
     /// Of predicting that the target stays what it was one sample before.
-    pub persistence: f64,
-}
-
-/// The verdict on one refit, for the record.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Verdict {
-    /// Candidates tried.
-    pub candidates: usize,
-    /// The winner's order.
-    pub order: usize,
-    /// The winner's most directions; none for all.
-    pub rank: Option<usize>,
-    /// The winner's ridge, as configured.
-    pub ridge: f64,
-    /// The winner's validation error.
-    pub error: f64,
-    /// The runner-up's.
-    pub runner_up: Option<f64>,
-    /// That of "the gradient stays as it is".
     pub persistence: f64,
 }
 

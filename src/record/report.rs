@@ -1,7 +1,6 @@
 //! What a run returns.
 
-use crate::engine::{EngineInfo, Fit, PhaseEnd, Traffic};
-use crate::surrogate::selection::Verdict;
+use super::{EngineInfo, Fit, PhaseEnd, Traffic, Verdict};
 
 /// Why a run ended; reads as a sentence.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, serde::Serialize, serde::Deserialize)]
@@ -112,6 +111,7 @@ impl StopReason {
 
 /// One true evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct HistoryEntry {
     /// Which one, counted from 1.
     pub evaluation: usize,
@@ -126,6 +126,7 @@ pub struct HistoryEntry {
 
 /// One surrogate phase.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct PhaseEntry {
     /// True evaluations spent before it.
     pub evaluation: usize,
@@ -154,6 +155,7 @@ pub struct PhaseEntry {
 
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct Report {
     /// The best trusted iterate, of the newest [revision](crate::objective::Objective::revision) of the
     /// objective.

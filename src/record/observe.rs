@@ -2,8 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::engine::{EngineInfo, Fit};
-use crate::report::{HistoryEntry, PhaseEntry, Report};
+use super::{EngineInfo, Fit, HistoryEntry, PhaseEntry, Report};
 
 /// What has just happened.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,93 @@
+//! What an engine tells of itself, of its fits and of its phases.
+
+/// Why a surrogate phase ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum PhaseEnd {
+    /// All steps were taken.
+    Horizon,
+    /// x left the trust radius.
+    Radius,
+    /// A predicted value was not finite.
+    NonFinite,
+    /// The learned potential has no lower value in the trust region.
+    Minimum,
+}
+
+/// What a fit found.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Fit {
+    /// Samples used, K.
+    pub samples: usize,
+    /// Directions kept, r.
+    pub rank: usize,
+    /// Their share of the history's energy, Σ sᵢ².
+    pub energy: f64,
+    /// Features, P (0 for the implicit library, which never writes them down).
+    pub features: usize,
+    /// The ridge α used.
+    pub ridge: f64,
+}
+
+/// The hardware an engine runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum EngineKind {
+    /// The processor.
+    Cpu,
+    /// A device of the wgpu interface, software included.
+    Gpu,
+}
+
+impl EngineKind {
+    /// `cpu` or `gpu`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
+/// The format of the numbers of a state: 64 or 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NumberFormat {
+    /// IEEE double precision.
+    F64,
+    /// IEEE single precision.
+    F32,
+}
+
+/// Which engine this is, for the record.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct EngineInfo {
+    /// What it runs on.
+    #[serde(rename = "engine")]
+    pub kind: EngineKind,
+    /// The adapter, driver and backend; for the CPU engine the number of threads.
+    pub adapter: String,
+    /// The format of the state.
+    pub state: NumberFormat,
+    /// The formats of state, sums over d and basis, in words.
+    pub precision: String,
+    /// Whether a GPU adapter is software running on the CPU.
+    pub software: bool,
+}
+
+/// How much crossed the border.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Waits for data from the device.
+    pub readbacks: u64,
+    /// Command buffers submitted.
+    pub submits: u64,
+    /// Kernels launched.
+    pub dispatches: u64,
+}
