@@ -151,6 +151,10 @@ fn the_same_pair_for_every_unknown_is_one_pair_to_the_last_bit() {
             for engine in engines {
                 let [one, each] = pairs.clone().map(|bounds| {
                     let mut objective = roots(bounds.clone(), d);
+                    if !matches!(config.flow, Flow::OptimalityCriteria(_)) {
+                        objective.kind = Kind::Quadratic;
+                        objective.sizes = (0..d).map(|i| 2.0 * (0.7 * i as f64).sin()).collect();
+                    }
                     if !with_volume {
                         objective.domain = Domain::Box(bounds);
                     }
@@ -178,7 +182,8 @@ fn every_unknown_ends_at_its_own_bound_or_at_the_minimum_between() {
         let bounds = objective.domain.bounds();
         let touched = |side: usize| (0..d).filter(|&i| exact[i] == bounds.at(i)[side]).count();
         assert!(touched(0) > d / 20 && touched(1) > d / 20 && touched(0) + touched(1) < d * 3 / 4);
-        for (what, config, allowed) in [("descent", descent(150), 1e-9), ("potential", potential(80), 1e-6)] {
+        // The iterate of the least value is returned; values resolve the distance to the root of a rounding.
+        for (what, config, allowed) in [("descent", descent(150), 1e-7), ("potential", potential(80), 1e-6)] {
             let report = run(config, &objective, &start, &mut CpuEngine::new());
             let error = distance(&report.x, &exact);
             assert!(error < allowed, "{what}, volume {with_volume}: off by {error:e}, {}", report.stop);
@@ -263,12 +268,12 @@ fn what_a_flow_or_an_engine_cannot_take_is_refused() {
         other => panic!("{other:?}"),
     };
     let open = roots(Bounds::per_unknown(vec![0.1; 3], vec![1.0, INF, 1.0]), 3);
-    let why = refused(criteria(9), &open, &[0.3; 3], &mut CpuEngine::new());
+    let why = refused(criteria(9), &open, &[0.2; 3], &mut CpuEngine::new());
     assert!(why.contains("upper bound is inf"), "{why}");
     let mut gpu = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
-    let why = refused(potential(9), &open, &[0.3; 3], &mut gpu);
+    let why = refused(potential(9), &open, &[0.2; 3], &mut gpu);
     assert!(why.contains("one pair of bounds for all unknowns"), "{why}");
     let short = Separable { domain: Domain::Box(Bounds::per_unknown([0.0; 2], [1.0; 2])), ..open };
-    let error = potential(9).on(CpuEngine::new()).minimize(short.clone(), &[0.3; 3]).unwrap_err();
+    let error = potential(9).on(CpuEngine::new()).minimize(short.clone(), &[0.2; 3]).unwrap_err();
     assert!(error.to_string().contains("length 2, expected 3"), "{error}");
 }

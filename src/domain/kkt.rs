@@ -33,7 +33,7 @@ pub fn kkt_residual(domain: &Domain, x: &[f64], gradient: &[f64]) -> f64 {
         falls.max(rises)
     };
     match domain.volume() {
-        Some(volume) if volume.of(x) > volume.bound * (1.0 - NEAR) => {
+        Some(volume) if volume.of(x) > volume.bound - NEAR * volume.bound.abs() => {
             let weights = &volume.weights[..];
             let most = gradient.iter().zip(weights).fold(0.0_f64, |m, (g, w)| m.max(-g / w));
             let ends = bisect([0.0, most], 0.0, |mu| {
@@ -86,5 +86,11 @@ mod tests {
         };
         // r = (−2 + μ, −1 + 2 μ, …), and the third unknown is fixed: μ = 1 leaves a magnitude of 1 in both.
         assert_eq!(kkt_residual(&domain, &[0.5, 0.75, 2.0], &[-2.0, -1.0, 9.0]), 1.0);
+        // A bound below 0 is met by x as well as one above.
+        let domain = Domain::BoxVolume {
+            bounds: Bounds::per_unknown(vec![-inf; 2], vec![inf; 2]),
+            volume: Volume::new(vec![1.0; 2], -3.0),
+        };
+        assert_eq!(kkt_residual(&domain, &[-1.0, -2.0], &[-4.0, -4.0]), 0.0);
     }
 }
