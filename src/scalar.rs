@@ -10,6 +10,12 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
+/// Runs `pass`, a loop that must be inlined, with the widest vectors the machine has.
+#[inline(always)]
+pub(crate) fn vectorised<R>(pass: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(pass)
+}
+
 /// f64 or f32: what a state is made of, and what is computed for each unknown by itself. Sums over unknowns
 /// are f64 always.
 pub trait Scalar:

@@ -1,5 +1,6 @@
+use super::{FlowRule, Separable, StepParameters};
 use crate::error::{Error, Result};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, vectorised};
 
 /// ADAM: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², x ← x − η m̂ / (√v̂ + ε), m̂ = m/(1−β₁ᵏ), v̂ = v/(1−β₂ᵏ).
 ///
@@ -24,16 +25,6 @@ impl Adam {
     /// The usual β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸.
     pub fn new(rate: f64) -> Self {
         Self { rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, amsgrad: false }
-    }
-
-    pub(crate) fn validate(&self) -> Result<()> {
-        Error::require_positive("the rate", self.rate)?;
-        for (name, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            if !(0.0..1.0).contains(&beta) {
-                return Err(Error::invalid(name, beta, "at least 0 and below 1"));
-            }
-        }
-        Error::require_positive("epsilon", self.epsilon).map(drop)
     }
 
     /// The bias corrections (1 − β₁ᵏ, 1 − β₂ᵏ) of step `k` ≥ 1.
@@ -87,6 +78,85 @@ impl Adam {
         move |m, v, second, g| {
             let x = -(m * inverse1) / ((second * inverse2).max(T::zero()).sqrt() + epsilon);
             [x, toward1 * (g - m), toward2 * (g * g - v)]
+        }
+    }
+}
+
+impl FlowRule for Adam {
+    const NAME: &'static str = "adam";
+
+    fn validate_parameters(&self) -> Result<()> {
+        Error::require_positive("the rate", self.rate)?;
+        for (name, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&beta) {
+                return Err(Error::invalid(name, beta, "at least 0 and below 1"));
+            }
+        }
+        Error::require_positive("epsilon", self.epsilon).map(drop)
+    }
+
+    fn rate(&self) -> Option<f64> {
+        Some(self.rate)
+    }
+
+    fn auxiliary_vectors(&self) -> usize {
+        2 + usize::from(self.amsgrad)
+    }
+
+    fn equation_vectors(&self) -> usize {
+        3
+    }
+
+    fn longest_step(&self) -> Option<f64> {
+        Some(self.rate)
+    }
+}
+
+impl Separable for Adam {
+    const RULE: (&'static str, u32) = ("RULE_ADAM", 2);
+
+    fn parameters(&self, k: u64) -> StepParameters {
+        let (correction1, correction2) = self.corrections(k);
+        StepParameters {
+            rule: Self::RULE.1,
+            rate: self.rate as f32,
+            beta1: self.beta1 as f32,
+            beta2: self.beta2 as f32,
+            one_minus_beta1: (1.0 - self.beta1) as f32,
+            one_minus_beta2: (1.0 - self.beta2) as f32,
+            epsilon: self.epsilon as f32,
+            correction1: correction1 as f32,
+            correction2: correction2 as f32,
+            amsgrad: u32::from(self.amsgrad),
+            ..StepParameters::default()
+        }
+    }
+
+    fn advance<T: Scalar>(&self, k: u64, x: &mut [T], own: &mut [&mut [T]], g: &[T]) {
+        // A copy: a division of two of the flow's numbers through a reference is repeated for every unknown.
+        let (flow, corrections) = (*self, self.corrections(k));
+        let unknowns = x.iter_mut().zip(g);
+        match own {
+            [m, v] => vectorised(
+                #[inline(always)]
+                move || {
+                    unknowns
+                        .zip(m.iter_mut().zip(v.iter_mut()))
+                        .for_each(|((x, g), (m, v))| *x = flow.update(*x, *g, m, v, None, corrections))
+                },
+            ),
+            [m, v, maximum] => {
+                let moments = m.iter_mut().zip(v.iter_mut()).zip(maximum.iter_mut());
+                vectorised(
+                    #[inline(always)]
+                    move || {
+                        unknowns.zip(moments).for_each(|((x, g), ((m, v), a))| {
+                            *x = flow.update(*x, *g, m, v, Some(a), corrections)
+                        })
+                    },
+                )
+            }
+            _ => unreachable!("ADAM has two vectors of its own, three with AMSGrad"),
         }
     }
 }

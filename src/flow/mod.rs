@@ -4,153 +4,148 @@
 //! and a differential equation, that equation, in the precision of the state ([`Scalar`](crate::Scalar)). The
 //! CPU engine maps them over the state. The GPU twins are in `shaders/`: `lib/flow.wgsl` for the flows whose
 //! unknowns move by themselves, `oc_growth.wgsl` and `oc_update.wgsl` for the optimality criteria,
-//! `projected_gradient.wgsl` for the projected gradient.
+//! `projected_gradient.wgsl` for the projected gradient. A flow's file says what its kernel is given as well.
 //!
 //! # Writing a new flow
-//! 1. Its own file here: a parameter struct with `validate` and `update` (one unknown, one step), and
-//!    `velocity` if it is a differential equation.
-//! 2. A variant of [`Flow`] and one arm in each `match` of this file: name, rate, auxiliary vectors, domain.
-//! 3. An arm in the CPU engine's `advance` or `step` (`engine/cpu/kernels.rs`) that maps `update` over the
-//!    state, and one in `take` (`engine/cpu/equation.rs`) for `velocity`.
-//! 4. A case of `Rule` (`engine/gpu/shared.rs`) with its branch of `flow_update` in `shaders/lib/flow.wgsl`
-//!    (or, where the unknowns depend on each other, a shader of its own and an entry in the table of
-//!    `engine/gpu/kernels.rs`) and an arm in `record_step` (`engine/gpu/steps.rs`).
-//! 5. Nothing else: the tests that compare the two engines take their flows from one list (`flows` in
-//!    `engine/gpu/tests/common.rs`); add it there.
+//! 1. Its own file here: a parameter struct that implements `FlowRule` and, if its unknowns move by themselves,
+//!    `Separable`: its name, checks, step, and the kernel's parameters with a rule number of its own.
+//! 2. Its branch of `flow_update` in `shaders/lib/flow.wgsl`.
+//! 3. One line in the list of flows below.
+//!
+//! A flow with a differential equation has a `velocity` as well, an arm in `take` (`engine/cpu/equation.rs`) and
+//! one in `equation_slope.wgsl`; a flow whose unknowns depend on each other has kernels of its own. The tests
+//! that compare the two engines take their flows from one list (`flows` in `engine/gpu/tests/common.rs`).
 
-mod adam;
-mod gradient_descent;
-mod momentum;
-mod newton;
-mod optimality_criteria;
-mod projected_gradient;
+mod rule;
 
-pub use adam::Adam;
-pub use gradient_descent::GradientDescent;
-pub use momentum::Momentum;
-pub use newton::Newton;
-pub use optimality_criteria::OptimalityCriteria;
-pub use projected_gradient::ProjectedGradient;
+pub(crate) use rule::{FlowRule, Separable, StepParameters};
 
 use crate::domain::Domain;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::scalar::Scalar;
 
-/// A base optimizer.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Flow {
-    /// x' = −g.
-    GradientDescent(GradientDescent),
-    /// x' = −H⁻¹g; the objective supplies the direction.
-    Newton(Newton),
-    /// m' = −c m − g, x' = m: heavy ball or Nesterov.
-    Momentum(Momentum),
-    /// ADAM, with AMSGrad if asked for.
-    Adam(Adam),
-    /// Optimality criteria for one volume constraint.
-    OptimalityCriteria(OptimalityCriteria),
-    /// Gradient descent projected onto bounds, or bounds and one linear constraint.
-    ProjectedGradient(ProjectedGradient),
-}
+/// Makes the enumeration of all flows, and hands every question on to the flow's own file.
+macro_rules! flows {
+    (
+        separable { $($(#[$own_doc:meta])* $own:ident = $own_file:ident;)* }
+        coupled { $($(#[$doc:meta])* $coupled:ident = $file:ident;)* }
+    ) => {
+        $(mod $own_file; pub use $own_file::$own;)*
+        $(mod $file; pub use $file::$coupled;)*
 
-impl Flow {
-    /// The field's name for it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::GradientDescent(_) => "gradient-descent",
-            Self::Newton(_) => "newton",
-            Self::Momentum(_) => "momentum",
-            Self::Adam(_) => "adam",
-            Self::OptimalityCriteria(_) => "oc",
-            Self::ProjectedGradient(_) => "projected-gradient",
+        /// A base optimizer.
+        ///
+        /// ```
+        /// use lgf::flow::{Adam, Flow};
+        ///
+        /// let flow = Flow::Adam(Adam::new(0.05));
+        /// assert_eq!((flow.name(), flow.rate(), flow.auxiliary_vectors()), ("adam", Some(0.05), 2));
+        /// ```
+        #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[non_exhaustive]
+        pub enum Flow {
+            $($(#[$own_doc])* $own($own),)*
+            $($(#[$doc])* $coupled($coupled),)*
         }
-    }
 
-    /// The spacing dt of the iterates in flow time, if the flow has a time.
-    pub fn rate(&self) -> Option<f64> {
-        match self {
-            Self::GradientDescent(flow) => Some(flow.rate),
-            Self::Newton(flow) => Some(flow.rate),
-            Self::Momentum(flow) => Some(flow.rate),
-            Self::Adam(flow) => Some(flow.rate),
-            Self::ProjectedGradient(flow) => Some(flow.rate),
-            Self::OptimalityCriteria(_) => None,
+        /// The constants that the kernels know the rules by, each once.
+        pub(crate) fn rules() -> Vec<(&'static str, u32)> {
+            let mut rules = vec![$($own::RULE),*];
+            rules.sort_by_key(|(_, value)| *value);
+            rules.dedup();
+            rules
         }
-    }
 
-    /// How many vectors of length d the state has besides x.
-    pub fn auxiliary_vectors(&self) -> usize {
-        match self {
-            Self::GradientDescent(_)
-            | Self::Newton(_)
-            | Self::OptimalityCriteria(_)
-            | Self::ProjectedGradient(_) => 0,
-            Self::Momentum(_) => 1,
-            Self::Adam(flow) => 2 + usize::from(flow.amsgrad),
-        }
-    }
-
-    /// Whether x' is a function of x alone, so that it can be learned from the iterates without gradients.
-    pub fn is_driven_by_velocity(&self) -> bool {
-        matches!(self, Self::GradientDescent(_) | Self::Newton(_))
-    }
-
-    /// Whether a step is driven by H⁻¹g instead of g.
-    pub fn needs_newton_direction(&self) -> bool {
-        matches!(self, Self::Newton(_))
-    }
-
-    /// How many of the state's vectors (x first) follow the flow's differential equation; 0 if it has none.
-    pub fn equation_vectors(&self) -> usize {
-        match self {
-            Self::GradientDescent(_) | Self::Newton(_) => 1,
-            Self::Momentum(_) => 2,
-            Self::Adam(_) => 3,
-            Self::OptimalityCriteria(_) | Self::ProjectedGradient(_) => 0,
-        }
-    }
-
-    /// Checks the parameters.
-    pub(crate) fn validate_parameters(&self) -> Result<()> {
-        match self {
-            Self::GradientDescent(flow) => flow.validate(),
-            Self::Newton(flow) => flow.validate(),
-            Self::Momentum(flow) => flow.validate(),
-            Self::Adam(flow) => flow.validate(),
-            Self::OptimalityCriteria(flow) => flow.validate(),
-            Self::ProjectedGradient(flow) => flow.validate(),
-        }
-    }
-
-    /// Checks that the flow can work on `domain`.
-    pub(crate) fn validate(&self, domain: &Domain) -> Result<()> {
-        match (self, domain) {
-            (Self::OptimalityCriteria(_), Domain::BoxVolume { bounds, volume }) => {
-                let each = (0..volume.weights.len()).map(|i| bounds.view().at(i));
-                match each.into_iter().find(|[lower, upper]| *lower < 0.0 || *upper == f64::INFINITY) {
-                    Some([lower, _]) if lower < 0.0 => Err(Error::invalid(
-                        "the design's lower bound",
-                        lower,
-                        "at least 0 for the OC flow, whose steps are factors",
-                    )),
-                    Some([_, upper]) => Err(Error::invalid(
-                        "the design's upper bound",
-                        upper,
-                        "finite for the OC flow, whose move limit is a share of the bounds' width",
-                    )),
-                    None => Ok(()),
+        impl Flow {
+            /// The field's name for it.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$own(_) => $own::NAME,)*
+                    $(Self::$coupled(_) => $coupled::NAME,)*
                 }
             }
-            (Self::OptimalityCriteria(_), _) => {
-                Err(Error::domain("the OC flow", "an objective on a box with a volume constraint"))
+
+            flows! { @ask [$($own)* $($coupled)*]
+                /// The spacing dt of the iterates in flow time, if the flow has a time.
+                pub fn rate -> Option<f64>;
+                /// How many vectors of length d the state has besides x.
+                pub fn auxiliary_vectors -> usize;
+                /// Whether x' is a function of x alone, so that it can be learned from the iterates without
+                /// gradients.
+                pub fn is_driven_by_velocity -> bool;
+                /// Whether a step is driven by H⁻¹g instead of g.
+                pub fn needs_newton_direction -> bool;
+                /// How many of the state's vectors (x first) follow the flow's differential equation; 0 if it
+                /// has none.
+                pub fn equation_vectors -> usize;
+                /// The longest step of any unknown, where the parameters bound it.
+                pub(crate) fn longest_step -> Option<f64>;
+                /// Checks the parameters.
+                pub(crate) fn validate_parameters -> Result<()>;
             }
-            (Self::ProjectedGradient(_), _) | (_, Domain::Unbounded) => Ok(()),
-            _ => Err(Error::domain(
-                self.name(),
-                "an objective without constraints; wrap the objective in an unconstrained parametrisation \
-                 (SigmoidDesign) or use the projected-gradient flow",
-            )),
+
+            /// Checks that the flow can work on `domain`.
+            pub(crate) fn validate(&self, domain: &Domain) -> Result<()> {
+                match self {
+                    $(Self::$own(flow) => flow.check_domain(domain),)*
+                    $(Self::$coupled(flow) => flow.check_domain(domain),)*
+                }
+            }
+
+            /// What the kernel of step number `k` ≥ 1 is given; none where unknowns depend on each other.
+            pub(crate) fn step_parameters(&self, k: u64) -> Option<StepParameters> {
+                match self {
+                    $(Self::$own(flow) => Some(flow.parameters(k)),)*
+                    $(Self::$coupled(_) => None,)*
+                }
+            }
+
+            /// Step number `k` ≥ 1 of a chunk of unknowns; false, and nothing done, where unknowns depend on
+            /// each other. `own` are as many vectors as [`auxiliary_vectors`](Self::auxiliary_vectors) says.
+            pub(crate) fn advance<T: Scalar>(
+                &self,
+                k: u64,
+                x: &mut [T],
+                own: &mut [&mut [T]],
+                g: &[T],
+            ) -> bool {
+                match self {
+                    $(Self::$own(flow) => flow.advance(k, x, own, g),)*
+                    $(Self::$coupled(_) => return false,)*
+                }
+                true
+            }
         }
+    };
+    (@ask $flows:tt $($(#[$doc:meta])* $scope:vis fn $name:ident -> $answer:ty;)*) => {
+        $(flows! { @one $flows $(#[$doc])* $scope fn $name -> $answer; })*
+    };
+    (@one [$($flow:ident)*] $(#[$doc:meta])* $scope:vis fn $name:ident -> $answer:ty;) => {
+        $(#[$doc])*
+        $scope fn $name(&self) -> $answer {
+            match self {
+                $(Self::$flow(flow) => FlowRule::$name(flow),)*
+            }
+        }
+    };
+}
+
+flows! {
+    separable {
+        /// x' = −g.
+        GradientDescent = gradient_descent;
+        /// x' = −H⁻¹g; the objective supplies the direction.
+        Newton = newton;
+        /// m' = −c m − g, x' = m: heavy ball or Nesterov.
+        Momentum = momentum;
+        /// ADAM, with AMSGrad if asked for.
+        Adam = adam;
+    }
+    coupled {
+        /// Optimality criteria for one volume constraint.
+        OptimalityCriteria = optimality_criteria;
+        /// Gradient descent projected onto bounds, or bounds and one linear constraint.
+        ProjectedGradient = projected_gradient;
     }
 }

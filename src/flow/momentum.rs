@@ -1,5 +1,6 @@
+use super::{FlowRule, Separable, StepParameters};
 use crate::error::{Error, Result};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, vectorised};
 
 /// Momentum, m' = −c m − g, x' = m, discretised with step h: m ← μ m − h g with μ = 1 − c h, then x ← x + h m
 /// (heavy ball) or x ← x + h (μ m − h g) (Nesterov, in the form that needs no gradient at the look-ahead
@@ -18,19 +19,6 @@ pub struct Momentum {
 }
 
 impl Momentum {
-    pub(crate) fn validate(&self) -> Result<()> {
-        Error::require_positive("the rate", self.rate)?;
-        let decay = self.friction * self.rate;
-        if !(0.0..1.0).contains(&decay) {
-            return Err(Error::invalid(
-                "the friction",
-                self.friction,
-                format!("at least 0 and below 1/rate, {}", 1.0 / self.rate),
-            ));
-        }
-        Ok(())
-    }
-
     /// μ = 1 − c h.
     #[inline]
     pub fn decay(&self) -> f64 {
@@ -50,5 +38,57 @@ impl Momentum {
         let friction = T::of(self.friction);
         #[inline(always)]
         move |m, g| [m, -friction * m - g]
+    }
+}
+
+impl FlowRule for Momentum {
+    const NAME: &'static str = "momentum";
+
+    fn validate_parameters(&self) -> Result<()> {
+        Error::require_positive("the rate", self.rate)?;
+        let decay = self.friction * self.rate;
+        if !(0.0..1.0).contains(&decay) {
+            return Err(Error::invalid(
+                "the friction",
+                self.friction,
+                format!("at least 0 and below 1/rate, {}", 1.0 / self.rate),
+            ));
+        }
+        Ok(())
+    }
+
+    fn rate(&self) -> Option<f64> {
+        Some(self.rate)
+    }
+
+    fn auxiliary_vectors(&self) -> usize {
+        1
+    }
+
+    fn equation_vectors(&self) -> usize {
+        2
+    }
+}
+
+impl Separable for Momentum {
+    const RULE: (&'static str, u32) = ("RULE_MOMENTUM", 1);
+
+    fn parameters(&self, _: u64) -> StepParameters {
+        StepParameters {
+            rule: Self::RULE.1,
+            rate: self.rate as f32,
+            decay: self.decay() as f32,
+            nesterov: u32::from(self.nesterov),
+            ..StepParameters::default()
+        }
+    }
+
+    fn advance<T: Scalar>(&self, _: u64, x: &mut [T], own: &mut [&mut [T]], g: &[T]) {
+        let [m] = own else { unreachable!("momentum has one vector of its own") };
+        let (flow, unknowns) = (*self, x.iter_mut().zip(g));
+        vectorised(
+            #[inline(always)]
+            move || unknowns.zip(m.iter_mut()).for_each(|((x, g), m)| *x = flow.update(*x, *g, m)),
+        )
     }
 }

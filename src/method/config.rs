@@ -87,11 +87,7 @@ impl Method {
 
     /// The longest step that the flow can take, where its parameters bound it.
     pub(crate) fn longest_step(&self) -> Option<f64> {
-        match self.flow() {
-            Some(Flow::OptimalityCriteria(flow)) => Some(flow.move_limit),
-            Some(Flow::Adam(flow)) => Some(flow.rate),
-            _ => None,
-        }
+        self.flow().and_then(Flow::longest_step)
     }
 
     /// Checks every setting.

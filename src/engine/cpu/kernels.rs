@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView2};
 
 use super::basis::DirectionsMut;
 use super::bounds::Intervals;
-use super::lanes::{add, add_coordinates, add_tile, combine, difference, halve, sum_of, unhalve, vectorised};
+use super::lanes::{add, add_coordinates, add_tile, combine, difference, halve, sum_of, unhalve};
 use super::sweep::{CHUNK, chunks, parts, pieces, stream, sums_over, sweep, sweep_pieces};
 use crate::domain::{BoundsRef, Domain, Volume, volume_scale};
 use crate::flow::{Flow, OptimalityCriteria, ProjectedGradient};
@@ -236,44 +236,8 @@ pub(super) fn advance<T: Scalar>(flow: Flow, k: u64, vectors: &mut [&mut [T]], g
     let old = &mut old[..g.len()];
     let [x, own @ ..] = vectors else { return 0.0 };
     old.copy_from_slice(x);
-    let unknowns = x.iter_mut().zip(g);
-    match (flow, own) {
-        (Flow::GradientDescent(flow), _) => vectorised(
-            #[inline(always)]
-            move || unknowns.for_each(|(x, g)| *x = flow.update(*x, *g)),
-        ),
-        (Flow::Newton(flow), _) => vectorised(
-            #[inline(always)]
-            move || unknowns.for_each(|(x, g)| *x = flow.update(*x, *g)),
-        ),
-        (Flow::Momentum(flow), [m]) => vectorised(
-            #[inline(always)]
-            move || unknowns.zip(m.iter_mut()).for_each(|((x, g), m)| *x = flow.update(*x, *g, m)),
-        ),
-        (Flow::Adam(flow), [m, v]) => {
-            let corrections = flow.corrections(k);
-            vectorised(
-                #[inline(always)]
-                move || {
-                    unknowns
-                        .zip(m.iter_mut().zip(v.iter_mut()))
-                        .for_each(|((x, g), (m, v))| *x = flow.update(*x, *g, m, v, None, corrections))
-                },
-            );
-        }
-        (Flow::Adam(flow), [m, v, maximum]) => {
-            let corrections = flow.corrections(k);
-            let moments = m.iter_mut().zip(v.iter_mut()).zip(maximum.iter_mut());
-            vectorised(
-                #[inline(always)]
-                move || {
-                    unknowns.zip(moments).for_each(|((x, g), ((m, v), a))| {
-                        *x = flow.update(*x, *g, m, v, Some(a), corrections)
-                    })
-                },
-            );
-        }
-        _ => {}
+    if !flow.advance(k, x, own, g) {
+        return 0.0;
     }
     sum_of([g, &**x, &*old], |[g, new, old]| g * (new - old))
 }

@@ -15,11 +15,7 @@ const NARROWEST: usize = 4;
 /// Products of f32 that are added before they become f64.
 const SHORT: usize = 16;
 
-/// Runs `pass`, a loop that must be inlined, with the widest vectors the machine has.
-#[inline(always)]
-pub(super) fn vectorised<R>(pass: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(pass)
-}
+pub(super) use crate::scalar::vectorised;
 
 /// Σ f(a₀ᵢ, a₁ᵢ, …) over slices of the same length.
 #[inline(always)]

@@ -5,10 +5,10 @@ use super::kernels::{EquationSlope, StateAccept, StepError, VectorCombine, bindi
 use super::phase::Beside;
 use super::recording::Recorder;
 use super::run::{EquationBuffers, Model, Place, Recording, Run, Segment, Sums, TrialBuffers};
-use super::shared::{Begin, Ended, PhaseState, Rule};
+use super::shared::{Begin, Ended, PhaseState};
 use crate::engine::interface::PhaseLimits;
 use crate::error::Result;
-use crate::flow::Flow;
+use crate::flow::{Adam, Flow, Momentum, Separable};
 use crate::surrogate::Integrator;
 use crate::surrogate::integrator::{DORMAND_PRINCE, EULER, RK4, StepControl, Tableau, Trial};
 
@@ -31,14 +31,14 @@ impl Run {
     pub(super) fn equation_slope(&self, t: f64) -> EquationSlope {
         match self.flow {
             Flow::Momentum(flow) => EquationSlope {
-                rule: Rule::Momentum as u32,
+                rule: Momentum::RULE.1,
                 friction: flow.friction as f32,
                 ..EquationSlope::default()
             },
             Flow::Adam(flow) => {
                 let [correction1, correction2] = flow.corrections_at(t);
                 EquationSlope {
-                    rule: Rule::Adam as u32,
+                    rule: Adam::RULE.1,
                     gain1: ((1.0 - flow.beta1) / flow.rate) as f32,
                     gain2: ((1.0 - flow.beta2) / flow.rate) as f32,
                     correction1: correction1 as f32,

@@ -4,8 +4,9 @@
 use ndarray::ArrayView2;
 
 use super::buffers::Buffer;
-use super::shared::{FlowRule, LiftRule, prelude};
+use super::shared::{LiftRule, prelude};
 use crate::engine::interface::TableFormat;
+use crate::flow::StepParameters as FlowRule;
 
 /// What kernels take for a limit that may be infinite.
 pub(crate) fn finite_or_none(limit: f64) -> f32 {

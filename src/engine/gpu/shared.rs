@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use crate::error::{Error, Result};
+use crate::flow::StepParameters;
 use crate::scalar::Half;
 
 /// A number as WGSL has it.
@@ -95,24 +96,17 @@ macro_rules! enumerations {
             }
         )*
 
-        /// Every case of every shared enumeration: its name in WGSL, and its discriminant.
+        /// Every case of every shared enumeration, the rules of the flows among them: its name in WGSL, and its
+        /// discriminant.
         pub(crate) fn cases() -> Vec<(&'static str, u32)> {
-            vec![$($(($wgsl, $name::$case as u32)),*),*]
+            let mut cases = crate::flow::rules();
+            cases.extend([$($(($wgsl, $name::$case as u32)),*),*]);
+            cases
         }
     };
 }
 
 enumerations! {
-    /// The flows whose unknowns move by themselves.
-    Rule {
-        /// Gradient descent, x' = −g; Newton's flow, which is given its direction, is the same.
-        Descent = 0, "RULE_DESCENT";
-        /// Momentum, with one vector of its own.
-        Momentum = 1, "RULE_MOMENTUM";
-        /// ADAM, with two or, for AMSGrad, three vectors of its own.
-        Adam = 2, "RULE_ADAM";
-    }
-
     /// Whether a surrogate phase has ended, and why.
     Ended {
         /// The phase goes on.
@@ -192,7 +186,11 @@ macro_rules! structures {
                 size: size_of::<$name>(),
                 members: &[$((stringify!($field), core::mem::offset_of!($name, $field))),*],
             }
-        ),*];
+        ),*, Structure {
+            name: "FlowRule",
+            size: size_of::<StepParameters>(),
+            members: StepParameters::MEMBERS,
+        }];
     };
 }
 
@@ -220,23 +218,6 @@ structures! {
         excess_low: f32,
         excess_high: f32,
         candidates: [u32; MOST_CANDIDATES as usize],
-    }
-
-    /// A flow whose unknowns move by themselves: `shaders/lib/flow.wgsl`.
-    FlowRule {
-        /// Discriminant of a [`Rule`].
-        rule: u32,
-        rate: f32,
-        decay: f32,
-        nesterov: u32,
-        beta1: f32,
-        beta2: f32,
-        one_minus_beta1: f32,
-        one_minus_beta2: f32,
-        epsilon: f32,
-        correction1: f32,
-        correction2: f32,
-        amsgrad: u32,
     }
 
     /// How weights become a gradient: `shaders/lib/lift.wgsl`. The default lifts nothing.

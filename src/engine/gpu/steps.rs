@@ -8,9 +8,9 @@ use super::kernels::{
 use super::phase::Beside;
 use super::run::{Model, Recording};
 use super::search::Side;
-use super::shared::{DIRECTIONS, FlowRule, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS, Rule};
-use crate::error::{EngineError, Result};
-use crate::flow::{Flow, GradientDescent, Newton, OptimalityCriteria, ProjectedGradient};
+use super::shared::{DIRECTIONS, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS};
+use crate::error::{EngineError, Error, Result};
+use crate::flow::{Flow, OptimalityCriteria, ProjectedGradient};
 
 /// Directions that the pass which moves x projects on.
 const STEP_DIRECTIONS: usize = DIRECTIONS as usize;
@@ -25,35 +25,13 @@ impl Recording<'_> {
 
     /// Records step `k` of the flow, with whatever is in the gradient buffers unless it is lifted on the way.
     pub(super) fn record_step(&mut self, k: u64, beside: Beside<'_>) -> Result<()> {
-        let flow = match self.run.flow {
-            Flow::GradientDescent(GradientDescent { rate }) | Flow::Newton(Newton { rate }) => {
-                FlowRule { rate: rate as f32, ..FlowRule::default() }
+        let flow = match (self.run.flow, self.run.flow.step_parameters(k)) {
+            (_, Some(parameters)) => parameters,
+            (Flow::OptimalityCriteria(flow), None) => return self.record_oc(flow, beside),
+            (Flow::ProjectedGradient(flow), None) => return self.record_projected_gradient(flow, beside),
+            (flow, None) => {
+                return Err(Error::internal(format!("the {} flow without a kernel", flow.name())));
             }
-            Flow::Momentum(flow) => FlowRule {
-                rule: Rule::Momentum as u32,
-                rate: flow.rate as f32,
-                decay: flow.decay() as f32,
-                nesterov: u32::from(flow.nesterov),
-                ..FlowRule::default()
-            },
-            Flow::Adam(flow) => {
-                let (correction1, correction2) = flow.corrections(k);
-                FlowRule {
-                    rule: Rule::Adam as u32,
-                    rate: flow.rate as f32,
-                    beta1: flow.beta1 as f32,
-                    beta2: flow.beta2 as f32,
-                    one_minus_beta1: (1.0 - flow.beta1) as f32,
-                    one_minus_beta2: (1.0 - flow.beta2) as f32,
-                    epsilon: flow.epsilon as f32,
-                    correction1: correction1 as f32,
-                    correction2: correction2 as f32,
-                    amsgrad: u32::from(flow.amsgrad),
-                    ..FlowRule::default()
-                }
-            }
-            Flow::OptimalityCriteria(flow) => return self.record_oc(flow, beside),
-            Flow::ProjectedGradient(flow) => return self.record_projected_gradient(flow, beside),
         };
         let (shared, lift) =
             (&self.run.shared, beside.lift.map_or(LiftRule::default(), |model| self.run.lift_rule(model)));
