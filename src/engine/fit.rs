@@ -5,6 +5,8 @@ use faer::prelude::Solve;
 use faer::{Mat, Side};
 use ndarray::{Array2, ArrayView2};
 
+use super::interface::Fit;
+use super::ring::Ring;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::surrogate::space::implicit_kernel;
@@ -161,6 +163,101 @@ impl FitPlan {
             Lift::Snapshots => residual_of_weights(error.view(), yy),
         }
     }
+}
+
+/// The samples themselves, oldest first: for a fit in the full space, whose d is small.
+pub(crate) struct FullSamples {
+    /// X (K×d).
+    pub x: Array2<f64>,
+    /// The transformed targets (K×d).
+    pub targets: Array2<f64>,
+    /// Y Yᵀ of the transformed targets, for the snapshot lift.
+    pub yy: Array2<f64>,
+    /// The largest distance of a sample from the mean of all.
+    pub radius: f64,
+}
+
+/// What the implicit library is made from, in whatever order the engine numbers its samples.
+pub(crate) struct ImplicitSums {
+    /// The power sums p₁, p₂ and p₃ of all pairs of samples.
+    pub powers: [Array2<f64>; 3],
+    /// Y Yᵀ of the targets.
+    pub yy: Array2<f64>,
+    /// The largest distance of a sample from the mean of all.
+    pub radius: f64,
+}
+
+/// A planned fit, and what judges it.
+pub(crate) struct Planned {
+    pub plan: FitPlan,
+    /// Y Yᵀ of the transformed targets, for the snapshot lift.
+    pub yy: Array2<f64>,
+    /// The largest distance of a sample from the mean of all.
+    pub radius: f64,
+}
+
+/// The passes over d that a fit asks an engine for. What they find is planned and judged in [`fit`], which is the
+/// same on every engine; an engine without a device to wait for is ready at once.
+pub(crate) trait FitPasses {
+    /// The base flow, and the history.
+    fn history(&self) -> (Flow, &Ring);
+
+    /// The inner products of the samples, oldest first.
+    async fn grams(&mut self, config: &SurrogateConfig) -> Result<Grams>;
+
+    /// The samples, and their targets.
+    async fn full_samples(&mut self, config: &SurrogateConfig) -> Result<FullSamples>;
+
+    /// What the implicit library is made from.
+    async fn implicit_sums(&mut self, config: &SurrogateConfig) -> Result<ImplicitSums>;
+
+    /// Solves the regression and keeps the model; the ridge that was used.
+    fn keep(&mut self, config: &SurrogateConfig, planned: Planned) -> Result<f64>;
+
+    /// Keeps the implicit library's model: weights w(x) = M k(x, X), and the residual of the samples.
+    fn keep_implicit(
+        &mut self,
+        config: &SurrogateConfig,
+        weights: Array2<f64>,
+        sums: ImplicitSums,
+        residual: f64,
+    ) -> Result<()>;
+}
+
+/// Fits the surrogate to the recorded samples.
+pub(crate) async fn fit<P: FitPasses>(passes: &mut P, config: &SurrogateConfig) -> Result<Fit> {
+    let (flow, ring) = passes.history();
+    let samples = ring.len();
+    let steps = flow.rate().and_then(|h| ring.displacements(h));
+    let steps = steps.as_ref().map(|c| c.view());
+    let planned = match config.space {
+        SpaceConfig::Implicit => {
+            let sums = passes.implicit_sums(config).await?;
+            let kernel = implicit_matrix(config, &sums.powers);
+            let ridge = config.regression.ridge.resolve_kernel(kernel.view());
+            let weights = implicit_weights(kernel.view(), ridge)?;
+            let error = kernel.dot(&weights) - Array2::<f64>::eye(samples);
+            let residual = residual_of_weights(error.view(), sums.yy.view());
+            passes.keep_implicit(config, weights, sums, residual)?;
+            return Ok(Fit { samples, rank: samples, energy: 1.0, features: 0, ridge });
+        }
+        SpaceConfig::Full => {
+            let FullSamples { x, targets, yy, radius } = passes.full_samples(config).await?;
+            let plan = FitPlan::full(config, &flow, x.view(), targets.view(), steps)?;
+            Planned { plan, yy, radius }
+        }
+        SpaceConfig::Reduced { .. } => {
+            let grams = passes.grams(config).await?;
+            let plan = FitPlan::reduced(config, &flow, &grams, steps)?;
+            let radius = plan.space.as_ref().map_or(0.0, |space| space.radius);
+            Planned { plan, yy: grams.yy, radius }
+        }
+    };
+    let plan = &planned.plan;
+    let (rank, features) = (plan.coordinates.ncols(), plan.library.len());
+    let energy = plan.space.as_ref().map_or(1.0, |space| space.energy);
+    let ridge = passes.keep(config, planned)?;
+    Ok(Fit { samples, rank, energy, features, ridge })
 }
 
 /// ‖E Y‖ / ‖Y‖ of weights that are off by E: ‖E Y‖²_F = tr(E YYᵀ Eᵀ).

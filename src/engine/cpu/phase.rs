@@ -5,8 +5,9 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView1};
 
 use super::basis::{Basis, Directions, leading};
+use super::state::State;
 use super::sweep::{CHUNK, chunks, sweep};
-use super::{State, kernels, lanes};
+use super::{kernels, lanes};
 use crate::domain::Domain;
 use crate::engine::interface::{Landing, PhaseEnd, PhaseLimits, TableFormat};
 use crate::flow::Flow;

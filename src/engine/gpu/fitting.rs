@@ -12,10 +12,11 @@ use super::recording::Recorder;
 use super::regression::{self, Scaling};
 use super::run::{Model, RESOLUTION, RESOLUTION_PLAIN, Recording, Run, Segment, Sums};
 use super::shared::{BLOCK_ENTRIES, NO_ROW, Problem};
-use crate::engine::fit::{FitPlan, Grams};
-use crate::engine::interface::Fit;
+use crate::engine::fit::{FitPasses, FitPlan, FullSamples, Grams, ImplicitSums, Planned};
+use crate::engine::ring::Ring;
 use crate::error::{Error, Result};
-use crate::surrogate::{Lift, SpaceConfig, SurrogateConfig, TargetTransform};
+use crate::flow::Flow;
+use crate::surrogate::{Lift, SurrogateConfig, TargetTransform};
 
 /// How long the inner products' dispatch may take, s: half the 50 ms of any, since the directions of a
 /// potential cost up to twice as much per unknown.
@@ -60,74 +61,65 @@ impl Run {
     }
 }
 
-impl Recording<'_> {
-    /// Fits the surrogate to the recorded samples.
-    pub(super) async fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
-        let newest = self.run.newest()?;
-        let rows = self.run.ring.rows();
-        let empty = || Array2::zeros((0, 0));
-        let steps = self.run.flow.rate().and_then(|h| self.run.ring.displacements(h));
-        let (plan, yy, radius) = match config.space {
-            SpaceConfig::Full => {
-                let (x, g) = self.read_samples(&rows).await?;
-                let targets =
-                    ndarray::Zip::from(&g).and(&x).map_collect(|g, x| config.transform.encode(*g, *x));
-                if config.lift == Lift::Snapshots {
-                    self.record_encoding(config)?;
-                }
-                let plan = FitPlan::full(
-                    config,
-                    &self.run.flow,
-                    x.view(),
-                    targets.view(),
-                    steps.as_ref().map(|c| c.view()),
-                )?;
-                let none = || Error::invalid("the number of recorded samples", 0, "at least 1");
-                let mean = x.mean_axis(ndarray::Axis(0)).ok_or_else(none)?;
-                let radius = x
-                    .rows()
-                    .into_iter()
-                    .map(|row| (&row - &mean).mapv(|v| v * v).sum().sqrt())
-                    .fold(0.0, f64::max);
-                self.recorder.ensure(
-                    &mut self.run.shared.totals,
-                    "totals",
-                    8 * (self.run.dimension as u64 + 1),
-                )?;
-                (
-                    plan,
-                    if config.lift == Lift::Snapshots { targets.dot(&targets.t()) } else { empty() },
-                    radius,
-                )
-            }
-            SpaceConfig::Reduced { .. } => {
-                let grams = self.read_grams_by_age(config).await?;
-                let plan =
-                    FitPlan::reduced(config, &self.run.flow, &grams, steps.as_ref().map(|c| c.view()))?;
-                let radius = plan.space.as_ref().map_or(0.0, |s| s.radius);
-                (plan, grams.yy, radius)
-            }
-            SpaceConfig::Implicit => return self.fit_implicit(config).await,
-        };
-        let ridge = self.record_fit(config, &plan, &rows, newest)?;
-        let fit = Fit {
-            samples: rows.len(),
-            rank: plan.coordinates.ncols(),
-            energy: plan.space.as_ref().map_or(1.0, |s| s.energy),
-            features: plan.library.len(),
-            ridge,
-        };
-        self.run.model = Some(Model {
-            config: *config,
-            plan: Some(plan),
-            samples: rows.len(),
-            yy,
-            radius,
-            reported: false,
-        });
-        Ok(fit)
+impl FitPasses for Recording<'_> {
+    fn history(&self) -> (Flow, &Ring) {
+        (self.run.flow, &self.run.ring)
     }
 
+    async fn grams(&mut self, config: &SurrogateConfig) -> Result<Grams> {
+        self.read_grams_by_age(config).await
+    }
+
+    async fn full_samples(&mut self, config: &SurrogateConfig) -> Result<FullSamples> {
+        let rows = self.run.ring.rows();
+        let (x, g) = self.read_samples(&rows).await?;
+        let targets = ndarray::Zip::from(&g).and(&x).map_collect(|g, x| config.transform.encode(*g, *x));
+        if config.lift == Lift::Snapshots {
+            self.record_encoding(config)?;
+        }
+        let mean = x.mean_axis(ndarray::Axis(0)).ok_or_else(|| Error::internal("a fit without samples"))?;
+        let distance = |row: ndarray::ArrayView1<f64>| (&row - &mean).mapv(|v| v * v).sum().sqrt();
+        let radius = x.rows().into_iter().map(distance).fold(0.0, f64::max);
+        let bytes = 8 * (self.run.dimension as u64 + 1);
+        self.recorder.ensure(&mut self.run.shared.totals, "totals", bytes)?;
+        let yy = match config.lift {
+            Lift::Snapshots => targets.dot(&targets.t()),
+            Lift::Trajectory => Array2::zeros((0, 0)),
+        };
+        Ok(FullSamples { x, targets, yy, radius })
+    }
+
+    async fn implicit_sums(&mut self, config: &SurrogateConfig) -> Result<ImplicitSums> {
+        self.read_implicit_sums(config).await
+    }
+
+    fn keep(&mut self, config: &SurrogateConfig, planned: Planned) -> Result<f64> {
+        let (newest, rows) = (self.run.newest()?, self.run.ring.rows());
+        let Planned { plan, yy, radius } = planned;
+        let ridge = self.record_fit(config, &plan, &rows, newest)?;
+        let samples = rows.len();
+        self.run.model =
+            Some(Model { config: *config, plan: Some(plan), samples, yy, radius, reported: false });
+        Ok(ridge)
+    }
+
+    fn keep_implicit(
+        &mut self,
+        config: &SurrogateConfig,
+        weights: Array2<f64>,
+        sums: ImplicitSums,
+        residual: f64,
+    ) -> Result<()> {
+        self.upload_weights(&weights)?;
+        self.run.fit_residual = Some(residual);
+        let ImplicitSums { yy, radius, .. } = sums;
+        let samples = weights.nrows();
+        self.run.model = Some(Model { config: *config, plan: None, samples, radius, yy, reported: true });
+        Ok(())
+    }
+}
+
+impl Recording<'_> {
     /// Transforms the targets of all samples, if they are to be.
     pub(super) fn record_encoding(&mut self, config: &SurrogateConfig) -> Result<()> {
         let (rows, slab) = (self.run.ring.len(), self.run.slab as u32);

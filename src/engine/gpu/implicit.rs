@@ -6,14 +6,14 @@ use super::counts;
 use super::kernels::{ImplicitKernel, PowerSums, RowsCombine, WeightsEvaluate, bindings, to_pairs};
 use super::run::{Model, Place, Recording, Sums};
 use super::shared::NO_ROW;
-use crate::engine::fit::{implicit_matrix, implicit_weights, residual_of_weights};
-use crate::engine::interface::Fit;
+use crate::engine::fit::ImplicitSums;
 use crate::error::Result;
 use crate::surrogate::SurrogateConfig;
 
 impl Recording<'_> {
-    /// Fits w(x) = M k(x, X): two read-backs, of the power sums of all pairs of samples and of Y Yᵀ.
-    pub(super) async fn fit_implicit(&mut self, config: &SurrogateConfig) -> Result<Fit> {
+    /// What the implicit library is made from: two read-backs, of the power sums of all pairs of samples and of
+    /// Y Yᵀ.
+    pub(super) async fn read_implicit_sums(&mut self, config: &SurrogateConfig) -> Result<ImplicitSums> {
         // Everything is numbered by row: no order of age is needed.
         let k = self.run.ring.len();
         let newest = self.run.newest()? as u32;
@@ -53,18 +53,17 @@ impl Recording<'_> {
         });
         let radius = (0..k).map(|row| value(row * per_row + 3 * (row + 1))).fold(0.0, f64::max).sqrt();
 
-        let kernel = implicit_matrix(config, &sums);
-        let ridge = config.regression.ridge.resolve_kernel(kernel.view());
-        let weights = implicit_weights(kernel.view(), ridge)?;
-        let error = kernel.dot(&weights) - Array2::<f64>::eye(k);
-        self.run.fit_residual = Some(residual_of_weights(error.view(), yy.view()));
+        Ok(ImplicitSums { powers: sums, yy, radius })
+    }
+
+    /// Makes w(x) = M k(x, X) the model's weights.
+    pub(super) fn upload_weights(&mut self, weights: &Array2<f64>) -> Result<()> {
+        let k = weights.nrows();
         let shared = &mut self.run.shared;
         self.recorder.ensure(&mut shared.coefficients, "coefficients", 8 * (k * k) as u64)?;
         self.recorder.ensure(&mut shared.monomials, "monomials", 8 * k as u64)?;
         self.recorder.ensure(&mut shared.weights, "weights", 4 * k as u64)?;
-        self.recorder.upload(&shared.coefficients, &to_pairs(weights.t()))?;
-        self.run.model = Some(Model { config: *config, plan: None, samples: k, radius, yy, reported: true });
-        Ok(Fit { samples: k, rank: k, energy: 1.0, features: 0, ridge })
+        self.recorder.upload(&shared.coefficients, &to_pairs(weights.t()))
     }
 
     /// Records the power sums of one x with the first `rows` samples, and |x − mean|², into the totals from

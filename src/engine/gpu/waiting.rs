@@ -3,10 +3,10 @@
 
 use super::engine::GpuEngine;
 use super::regression;
-use crate::engine::holdout;
 #[cfg(doc)]
 use crate::engine::interface::Engine;
 use crate::engine::interface::{Fit, Landing, Pair, PhaseLimits};
+use crate::engine::{fit, holdout};
 use crate::error::{Error, Result};
 use crate::surrogate::potential::PotentialConfig;
 use crate::surrogate::regression::Solution;
@@ -101,9 +101,9 @@ impl GpuEngine {
 
     pub(super) async fn fit_when_ready(&mut self, config: &SurrogateConfig) -> Result<Fit> {
         self.protocol.check_recorded("fit")?;
-        let recording = self.recording()?;
+        let mut recording = self.recording()?;
         let rows = recording.run.ring.rows();
-        let fit = { recording }.fit(config).await?;
+        let fit = fit::fit(&mut recording, config).await?;
         self.protocol.fitted(config, &rows);
         Ok(fit)
     }
