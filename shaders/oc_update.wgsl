@@ -10,20 +10,22 @@ struct Params {
     reach: f32,
     lower: f32,
     upper: f32,
+    // See bounds_of().
+    bounds_row: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
 @group(0) @binding(2) var<storage, read> gradient: array<f32>;
 @group(0) @binding(3) var<storage, read> growth: array<f32>;
 @group(0) @binding(4) var<storage, read> basis: array<Word>;
-@group(0) @binding(5) var<storage, read_write> iterate: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
+@group(0) @binding(5) var<storage, read> domain: array<f32>;
+@group(0) @binding(6) var<storage, read_write> iterate: array<f32>;
+@group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
 
 fn advance(i: u32, x: f32, rows: ptr<function, array<f32, DIRECTIONS>>) -> vec2<f32> {
     let scale = bitcast<f32>(phase.bracket_low);
-    let least = max(x - params.reach, params.lower);
-    let greatest = min(x + params.reach, params.upper);
-    return vec2<f32>(gradient[i], clamp(growth[i] * scale, least, greatest));
+    let limits = move_limits(i, x);
+    return vec2<f32>(gradient[i], clamp(growth[i] * scale, limits.x, limits.y));
 }
 
 @compute @workgroup_size(THREADS)

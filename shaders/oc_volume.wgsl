@@ -12,23 +12,24 @@ struct Params {
     reach: f32,
     lower: f32,
     upper: f32,
+    // See bounds_of().
+    bounds_row: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
 @group(0) @binding(2) var<storage, read> search: Search;
 @group(0) @binding(3) var<storage, read> iterate: array<f32>;
 @group(0) @binding(4) var<storage, read> growth: array<f32>;
-@group(0) @binding(5) var<storage, read> volume_weights: array<f32>;
+@group(0) @binding(5) var<storage, read> domain: array<f32>;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
 
 fn add_volume(i: u32, scale: ptr<function, Multipliers>, shares: ptr<function, Shares>) {
     let x = iterate[i];
     let free = growth[i];
-    let weight = volume_weights[i];
-    let least = max(x - params.reach, params.lower);
-    let greatest = min(x + params.reach, params.upper);
+    let weight = domain[i];
+    let limits = move_limits(i, x);
     for (var t = 0u; t < CANDIDATES; t++) {
-        (*shares)[t] = dw_fma((*shares)[t], weight, clamp(free * (*scale)[t], least, greatest));
+        (*shares)[t] = dw_fma((*shares)[t], weight, clamp(free * (*scale)[t], limits.x, limits.y));
     }
 }
 

@@ -8,28 +8,32 @@ struct Params {
     radius: f32,
     lower: f32,
     upper: f32,
+    // See bounds_of().
+    bounds_row: u32,
     outside: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> phase: PhaseState;
-@group(0) @binding(2) var<storage, read_write> iterate: array<f32>;
-@group(0) @binding(3) var<storage, read_write> slope: array<f32>;
-@group(0) @binding(4) var<storage, read> direction: array<f32>;
-@group(0) @binding(5) var<storage, read> center: array<f32>;
-@group(0) @binding(6) var<storage, read> gradient: array<f32>;
+@group(0) @binding(1) var<storage, read_write> iterate: array<f32>;
+@group(0) @binding(2) var<storage, read_write> slope: array<f32>;
+@group(0) @binding(3) var<storage, read> direction: array<f32>;
+@group(0) @binding(4) var<storage, read> center: array<f32>;
+@group(0) @binding(5) var<storage, read> gradient: array<f32>;
+@group(0) @binding(6) var<storage, read> domain: array<f32>;
 @group(0) @binding(7) var<storage, read> basis: array<Word>;
 @group(0) @binding(8) var<storage, read> model: array<f32>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    if (phase.ended != ENDED_NO) {
+    let share = model[0];
+    // A phase that has ended: its state would be a ninth buffer, and eight is what every device binds.
+    if (share < 0.0) {
         return;
     }
-    let share = model[0];
     let end = min((group.x + 1u) * params.slab, params.len);
     for (var i = group.x * params.slab + thread; i < end; i += THREADS) {
         let moved = iterate[i] + share * direction[i];
-        let z = reach_clip(moved, center[i], params.radius, params.lower, params.upper);
+        let bounds = bounds_of(i);
+        let z = reach_clip(moved, center[i], params.radius, bounds.x, bounds.y);
         iterate[i] = z;
         var g = gradient[i] + params.outside * (z - center[i]);
         for (var j = 0u; j < params.rank; j++) {

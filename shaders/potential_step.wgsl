@@ -15,7 +15,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> totals: array<vec2<f32>>;
 // Curvatures; then, row by row, the samples' points, their slopes, and their values.
 @group(0) @binding(3) var<storage, read> learned: array<f32>;
-// The step's share t, the coordinates z = Q s, and the gradient with respect to them on top of `outside`.
+// The step's share t, or -1 once the phase has ended; the coordinates z = Q s, and the gradient with respect to them on top of `outside`.
 @group(0) @binding(4) var<storage, read_write> model: array<f32>;
 
 const BISECTIONS: u32 = 40u;
@@ -146,6 +146,8 @@ fn main(@builtin(local_invocation_index) thread: u32) {
             phase.predicted = dw_add(phase.predicted, dw_add_word(change, share * share * rest));
             phase.steps += 1u;
             model[0] = share;
+        } else {
+            model[0] = -1.0;
         }
     }
     if (workgroupUniformLoad(&ended) != ENDED_NO) {

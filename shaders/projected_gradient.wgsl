@@ -11,13 +11,15 @@ struct Params {
     rate: f32,
     lower: f32,
     upper: f32,
+    // See bounds_of().
+    bounds_row: u32,
     // 1: bounds and volume; 0: bounds only.
     has_volume: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
 @group(0) @binding(2) var<storage, read> gradient: array<f32>;
-@group(0) @binding(3) var<storage, read> volume_weights: array<f32>;
+@group(0) @binding(3) var<storage, read> domain: array<f32>;
 @group(0) @binding(4) var<storage, read> basis: array<Word>;
 @group(0) @binding(5) var<storage, read_write> iterate: array<f32>;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
@@ -26,9 +28,10 @@ fn advance(i: u32, x: f32, rows: ptr<function, array<f32, DIRECTIONS>>) -> vec2<
     let g = gradient[i];
     var next = x - params.rate * g;
     if (params.has_volume != 0u) {
-        next -= bitcast<f32>(phase.bracket_high) * volume_weights[i];
+        next -= bitcast<f32>(phase.bracket_high) * domain[i];
     }
-    return vec2<f32>(g, clamp(next, params.lower, params.upper));
+    let bounds = bounds_of(i);
+    return vec2<f32>(g, clamp(next, bounds.x, bounds.y));
 }
 
 @compute @workgroup_size(THREADS)

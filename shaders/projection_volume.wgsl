@@ -12,20 +12,23 @@ struct Params {
     rate: f32,
     lower: f32,
     upper: f32,
+    // See bounds_of().
+    bounds_row: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
 @group(0) @binding(2) var<storage, read> search: Search;
 @group(0) @binding(3) var<storage, read> iterate: array<f32>;
 @group(0) @binding(4) var<storage, read> gradient: array<f32>;
-@group(0) @binding(5) var<storage, read> volume_weights: array<f32>;
+@group(0) @binding(5) var<storage, read> domain: array<f32>;
 @group(0) @binding(6) var<storage, read_write> partials: array<vec2<f32>>;
 
 fn add_volume(i: u32, mu: ptr<function, Multipliers>, shares: ptr<function, Shares>) {
     let free = iterate[i] - params.rate * gradient[i];
-    let weight = volume_weights[i];
+    let weight = domain[i];
+    let bounds = bounds_of(i);
     for (var t = 0u; t < CANDIDATES; t++) {
-        let next = clamp(free - (*mu)[t] * weight, params.lower, params.upper);
+        let next = clamp(free - (*mu)[t] * weight, bounds.x, bounds.y);
         (*shares)[t] = dw_fma((*shares)[t], weight, next);
     }
 }

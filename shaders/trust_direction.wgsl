@@ -8,6 +8,8 @@ struct Params {
     radius: f32,
     lower: f32,
     upper: f32,
+    // See bounds_of().
+    bounds_row: u32,
     // 1: bounds and volume; 0: bounds only.
     has_volume: u32,
 }
@@ -16,7 +18,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> iterate: array<f32>;
 @group(0) @binding(3) var<storage, read> slope: array<f32>;
 @group(0) @binding(4) var<storage, read> center: array<f32>;
-@group(0) @binding(5) var<storage, read> volume_weights: array<f32>;
+@group(0) @binding(5) var<storage, read> domain: array<f32>;
 @group(0) @binding(6) var<storage, read_write> direction: array<f32>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
 
@@ -36,9 +38,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let z = iterate[i];
         var point = z - rate * slope[i];
         if (params.has_volume != 0u) {
-            point -= mu * volume_weights[i];
+            point -= mu * domain[i];
         }
-        let d = reach_clip(point, center[i], params.radius, params.lower, params.upper) - z;
+        let bounds = bounds_of(i);
+        let d = reach_clip(point, center[i], params.radius, bounds.x, bounds.y) - z;
         direction[i] = d;
         square = dw_fma(square, d, d);
         along = dw_fma(along, d, slope[i]);

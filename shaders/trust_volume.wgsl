@@ -12,6 +12,8 @@ struct Params {
     radius: f32,
     lower: f32,
     upper: f32,
+    // See bounds_of().
+    bounds_row: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
@@ -19,7 +21,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> iterate: array<f32>;
 @group(0) @binding(4) var<storage, read> slope: array<f32>;
 @group(0) @binding(5) var<storage, read> center: array<f32>;
-@group(0) @binding(6) var<storage, read> volume_weights: array<f32>;
+@group(0) @binding(6) var<storage, read> domain: array<f32>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
 
 // Read once: a load in the loop would be one per unknown.
@@ -28,10 +30,11 @@ var<private> rate: f32;
 fn add_volume(i: u32, mu: ptr<function, Multipliers>, shares: ptr<function, Shares>) {
     let free = iterate[i] - rate * slope[i];
     let middle = center[i];
-    let weight = volume_weights[i];
+    let weight = domain[i];
+    let bounds = bounds_of(i);
     for (var t = 0u; t < CANDIDATES; t++) {
         let point = free - (*mu)[t] * weight;
-        let next = reach_clip(point, middle, params.radius, params.lower, params.upper);
+        let next = reach_clip(point, middle, params.radius, bounds.x, bounds.y);
         (*shares)[t] = dw_fma((*shares)[t], weight, next);
     }
 }

@@ -310,6 +310,24 @@ impl Error {
         }
     }
 
+    /// Whether the device is at fault, not what it was asked for: an engine on another device may succeed.
+    pub(crate) fn is_of_device(&self) -> bool {
+        let Self::Engine(error) = self else { return false };
+        match error {
+            EngineError::NoAdapter { .. }
+            | EngineError::Device { .. }
+            | EngineError::Memory { .. }
+            | EngineError::Lost(_)
+            | EngineError::Beyond { .. } => true,
+            EngineError::NotStarted
+            | EngineError::OutOfOrder { .. }
+            | EngineError::WrongSamples { .. }
+            | EngineError::NoVolume { .. }
+            | EngineError::Factorization { .. }
+            | EngineError::Internal { .. } => false,
+        }
+    }
+
     /// Whether a device has disappeared, so that nothing on it can be reached any more.
     pub fn is_lost_device(&self) -> bool {
         matches!(self, Self::Engine(EngineError::Lost(_)))

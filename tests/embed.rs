@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use lgf::domain::Domain;
-use lgf::engine::gpu::GpuOptions;
-use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup, TableFormat, TrustLimits};
+use lgf::engine::gpu::{AdapterChoice, GpuOptions};
+use lgf::engine::{
+    CpuEngine, Engine, EngineKind, GpuEngine, Opened, PhaseLimits, Samples, Setup, TableFormat, TrustLimits,
+};
 use lgf::error::{EngineError, SettingsError};
 use lgf::flow::{Adam, Flow, OptimalityCriteria, ProjectedGradient};
 use lgf::method::{Cosine, Field, Potential};
@@ -439,6 +441,28 @@ fn a_session_may_go_to_another_thread() {
     let handles: Vec<wgpu::Buffer> = session.engine().design().map(|s| s.buffer.clone()).collect();
     let report = std::thread::spawn(move || session.finish().unwrap()).join().unwrap();
     assert!(report.true_evaluations > 1 && handles[0].size() >= 200);
+}
+
+/// A device that is too small for a run is no reason not to run; settings that make no sense still are.
+#[test]
+fn a_run_that_its_device_refuses_begins_on_the_cpu() {
+    let small = GpuOptions { max_binding: Some(256), ..GpuOptions::default() };
+    let quadratic = || Quadratic::geometric(5, 10.0);
+    let start = [0.0; 5];
+    let mut alone = GpuEngine::open_with(AdapterChoice::Any, small.clone()).unwrap();
+    let refused = potential(20).on(&mut alone).minimize(quadratic(), &start);
+    assert!(
+        matches!(refused, Err(RunError::NotStarted(Error::Engine(EngineError::Memory { .. })))),
+        "{refused:?}"
+    );
+    let mut opened = Opened::new(alone, "a GPU was found");
+    let wrong = potential(20).on(&mut opened).minimize(quadratic(), &[f64::NAN; 5]);
+    assert!(matches!(wrong, Err(RunError::NotStarted(Error::Settings(_)))), "{wrong:?}");
+    assert_eq!(opened.info().kind, EngineKind::Gpu);
+    let report = potential(20).on(&mut opened).minimize(quadratic(), &start).unwrap();
+    assert_eq!(report.engine.kind, EngineKind::Cpu);
+    assert!(opened.reason().contains("256 unknowns"), "{}", opened.reason());
+    same(&report, &potential(20).on(CpuEngine::new()).minimize(quadratic(), &start).unwrap());
 }
 
 /// A device that is lost before the engine has asked anything of it is known as lost as well.

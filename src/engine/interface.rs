@@ -1,6 +1,6 @@
 //! The trait both engines implement, and the plain data it speaks in.
 
-use crate::domain::Domain;
+use crate::domain::{BoundsRef, Domain};
 use crate::error::{Error, Result};
 use crate::flow::Flow;
 pub(crate) use crate::record::{EngineInfo, EngineKind, Fit, NumberFormat, PhaseEnd, Traffic};
@@ -65,8 +65,9 @@ impl TableFormat {
 /// Numbers per unknown that an engine keeps resident for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Resident {
-    /// x, g, the flow's own and the trusted copies of these; volume weights; OC's growth; with pairs the
-    /// projected step, the model's gradient and a row of zeros; the samples' mean.
+    /// x, g, the flow's own and the trusted copies of these; what the [domain](DomainRows) says of every
+    /// unknown; OC's growth; with pairs the projected step, the model's gradient and a row of zeros; the
+    /// samples' mean.
     pub vectors: usize,
     /// Rows of the history, and of its transformed targets (OC).
     pub history: usize,
@@ -74,15 +75,45 @@ pub(crate) struct Resident {
     pub basis: usize,
 }
 
+/// Which numbers per unknown of the domain a GPU keeps resident for a run: rows of one table, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DomainRows {
+    /// The weights of the volume.
+    pub weights: bool,
+    /// The lower bounds and the upper bounds, where every unknown has its own.
+    pub bounds: bool,
+    /// With these, how far one step of OC may move each unknown.
+    pub moves: bool,
+}
+
+impl DomainRows {
+    /// How many rows there are.
+    pub(crate) fn count(self) -> usize {
+        usize::from(self.weights) + 2 * usize::from(self.bounds) + usize::from(self.moves)
+    }
+
+    /// The row of the lower bounds, if there are any.
+    pub(crate) fn bounds_row(self) -> Option<usize> {
+        self.bounds.then_some(usize::from(self.weights))
+    }
+}
+
 impl Setup<'_> {
+    /// See [`DomainRows`].
+    pub(crate) fn domain_rows(&self) -> DomainRows {
+        let is_oc = matches!(self.flow, Flow::OptimalityCriteria(_));
+        let keeps_to_it = is_oc || matches!(self.flow, Flow::ProjectedGradient(_));
+        let bounds = keeps_to_it && matches!(self.domain.bounds(), BoundsRef::PerUnknown { .. });
+        let weights = keeps_to_it && self.domain.volume().is_some();
+        DomainRows { weights, bounds, moves: bounds && is_oc }
+    }
+
     /// See [`Resident`].
     pub(crate) fn resident(&self) -> Resident {
         let is_oc = matches!(self.flow, Flow::OptimalityCriteria(_));
-        let has_volume = self.domain.volume().is_some()
-            && matches!(self.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
         let (k, pairs) = (self.capacity, self.samples == Samples::Pairs);
         let own = 2 * (2 + self.flow.auxiliary_vectors())
-            + usize::from(has_volume)
+            + self.domain_rows().count()
             + usize::from(is_oc)
             + 3 * usize::from(pairs);
         let vectors = own + usize::from(k > 0);

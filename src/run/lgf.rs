@@ -150,7 +150,8 @@ impl<E: Engine, W: Observer> Lgf<E, W> {
     /// The best trusted iterate comes back whatever happens after the first evaluation: a non-finite value, a
     /// failing objective and an interruption are [`StopReason`](crate::report::StopReason)s. Where a device is
     /// lost, the run goes on from the best iterate if the engine can [fall back](Engine::fall_back) on another
-    /// device; else the fault is [`RunError::CutShort`], which carries the report.
+    /// device; else the fault is [`RunError::CutShort`], which carries the report. Where a device refuses the run
+    /// before the first evaluation, because its memory is too small, say, the run begins on the other device.
     ///
     /// # Errors
     /// [`RunError`].
@@ -172,7 +173,7 @@ impl<E: Engine, W: Observer> Lgf<E, W> {
                 );
                 run(Start::after(&report), &mut engine)
             }
-            Err(RunError::NotStarted(source)) if source.is_lost_device() && engine.fall_back(&source) => {
+            Err(RunError::NotStarted(source)) if source.is_of_device() && engine.fall_back(&source) => {
                 log::warn!("{source}; taking another engine");
                 run(start, &mut engine)
             }

@@ -42,6 +42,10 @@ pub(crate) enum Fragment {
     CandidateSums,
     /// Where a projected step on a learned potential may lead.
     Reach,
+    /// The bounds of one unknown; needs the kernel's `domain`.
+    Bounds,
+    /// Between what one step of OC keeps an unknown; needs [`Fragment::Bounds`].
+    MoveLimit,
     /// `struct FlowRule`: a step of the flows whose unknowns move by themselves.
     Flow,
     /// `struct LiftRule`: the predicted gradient of one unknown; needs [`Fragment::Basis`].
@@ -102,6 +106,8 @@ impl Fragment {
             (Self::ChangePartial, _) => include_str!("../../../shaders/lib/change_partial.wgsl"),
             (Self::TreeSums, _) => include_str!("../../../shaders/lib/tree_sums.wgsl"),
             (Self::Reach, _) => include_str!("../../../shaders/lib/reach.wgsl"),
+            (Self::Bounds, _) => include_str!("../../../shaders/lib/bounds.wgsl"),
+            (Self::MoveLimit, _) => include_str!("../../../shaders/lib/move_limit.wgsl"),
             (Self::Flow, _) => include_str!("../../../shaders/lib/flow.wgsl"),
             (Self::Lift, _) => include_str!("../../../shaders/lib/lift.wgsl"),
             (Self::StepProject, _) => include_str!("../../../shaders/lib/step_project.wgsl"),
@@ -372,24 +378,24 @@ kernels! {
     }
     ProjectionVolume = "projection_volume" {
         threads: 64,
-        fragments: [Eft, DoubleWord, Phase, Bracket, CandidateSums],
+        fragments: [Eft, DoubleWord, Phase, Bracket, CandidateSums, Bounds],
         buffers: {
-            phase: Read, search: Read, iterate: Read, gradient: Read, volume_weights: Read, partials: Write,
+            phase: Read, search: Read, iterate: Read, gradient: Read, domain: Read, partials: Write,
         },
         params: {
             len: u32, slab: u32, first_slab: u32, candidates: u32, begins: u32, rate: f32, lower: f32,
-            upper: f32,
+            upper: f32, bounds_row: u32,
         },
     }
     ProjectedGradientStep = "projected_gradient" {
         threads: 128,
-        fragments: [Eft, DoubleWord, Phase, TreeSums, Basis, StepProject],
+        fragments: [Eft, DoubleWord, Phase, TreeSums, Basis, StepProject, Bounds],
         buffers: {
-            phase: Read, gradient: Read, volume_weights: Read, basis: Read, iterate: Write, partials: Write,
+            phase: Read, gradient: Read, domain: Read, basis: Read, iterate: Write, partials: Write,
         },
         params: {
             len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, values: u32, rate: f32, lower:
-            f32, upper: f32, has_volume: u32,
+            f32, upper: f32, bounds_row: u32, has_volume: u32,
         },
     }
     EquationSlope = "equation_slope" {
@@ -436,13 +442,13 @@ kernels! {
     }
     OcVolume = "oc_volume" {
         threads: 64,
-        fragments: [Eft, DoubleWord, Phase, Bracket, CandidateSums],
+        fragments: [Eft, DoubleWord, Phase, Bracket, CandidateSums, Bounds, MoveLimit],
         buffers: {
-            phase: Read, search: Read, iterate: Read, growth: Read, volume_weights: Read, partials: Write,
+            phase: Read, search: Read, iterate: Read, growth: Read, domain: Read, partials: Write,
         },
         params: {
             len: u32, slab: u32, first_slab: u32, candidates: u32, begins: u32, reach: f32, lower: f32,
-            upper: f32,
+            upper: f32, bounds_row: u32,
         },
     }
     BracketSelect = "bracket_select" {
@@ -464,25 +470,26 @@ kernels! {
     }
     TrustVolume = "trust_volume" {
         threads: 64,
-        fragments: [Eft, DoubleWord, Phase, Bracket, CandidateSums, Reach],
+        fragments: [Eft, DoubleWord, Phase, Bracket, CandidateSums, Reach, Bounds],
         buffers: {
-            phase: Read, search: Read, iterate: Read, slope: Read, center: Read, volume_weights: Read,
+            phase: Read, search: Read, iterate: Read, slope: Read, center: Read, domain: Read,
             partials: Write,
         },
         params: {
             len: u32, slab: u32, first_slab: u32, candidates: u32, begins: u32, radius: f32, lower: f32,
-            upper: f32,
+            upper: f32, bounds_row: u32,
         },
     }
     TrustDirection = "trust_direction" {
         threads: 64,
-        fragments: [Eft, DoubleWord, Phase, TreeSums, Reach],
+        fragments: [Eft, DoubleWord, Phase, TreeSums, Reach, Bounds],
         buffers: {
-            phase: Read, iterate: Read, slope: Read, center: Read, volume_weights: Read, direction: Write,
+            phase: Read, iterate: Read, slope: Read, center: Read, domain: Read, direction: Write,
             partials: Write,
         },
         params: {
-            len: u32, slab: u32, first_slab: u32, radius: f32, lower: f32, upper: f32, has_volume: u32,
+            len: u32, slab: u32, first_slab: u32, radius: f32, lower: f32, upper: f32, bounds_row: u32,
+            has_volume: u32,
         },
     }
     PotentialStep = "potential_step" {
@@ -493,20 +500,26 @@ kernels! {
     }
     PotentialLift = "potential_lift" {
         threads: 256,
-        fragments: [Phase, Reach, Basis],
+        fragments: [Reach, Basis, Bounds],
         buffers: {
-            phase: Read, iterate: Write, slope: Write, direction: Read, center: Read, gradient: Read, basis:
+            iterate: Write, slope: Write, direction: Read, center: Read, gradient: Read, domain: Read, basis:
             Read, model: Read,
         },
-        params: { len: u32, slab: u32, rank: u32, radius: f32, lower: f32, upper: f32, outside: f32 },
+        params: {
+            len: u32, slab: u32, rank: u32, radius: f32, lower: f32, upper: f32, bounds_row: u32, outside:
+            f32,
+        },
     }
     OcUpdate = "oc_update" {
         threads: 128,
-        fragments: [Eft, DoubleWord, Phase, TreeSums, Basis, StepProject],
-        buffers: { phase: Read, gradient: Read, growth: Read, basis: Read, iterate: Write, partials: Write },
+        fragments: [Eft, DoubleWord, Phase, TreeSums, Basis, StepProject, Bounds, MoveLimit],
+        buffers: {
+            phase: Read, gradient: Read, growth: Read, basis: Read, domain: Read, iterate: Write, partials:
+            Write,
+        },
         params: {
             len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, values: u32, reach: f32, lower:
-            f32, upper: f32,
+            f32, upper: f32, bounds_row: u32,
         },
     }
 }

@@ -226,7 +226,7 @@ impl Recording<'_> {
             self.recorder.copy(&s.trusted[1], 0, &s.slope, 0, s.bytes());
         }
         let (lower, upper, volume) = self.run.limits();
-        let (slab, radius) = (self.run.slab as u32, limits.radius as f32);
+        let (slab, radius, bounds_row) = (self.run.slab as u32, limits.radius as f32, self.run.bounds_row());
         for _ in 0..limits.steps {
             if let Some(volume) = volume {
                 self.record_search(
@@ -243,6 +243,7 @@ impl Recording<'_> {
                             radius,
                             lower,
                             upper,
+                            bounds_row,
                         };
                         let buffers = bindings::TrustVolume {
                             phase: &run.shared.phase,
@@ -250,7 +251,7 @@ impl Recording<'_> {
                             iterate: &s.iterate,
                             slope: &s.slope,
                             center: &s.trusted[0],
-                            volume_weights: &s.volume_weights,
+                            domain: &s.domain,
                             partials: &run.shared.partials,
                         };
                         recorder.dispatch(params, &buffers, pass.groups)
@@ -266,6 +267,7 @@ impl Recording<'_> {
                     radius,
                     lower,
                     upper,
+                    bounds_row,
                     has_volume,
                 };
                 let buffers = bindings::TrustDirection {
@@ -273,7 +275,7 @@ impl Recording<'_> {
                     iterate: &s.iterate,
                     slope: &s.slope,
                     center: &s.trusted[0],
-                    volume_weights: &s.volume_weights,
+                    domain: &s.domain,
                     direction: &s.direction,
                     partials: &self.run.shared.partials,
                 };
@@ -315,15 +317,16 @@ impl Recording<'_> {
                     radius,
                     lower,
                     upper,
+                    bounds_row,
                     outside,
                 };
                 let buffers = bindings::PotentialLift {
-                    phase: &self.run.shared.phase,
                     iterate: &s.iterate,
                     slope: &s.slope,
                     direction: &s.direction,
                     center: &s.trusted[0],
                     gradient: &s.trusted[1],
+                    domain: self.run.bounds_buffer(s),
                     basis: &s.basis,
                     model: &self.run.shared.potential,
                 };

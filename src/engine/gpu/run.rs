@@ -1,5 +1,7 @@
 //! A run's resident data: segments of unknowns, shared buffers, the fitted model.
 
+use std::ops::Range;
+
 use ndarray::Array2;
 
 use super::buffers::Buffer;
@@ -8,10 +10,12 @@ use super::kernels::{PartialsReduce, bindings};
 use super::mirror::Mirror;
 use super::recording::Recorder;
 use super::regression::RegressionBuffers;
-use super::shared::{BLOCK_ENTRIES, MOST_CANDIDATES, OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Search};
-use crate::domain::{BoundsRef, Domain};
+use super::shared::{
+    BLOCK_ENTRIES, MOST_CANDIDATES, NO_ROW, OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Search,
+};
+use crate::domain::BoundsRef;
 use crate::engine::fit::FitPlan;
-use crate::engine::interface::{Samples, Setup, TableFormat};
+use crate::engine::interface::{DomainRows, Samples, Setup, TableFormat};
 use crate::engine::ring::Ring;
 use crate::error::{EngineError, Error, Result};
 use crate::flow::Flow;
@@ -49,8 +53,8 @@ pub(super) struct Segment {
     pub(super) auxiliary: Buffer,
     /// The trusted state: copies of the iterate, the gradient and the flow's own vectors.
     pub(super) trusted: [Buffer; 3],
-    /// The weights of the volume, for OC and for projected steps on a domain with a volume.
-    pub(super) volume_weights: Buffer,
+    /// What the domain says of every unknown, for OC and for projected steps: the rows of [`DomainRows`].
+    pub(super) domain: Buffer,
     /// What x becomes by OC at multiplier 1, before it is clipped.
     pub(super) growth: Buffer,
     /// The projected step on a learned potential.
@@ -238,8 +242,10 @@ pub(super) struct Model {
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) flow: Flow,
-    /// The lower and the upper bound of every unknown.
+    /// The lower and the upper bound of all unknowns; zeros, which nothing reads, where each has its own.
     pub(super) bounds: [f64; 2],
+    /// The rows of every segment's `domain`.
+    pub(super) domain_rows: DomainRows,
     /// The bound on the volume, if there is one.
     pub(super) volume: Option<f64>,
     pub(super) dimension: usize,
@@ -299,17 +305,27 @@ pub(super) fn slab_length(dimension: usize, capacity: usize) -> usize {
     dimension.div_ceil(slabs).next_power_of_two().max(1024)
 }
 
-/// The one pair of bounds that the kernels take, ∓∞ without bounds.
-///
-/// # Errors
-/// [`SettingsError::Domain`](crate::error::SettingsError) for bounds per unknown, which no kernel reads yet.
-fn one_pair_of_bounds(domain: &Domain) -> Result<[f64; 2]> {
-    match domain.bounds() {
-        BoundsRef::Uniform { lower, upper } => Ok([lower, upper]),
-        BoundsRef::PerUnknown { .. } => {
-            Err(Error::domain("the GPU engine", "one pair of bounds for all unknowns"))
+/// The [`DomainRows`] of the unknowns `here`.
+fn domain_table(setup: &Setup<'_>, here: Range<usize>) -> Vec<f32> {
+    let rows = setup.domain_rows();
+    let mut table = Vec::with_capacity(rows.count() * here.len());
+    let volume = setup.domain.volume().filter(|_| rows.weights);
+    if let Some(volume) = volume {
+        table.extend(volume.weights[here.clone()].iter().map(|weight| *weight as f32));
+    }
+    if let (true, BoundsRef::PerUnknown { lower, upper }) = (rows.bounds, setup.domain.bounds()) {
+        // WGSL has no infinities. A search for the volume's multiplier looks at multipliers that move every
+        // unknown to its lower bound, and the sum of all of them has to be a number as well.
+        let weights: f64 = volume.map_or(0.0, |volume| volume.weights.iter().sum());
+        let largest = f64::from(f32::MAX) / (4.0 * weights).max(1.0);
+        for bounds in [lower, upper] {
+            table.extend(bounds[here.clone()].iter().map(|bound| bound.clamp(-largest, largest) as f32));
+        }
+        if let (true, Flow::OptimalityCriteria(flow)) = (rows.moves, setup.flow) {
+            table.extend(here.map(|i| (flow.move_limit * (upper[i] - lower[i])) as f32));
         }
     }
+    table
 }
 
 impl Run {
@@ -324,10 +340,12 @@ impl Run {
         let is_pairs = setup.samples == Samples::Pairs;
         let table_rows = if is_pairs { 2 * capacity + 1 } else { capacity };
         let mut slab = slab_length(dimension, capacity);
-        // The longest: the basis with its mean, a history, or the flow's own vectors.
+        // The longest: the basis with its mean, a history, the flow's own vectors, or the domain's rows.
         let directions = setup.resident().basis;
         let basis_rows = 1 + (recorder.variant.tables.bytes(4) * directions as u64).div_ceil(4) as usize;
-        let bound_rows = basis_rows.max(table_rows).max(setup.flow.auxiliary_vectors()).max(1);
+        let domain_rows = setup.domain_rows();
+        let bound_rows =
+            basis_rows.max(table_rows).max(setup.flow.auxiliary_vectors()).max(domain_rows.count()).max(1);
         let bindable = (max_binding / 4 / bound_rows as u64) as usize;
         if bindable < 256 {
             return Err(EngineError::Memory {
@@ -344,11 +362,11 @@ impl Run {
         let segment_length =
             longest.map_or(bindable, |longest| bindable.min(longest.max(LEAST_SLABS * slab))) / slab * slab;
         let slabs = dimension.div_ceil(slab);
-        let bounds = one_pair_of_bounds(setup.domain)?;
-        let weights = setup.domain.volume().map(|volume| &volume.weights);
+        let bounds = match setup.domain.bounds() {
+            BoundsRef::Uniform { lower, upper } => [lower, upper],
+            BoundsRef::PerUnknown { .. } => [0.0; 2],
+        };
         let is_oc = matches!(setup.flow, Flow::OptimalityCriteria(_));
-        let has_volume = weights.is_some()
-            && matches!(setup.flow, Flow::OptimalityCriteria(_) | Flow::ProjectedGradient(_));
         let mut segments = Vec::new();
         for start in (0..dimension).step_by(segment_length) {
             let len = segment_length.min(dimension - start);
@@ -368,7 +386,7 @@ impl Run {
                     recorder.buffer("trusted", vector)?,
                     recorder.buffer("trusted", auxiliary)?,
                 ],
-                volume_weights: recorder.buffer("volume_weights", if has_volume { vector } else { 0 })?,
+                domain: recorder.buffer("domain", vector * domain_rows.count() as u64)?,
                 growth: recorder.buffer("growth", if is_oc { vector } else { 0 })?,
                 iterates: recorder.buffer("iterates", table)?,
                 gradients: recorder.buffer("gradients", if is_pairs { 0 } else { table })?,
@@ -387,11 +405,8 @@ impl Run {
                 &segment.iterate,
                 &setup.start[here.clone()].iter().map(|v| *v as f32).collect::<Vec<_>>(),
             )?;
-            if let (true, Some(weights)) = (has_volume, weights) {
-                recorder.upload(
-                    &segment.volume_weights,
-                    &weights[here].iter().map(|v| *v as f32).collect::<Vec<_>>(),
-                )?;
+            if domain_rows.count() > 0 {
+                recorder.upload(&segment.domain, &domain_table(&setup, here))?;
             }
             segments.push(segment);
         }
@@ -431,6 +446,7 @@ impl Run {
         Ok(Self {
             flow: setup.flow,
             bounds,
+            domain_rows,
             volume: setup.domain.volume().map(|volume| volume.bound),
             dimension,
             slab,
@@ -450,10 +466,22 @@ impl Run {
         })
     }
 
-    /// The bounds, and the volume if there is one. WGSL has no infinities.
+    /// The one pair of bounds, and the volume if there is one. WGSL has no infinities.
     pub(super) fn limits(&self) -> (f32, f32, Option<f64>) {
         let [lower, upper] = self.bounds.map(|bound| (bound as f32).clamp(f32::MIN, f32::MAX));
         (lower, upper, self.volume)
+    }
+
+    /// The row of the lower bounds in every segment's `domain`, or [`NO_ROW`] for the one pair, as kernels
+    /// take it.
+    pub(super) fn bounds_row(&self) -> u32 {
+        self.domain_rows.bounds_row().map_or(NO_ROW, |row| row as u32)
+    }
+
+    /// What a kernel binds as a segment's `domain` that reads nothing but bounds there: as good as nothing
+    /// for the one pair, so that it counts for nothing in what a dispatch touches.
+    pub(super) fn bounds_buffer<'a>(&'a self, segment: &'a Segment) -> &'a Buffer {
+        if self.domain_rows.bounds { &segment.domain } else { &self.shared.no_phase }
     }
 
     /// The row of the newest sample.

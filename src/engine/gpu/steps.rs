@@ -99,6 +99,7 @@ impl Recording<'_> {
     fn record_projected_gradient(&mut self, flow: ProjectedGradient, beside: Beside<'_>) -> Result<()> {
         let (slab, rate) = (self.run.slab as u32, flow.rate as f32);
         let (lower, upper, volume) = self.run.limits();
+        let bounds_row = self.run.bounds_row();
         if let Some(volume) = volume {
             self.record_search(volume, Side::Falling, PROJECTION_MULTIPLIERS, |run, recorder, s, pass| {
                 let params = ProjectionVolume {
@@ -110,6 +111,7 @@ impl Recording<'_> {
                     rate,
                     lower,
                     upper,
+                    bounds_row,
                 };
                 recorder.dispatch(
                     params,
@@ -118,7 +120,7 @@ impl Recording<'_> {
                         search: &run.shared.search,
                         iterate: &s.iterate,
                         gradient: &s.gradient,
-                        volume_weights: &s.volume_weights,
+                        domain: &s.domain,
                         partials: &run.shared.partials,
                     },
                     pass.groups,
@@ -137,6 +139,7 @@ impl Recording<'_> {
                 rate,
                 lower,
                 upper,
+                bounds_row,
                 has_volume,
             };
             self.recorder.dispatch(
@@ -144,7 +147,7 @@ impl Recording<'_> {
                 &bindings::ProjectedGradientStep {
                     phase: &self.run.shared.phase,
                     gradient: &s.gradient,
-                    volume_weights: &s.volume_weights,
+                    domain: &s.domain,
                     basis: &s.basis,
                     iterate: &s.iterate,
                     partials: &self.run.shared.partials,
@@ -159,7 +162,7 @@ impl Recording<'_> {
         let ([lower, upper], Some(volume)) = (self.run.bounds, self.run.volume) else {
             return Err(EngineError::NoVolume { flow: self.run.flow.name() }.into());
         };
-        let slab = self.run.slab as u32;
+        let (slab, bounds_row) = (self.run.slab as u32, self.run.bounds_row());
         let (lower, upper, reach) = (lower as f32, upper as f32, (flow.move_limit * (upper - lower)) as f32);
         for s in &self.run.segments {
             let params = OcGrowth {
@@ -176,7 +179,7 @@ impl Recording<'_> {
                 weights: &self.run.shared.weights,
                 table,
                 iterate: &s.iterate,
-                volume_weights: &s.volume_weights,
+                volume_weights: &s.domain,
                 gradient: &s.gradient,
                 growth: &s.growth,
             };
@@ -192,6 +195,7 @@ impl Recording<'_> {
                 reach,
                 lower,
                 upper,
+                bounds_row,
             };
             recorder.dispatch(
                 params,
@@ -200,7 +204,7 @@ impl Recording<'_> {
                     search: &run.shared.search,
                     iterate: &s.iterate,
                     growth: &s.growth,
-                    volume_weights: &s.volume_weights,
+                    domain: &s.domain,
                     partials: &run.shared.partials,
                 },
                 pass.groups,
@@ -217,6 +221,7 @@ impl Recording<'_> {
                 reach,
                 lower,
                 upper,
+                bounds_row,
             };
             self.recorder.dispatch(
                 params,
@@ -225,6 +230,7 @@ impl Recording<'_> {
                     gradient: &s.gradient,
                     growth: &s.growth,
                     basis: &s.basis,
+                    domain: self.run.bounds_buffer(s),
                     iterate: &s.iterate,
                     partials: &self.run.shared.partials,
                 },

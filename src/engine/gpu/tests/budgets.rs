@@ -99,7 +99,12 @@ fn the_memory_of_a_run_is_known_before() {
     let oc = Flow::OptimalityCriteria(OptimalityCriteria { move_limit: 0.2 });
     let projected = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
     let adam = Flow::Adam(Adam { amsgrad: true, ..Adam::new(0.1) });
+    let own = || own_bounds(d, false);
     for (flow, domain, samples, directions) in [
+        (oc, with_volume(own(), d), Samples::Points, None),
+        (projected, Domain::Box(own()), Samples::Points, None),
+        (projected, with_volume(own(), d), Samples::Pairs, None),
+        (DESCENT, Domain::Box(own()), Samples::Points, None),
         (oc, box_volume(d), Samples::Points, None),
         (oc, box_volume(d), Samples::Points, Some(3)),
         (projected, box_volume(d), Samples::Pairs, None),
@@ -117,7 +122,7 @@ fn the_memory_of_a_run_is_known_before() {
                     &s.iterate,
                     &s.gradient,
                     &s.auxiliary,
-                    &s.volume_weights,
+                    &s.domain,
                     &s.growth,
                     &s.direction,
                     &s.slope,

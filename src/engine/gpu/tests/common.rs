@@ -15,7 +15,7 @@ pub(super) use super::super::recording::Recorder;
 pub(super) use super::super::run::{GRAM_PARTIALS_BYTES, Place, Run, Segment, Shared, slab_length};
 pub(super) use super::super::shared::{OC_SCALES, PROJECTION_MULTIPLIERS, PhaseState, Problem, Search};
 pub(super) use super::super::{AdapterChoice, Clock, GpuEngine, GpuOptions, device, pipelines, self_test};
-pub(super) use crate::domain::{Domain, Volume};
+pub(super) use crate::domain::{Bounds, Domain, Volume};
 pub(super) use crate::engine::CpuEngine;
 pub(super) use crate::engine::interface::{
     Engine, Landing, PhaseEnd, PhaseLimits, Samples, Setup, TableFormat, TrustLimits,
@@ -70,6 +70,20 @@ pub(super) fn box_volume(d: usize) -> Domain {
     let weights = vector(d, 99, |v| 1.0 + 0.2 * v);
     let volume = 0.4 * weights.iter().sum::<f64>();
     Domain::uniform_with_volume(0.0, 1.0, weights, volume)
+}
+
+/// Bounds of its own for every unknown, around the start of [`warmed`] and tight enough to be met; half-open
+/// for three in four unknowns if `open`.
+pub(super) fn own_bounds(d: usize, open: bool) -> Bounds {
+    let lower = |i: usize| if open && i % 2 == 1 { f64::NEG_INFINITY } else { 0.0625 * (i % 3) as f64 };
+    let upper = |i: usize| if open && i % 4 == 2 { f64::INFINITY } else { 0.8125 + 0.125 * (i % 5) as f64 };
+    Bounds::per_unknown((0..d).map(lower).collect::<Vec<_>>(), (0..d).map(upper).collect::<Vec<_>>())
+}
+
+/// `bounds`, with the volume of [`box_volume`].
+pub(super) fn with_volume(bounds: Bounds, d: usize) -> Domain {
+    let Domain::BoxVolume { volume, .. } = box_volume(d) else { unreachable!() };
+    Domain::BoxVolume { bounds, volume }
 }
 
 /// The contents of one vector of all segments.
@@ -156,6 +170,9 @@ pub(super) fn flows(d: usize) -> Vec<(Flow, Domain)> {
         (projected, Domain::Unbounded),
         (projected, Domain::uniform(0.25, 0.75)),
         (projected, box_volume(d)),
+        (Flow::OptimalityCriteria(OptimalityCriteria::default()), with_volume(own_bounds(d, false), d)),
+        (projected, Domain::Box(own_bounds(d, true))),
+        (projected, with_volume(own_bounds(d, true), d)),
     ]
 }
 

@@ -47,6 +47,45 @@ fn segments_do_not_change_a_bit() {
     }
 }
 
+/// Bounds per unknown that are all the same are one pair, in one segment and in several; a pair that f32 does
+/// not have, so that the move limit's rounding shows.
+#[test]
+fn the_same_pair_for_every_unknown_is_one_pair_to_the_last_bit() {
+    let d = 4099;
+    let (lower, upper) = (0.05, 0.9);
+    let pairs = [Bounds::uniform(lower, upper), Bounds::per_unknown(vec![lower; d], vec![upper; d])];
+    let projected = Flow::ProjectedGradient(ProjectedGradient { rate: 0.0625 });
+    let capacity = 4;
+    // Segments of two slabs for a field, of one for a potential, whose history is twice as long.
+    for max_binding in [None, Some(4 * (capacity as u64 + 1) * 2048)] {
+        let mut gpu = engine(GpuOptions { max_binding, ..GpuOptions::default() });
+        for (flow, has_volume) in [
+            (Flow::OptimalityCriteria(OptimalityCriteria::default()), true),
+            (projected, true),
+            (projected, false),
+        ] {
+            let [one, each] = pairs.clone().map(|bounds| {
+                let domain = if has_volume { with_volume(bounds, d) } else { Domain::Box(bounds) };
+                warmed(&mut gpu, flow, &domain, d, capacity, capacity + 1);
+                assert_eq!(gpu.run.as_ref().unwrap().segments.len() > 1, max_binding.is_some());
+                gpu.fit(&SurrogateConfig::snapshots()).unwrap();
+                gpu.integrate(PhaseLimits {
+                    steps: 4,
+                    radius: f64::INFINITY,
+                    integrator: Integrator::FlowStep,
+                })
+                .unwrap();
+                let mut x = vec![0.0; d];
+                let landing = gpu.read(&mut x).unwrap();
+                assert!(x.iter().any(|x| *x == f64::from(upper as f32)), "no bound was met");
+                let potential = potential_cycles(&mut gpu, &domain, d, capacity, 3, 3);
+                (x, landing, potential)
+            });
+            assert!(one == each, "{}, with a volume: {has_volume}", flow.name());
+        }
+    }
+}
+
 /// A whole cycle of every kind, with and without a profile, on a device with timestamps and on a host
 /// application's without: the same to the bit, every dispatch accounted for.
 #[test]

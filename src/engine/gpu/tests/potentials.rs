@@ -8,7 +8,13 @@ use super::common::*;
 #[test]
 fn learned_potentials_match_the_twin() {
     for d in SIZES {
-        let domains = [Domain::Unbounded, Domain::uniform(0.0, 1.0), box_volume(d)];
+        let domains = [
+            Domain::Unbounded,
+            Domain::uniform(0.0, 1.0),
+            box_volume(d),
+            Domain::Box(own_bounds(d, true)),
+            with_volume(own_bounds(d, true), d),
+        ];
         for (domain, order) in domains.iter().flat_map(|domain| [2, 3, 4].map(|order| (domain, order))) {
             let expected = potential_cycles(&mut CpuEngine::new(), domain, d, 3, 5, order);
             if order == 4 && d > 1 {
