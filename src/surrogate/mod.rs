@@ -12,8 +12,8 @@
 //! | decode | | undoes an elementwise transform of the targets | [`transform`] |
 //! | | | how ĝ moves the iterate | [`integrator`] |
 //!
-//! Three samples of gradient descent on a quadratic in two unknowns span all there is to learn: the fitted field
-//! is the true one, and ten learned steps are ten true ones.
+//! Three samples of gradient descent on a quadratic in two unknowns span all there is to learn: the fitted
+//! field is the true one, and ten learned steps are ten true ones.
 //! ```
 //! use lgf::domain::Domain;
 //! use lgf::engine::{CpuEngine, Engine, PhaseLimits, Samples, Setup};
