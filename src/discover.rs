@@ -5,6 +5,32 @@
 //! x itself or in the coordinates z of the trajectory's leading directions. Cost: one SVD of the samples
 //! (reduced space), the library at K samples, one sparse regression per coordinate. Precision: f64 but for
 //! the regression itself, which is the engine's.
+//!
+//! A pendulum's small swing, x = (cos t, −sin t), obeys x₁' = x₂ and x₂' = −x₁:
+//! ```
+//! use lgf::discover::{DiscoverConfig, Trajectory, Variables, discover};
+//! use lgf::engine::CpuEngine;
+//! use lgf::surrogate::{Differences, Regression, Ridge, Targets};
+//! use ndarray::Array;
+//!
+//! # fn main() -> lgf::Result<()> {
+//! let times = Array::linspace(0.0, 6.0, 601);
+//! let swing = |t: f64| [t.cos(), -t.sin()];
+//! let states = Array::from_shape_fn((601, 2), |(k, i)| swing(times[k])[i]);
+//! let ridge = Regression::ridge(Ridge::Absolute(1e-6));
+//! let config = DiscoverConfig {
+//!     order: 2,
+//!     bias: true,
+//!     orthonormal: false,
+//!     variables: Variables::Full,
+//!     targets: Targets::StrongForm { differences: Differences::FivePoint },
+//!     regression: Regression { threshold: 0.1, max_iterations: 10, ..ridge },
+//! };
+//! let found = discover(&Trajectory::new(states, times, None)?, &config, &mut CpuEngine::new())?;
+//! assert_eq!(found.equations(), ["dx1/dt = 1.000 x2", "dx2/dt = -1.000 x1"]);
+//! # Ok(())
+//! # }
+//! ```
 
 use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate, s};

@@ -20,6 +20,21 @@ pub type ObjectiveError = Box<dyn std::error::Error + Send + Sync + 'static>;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that the library can fail with. Each message is one sentence that names the culprit.
+///
+/// The layer tells who can do something about it: the caller about settings, for example.
+/// ```
+/// use lgf::error::{Error, SettingsError};
+/// use lgf::flow::{Adam, Flow};
+/// use lgf::Lgf;
+///
+/// let error = Lgf::new(Flow::Adam(Adam::new(-0.1))).expect_err("a negative rate");
+/// assert_eq!(error.to_string(), "the rate is -0.1; it must be positive and finite");
+/// let name = match error {
+///     Error::Settings(SettingsError::InvalidParameter { name, .. }) => Some(name),
+///     _ => None,
+/// };
+/// assert_eq!(name, Some("the rate"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

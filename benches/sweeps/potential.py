@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The sweeps behind the defaults of `lgf topology --flow potential`.
+"""The sweeps behind the defaults of `lgf topology --method potential`.
 
 They vary the pairs remembered, the projected steps and the first trust radius; and the polynomial's order.
 

@@ -25,6 +25,20 @@ pub struct EngineOptions {
 }
 
 /// Which engine to run on.
+/// ```
+/// use lgf::Lgf;
+/// use lgf::engine::{Engine, EngineChoice, EngineKind};
+/// use lgf::problems::Rosenbrock;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut opened = EngineChoice::Cpu.open()?;
+/// assert_eq!(opened.info().kind, EngineKind::Cpu);
+/// assert_eq!(opened.reason(), "the CPU engine was asked for");
+/// let report = Lgf::potential().on(&mut opened).minimize(Rosenbrock { dimension: 2 }, &[-1.2, 1.0])?;
+/// assert_eq!(report.engine, opened.info());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EngineChoice {

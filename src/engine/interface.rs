@@ -265,7 +265,7 @@ pub trait Engine: Send + Sealed {
     /// Makes `gradient` (or the Newton direction) the one the next [`step`](Self::step) uses, and sums it up.
     ///
     /// # Errors
-    /// [`crate::Error::Length`] and device errors.
+    /// [`SettingsError::Length`](crate::error::SettingsError::Length) and device errors.
     fn set_gradient(&mut self, gradient: &[f64]) -> Result<GradientSummary>;
 
     /// Records the state's (x, gradient) as the newest sample, if the history has room for any. A fit may predict
@@ -340,13 +340,13 @@ pub trait Engine: Send + Sealed {
     /// Waits for everything asked for, copies the iterate to `x` and says what happened since the last read.
     ///
     /// # Errors
-    /// [`crate::Error::Length`] and device errors.
+    /// [`SettingsError::Length`](crate::error::SettingsError::Length) and device errors.
     fn read(&mut self, x: &mut [f64]) -> Result<Landing>;
 
     /// Compares the displacement of `learned` from the trusted iterate with that of the iterate read last.
     ///
     /// # Errors
-    /// [`crate::Error::Length`].
+    /// [`SettingsError::Length`](crate::error::SettingsError::Length).
     fn compare(&mut self, learned: &[f64]) -> Result<StepComparison>;
 
     /// Remembers the state, which has been [read](Self::read) and whose gradient has been

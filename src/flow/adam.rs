@@ -7,6 +7,15 @@ use crate::scalar::{Scalar, vectorised};
 /// This is the semi-implicit discretisation, with step η, of the ADAM flow; replaying it with the predicted
 /// gradient costs one prediction per step and keeps the dynamics of true and surrogate phase the same.
 /// Source: Kingma & Ba, ICLR 2015.
+///
+/// Whatever the gradient's size, the first step has the length of the rate:
+/// ```
+/// use lgf::flow::Adam;
+///
+/// let (adam, mut m, mut v) = (Adam::new(0.1), 0.0, 0.0);
+/// let x: f64 = adam.update(1.0, 5.0, &mut m, &mut v, None, adam.corrections(1));
+/// assert!((x - 0.9).abs() < 1e-9);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Adam {
     /// The rate η > 0.

@@ -6,6 +6,23 @@
 //! unknowns move by themselves, `oc_growth.wgsl` and `oc_update.wgsl` for the optimality criteria,
 //! `projected_gradient.wgsl` for the projected gradient. A flow's file says what its kernel is given as well.
 //!
+//! A flow is a method by itself, the plain one. Gradient descent on ½ (x − 1)² with the rate ½ halves the
+//! distance to the minimum at every step; the first of the 4 evaluations is that of the start:
+//! ```
+//! use lgf::engine::CpuEngine;
+//! use lgf::flow::{Flow, GradientDescent};
+//! use lgf::problems::Quadratic;
+//! use lgf::{Lgf, Stopping};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let flow = Flow::GradientDescent(GradientDescent { rate: 0.5 });
+//! let lgf = Lgf::new(flow)?.stopping(Stopping::default().evaluations(4).tolerance(0.0))?;
+//! let report = lgf.on(CpuEngine::new()).minimize(Quadratic::geometric(1, 1.0), &[0.0])?;
+//! assert_eq!(report.x, [0.875]);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Writing a new flow
 //! 1. Its own file here: a parameter struct that implements `FlowRule` and, if its unknowns move by themselves,
 //!    `Separable`: its name, checks, step, and the kernel's parameters with a rule number of its own.

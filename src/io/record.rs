@@ -55,6 +55,18 @@ pub fn write_file(path: &Path, bytes: Vec<u8>) -> Result<()> {
 }
 
 /// Rows as CSV, their fields' names first; a history gives `evaluation,iteration,objective,accepted`.
+/// ```
+/// use lgf::problems::Rosenbrock;
+/// use lgf::{Lgf, Stopping, io};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let lgf = Lgf::potential().stopping(Stopping::default().evaluations(1))?;
+/// let report = lgf.minimize(Rosenbrock { dimension: 2 }, &[1.0, 2.0])?;
+/// let table = io::csv(&report.history)?;
+/// assert_eq!(table, b"evaluation,iteration,objective,accepted\n1,0,100.0,true\n");
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`FileError`](crate::error::FileError) for rows that are no table.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::outcome::Outcome;
 use crate::error::{Error, Result};
 
-/// The paper's schedule: K true iterations are recorded, a surrogate is fitted, M − K surrogate iterations
+/// The paper's cadence: K true iterations are recorded, a surrogate is fitted, M − K surrogate iterations
 /// follow, the history is dropped, and so on: K true gradients per M iterations.
 ///
 /// With the landing check (ours), a phase that made the objective worse is undone and the next ones are

@@ -48,6 +48,21 @@ impl Default for Stopping {
 impl Stopping {
     /// What a run by `method` stops at unless something else is asked for: the default, with the tolerance
     /// 10⁻⁴ for a learned potential, whose steps are not bounded by a rate or a move limit.
+    ///
+    /// Structures have another rule, which knows that the unknowns are densities:
+    /// [`Recipe::new`](crate::topology::Recipe::new).
+    /// ```
+    /// use lgf::Stopping;
+    /// use lgf::flow::{Flow, OptimalityCriteria};
+    /// use lgf::method::Potential;
+    /// use lgf::topology::Recipe;
+    ///
+    /// let oc = Flow::OptimalityCriteria(OptimalityCriteria::default());
+    /// assert_eq!(Stopping::of(&oc.into()), Stopping::default());
+    /// assert_eq!(Stopping::of(&Potential::default().into()), Stopping::default().tolerance(1e-4));
+    /// let structures = Recipe::new(Potential::default()).stopping;
+    /// assert_eq!(structures, Stopping::default().tolerance(1e-3).settled(10, 2e-4));
+    /// ```
     pub fn of(method: &Method) -> Self {
         match method {
             Method::Potential(_) => Self::default().tolerance(1e-4),

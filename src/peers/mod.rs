@@ -24,6 +24,18 @@
 //! - [`Peer::AndersonDescent`]: gradient descent, every fourth step replaced by Anderson mixing, undone if
 //!   worse. Source: Anderson, J. ACM 12 (1965) 547; Banerjee, Suryanarayana & Pask, Chem. Phys. Lett. 647
 //!   (2016) 31.
+//!
+//! ```
+//! use lgf::peers::Peer;
+//! use lgf::problems::Rosenbrock;
+//!
+//! # fn main() -> lgf::Result<()> {
+//! let mut chain = Rosenbrock { dimension: 2 };
+//! let course = Peer::Lbfgs.minimize(&mut chain, &[-1.2, 1.0], 100, 1e-8, &mut ())?;
+//! assert!(course.objective < 1e-12 && course.history.len() < 60);
+//! # Ok(())
+//! # }
+//! ```
 
 mod anderson;
 mod anderson_descent;

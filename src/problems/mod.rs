@@ -10,6 +10,20 @@
 //!
 //! Source: Norman, Rowan, Maute & Doostan, arXiv 2602.13513. Its fifth, topology optimization, is
 //! [`crate::topology`].
+//!
+//! ```
+//! use lgf::objective::Objective;
+//! use lgf::problems::HeatInverse;
+//!
+//! # fn main() -> Result<(), lgf::error::ObjectiveError> {
+//! let (mut problem, mut gradient) = (HeatInverse::new()?, [0.0; 2]);
+//! let start = problem.evaluate(&HeatInverse::START, &mut gradient)?;
+//! let near = problem.evaluate(&[2.01, 1.01], &mut gradient)?;
+//! // Logarithms of the misfit, which is 0 at the truth, (2, 1).
+//! assert!(near < start - 5.0);
+//! # Ok(())
+//! # }
+//! ```
 
 mod elastic_network;
 mod functions;

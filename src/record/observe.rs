@@ -46,8 +46,7 @@ pub enum Event<'a> {
         /// The landing.
         x: &'a [f64],
     },
-    /// The learned step was compared with the true one, under
-    /// [`Schedule::Cosine`](crate::schedule::Schedule::Cosine).
+    /// The learned step was compared with the true one, by [`Method::Cosine`](crate::method::Method::Cosine).
     Compared {
         /// The true evaluation it was compared at, counted from 1.
         evaluation: usize,

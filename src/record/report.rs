@@ -199,6 +199,18 @@ pub struct Report {
 impl Report {
     /// True evaluations spent when an accepted iterate of the newest revision of the objective first had a
     /// value ≤ `target`.
+    /// ```
+    /// use lgf::Lgf;
+    /// use lgf::problems::Rosenbrock;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = Lgf::potential().minimize(Rosenbrock { dimension: 2 }, &[-1.2, 1.0])?;
+    /// assert_eq!(report.evaluations_to_reach(report.objective), Some(report.best_evaluation));
+    /// // The least value is 0.
+    /// assert_eq!(report.evaluations_to_reach(-1.0), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn evaluations_to_reach(&self, target: f64) -> Option<usize> {
         let first = self.changes.last().copied().unwrap_or(0);
         evaluations_to_reach(&self.history[self.history.partition_point(|e| e.evaluation < first)..], target)

@@ -24,6 +24,20 @@ impl<'a> Start<'a> {
     /// small a budget. Its best iterate is evaluated once more, for the gradient; counts, history, budgets and
     /// the reported seconds go on. What only the earlier engine knew is learned anew: the flow's momenta, the
     /// samples, the trust region. The objective must be the one that the earlier run ended with.
+    /// ```
+    /// use lgf::problems::Rosenbrock;
+    /// use lgf::{Lgf, Start, Stopping};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let chain = Rosenbrock { dimension: 2 };
+    /// let short = Lgf::potential().stopping(Stopping::default().evaluations(10))?;
+    /// let first = short.minimize(chain, &[-1.2, 1.0])?;
+    /// let report = Lgf::potential().minimize(chain, Start::after(&first))?;
+    /// assert!(report.objective < 1e-6 && report.true_evaluations > first.true_evaluations);
+    /// assert!(report.history.starts_with(&first.history));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn after(report: &'a Report) -> Self {
         Self { x: &report.x, pairs: &[], earlier: Some(report) }
     }
@@ -31,6 +45,24 @@ impl<'a> Start<'a> {
     /// With `pairs` that were learned elsewhere, oldest first: on a coarser grid, say, whose run's are in
     /// [`Engine::pairs`](crate::engine::Engine::pairs) when it has ended. A learned potential begins with
     /// them; the other methods have no use for them.
+    /// ```
+    /// use lgf::engine::{CpuEngine, Engine};
+    /// use lgf::problems::Quadratic;
+    /// use lgf::{Lgf, Start};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // The same curvatures about another minimum.
+    /// let at = |a: f64| Quadratic { minimizer: vec![a; 3], ..Quadratic::geometric(3, 100.0) };
+    /// let mut engine = CpuEngine::new();
+    /// Lgf::potential().on(&mut engine).minimize(at(1.0), &[0.0; 3])?;
+    /// let pairs = engine.pairs()?;
+    /// let start = Start::at(&[0.0; 3]);
+    /// let cold = Lgf::potential().on(&mut engine).minimize(at(2.0), start)?;
+    /// let warm = Lgf::potential().on(&mut engine).minimize(at(2.0), start.with_pairs(&pairs))?;
+    /// assert!(warm.true_evaluations < cold.true_evaluations);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_pairs(self, pairs: &'a [Pair]) -> Self {
         Self { pairs, ..self }

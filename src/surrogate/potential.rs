@@ -15,6 +15,41 @@
 //! from σI: the least change, in a weighted norm, of the model before that is symmetric and reproduces the
 //! pair. Computed in coordinates of the span, from inner products alone. Sources: Nocedal & Wright,
 //! *Numerical Optimization* (2006), §7.2; Schmidt, van den Berg, Friedlander & Murphy, AISTATS 2009.
+//!
+//! One pair shows the curvature of the parabola f(x) = 2 (x − 3)², and the next minimum of φ is that of f:
+//! ```
+//! use lgf::domain::Domain;
+//! use lgf::engine::{CpuEngine, Engine, Samples, Setup, TrustLimits};
+//! use lgf::flow::{Flow, ProjectedGradient};
+//! use lgf::surrogate::potential::{Outside, PotentialConfig};
+//!
+//! # fn main() -> lgf::Result<()> {
+//! let (value, gradient) = (|x: f64| 2.0 * (x - 3.0).powi(2), |x: f64| [4.0 * (x - 3.0)]);
+//! let flow = Flow::ProjectedGradient(ProjectedGradient { rate: 1.0 });
+//! let (domain, start, samples) = (Domain::Unbounded, &[0.0], Samples::Pairs);
+//! let mut engine = CpuEngine::new();
+//! engine.start(Setup { flow, domain: &domain, start, capacity: 1, samples, directions: None })?;
+//! let config = PotentialConfig { order: 2, outside: Outside::Steep };
+//! let limits = TrustLimits { steps: 20, radius: 10.0 };
+//! let mut x = [0.0];
+//! engine.read(&mut x)?;
+//! engine.set_gradient(&gradient(x[0]))?;
+//! engine.trust(true)?;
+//! // Nothing is known of the curvature yet, and 12 is assumed: a step of 12/12.
+//! engine.fit_potential(12.0, config)?;
+//! engine.minimize(limits)?;
+//! engine.read(&mut x)?;
+//! assert!((x[0] - 1.0).abs() < 1e-6);
+//! engine.set_gradient(&gradient(x[0]))?;
+//! engine.record_pair(value(x[0]) - value(0.0), true)?;
+//! engine.trust(true)?;
+//! engine.fit_potential(12.0, config)?;
+//! engine.minimize(limits)?;
+//! engine.read(&mut x)?;
+//! assert!((x[0] - 3.0).abs() < 1e-6);
+//! # Ok(())
+//! # }
+//! ```
 
 use faer::{Mat, Side};
 use ndarray::{Array2, ArrayView2};

@@ -107,6 +107,26 @@ const IDLE_WEIGHT: f64 = 1e-9;
 /// Cholesky factorisation (about 31 d^1.5 multiply-adds in 2D), one solve per load case and O(d r²) for the
 /// filter. Precision: f64 throughout. Source: Andreassen et al., *Efficient topology optimization in MATLAB
 /// using 88 lines of code*, SMO 43 (2011) 1–16.
+///
+/// More material makes a structure stiffer, and the gradient is that of the compliance:
+/// ```
+/// use lgf::objective::Objective;
+/// use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
+///
+/// # fn main() -> Result<(), lgf::error::ObjectiveError> {
+/// let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density))?;
+/// let mut x = problem.uniform_start();
+/// assert!((problem.volume(&x) - 0.5).abs() < 1e-12);
+/// let mut gradient = vec![0.0; problem.dimension()];
+/// let compliance = problem.evaluate(&x, &mut gradient)?;
+/// assert!(gradient.iter().all(|g| *g < 0.0));
+/// let change = 1e-5;
+/// x[7] += change;
+/// let slope = (problem.compliance(&x)? - compliance) / change;
+/// assert!((slope - gradient[7]).abs() < 1e-3 * slope.abs());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Compliance {
     config: ComplianceConfig,

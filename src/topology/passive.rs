@@ -62,6 +62,27 @@ impl Shape {
 }
 
 /// A region that is no part of the design: its physical density is 0 or 1.
+///
+/// A cantilever with a round hole and a solid flange along its upper edge:
+/// ```
+/// use lgf::engine::CpuEngine;
+/// use lgf::topology::{Compliance, ComplianceConfig, FilterKind, PassiveRegion, Preset, Recipe, Shape};
+///
+/// # fn main() -> lgf::Result<()> {
+/// let hole = PassiveRegion::Void(Shape::Disc { centre: (0.35, 0.5), radius: 0.25 });
+/// let flange = PassiveRegion::Solid(Shape::Rectangle { lower: (0.0, 0.9), upper: (1.0, 1.0) });
+/// let base = ComplianceConfig::mbb(30, 20, FilterKind::Density);
+/// let config = ComplianceConfig { preset: Preset::Cantilever, passive: vec![hole, flange], ..base };
+/// let mut problem = Compliance::new(config)?;
+/// let solution = Recipe::default().solve(&mut problem, CpuEngine::new(), ())?;
+/// let density = problem.physical_density(&solution.design);
+/// // Elements are numbered by columns, from the top: the tenth column's middle and upper end.
+/// let column = 10 * problem.grid().nely();
+/// assert_eq!((density[column + 10], density[column]), (0.0, 1.0));
+/// assert!(solution.volume < 0.5 + 1e-9);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

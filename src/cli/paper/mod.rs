@@ -77,7 +77,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// The surrogate of the adaptive schedule: order 1 in the whole centred history, snapshot lift, a ridge
+    /// The surrogate of the adaptive cadence: order 1 in the whole centred history, snapshot lift, a ridge
     /// that trusts exact gradients.
     pub(super) fn adaptive_surrogate() -> SurrogateConfig {
         SurrogateConfig {
