@@ -205,10 +205,8 @@ fn main() {
     let (serve, rounds) = (options.serve, options.rounds);
     let mut bench = Bench::new(options);
     if serve {
-        println!(
-            "{}",
-            serde_json::json!({ "adapter": bench.adam.info().adapter, "precision": bench.adam.info().precision })
-        );
+        let info = bench.adam.info();
+        println!("{}", serde_json::json!({ "adapter": info.adapter, "precision": info.precision }));
         std::io::stdin().lock().lines().map_while(Result::ok).for_each(|_| println!("{}", bench.round()));
     } else {
         (0..rounds).for_each(|_| println!("{}", bench.round()));

@@ -2,8 +2,8 @@
 //! `coefficients` and `support` (B x P x m) and the `seconds` of every repetition out; one support per column
 //! of the targets.
 //!
-//! `cargo run --release --example stlsq_batch -- IN.npz OUT.npz ENGINE THRESHOLD RIDGE ITERATIONS REPETITIONS`,
-//! ENGINE being `auto`, `cpu` or `gpu`. `benches/peers/stlsq.py` compares it with PySINDy.
+//! `cargo run --release --example stlsq_batch -- IN.npz OUT.npz ENGINE THRESHOLD RIDGE ITERATIONS
+//! REPETITIONS`, ENGINE being `auto`, `cpu` or `gpu`. `benches/peers/stlsq.py` compares it with PySINDy.
 
 use std::error::Error;
 use std::fs::File;

@@ -19,7 +19,7 @@ const HELD_OUT: f64 = 0.2;
 /// Time steps may differ by this much, relative, and still count as equal.
 const UNIFORM: f64 = 1e-6;
 
-/// A recorded trajectory.
+/// A recorded trajectory: K samples of d coordinates, their times and, if known, gradients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trajectory {
     states: Array2<f64>,
@@ -72,12 +72,12 @@ impl Trajectory {
         Ok(Self { states, times, gradients })
     }
 
-    /// The samples.
+    /// The samples of the trajectory (K×d), one row per time.
     pub fn states(&self) -> ArrayView2<'_, f64> {
         self.states.view()
     }
 
-    /// The times.
+    /// The times of the samples (K), increasing.
     pub fn times(&self) -> ArrayView1<'_, f64> {
         self.times.view()
     }
@@ -108,11 +108,11 @@ impl Trajectory {
 /// The variables of the equations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Variables {
-    /// x itself.
+    /// The coordinates of x themselves.
     Full,
     /// The coordinates along the trajectory's leading directions.
     Reduced {
-        /// How many.
+        /// How many directions are kept.
         rank: Rank,
         /// About the samples' mean and in units of their largest distance from it.
         centered: bool,
@@ -128,22 +128,22 @@ pub struct DiscoverConfig {
     pub bias: bool,
     /// Whether the regression sees the features through an orthonormal basis.
     pub orthonormal: bool,
-    /// The variables.
+    /// The variables that the equations are written in.
     pub variables: Variables,
     /// What is regressed on.
     pub targets: Targets,
-    /// How.
+    /// How the coefficients are regressed: ridge, threshold and refits.
     pub regression: Regression,
 }
 
-/// The equations found.
+/// The equations that a discovery has found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Discovery {
-    /// The library.
+    /// The library of monomials that the rows of the coefficients belong to.
     pub library: Library,
     /// Ξ (P×m): of x' (strong and weak form) or g (tracked).
     pub coefficients: Array2<f64>,
-    /// The supports (P×m).
+    /// The supports (P×m): true where a coefficient was kept.
     pub support: Array2<bool>,
     /// Whether the equations are of g instead of x'.
     pub of_gradient: bool,

@@ -21,7 +21,7 @@ pub(crate) fn vectorised<R>(pass: impl FnOnce() -> R) -> R {
 pub trait Scalar:
     num_traits::Float + Into<f64> + From<Half> + Default + Debug + Send + Sync + sealed::Sealed + 'static
 {
-    /// The type's name.
+    /// The name of the type, `f64` or `f32`.
     const NAME: &'static str;
 
     /// The type, for the record.
@@ -31,7 +31,7 @@ pub trait Scalar:
     /// products are f64.
     const RESOLUTION: f64;
 
-    /// `value`, rounded.
+    /// The number nearest to `value` in this format.
     fn of(value: f64) -> Self;
 
     /// `values` as f64, put into `room` (at least as long) where they are not f64 already.

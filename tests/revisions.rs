@@ -23,7 +23,7 @@ struct Changing {
     until: usize,
     offset: f64,
     evaluations: usize,
-    /// Which evaluations fail.
+    /// Which evaluations return an error.
     failing: std::ops::Range<usize>,
 }
 

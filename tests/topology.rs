@@ -190,7 +190,8 @@ proptest! {
         seed in prop::collection::vec((0.2_f64..0.9, -1.0_f64..1.0), 54),
     ) {
         let preset = if cantilever { Preset::Cantilever } else { Preset::Mbb };
-        let config = ComplianceConfig { preset, radius, penalty, ..ComplianceConfig::mbb(nelx, nely, FilterKind::Density) };
+        let mbb = ComplianceConfig::mbb(nelx, nely, FilterKind::Density);
+        let config = ComplianceConfig { preset, radius, penalty, ..mbb };
         let d = (nelx * nely) as usize;
         let x: Vec<f64> = seed[..d].iter().map(|s| s.0).collect();
         let direction: Vec<f64> = seed[..d].iter().map(|s| s.1).collect();
@@ -208,11 +209,18 @@ proptest! {
 
     /// Σ wᵢxᵢ is the filtered volume, for any design.
     #[test]
-    fn the_volume_weights_carry_the_filter(nelx in 1_u32..12, nely in 1_u32..9, radius in 0.5_f64..5.0, x in prop::collection::vec(0.0_f64..1.0, 96)) {
+    fn the_volume_weights_carry_the_filter(
+        nelx in 1_u32..12,
+        nely in 1_u32..9,
+        radius in 0.5_f64..5.0,
+        x in prop::collection::vec(0.0_f64..1.0, 96),
+    ) {
         let config = ComplianceConfig { radius, ..ComplianceConfig::mbb(nelx, nely, FilterKind::Density) };
         let problem = Compliance::new(config).unwrap();
         let x = &x[..(nelx * nely) as usize];
-        let Domain::BoxVolume { volume: Volume { weights, .. }, .. } = problem.domain() else { panic!("a box with a volume") };
+        let Domain::BoxVolume { volume: Volume { weights, .. }, .. } = problem.domain() else {
+            panic!("a structure has a box with a volume bound")
+        };
         let weighted: f64 = weights.iter().zip(x).map(|(w, x)| w * x).sum();
         prop_assert!((weighted - problem.volume(x) * x.len() as f64).abs() <= 1e-12 * x.len() as f64);
     }
@@ -275,7 +283,9 @@ proptest! {
         let allowed = 2e-9 * d as f64;
         let density = problem.physical_density(&x);
         let total: f64 = density.iter().sum();
-        let Domain::BoxVolume { volume: Volume { weights, bound: volume }, .. } = problem.domain() else { panic!("a box with a volume") };
+        let Domain::BoxVolume { volume: Volume { weights, bound: volume }, .. } = problem.domain() else {
+            panic!("a structure has a box with a volume bound")
+        };
         let weighted: f64 = weights.iter().zip(&x).map(|(w, x)| w * x).sum();
         prop_assert!(weights.iter().all(|w| *w > 0.0));
         prop_assert!((weighted - volume - (total - 0.5 * d as f64)).abs() <= allowed, "{weighted} of \

@@ -11,7 +11,7 @@ pub struct View {
     queue: wgpu::Queue,
     pipeline: wgpu::RenderPipeline,
     settings: wgpu::Buffer,
-    /// Columns, rows.
+    /// The grid's size in elements: columns, rows.
     grid: [u32; 2],
     radius: f32,
     /// The segments of a design that has several, one after the other.

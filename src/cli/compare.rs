@@ -18,7 +18,8 @@ pub(super) struct Args {
     #[arg(default_value = "heat-inverse,nonlinear-heat,scattering,elastic-network,topology-reduced")]
     problems: Vec<Problem>,
     /// Which methods besides the plain flow, separated by commas
-    #[arg(long, alias = "schedules", value_enum, value_delimiter = ',', default_values = ["fixed", "adaptive"])]
+    #[arg(long, alias = "schedules", value_enum, value_delimiter = ',')]
+    #[arg(default_values = ["fixed", "adaptive"])]
     methods: Vec<FieldFlag>,
     /// Which engines, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["auto"])]
@@ -26,7 +27,7 @@ pub(super) struct Args {
     /// What the surrogate's basis is kept in, which every surrogate step reads
     #[arg(long, value_enum, default_value = "state")]
     tables: TablesFlag,
-    /// The problems' size
+    /// The size of the problems
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
     /// The fixed cadence with the paper's regression to the letter too, where it differs

@@ -1,4 +1,4 @@
-//! `lgf discover`.
+//! The command `lgf discover`: finds differential equations in a recorded trajectory.
 
 use std::fmt::Write;
 use std::fs::File;

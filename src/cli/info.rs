@@ -1,4 +1,4 @@
-//! `lgf info`.
+//! The command `lgf info`: shows the engines of this machine and the memory that runs take.
 
 use std::fmt::Write;
 

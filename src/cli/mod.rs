@@ -26,7 +26,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::engine::{EngineChoice, EngineOptions, Opened};
 use crate::error::{EngineError, Error, Result};
 
-/// A failed run.
+/// The exit code of a run that failed.
 const RUN_FAILED: u8 = 1;
 /// Arguments that make no sense.
 const USAGE: u8 = 2;
@@ -194,7 +194,7 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// `150x50` → (150, 50).
+/// Parses a grid's size: `150x50` becomes (150, 50). Both numbers are at least 1.
 fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
     let parts: Vec<_> = text.split(['x', 'X', '×']).map(str::parse).collect();
     match parts[..] {
@@ -211,7 +211,7 @@ fn parse_count(text: &str, most: f64) -> std::result::Result<u64, String> {
     }
 }
 
-/// The `--engine` flag.
+/// The values of the `--engine` flag.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum EngineFlag {
     /// A hardware GPU if there is one, else the CPU
@@ -219,14 +219,14 @@ enum EngineFlag {
     Auto,
     /// The best GPU adapter, software ones included
     Gpu,
-    /// The f64 reference
+    /// The CPU engine in f64, the reference
     Cpu,
     /// The CPU engine with state, history and tables in f32: half the memory, and its passes take half the
     /// time or less
     CpuF32,
 }
 
-/// The `--tables` flag.
+/// The values of the `--tables` flag.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum TablesFlag {
     /// As the state is: f32 on a GPU, f64 or f32 on the CPU

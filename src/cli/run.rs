@@ -1,4 +1,4 @@
-//! `lgf run`.
+//! The command `lgf run`: runs LGF on one problem of the paper.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -80,10 +80,10 @@ pub(super) struct Overrides {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The problem
+    /// The problem of the paper to solve
     #[arg(value_enum)]
     problem: Problem,
-    /// Its size
+    /// The size of the problem
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
     /// How LGF alternates true gradients and the learned field
@@ -134,7 +134,7 @@ impl Plan {
         Stopping { max_evaluations, tolerance: 0.0, target: self.settings.done, ..Stopping::default() }
     }
 
-    /// The plain flow.
+    /// The base flow without a learned model, for the paper's number of iterations.
     pub(super) fn plain(&self) -> Result<Lgf> {
         Lgf::new(self.settings.flow)?.stopping(self.stopping(self.settings.iterations + 1))
     }
@@ -214,7 +214,7 @@ impl Plan {
     }
 }
 
-/// A finished run.
+/// One finished run of one method on the problem.
 pub(super) struct Outcome {
     pub name: String,
     pub method: Method,
@@ -302,7 +302,8 @@ impl Observer for Watch {
     }
 }
 
-/// Runs one method on a problem, if need be to the end on another engine. `plain` is where the plain flow ended, for the measures.
+/// Runs one method on a problem, if need be to the end on another engine. `plain` is where the plain flow
+/// ended, for the measures.
 pub(super) fn solve(
     case: &mut dyn Case,
     lgf: &Lgf,

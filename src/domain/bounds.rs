@@ -109,9 +109,9 @@ pub enum BoundsRef<'a> {
     },
     /// A pair for each unknown; two slices of length d.
     PerUnknown {
-        /// The lower bounds.
+        /// The lower bounds, one per unknown.
         lower: &'a [f64],
-        /// The upper bounds.
+        /// The upper bounds, one per unknown.
         upper: &'a [f64],
     },
 }

@@ -1,4 +1,4 @@
-//! The set itself.
+//! The feasible set: boxes, with or without a bound on the volume.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::linalg::norm_inf;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Domain {
-    /// R^d.
+    /// All of R^d, without any bound.
     Unbounded,
     /// { x : lᵢ ≤ xᵢ ≤ uᵢ }.
     Box(Bounds),
@@ -40,7 +40,7 @@ pub enum Domain {
 }
 
 impl Domain {
-    /// \[`lower`, `upper`\]^d.
+    /// The box \[`lower`, `upper`\]^d, one pair of bounds for all unknowns.
     pub fn uniform(lower: f64, upper: f64) -> Self {
         Self::Box(Bounds::uniform(lower, upper))
     }

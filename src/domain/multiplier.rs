@@ -14,7 +14,7 @@ struct Found {
     low: f64,
     /// The smallest number known to be large enough, or the bracket's upper end.
     high: f64,
-    /// The estimate.
+    /// The estimate of the multiplier that the search ended at.
     at: f64,
 }
 

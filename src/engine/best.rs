@@ -29,8 +29,8 @@ enum Place {
 }
 
 impl<T: Scalar> Best<T> {
-    /// The trusted iterate is about to be overwritten by one that `is_best` or not. If it is the best and will
-    /// be no more, it is kept, and the trusted one gets other memory of the same size.
+    /// The trusted iterate is about to be overwritten by one that `is_best` or not. If it is the best and
+    /// will be no more, it is kept, and the trusted one gets other memory of the same size.
     pub(crate) fn before_trust(&mut self, is_best: bool, x: &mut Vec<T>, gradient: &mut Vec<T>) {
         if is_best {
             self.place = Place::Trusted;
@@ -100,7 +100,7 @@ pub(crate) fn change<T: Scalar>(a: &[T], b: &[T]) -> (f64, bool) {
     })
 }
 
-/// g·(a − b).
+/// The slope g·(a − b) of the objective from b to a, summed in f64.
 pub(crate) fn slope<T: Scalar>(gradient: &[T], a: &[T], b: &[T]) -> f64 {
     sums_over(a.len(), 1, |here, sums| {
         for i in here {

@@ -34,7 +34,7 @@ pub enum EngineChoice {
     Auto,
     /// The best adapter there is, software included.
     Gpu,
-    /// The f64 reference.
+    /// The CPU engine in f64, the reference.
     Cpu,
     /// The CPU engine in f32: half the memory, and its passes take half the time or less.
     CpuSingle,
@@ -100,8 +100,8 @@ impl EngineChoice {
     }
 }
 
-/// An open engine, and why it is this one. It is an engine itself: where its GPU is lost, a run on it goes on from
-/// the best iterate on the CPU engine, which is then the one for all runs that follow.
+/// An open engine, and why it is this one. It is an engine itself: where its GPU is lost, a run on it goes on
+/// from the best iterate on the CPU engine, which is then the one for all runs that follow.
 pub struct Opened {
     engine: Box<dyn Engine>,
     reason: String,

@@ -10,7 +10,7 @@ pub(crate) struct Ring {
     capacity: usize,
     len: usize,
     next: usize,
-    /// Per row.
+    /// For each row, how its sample came from the one before.
     links: Vec<Link>,
     /// Per row, in a history of pairs.
     notes: Vec<PairNote>,

@@ -8,7 +8,7 @@ use crate::report::HistoryEntry;
 pub struct Curve<'a> {
     /// Its name in the legend.
     pub name: &'a str,
-    /// Its true evaluations.
+    /// The true evaluations of the run, in order.
     pub history: &'a [HistoryEntry],
 }
 

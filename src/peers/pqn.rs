@@ -1,4 +1,4 @@
-//! Projected quasi-Newton.
+//! The projected quasi-Newton method.
 
 use std::collections::VecDeque;
 

@@ -54,15 +54,15 @@ struct Share {
     hidden1: Vec<f64>,
     sums2: Vec<f64>,
     hidden2: Vec<f64>,
-    /// 3 rows.
+    /// The network's outputs, 3 rows: one per component of the displacement.
     output: Vec<f64>,
     back: Vec<f64>,
-    /// The batch's points.
+    /// The points of the batch that is at hand.
     at: Vec<[f64; 3]>,
 }
 
 impl ElasticNetwork {
-    /// The paper's grid.
+    /// The points per edge of the paper's grid.
     pub const POINTS: usize = 99;
 
     /// With `points` per edge, 1 to 512.
@@ -87,7 +87,7 @@ impl ElasticNetwork {
         Ok(Self { points, shares: vec![share; SHARES] })
     }
 
-    /// Points per edge.
+    /// The number of points per edge of the grid.
     pub fn points(&self) -> usize {
         self.points
     }
@@ -100,7 +100,7 @@ impl ElasticNetwork {
         (0..PARAMETERS).map(|at| bound(at) * (2.0 * uniform.draw() - 1.0)).collect()
     }
 
-    /// u at X.
+    /// The displacement u at the point X.
     pub fn displacement(parameters: &[f64], x: [f64; 3]) -> [f64; 3] {
         let layer = |weights: &[f64], input: &[f64], row: usize| {
             weights[row * input.len()..].iter().zip(input).map(|(w, x)| w * x).sum::<f64>()
@@ -159,7 +159,7 @@ fn accumulate(gradient: &mut [f64], rows: usize, a: &[f64], b: &[f64]) {
     matmul(out, Accum::Add, columns(a, rows), columns(b, WIDTH).transpose(), 1.0, Par::Seq);
 }
 
-/// The four blocks.
+/// Splits a matrix into its four blocks: the values and the three derivatives.
 fn blocks(values: &[f64]) -> [&[f64]; 4] {
     let part = values.len() / 4;
     std::array::from_fn(|block| &values[block * part..(block + 1) * part])

@@ -8,9 +8,9 @@ use crate::objective::Objective;
 /// f(x) = ½ Σ λᵢ (xᵢ − aᵢ)², a quadratic of given spectrum; least value 0 at x = a.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quadratic {
-    /// The spectrum λ.
+    /// The spectrum λ, one curvature per unknown.
     pub spectrum: Vec<f64>,
-    /// The minimiser a.
+    /// The minimiser a, length d.
     pub minimizer: Vec<f64>,
 }
 
@@ -73,7 +73,7 @@ impl Objective for Rosenbrock {
 /// Any function on \[lower, upper\]^d.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Boxed<O> {
-    /// The function.
+    /// The function without its bounds.
     pub inner: O,
     /// Lower bound of every unknown.
     pub lower: f64,
@@ -109,7 +109,7 @@ pub struct Rotated<O> {
 }
 
 impl<O: Objective> Rotated<O> {
-    /// Turns `inner`.
+    /// Turns the arguments of `inner` by a fixed rotation Q.
     pub fn new(inner: O) -> Self {
         let d = inner.dimension();
         let mut uniform = Uniform::new(1);

@@ -55,14 +55,14 @@ pub struct HeatInverse {
 struct Propagator {
     /// (M + Δt K)⁻¹ M.
     step: Mat<f64>,
-    /// (M + Δt K)⁻¹.
+    /// The matrix (M + Δt K)⁻¹, which takes loads to states.
     inverse: Mat<f64>,
 }
 
 impl HeatInverse {
     /// The conductivities the data come from.
     pub const TRUTH: [f64; 2] = [2.0, 1.0];
-    /// The paper's start.
+    /// The conductivities at which the paper starts.
     pub const START: [f64; 2] = [0.5, 4.05];
     const STEP: f64 = END / (SAMPLES - 1) as f64;
 
@@ -128,7 +128,7 @@ impl HeatInverse {
         })
     }
 
-    /// Fills the solution.
+    /// Computes the temperatures of all time steps into `solution`.
     fn solve(&mut self, a: [f64; 2]) -> std::result::Result<Propagator, ObjectiveError> {
         let propagator = self.propagator(a)?;
         let mut now = [0.0; MODES];
@@ -144,7 +144,7 @@ impl HeatInverse {
     }
 }
 
-/// A c.
+/// The product of the matrix A with the coefficients c.
 fn advance(a: &Mat<f64>, c: &[f64; MODES]) -> [f64; MODES] {
     let mut out = [0.0; MODES];
     for (j, c) in c.iter().enumerate() {

@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(g, [0.5 + 0.5e4, -1.0]);
     }
 
-    /// |∇f(v) − ∇f(w)| ≤ L |v − w|; near the origin, where logistic slopes are near ¼, the bound is nearly met
+    /// |∇f(v) − ∇f(w)| ≤ L |v − w|; near the origin logistic slopes are near ¼, and the bound is nearly met
     /// along the steepest direction.
     #[test]
     fn the_curvature_bound_holds() {

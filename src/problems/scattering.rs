@@ -43,12 +43,12 @@ pub struct Scattering {
     acceleration: Mat<f64>,
 }
 
-/// A triangulation.
+/// A triangulation of the domain in the plane.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mesh {
-    /// Coordinates.
+    /// The coordinates (x, y) of each node.
     pub nodes: Vec<[f64; 2]>,
-    /// Corners, counter-clockwise.
+    /// The three corners of each triangle, counter-clockwise, as indices of nodes.
     pub triangles: Vec<[usize; 3]>,
     /// Nodes with u = 0.
     pub fixed: Vec<usize>,
@@ -164,7 +164,7 @@ impl Scattering {
         Ok(problem)
     }
 
-    /// The mesh.
+    /// The mesh of the domain.
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
     }
@@ -174,14 +174,14 @@ impl Scattering {
         (0..self.elements.len()).map(|e| 1.0 + 2.0 * self.mesh.centroid(e)[1]).collect()
     }
 
-    /// ‖m(a) − truth‖/‖truth‖.
+    /// The relative error of the slowness, ‖m(a) − truth‖/‖truth‖.
     pub fn relative_error(&self, a: &[f64]) -> f64 {
         let truth = self.truth();
         let square: f64 = Self::slowness(a).zip(&truth).map(|(m, t)| (m - t).powi(2)).sum();
         (square / truth.iter().map(|t| t * t).sum::<f64>()).sqrt()
     }
 
-    /// m = |a| + 0.01.
+    /// The slowness m = |a| + 0.01, entry by entry.
     pub fn slowness(a: &[f64]) -> impl Iterator<Item = f64> {
         a.iter().map(|a| a.abs() + SHIFT)
     }
@@ -209,7 +209,7 @@ impl Scattering {
         Ok(factor.solve(Mat::<f64>::identity(self.unknowns, self.unknowns)))
     }
 
-    /// K u.
+    /// Writes the product of the stiffness matrix with u, K u, to `out`.
     fn stiffness_times(&self, u: &[f64], out: &mut [f64]) {
         for (out, row) in out.iter_mut().zip(&self.stiffness) {
             *out = row.iter().map(|(column, k)| k * u[*column]).sum();

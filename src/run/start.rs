@@ -21,9 +21,9 @@ impl<'a> Start<'a> {
     }
 
     /// Where an earlier run has ended, on whatever engine: one that was cut short, interrupted, or had too
-    /// small a budget. Its best iterate is evaluated once more, for the gradient; counts, history, budgets and
-    /// the reported seconds go on. What only the earlier engine knew is learned anew: the flow's momenta, the
-    /// samples, the trust region. The objective must be the one that the earlier run ended with.
+    /// small a budget. Its best iterate is evaluated once more, for the gradient; counts, history, budgets
+    /// and the reported seconds go on. What only the earlier engine knew is learned anew: the flow's momenta,
+    /// the samples, the trust region. The objective must be the one that the earlier run ended with.
     pub fn after(report: &'a Report) -> Self {
         Self { x: &report.x, pairs: &[], earlier: Some(report) }
     }
@@ -36,7 +36,8 @@ impl<'a> Start<'a> {
         Self { pairs, ..self }
     }
 
-    /// The first iterate. An earlier run's may be beyond a bound by the rounding of its engine's number format.
+    /// The first iterate. An earlier run's may be beyond a bound by the rounding of its engine's number
+    /// format.
     pub(super) fn x(&self, domain: &Domain) -> Vec<f64> {
         match self.earlier {
             Some(_) => domain.clamped(self.x),

@@ -36,11 +36,11 @@ const MOST_SAMPLES: usize = 16;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HigherOrder {
     pub order: usize,
-    /// zₖ/ℓ², m×r.
+    /// The samples' coordinates, scaled: zₖ/ℓ² (m×r).
     pub points: Vec<Vec<f64>>,
-    /// aₖ/ℓ, m×r.
+    /// The coefficients of κ', scaled: aₖ/ℓ (m×r).
     pub slopes: Vec<Vec<f64>>,
-    /// bₖ, m.
+    /// The coefficients of κ: bₖ (m).
     pub values: Vec<f64>,
 }
 

@@ -17,9 +17,9 @@ pub enum Integrator {
     Rk4,
     /// Dormand–Prince 5(4): steps of its own size inside the iteration, as the tolerances ask.
     DormandPrince {
-        /// Relative tolerance, > 0.
+        /// The relative tolerance of a step's error, > 0.
         rtol: f64,
-        /// Absolute tolerance, ≥ 0.
+        /// The absolute tolerance of a step's error, ≥ 0.
         atol: f64,
     },
 }
@@ -30,7 +30,7 @@ pub type Equation<'a> = dyn FnMut(f64, &[f64], &mut [f64]) + 'a;
 /// An explicit Runge–Kutta rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Tableau {
-    /// Stage times c.
+    /// The times c of the stages, in units of the step.
     pub times: &'static [f64],
     /// Stage weights a, row s has s entries.
     pub stages: &'static [&'static [f64]],
@@ -40,10 +40,10 @@ pub struct Tableau {
     pub error: &'static [f64],
 }
 
-/// Explicit Euler.
+/// The explicit Euler method, of order 1.
 pub const EULER: Tableau = Tableau { times: &[0.0], stages: &[&[]], weights: &[1.0], error: &[] };
 
-/// Kutta's 3/8 rule.
+/// Kutta's 3/8 rule, of order 4.
 pub const RK4: Tableau = Tableau {
     times: &[0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0],
     stages: &[&[], &[1.0 / 3.0], &[-1.0 / 3.0, 1.0], &[1.0, -1.0, 1.0]],
@@ -141,7 +141,7 @@ pub(crate) enum Trial {
 pub(crate) struct StepControl {
     now: f64,
     end: f64,
-    /// The iteration's length.
+    /// The length h of the iteration in time.
     h: f64,
     /// The size that the error asks for.
     inner: f64,

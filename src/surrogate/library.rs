@@ -95,7 +95,7 @@ impl Library {
         rows
     }
 
-    /// Θ(z).
+    /// The features Θ(z), one entry per monomial.
     pub fn evaluate(&self, z: &[f64]) -> Vec<f64> {
         self.terms
             .chunks_exact(self.order)

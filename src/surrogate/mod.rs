@@ -57,7 +57,7 @@ pub struct SurrogateConfig {
     /// Whether the regression sees Θ through an orthonormal basis of the samples' features, Θ V S⁻¹ (singular
     /// values below 10⁻¹² s_max dropped).
     pub orthonormal: bool,
-    /// What z is.
+    /// The variables z of the library: x itself or coordinates in a basis.
     pub space: SpaceConfig,
     /// What is regressed on.
     pub targets: Targets,

@@ -37,19 +37,19 @@ pub enum Outside {
     Steep,
 }
 
-/// What is learned.
+/// The settings of the learned polynomial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PotentialConfig {
     /// The polynomial's order in the learned coordinates, 2 to 4.
     pub order: usize,
-    /// The curvature elsewhere.
+    /// The curvature σ outside the learned span.
     pub outside: Outside,
 }
 
 /// The learned part, in terms of the recorded rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Polynomial {
-    /// σ > 0.
+    /// The curvature σ > 0 outside the learned span.
     pub outside: f64,
     /// λ, r of them, the largest |λ| first.
     pub curvatures: Vec<f64>,
@@ -58,7 +58,7 @@ pub(crate) struct Polynomial {
     pub combination: Array2<f64>,
     /// ψ, if the order is above 2.
     pub higher: Option<HigherOrder>,
-    /// Pairs used.
+    /// The number of pairs that the fit used.
     pub pairs: usize,
 }
 

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ridge {
-    /// α itself.
+    /// The ridge α itself, whatever the data's scale.
     Absolute(f64),
     /// α = this times the mean squared norm of a feature row, ‖Θ‖²_F / K: free of the data's scale.
     Relative(f64),
@@ -121,11 +121,11 @@ impl Regression {
 /// One batch item: a feature matrix, target columns, and how to solve.
 #[derive(Debug, Clone, Copy)]
 pub struct RegressionProblem<'a> {
-    /// Θ (K×P).
+    /// The features Θ (K×P), one row per sample.
     pub features: ArrayView2<'a, f64>,
     /// Y (K×m), one support per column.
     pub targets: ArrayView2<'a, f64>,
-    /// How.
+    /// How the problem is solved: ridge, threshold and refits.
     pub regression: Regression,
 }
 
@@ -134,7 +134,7 @@ pub struct RegressionProblem<'a> {
 pub struct Solution {
     /// Ξ (P×m), zero off the support.
     pub coefficients: Array2<f64>,
-    /// The supports (P×m).
+    /// The supports (P×m): true where a coefficient was kept.
     pub support: Array2<bool>,
     /// The ridge α used.
     pub ridge: f64,
@@ -257,7 +257,7 @@ pub fn solve(
 
 /// One column of Y on its way.
 struct Column {
-    /// Its support.
+    /// The indices of the features on its support.
     active: Vec<usize>,
     xi: Array1<f64>,
     /// Whether the support has stayed.

@@ -14,9 +14,9 @@ use crate::objective::Objective;
 /// What to optimize. All lengths in element sides, all moduli relative to the solid's.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ComplianceConfig {
-    /// The structure.
+    /// The structure to optimize.
     pub preset: Preset,
-    /// Elements (columns, rows).
+    /// The grid's size in elements (columns, rows).
     pub size: (u32, u32),
     /// The volume fraction, in (0, 1]: of all nelx·nely elements, passive ones included.
     pub volume_fraction: f64,
@@ -28,7 +28,7 @@ pub struct ComplianceConfig {
     pub filter: FilterKind,
     /// Young's modulus of void, E_min, relative to the solid's: keeps the stiffness matrix regular.
     pub void_modulus: f64,
-    /// Poisson's ratio.
+    /// Poisson's ratio of the material.
     pub poisson_ratio: f64,
     /// Regions that are void or solid whatever the design is, besides the preset's own; where they overlap,
     /// the last one counts.
@@ -199,7 +199,7 @@ impl Compliance {
         &self.config
     }
 
-    /// The grid.
+    /// The grid of elements and nodes.
     pub fn grid(&self) -> &Grid {
         &self.grid
     }

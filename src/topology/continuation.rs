@@ -12,8 +12,8 @@ const COARSEST_BUDGET: usize = 40;
 const INTERMEDIATE_BUDGET: usize = 30;
 /// The budget of either layout of a coarse grid that is the only one: the better of two is taken from it.
 const ALTERNATIVE_BUDGET: usize = 30;
-/// The penalty is raised from 1, where compliance is convex, in this many steps before it is what was asked for,
-/// on the first grid: which layout is found is decided there, and better ones are found that way.
+/// The penalty is raised from 1, where compliance is convex, in this many steps before it is what was asked
+/// for, on the first grid: which layout is found is decided there, and better ones are found that way.
 const PENALTY_STEPS: usize = 4;
 /// The budget of each of these steps.
 const PENALTY_BUDGET: usize = 10;
@@ -84,8 +84,8 @@ pub(crate) fn warm_start(
         let mut problem = Compliance::new(config.clone())?;
         let begun = begin(&problem, found.as_ref())?;
         let ended = if raised && number == 0 && count == 1 {
-            // Neither leads to the better layout always; half the fine grid's resolution is enough to tell which
-            // one did.
+            // Neither leads to the better layout always; half the fine grid's resolution is enough to tell
+            // which one did.
             let Some(direct) = run(&mut problem, &begun, ALTERNATIVE_BUDGET)? else { return Ok(None) };
             let Some(softened) = raise(&config, begun, &mut run)? else { return Ok(None) };
             let Some(continued) = run(&mut problem, &softened, ALTERNATIVE_BUDGET)? else { return Ok(None) };

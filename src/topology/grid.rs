@@ -45,17 +45,17 @@ impl Grid {
         Ok(Self { size: UVec2::new(nelx, nely) })
     }
 
-    /// Columns of elements.
+    /// The number of columns of elements.
     pub fn nelx(&self) -> usize {
         self.size.x as usize
     }
 
-    /// Rows of elements.
+    /// The number of rows of elements.
     pub fn nely(&self) -> usize {
         self.size.y as usize
     }
 
-    /// Number of elements.
+    /// The number of elements, columns times rows.
     pub fn elements(&self) -> usize {
         self.nelx() * self.nely()
     }

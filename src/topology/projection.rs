@@ -58,9 +58,9 @@ impl Projection {
 pub(super) struct Threshold {
     beta: f64,
     eta: f64,
-    /// tanh βη.
+    /// The constant tanh βη of the formula.
     lower: f64,
-    /// tanh β(1 − η).
+    /// The constant tanh β(1 − η) of the formula.
     upper: f64,
 }
 
@@ -69,7 +69,7 @@ impl Threshold {
         Self { beta, eta, lower: (beta * eta).tanh(), upper: (beta * (1.0 - eta)).tanh() }
     }
 
-    /// ρ(ρ̃).
+    /// The projected density ρ(ρ̃).
     pub(super) fn density(&self, filtered: f64) -> f64 {
         self.at(filtered).0
     }

@@ -1,5 +1,5 @@
-//! The recipe: coarse grids first, the penalty raised on the coarsest, the projection sharpened by doubling, what was
-//! learned handed from problem to problem, and a stopping rule that goes with densities.
+//! The recipe: coarse grids first, the penalty raised on the coarsest, the projection sharpened by doubling,
+//! what was learned handed from problem to problem, and a stopping rule that goes with densities.
 
 use std::time::Instant;
 
@@ -16,17 +16,18 @@ use crate::observe::{Event, Observer};
 use crate::report::{Report, StopReason};
 use crate::run::{Lgf, LgfConfig, RunError, Start};
 
-/// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for, on the first grid.
+/// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for, on the
+/// first grid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Continuation {
-    /// With coarse grids on the coarsest of them, else not at all. Where there is one coarse grid only, that is
-    /// done beside going straight on, and the better layout is taken.
+    /// With coarse grids on the coarsest of them, else not at all. Where there is one coarse grid only, that
+    /// is done beside going straight on, and the better layout is taken.
     #[default]
     Auto,
     /// On the first grid.
     On,
-    /// Not at all.
+    /// The penalty is not raised.
     Off,
 }
 
@@ -46,8 +47,9 @@ pub enum Continuation {
 ///
 /// When not to use it: for an objective that is no [`Compliance`], [`Lgf`] is what runs it.
 ///
-/// Cost: the evaluations on the given grid, which [`Stopping::max_evaluations`] bounds, and those before it, which
-/// [`Solution::levels`] tells of: 40 on the coarsest grid, 30 on every other one, 40 more for a raised penalty.
+/// Cost: the evaluations on the given grid, which [`Stopping::max_evaluations`] bounds, and those before it,
+/// which [`Solution::levels`] tells of: 40 on the coarsest grid, 30 on every other one, 40 more for a raised
+/// penalty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Recipe {
@@ -76,20 +78,20 @@ impl Default for Recipe {
 pub struct Level {
     /// The grid, and the projection if the run has any: `75x25`, `75x25 beta 2`.
     pub size: String,
-    /// True evaluations there.
+    /// The number of true evaluations on this grid.
     pub true_evaluations: usize,
     /// The compliance of the design that was taken from it.
     pub objective: f64,
     /// Its evaluations times its share of the fine grid's elements: a direct solve costs a little less than
     /// that.
     pub fine_equivalents: f64,
-    /// Seconds spent there.
+    /// The wall time spent on this grid, in seconds.
     pub wall_seconds: f64,
     /// Why its last run ended, in words.
     pub stop: String,
 }
 
-/// An optimized structure.
+/// An optimized structure, and how it was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Solution {
@@ -110,9 +112,9 @@ pub struct Solution {
 const SETTLED: Settled = Settled { evaluations: 10, change: 2e-4 };
 
 impl Recipe {
-    /// `method` with the stopping rule for densities between 0 and 1: converged when a step changes none by more
-    /// than 10⁻³ (potential) or 10⁻² (OC), ADAM's argument by a tenth of its rate; a potential has settled when the
-    /// best compliance has fallen by at most 2·10⁻⁴ of itself within 10 evaluations.
+    /// `method` with the stopping rule for densities between 0 and 1: converged when a step changes none by
+    /// more than 10⁻³ (potential) or 10⁻² (OC), ADAM's argument by a tenth of its rate; a potential has
+    /// settled when the best compliance has fallen by at most 2·10⁻⁴ of itself within 10 evaluations.
     pub fn new(method: impl Into<Method>) -> Self {
         let method = method.into();
         let tolerance = match method.flow() {
@@ -173,11 +175,13 @@ impl Recipe {
 
     /// Optimizes `problem` on `engine`, given away or lent, telling `observer`.
     ///
-    /// Where a device is lost, the run goes on if the engine can [fall back](Engine::fall_back) on another one. The
-    /// best design comes back whatever happens after the first evaluation; [`Report::stop`] says why the run ended.
+    /// Where a device is lost, the run goes on if the engine can [fall back](Engine::fall_back) on another
+    /// one. The best design comes back whatever happens after the first evaluation; [`Report::stop`] says why
+    /// the run ended.
     ///
     /// # Errors
-    /// Settings that exclude each other, and whatever keeps the first evaluation on the given grid from being made.
+    /// Settings that exclude each other, and whatever keeps the first evaluation on the given grid from being
+    /// made.
     pub fn solve<E: Engine, W: Observer>(
         &self,
         problem: &mut Compliance,

@@ -55,17 +55,17 @@ impl<O: Objective> SigmoidDesign<O> {
         Ok(Self { inner, bounds, volume })
     }
 
-    /// The wrapped objective.
+    /// A view of the wrapped objective.
     pub fn inner(&self) -> &O {
         &self.inner
     }
 
-    /// The wrapped objective.
+    /// The wrapped objective, to change it.
     pub fn inner_mut(&mut self) -> &mut O {
         &mut self.inner
     }
 
-    /// The design x(θ).
+    /// The design x(θ) of the argument θ, length d.
     pub fn design(&self, theta: &[f64]) -> Vec<f64> {
         let shift = self.shift(theta);
         let bounds = self.bounds.view();

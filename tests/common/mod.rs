@@ -54,12 +54,12 @@ pub fn best(history: &[HistoryEntry]) -> f64 {
     history.iter().filter(|e| e.accepted).map(|e| e.objective).fold(f64::INFINITY, f64::min)
 }
 
-/// `objective` at `x`.
+/// The value of `objective` at `x`.
 pub fn value(mut objective: impl Objective, x: &[f64]) -> f64 {
     objective.evaluate(x, &mut vec![0.0; x.len()]).unwrap()
 }
 
-/// `tests/reference/<name>.json`.
+/// Reads the reference results in `tests/reference/<name>.json`.
 pub fn load(name: &str) -> Value {
     let path = format!("{}/tests/reference/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -73,7 +73,7 @@ pub fn count(value: &Value) -> usize {
     value.as_u64().unwrap() as usize
 }
 
-/// ‖a − b‖ / ‖b‖.
+/// The relative difference ‖a − b‖ / ‖b‖ in the Euclidean norm.
 pub fn relative(a: &[f64], b: &[f64]) -> f64 {
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
     norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut b.iter().copied())

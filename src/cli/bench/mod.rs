@@ -64,7 +64,7 @@ pub(super) struct Args {
     quiet: bool,
 }
 
-/// `bench.json`.
+/// The contents of `bench.json`: the machine, the settings and one row per pass.
 #[derive(Debug, serde::Serialize)]
 struct Report {
     version: &'static str,
@@ -103,7 +103,7 @@ struct Row {
     cpu_seconds: Option<f64>,
     cpu_ratio: Option<f64>,
     earlier_seconds: Option<f64>,
-    /// New over old.
+    /// This measurement's seconds over the earlier one's; below 1 the pass has become faster.
     ratio: Option<f64>,
 }
 
@@ -367,7 +367,7 @@ fn row(measured: Measured, copy: Option<f64>, cpu: &[Measured], earlier: Option<
     }
 }
 
-/// Three digits.
+/// Writes `value` with three significant digits, as a decimal without an exponent.
 fn digits(value: f64) -> String {
     let before = value.abs().max(1e-6).log10().floor() as i32 + 1;
     format!("{value:.*}", (3 - before).max(0) as usize)

@@ -92,7 +92,7 @@ pub(super) struct Measured {
     pub pass: &'static str,
     pub dimension: usize,
     pub clock: Clock,
-    /// The median.
+    /// The median time of one pass over all repeats, in seconds.
     pub seconds: f64,
     /// What must be moved at least, bytes; none where nothing of size d is.
     pub bytes: Option<u64>,
@@ -115,7 +115,7 @@ pub(super) struct Kernel {
 struct Sample {
     wall: Vec<f64>,
     profiles: Vec<Vec<KernelTime>>,
-    /// Of one call.
+    /// The dispatches that one call recorded; read-backs alike.
     dispatches: u64,
     readbacks: u64,
 }
@@ -145,7 +145,7 @@ impl Subject {
         }
     }
 
-    /// Bytes per number.
+    /// The bytes that one number of the engine's state takes: 8 in f64, 4 in f32.
     pub(super) fn word(&self) -> u64 {
         match self {
             Self::Cpu(engine) if engine.info().precision.starts_with("f64") => 8,

@@ -44,18 +44,18 @@ const TOLERANCE: f64 = 1e-10;
 enum Method {
     /// Gradient descent at a fixed rate, on a box projected
     Gd,
-    /// ADAM
+    /// ADAM without a learned model
     Adam,
     /// ADAM with the learned field, adaptive cadence
     LgfAdam,
-    /// L-BFGS
+    /// L-BFGS with a memory of 10 pairs
     #[value(name = "l-bfgs")]
     Lbfgs,
     /// Gradient descent with periodic Anderson mixing
     Anderson,
-    /// Spectral projected gradient
+    /// Spectral projected gradient, with a non-monotone line search
     Spg,
-    /// Projected quasi-Newton
+    /// Projected quasi-Newton, its model minimised by projected steps
     Pqn,
     /// A learned potential, minimised in a trust region
     Lgf,

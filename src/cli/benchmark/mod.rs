@@ -119,7 +119,7 @@ struct Contest<'a> {
     entries: Vec<Entry>,
     /// Ends the names of kept runs: what sets them apart besides case and method.
     suffix: String,
-    /// Above the table.
+    /// The Markdown text that stands above the table.
     preface: String,
     measure: Measure,
 }

@@ -39,7 +39,7 @@ const MEASURE: Measure = Measure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Method {
-    /// Plain optimality criteria
+    /// Optimality criteria without a learned model
     Oc,
     /// A learned potential, minimised in a trust region
     Lgf,
@@ -57,13 +57,13 @@ enum Method {
     OcExtrapolation,
     /// Optimality criteria with dynamic mode decomposition
     OcDmd,
-    /// Spectral projected gradient
+    /// Spectral projected gradient, with a non-monotone line search
     Spg,
-    /// Projected quasi-Newton
+    /// Projected quasi-Newton, its model minimised by projected steps
     Pqn,
     /// Method of moving asymptotes
     Mma,
-    /// Sigmoidal mirror descent
+    /// Sigmoidal mirror descent with a projected latent variable (SiMPL)
     Simpl,
     /// L-BFGS in a sigmoid parametrisation, augmented Lagrangian
     LbfgsSigmoid,
@@ -106,7 +106,7 @@ impl Method {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Start {
-    /// The uniform design
+    /// The uniform design that meets the volume bound
     Cold,
     /// The method's own result on coarse grids, 40 and 30 evaluations each, where there is room for them
     Multilevel,

@@ -67,7 +67,7 @@ pub(super) struct Settings {
     pub surrogate: SurrogateConfig,
     /// Whether the paper's own regression differs: its ridge and refit.
     pub paper_regression: Regression,
-    /// K and M.
+    /// K, the true iterations of a cycle; `interval` is M, the iterations of a cycle in all.
     pub history: usize,
     pub interval: usize,
     /// Of the plain flow.
@@ -125,7 +125,7 @@ pub(super) trait Case {
     fn pictures(&mut self, runs: &[Solved<'_>]) -> Result<Vec<File>>;
 }
 
-/// ‖a − b‖/‖b‖.
+/// The relative difference ‖a − b‖/‖b‖ in the Euclidean norm.
 fn relative_difference<'a>(
     a: impl IntoIterator<Item = &'a f64>,
     b: impl IntoIterator<Item = &'a f64>,

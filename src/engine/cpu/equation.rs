@@ -21,7 +21,7 @@ struct Step<'a, T> {
     /// Where the iteration began, and the weights there.
     origin: &'a [T],
     first: &'a [f64],
-    /// AMSGrad's maximum, held.
+    /// AMSGrad's maximum of the second moment, fixed within the step.
     held: Option<&'a [T]>,
 }
 

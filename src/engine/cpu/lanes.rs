@@ -45,7 +45,7 @@ pub(super) fn sum_of<const N: usize, T: Scalar>(slices: [&[T]; N], f: impl Fn([f
     sums.iter().sum::<f64>() + rest
 }
 
-/// a·b.
+/// The inner product a·b, summed in f64.
 pub(super) fn dot<T: Scalar, U: Scalar>(a: &[T], b: &[U]) -> f64 {
     let ((a, a_left), (b, b_left)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let sums = vectorised(
@@ -79,7 +79,7 @@ pub(super) fn unhalve<T: Scalar>(from: &[Half], to: &mut [T]) {
     );
 }
 
-/// a ← a + b.
+/// Adds b to a: a ← a + b.
 pub(super) fn add<T: Scalar>(a: &mut [T], b: &[T]) {
     vectorised(
         #[inline(always)]
@@ -87,7 +87,7 @@ pub(super) fn add<T: Scalar>(a: &mut [T], b: &[T]) {
     );
 }
 
-/// out ← a − b.
+/// Writes the difference: out ← a − b.
 pub(super) fn difference<T: Scalar>(a: &[T], b: &[T], out: &mut [T]) {
     vectorised(
         #[inline(always)]
@@ -95,7 +95,7 @@ pub(super) fn difference<T: Scalar>(a: &[T], b: &[T], out: &mut [T]) {
     );
 }
 
-/// sumsⱼ ← sumsⱼ + rowsⱼ·v.
+/// Adds one inner product per row: sumsⱼ ← sumsⱼ + rowsⱼ·v.
 pub(super) fn add_dots<T: Scalar, U: Scalar>(rows: &[&[T]], v: &[U], sums: &mut [f64]) {
     add_dots_in::<f64, NARROW, T, U>(usize::MAX, rows, v, sums);
 }

@@ -37,7 +37,7 @@ pub(super) enum LiftTable {
     Basis,
     /// The recorded gradients, where they lie in the history.
     Gradients,
-    /// The transformed gradients.
+    /// The recorded gradients after the target transform.
     Encoded,
 }
 
@@ -62,7 +62,7 @@ pub(super) enum Predictor {
 pub(super) struct Coordinates {
     pub scale: f64,
     pub centered: bool,
-    /// U (mean − c).
+    /// The history's mean in the coordinates, U (mean − c).
     pub mean: Vec<f64>,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Coordinates {
 pub(super) struct InnerStates<T> {
     /// Where the next inner step begins.
     pub start: Vec<Vec<T>>,
-    /// Where it ends.
+    /// The state at the end of the inner step.
     pub end: Vec<Vec<T>>,
 }
 
@@ -242,7 +242,7 @@ impl<T: Scalar> FieldChunk<'_, T> {
     }
 }
 
-/// One surrogate phase.
+/// What one surrogate phase works on: the learned field, the flow and the state.
 pub(super) struct Phase<'a, T> {
     pub field: Field<'a, T>,
     pub flow: Flow,
