@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|(features, targets)| RegressionProblem { features, targets, regression })
         .collect();
 
-    // The first one builds kernels.
+    // The first call builds the kernels, so it is not timed.
     let mut solutions = engine.regress(&batch[..1])?;
     let mut seconds = Vec::new();
     for _ in 0..repetitions.parse()? {

@@ -8,7 +8,7 @@ struct Params {
     radius: f32,
     lower: f32,
     upper: f32,
-    // 1: bounds and volume; 0: bounds only.
+    // Whether there is a volume bound besides the bounds (1) or not (0).
     has_volume: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,4 +1,4 @@
-//! Bounds per unknown and volume constraints, through whole runs.
+//! Tests of bounds per unknown and volume constraints through whole runs.
 
 use lgf::domain::{Bounds, Domain, Volume, kkt_residual};
 use lgf::engine::gpu::AdapterChoice;
@@ -24,9 +24,9 @@ struct Separable {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    /// ½ Σ (1 + i mod 5) (xᵢ − aᵢ)².
+    /// The function ½ Σ (1 + i mod 5) (xᵢ − aᵢ)².
     Quadratic,
-    /// −2 Σ aᵢ √xᵢ, whose gradient is negative, as the OC flow wants it.
+    /// The function −2 Σ aᵢ √xᵢ, whose gradient is negative, as the OC flow needs it.
     Roots,
 }
 
@@ -130,7 +130,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
-/// Whatever a loop reads its bounds from, it computes the same.
+/// Bounds stored as one pair and as slices give the same results.
 #[test]
 fn the_same_pair_for_every_unknown_is_one_pair_to_the_last_bit() {
     let d = 2500;
@@ -170,14 +170,14 @@ fn the_same_pair_for_every_unknown_is_one_pair_to_the_last_bit() {
     }
 }
 
-/// Half-open bounds among them.
+/// Some of the bounds are half-open.
 #[test]
 fn every_unknown_ends_at_its_own_bound_or_at_the_minimum_between() {
     let d = 1501;
     for with_volume in [false, true] {
         let objective = quadratic(d, with_volume);
         let exact = objective.minimum();
-        // As far below as the volume asks for, where a bound is missing.
+        // Where a bound is missing, the unknown is as far below as the volume requires.
         let start = objective.domain.project(&vec![0.0; d]);
         let bounds = objective.domain.bounds();
         let touched = |side: usize| (0..d).filter(|&i| exact[i] == bounds.at(i)[side]).count();
@@ -190,7 +190,7 @@ fn every_unknown_ends_at_its_own_bound_or_at_the_minimum_between() {
             let error = distance(&report.x, &exact);
             assert!(error < allowed, "{what}, volume {with_volume}: off by {error:e}, {}", report.stop);
             assert!(report.kkt_residual.is_some_and(|r| r < 1e-5), "{:?}", report.kkt_residual);
-            // In f32 an iterate is rounded; bounds of the size of 1 hold to a rounding.
+            // In f32 an iterate is rounded, so it may exceed a bound of size 1 by a rounding.
             let report = run(config, &objective, &start, &mut CpuEngine::single());
             let error = distance(&report.x, &exact);
             assert!(error < in_single, "{what} in f32, volume {with_volume}: off by {error:e}");

@@ -1,4 +1,4 @@
-//! The true gradient: published values, finite differences, invariants.
+//! Tests of the true gradient: published values, finite differences, invariants.
 
 use lgf::domain::{Domain, Volume};
 use lgf::engine::CpuEngine;
@@ -125,9 +125,9 @@ fn the_passive_hole_matches_another_code() {
     assert_eq!(report.true_evaluations, 46);
 }
 
-/// Published after 500 OC iterations: 218.963 (219.001 with the multiplier solved exactly). There the
-/// gradient holds the threshold fixed and ∂ρ/∂ρ̃ weighs the volume; with the exact gradient OC takes another
-/// way, to 220.058, half a percent above.
+/// Published after 500 OC iterations: 218.963 (219.001 with the multiplier solved exactly). The published
+/// gradient holds the threshold fixed, and ∂ρ/∂ρ̃ weighs the volume; with the exact gradient OC converges to
+/// another design, with 220.058, half a percent above.
 #[test]
 #[ignore = "more than a minute: cargo test --release --test topology -- --ignored projected"]
 fn oc_on_the_projected_beam_comes_near_the_published_value() {
@@ -198,7 +198,7 @@ proptest! {
         let mut problem = Compliance::new(config).unwrap();
         assert_gradient(&mut problem, &x, &direction);
 
-        // Through the volume-preserving sigmoid as well.
+        // The gradient through the volume-preserving sigmoid is exact as well.
         let theta: Vec<f64> = x.iter().map(|x| 4.0 * x - 2.0).collect();
         let mut latent = SigmoidDesign::new(&mut problem).unwrap();
         assert_gradient(&mut latent, &theta, &direction);
@@ -273,13 +273,13 @@ proptest! {
         let d = (config.size.0 * config.size.1) as usize;
         let x: Vec<f64> = seed[..d].iter().map(|s| s.0).collect();
         let direction: Vec<f64> = seed[..d].iter().map(|s| s.1).collect();
-        // Too much or too little is passive for the volume fraction in some cases.
+        // For some cases too much or too little is passive for the volume fraction.
         let problem = Compliance::new(config.clone());
         prop_assume!(problem.is_ok());
         let mut problem = problem.unwrap();
         assert_gradient(&mut problem, &x, &direction);
 
-        // Idle unknowns weigh 1e-9 each.
+        // Each unknown without influence has a volume weight of 1e-9.
         let allowed = 2e-9 * d as f64;
         let density = problem.physical_density(&x);
         let total: f64 = density.iter().sum();
@@ -303,7 +303,7 @@ proptest! {
     }
 }
 
-/// Whatever the design, the filter and the projection.
+/// This holds for any design, filter and projection.
 #[test]
 fn passive_elements_have_the_density_they_are_given() {
     let (nelx, nely) = (30, 20);

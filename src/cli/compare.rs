@@ -41,16 +41,16 @@ pub(super) struct Args {
     quiet: bool,
 }
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Debug, serde::Serialize)]
 struct Row {
     problem: &'static str,
     engine: &'static str,
     method: String,
     true_evaluations: usize,
-    /// To the plain flow's best value.
+    /// The true evaluations until the plain flow's best value is reached.
     to_plain: Option<usize>,
-    /// Of the plain flow's evaluations to its best value, over these.
+    /// The plain flow's evaluations until its best value, over `to_plain`.
     ratio: Option<f64>,
     /// The evaluation from which on its best value is never above the plain flow's at as many evaluations.
     ahead_from: usize,
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
                 }
             }
             panels.push((case.title(), outcomes));
-            // What is there is kept, should a later problem fail.
+            // The results so far are written, in case a later problem fails.
             write(args, &rows, &panels, &adapters)?;
         }
     }

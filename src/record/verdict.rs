@@ -16,6 +16,6 @@ pub struct Verdict {
     pub error: f64,
     /// The validation error of the runner-up, if there was one.
     pub runner_up: Option<f64>,
-    /// That of "the gradient stays as it is".
+    /// The validation error of the prediction that the gradient stays as it is.
     pub persistence: f64,
 }

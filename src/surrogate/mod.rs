@@ -59,13 +59,13 @@ pub struct SurrogateConfig {
     pub orthonormal: bool,
     /// The variables z of the library: x itself or coordinates in a basis.
     pub space: SpaceConfig,
-    /// What is regressed on.
+    /// The kind of targets that are regressed on.
     pub targets: Targets,
-    /// Elementwise transform of the targets.
+    /// The elementwise transform of the targets.
     pub transform: TargetTransform,
-    /// How outputs become vectors.
+    /// How the model's outputs become vectors of length d.
     pub lift: Lift,
-    /// How Ξ is found.
+    /// How the coefficients Ξ are found.
     pub regression: Regression,
 }
 

@@ -85,7 +85,7 @@ impl ModelSelection {
 pub struct Selection {
     /// The validation error of each candidate, in their order.
     pub errors: Vec<f64>,
-    /// Of predicting that the target stays what it was one sample before.
+    /// The relative error of predicting that the target stays what it was one sample before.
     pub persistence: f64,
 }
 

@@ -11,7 +11,7 @@ use crate::domain::{Bounds, Domain, Volume};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 
-/// What to optimize. All lengths in element sides, all moduli relative to the solid's.
+/// The settings of a compliance problem. Lengths are in element sides, moduli relative to the solid's.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ComplianceConfig {
     /// The structure to optimize.
@@ -24,7 +24,7 @@ pub struct ComplianceConfig {
     pub penalty: f64,
     /// The filter radius in element sides, above 0.
     pub radius: f64,
-    /// What the filter smooths.
+    /// What the filter smooths, densities or sensitivities.
     pub filter: FilterKind,
     /// Young's modulus of void, E_min, relative to the solid's: keeps the stiffness matrix regular.
     pub void_modulus: f64,
@@ -194,7 +194,7 @@ impl Compliance {
         Ok(())
     }
 
-    /// The settings, as they are now.
+    /// The current settings of the problem.
     pub fn config(&self) -> &ComplianceConfig {
         &self.config
     }
@@ -209,7 +209,7 @@ impl Compliance {
         &self.load_case
     }
 
-    /// Linear solves done so far, whoever asked for them.
+    /// The number of linear solves so far, whoever asked for them.
     pub fn evaluations(&self) -> usize {
         self.evaluations
     }
@@ -229,7 +229,7 @@ impl Compliance {
         self.densities(x).0
     }
 
-    /// The physical density and, if there is a projection, what it was made of.
+    /// The physical density and, if there is a projection, what it was computed from.
     fn densities(&self, x: &[f64]) -> (Vec<f64>, Option<(Vec<f64>, Threshold)>) {
         let filtered = match self.config.filter {
             FilterKind::Density => self.filter.smooth(x),
@@ -315,7 +315,7 @@ impl Objective for Compliance {
         Domain::BoxVolume { bounds: Bounds::uniform(0.0, 1.0), volume: self.volume.clone() }
     }
 
-    /// Counts the changes of penalty and projection.
+    /// The number of changes of penalty and projection.
     fn revision(&self) -> u64 {
         self.revision
     }

@@ -72,7 +72,7 @@ impl<O: Objective> SigmoidDesign<O> {
         theta.iter().enumerate().map(|(i, t)| within(bounds.at(i), sigmoid(t + shift))).collect()
     }
 
-    /// b with Σ wᵢ x(θᵢ + b) = V, to rounding.
+    /// The shift b with Σ wᵢ x(θᵢ + b) = V, to rounding.
     fn shift(&self, theta: &[f64]) -> f64 {
         let (least, greatest) =
             theta.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| (a.min(*t), b.max(*t)));
@@ -87,7 +87,7 @@ impl<O: Objective> SigmoidDesign<O> {
     }
 }
 
-/// The point of an interval that a share stands for.
+/// The point of an interval at the relative position `share`.
 fn within([lower, upper]: [f64; 2], share: f64) -> f64 {
     lower + (upper - lower) * share
 }

@@ -70,7 +70,7 @@ pub(super) struct Settings {
     /// K, the true iterations of a cycle; `interval` is M, the iterations of a cycle in all.
     pub history: usize,
     pub interval: usize,
-    /// Of the plain flow.
+    /// The number of iterations of the plain flow.
     pub iterations: usize,
     /// The value at which a run counts as done, if the paper has one.
     pub done: Option<f64>,
@@ -100,20 +100,20 @@ impl Settings {
 
 const CENTRAL: Targets = Targets::StrongForm { differences: Differences::Central };
 
-/// Where a run has ended, and how it got there.
+/// The end of a run and the path to it.
 pub(super) struct Solved<'a> {
     pub name: &'a str,
     pub x: &'a [f64],
-    /// Some parameters at every trusted true evaluation, with the iteration.
+    /// The values of some parameters at every trusted true evaluation, with the iteration.
     pub path: &'a [(usize, Vec<f64>)],
 }
 
 /// A file of the results.
 pub(super) type File = (&'static str, Vec<u8>);
 
-/// A problem with everything around it.
+/// A problem of the paper with its settings, measures and pictures.
 pub(super) trait Case {
-    /// What it is, with its size.
+    /// A description of the problem, with its size.
     fn title(&self) -> String;
     fn settings(&self) -> Settings;
     fn start(&self) -> Vec<f64>;

@@ -16,7 +16,7 @@ use crate::topology::{
     Recipe, Shape,
 };
 
-/// The evaluations that `--settled` looks at.
+/// The number of evaluations that `--settled` looks at.
 const SETTLED_WINDOW: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -229,7 +229,7 @@ fn parse_levels(text: &str) -> std::result::Result<Levels, String> {
 }
 
 impl Args {
-    /// The problem, checked and set up.
+    /// Checks the arguments and sets up the problem.
     pub(in crate::cli) fn compliance(&self) -> Result<Compliance> {
         Compliance::new(self.problem())
     }
@@ -255,7 +255,7 @@ impl Args {
         }
     }
 
-    /// The method, given or implied.
+    /// The method that is given or implied.
     fn method(&self) -> Result<MethodFlag> {
         let is_potential = self.flow == Some(FlowFlag::Potential);
         match self.method {
@@ -277,7 +277,7 @@ impl Args {
         }
     }
 
-    /// An option given that is for learned fields.
+    /// An option for learned fields that is given, if there is one.
     fn of_fields(&self) -> Option<&'static str> {
         let options = [
             ("--interval", self.interval.is_some()),
@@ -288,7 +288,7 @@ impl Args {
         options.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
     }
 
-    /// How the problem is to be solved, checked.
+    /// Checks the settings and makes the recipe.
     pub(in crate::cli) fn recipe(&self) -> Result<Recipe> {
         let method = match self.method()? {
             MethodFlag::Potential => self.potential()?.into(),

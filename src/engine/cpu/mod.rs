@@ -19,7 +19,7 @@ use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use self::basis::{DirectionsMut, grown};
-use self::kernels::Wanted;
+use self::kernels::GramParts;
 use self::phase::{Coordinates, Field, LiftTable, Model, Phase, Predictor, Tables, rows};
 use crate::domain::Domain;
 use crate::engine::best::{Best, change, slope};
@@ -166,7 +166,7 @@ impl<T: Scalar> CpuEngine<T> {
 
     /// Inner products of the samples `which` (by the history's rows) and, where the transform asks for it,
     /// their transformed targets.
-    fn inner_products(&mut self, config: &SurrogateConfig, which: &[usize], wanted: Wanted) -> Grams {
+    fn inner_products(&mut self, config: &SurrogateConfig, which: &[usize], parts: GramParts) -> Grams {
         let (x, gradients) = (rows(&self.iterates, which), rows(&self.gradients, which));
         let is_encoded = config.transform != TargetTransform::Identity;
         if is_encoded {
@@ -182,7 +182,7 @@ impl<T: Scalar> CpuEngine<T> {
         let targets = if is_encoded { &encoded } else { &gradients };
         // Differences to a sample keep the digits that inner products of nearly equal iterates would lose.
         let reference = if config.space.is_centered() { x.last().copied() } else { None };
-        let [xx, xy, yy] = kernels::grams(&x, reference, targets, wanted);
+        let [xx, xy, yy] = kernels::grams(&x, reference, targets, parts);
         Grams { xx, xy, yy, resolution: T::RESOLUTION }
     }
 
@@ -343,7 +343,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         let Some(config) = candidates.first() else {
             return Err(Error::invalid("the number of candidates", 0, "at least 1"));
         };
-        let grams = self.inner_products(config, &self.ring.rows(), Wanted { xy: true, yy: true });
+        let grams = self.inner_products(config, &self.ring.rows(), GramParts { xy: true, yy: true });
         let trials = holdout::Trials::new(candidates, folds, &flow, grams)?;
         let solutions = self.regress(&trials.batch())?;
         Ok(trials.judge(&solutions))
@@ -357,7 +357,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         let (centered, snapshots) = (config.space.is_centered(), config.lift == Lift::Snapshots);
         // The snapshot lift learns weights and needs no components; the trajectory's components are their own
         // measure.
-        let grams = self.inner_products(config, &which, Wanted { xy: !snapshots, yy: snapshots });
+        let grams = self.inner_products(config, &which, GramParts { xy: !snapshots, yy: snapshots });
         let lift = match (config.lift, config.space, config.transform) {
             (Lift::Trajectory, SpaceConfig::Reduced { .. }, _) => LiftTable::Basis,
             (Lift::Trajectory, _, _) => LiftTable::Direct,
