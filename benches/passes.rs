@@ -60,7 +60,7 @@ fn options() -> Options {
             "--single" => out.single = true,
             "--f16" => out.tables = TableFormat::F16,
             "--processor-time" => out.processor_time = true,
-            // What cargo adds.
+            // Cargo adds this argument to a benchmark's own.
             "--bench" => {}
             other => panic!("unknown option {other}"),
         }
@@ -104,7 +104,7 @@ fn gradient(x: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// Seconds that all threads have run.
+/// The processor time of all threads, in seconds.
 fn processor_time() -> f64 {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
     let nanoseconds = |task: std::io::Result<std::fs::DirEntry>| -> Option<f64> {
@@ -205,10 +205,8 @@ fn main() {
     let (serve, rounds) = (options.serve, options.rounds);
     let mut bench = Bench::new(options);
     if serve {
-        println!(
-            "{}",
-            serde_json::json!({ "adapter": bench.adam.info().adapter, "precision": bench.adam.info().precision })
-        );
+        let info = bench.adam.info();
+        println!("{}", serde_json::json!({ "adapter": info.adapter, "precision": info.precision }));
         std::io::stdin().lock().lines().map_while(Result::ok).for_each(|_| println!("{}", bench.round()));
     } else {
         (0..rounds).for_each(|_| println!("{}", bench.round()));

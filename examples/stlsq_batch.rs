@@ -2,8 +2,8 @@
 //! `coefficients` and `support` (B x P x m) and the `seconds` of every repetition out; one support per column
 //! of the targets.
 //!
-//! `cargo run --release --example stlsq_batch -- IN.npz OUT.npz ENGINE THRESHOLD RIDGE ITERATIONS REPETITIONS`,
-//! ENGINE being `auto`, `cpu` or `gpu`. `benches/peers/stlsq.py` compares it with PySINDy.
+//! `cargo run --release --example stlsq_batch -- IN.npz OUT.npz ENGINE THRESHOLD RIDGE ITERATIONS
+//! REPETITIONS`, ENGINE being `auto`, `cpu` or `gpu`. `benches/peers/stlsq.py` compares it with PySINDy.
 
 use std::error::Error;
 use std::fs::File;
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|(features, targets)| RegressionProblem { features, targets, regression })
         .collect();
 
-    // The first one builds kernels.
+    // The first call builds the kernels, so it is not timed.
     let mut solutions = engine.regress(&batch[..1])?;
     let mut seconds = Vec::new();
     for _ in 0..repetitions.parse()? {

@@ -1,6 +1,6 @@
-// Narrows the bracket of multipliers to the candidates around the volume bound, and chooses those of the next
-// pass, or of the next search. One workgroup. Twin: flow/optimality_criteria.rs, volume_scale(): the end is
-// the same, the way there is not.
+// Narrows the bracket of multipliers to the candidates around the volume bound, and chooses the candidates of
+// the next pass or of the next search. One workgroup. Twin: flow/optimality_criteria.rs, volume_scale(): both
+// end at the same multiplier, by different sequences of candidates.
 //
 // Where the volumes at both ends are known, candidates stand about the point where the chord between them
 // meets the bound, at distances that grow geometrically up to the bracket's ends: whatever the chord's error,
@@ -10,29 +10,29 @@
 // allow: engine/gpu/search.rs has the arithmetic.
 struct Params {
     slabs: u32,
-    // The volume bound, double-word.
+    // The volume bound, a double-word number.
     volume_high: f32,
     volume_low: f32,
     // 1: the volume falls as the multiplier grows; 0: it grows.
     falling: u32,
-    // Whether this is a search's first pass, and the bit patterns it searches between.
+    // Whether this is the first pass of a search, and the bit patterns between which it searches.
     begins: u32,
     range_low: u32,
     range_high: u32,
-    // Candidates of this pass and of the next, and how many passes may have failed before that one has to
-    // space its candidates evenly.
+    // The number of candidates of this pass and of the next one, and the number of failed passes after which
+    // the next one spaces its candidates evenly.
     candidates: u32,
     next: u32,
-    chances: u32,
+    max_failures: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> phase: PhaseState;
 @group(0) @binding(2) var<storage, read_write> search: Search;
 @group(0) @binding(3) var<storage, read> partials: array<vec2<f32>>;
 
-// In wider brackets the volume is far from any chord: a factor of 16 between the ends, or more.
+// In a wider bracket, with a factor of 16 or more between its ends, the volume is far from any chord.
 const WIDE: u32 = 0x2000000u;
-// What stands for the drift after the first search: an eighth of a binade.
+// The drift that is assumed before the second search: an eighth of a binade.
 const FIRST_DRIFT: u32 = 0x100000u;
 
 const EVEN: u32 = 0u;
@@ -41,13 +41,13 @@ const DRIFT: u32 = 2u;
 
 var<workgroup> idle: u32;
 var<workgroup> sums: array<vec2<f32>, THREADS>;
-// How the next candidates are chosen, between which ends, about what.
+// How the next candidates are chosen: between which ends, and about which point.
 var<workgroup> how: u32;
 var<workgroup> low: u32;
 var<workgroup> high: u32;
 var<workgroup> about: u32;
 
-// Puts the bracket's ends at the candidates around the bound.
+// Moves the bracket's ends to the candidates around the bound.
 fn narrow(first_low: u32, first_high: u32) {
     var new_high = first_high;
     var far = 0u;
@@ -79,7 +79,7 @@ fn narrow(first_low: u32, first_high: u32) {
     }
 }
 
-// What the next candidates hang on.
+// The data that the choice of the next candidates depends on.
 fn plan() {
     low = phase.bracket_low;
     high = phase.bracket_high;
@@ -93,7 +93,7 @@ fn plan() {
         about = low;
         low = params.range_low;
         high = params.range_high;
-    } else if (high - low <= WIDE && high - low > params.next + 1u && search.failures < params.chances) {
+    } else if (high - low <= WIDE && high - low > params.next + 1u && search.failures < params.max_failures) {
         let rise = search.excess_high - search.excess_low;
         if (is_finite(search.excess_low) && is_finite(search.excess_high) && is_finite(rise)
             && search.excess_low <= 0.0 && search.excess_high >= 0.0 && rise > 0.0) {
@@ -106,27 +106,27 @@ fn plan() {
     search.placed = select(0u, 1u, how != EVEN);
 }
 
-// Candidate k of n inside the bracket.
-fn place(k: u32, n: u32) -> u32 {
+// The candidate number k of n inside the bracket.
+fn candidate(k: u32, n: u32) -> u32 {
     let span = high - low;
     if (how == EVEN) {
-        // As many as there are, where there are fewer.
+        // Where the bracket has fewer numbers than n, each of them is a candidate.
         let whole = (span / (n + 1u)) * (k + 1u);
         let rest = ((span % (n + 1u)) * (k + 1u)) / (n + 1u);
         return clamp(low + whole + rest, low + 1u, high - 1u);
     }
     let j = k / 2u;
     let is_left = k % 2u == 0u;
-    // Below `about` + 1 or above `about`, by at least 1.
-    let room = select(high - 1u - min(about, high - 1u), about - min(about, low), is_left);
+    // The distance is at least 1, below `about` + 1 or above `about`.
+    let space = select(high - 1u - min(about, high - 1u), about - min(about, low), is_left);
     var distance = 1.0;
     if (how == DRIFT) {
-        // From an eighth of the last drift on, by factors of 16.
+        // The distances begin at an eighth of the last drift and grow by factors of 16.
         distance = max(0.125 * f32(search.drift), 1.0) * exp2(4.0 * f32(j));
     } else if (j > 0u) {
-        distance = 1.0 + exp2(log2(f32(max(room, 1u))) * f32(j) / f32(n / 2u));
+        distance = 1.0 + exp2(log2(f32(max(space, 1u))) * f32(j) / f32(n / 2u));
     }
-    let step = min(u32(min(distance, 2147483648.0)), room);
+    let step = min(u32(min(distance, 2147483648.0)), space);
     return clamp(select(about + step, about + 1u - step, is_left), low + 1u, high - 1u);
 }
 
@@ -165,9 +165,9 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         plan();
     }
     workgroupBarrier();
-    // A search begins with one workgroup's candidates.
+    // The first pass of a search has the candidates of one workgroup.
     let count = select(params.next, CANDIDATES, how == DRIFT);
     if (thread < count) {
-        search.candidates[thread] = place(thread, count);
+        search.candidates[thread] = candidate(thread, count);
     }
 }

@@ -3,7 +3,7 @@
 struct Params {
     rows: u32,
     features: u32,
-    // Pairs of words before the scales, which follow the matrix.
+    // The number of pairs of words before the scales, which follow the matrix.
     scales_at: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -2,14 +2,14 @@
 // compiler has more to reassociate. Twin: engine/gpu/self_test.rs checks them in f64.
 struct Params {
     count: u32,
-    // Terms per inner product: a uniform that steers control flow, as in the real kernels.
+    // The number of terms per inner product, a uniform that steers control flow as in the other kernels.
     terms: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> pairs: array<vec2<f32>>;
 // (sum, its error, product, its error)
 @group(0) @binding(2) var<storage, read_write> results: array<vec4<f32>>;
-// The inner product of the next `terms` pairs' halves, wrapping around.
+// The inner product of the halves of the next `terms` pairs, wrapping around.
 @group(0) @binding(3) var<storage, read_write> products: array<vec2<f32>>;
 
 @compute @workgroup_size(THREADS)

@@ -1,9 +1,10 @@
-// One step of a flow whose unknowns move by themselves, with the gradient lifted on the way and the next
-// step's projection. Traffic per unknown: the basis and the table, which are read once if they are the same,
-// and the mean; x and the flow's vectors read and written. A true step: the gradient and those.
+// One step of a flow whose unknowns move by themselves: lifts the gradient, moves x and adds up the next
+// step's projection. Traffic per unknown of a surrogate step: the basis and the table, which are read once if
+// they are the same, and the mean; x and the flow's vectors read and written. Of a true step: the gradient, x
+// and the flow's vectors.
 struct Params {
     flow: FlowRule,
-    // Without rows the table is the gradient itself.
+    // The rule of the lift; with 0 rows the table is the gradient itself.
     lift: LiftRule,
     len: u32,
     slab: u32,
@@ -11,7 +12,7 @@ struct Params {
     rank: u32,
     centered: u32,
     values: u32,
-    // 1: the table is the basis; 0: it is another.
+    // Whether the table is the basis (1) or another table (0).
     lifts_basis: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -27,7 +28,7 @@ fn advance(i: u32, x: f32, rows: ptr<function, array<f32, DIRECTIONS>>) -> vec2<
     var y = 0.0;
     var first = 0u;
     if (params.lift.rows == 0u) {
-        // The gradient: a table of one row, and not the basis.
+        // A true step: the table is the gradient, one row, and not the basis.
         y = entry(0u, table[i], i);
     }
     if (params.lifts_basis != 0u && params.values > 1u) {

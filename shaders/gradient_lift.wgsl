@@ -1,12 +1,12 @@
-// The predicted gradient, for what needs it as a vector. Traffic: the table once, x read, 4 bytes written per
-// unknown.
+// The predicted gradient as a vector, for the kernels that need it as one. Traffic: the table once, x read, 4
+// bytes written per unknown.
 struct Params {
-    // Without rows the weights are the gradient itself, this segment's from `first` on.
+    // The rule of the lift; with 0 rows the weights are the gradient itself, this segment's from `first` on.
     lift: LiftRule,
     len: u32,
     slab: u32,
     first: u32,
-    // 1: the table is the basis; 0: it is another.
+    // Whether the table is the basis (1) or another table (0).
     lifts_basis: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;

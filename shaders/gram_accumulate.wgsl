@@ -3,17 +3,17 @@
 // engine/cpu/kernels.rs, grams(). Traffic: the history is read once per block row, from cache beyond the
 // first. Precision: double-word.
 struct Params {
-    // Unknowns in this segment, and unknowns per slab.
+    // The number of unknowns in this segment, and of unknowns per slab.
     len: u32,
     slab: u32,
-    // Number of this segment's first slab.
+    // The number of this segment's first slab.
     first_slab: u32,
-    // Rows of X, and rows of [X; Y] (twice as many, or the same when there is no Y).
+    // The number of rows of X, and of rows of [X; Y] (twice as many, or the same without Y).
     rows: u32,
     stacked: u32,
-    // Row of X that is subtracted from the others, or NO_ROW.
+    // The row of X that is subtracted from the others, or NO_ROW.
     reference: u32,
-    // Block pairs, = number of workgroups in x.
+    // The number of block pairs, which is the number of workgroups in x.
     blocks: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> targets: array<f32>;
 @group(0) @binding(3) var<storage, read_write> partials: array<vec2<f32>>;
 
-// Entries of a block.
+// The number of entries of a block.
 const BLOCK: u32 = GRAM_ROWS * GRAM_ROWS;
 var<workgroup> sums: array<vec2<f32>, THREADS * BLOCK>;
 

@@ -2,13 +2,13 @@
 // symmetric polynomials. One thread per sample. Twin: surrogate/space.rs, implicit_kernel().
 struct Params {
     rows: u32,
-    // 1 to 3.
+    // The order of the library, 1 to 3.
     order: u32,
     bias: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
-// p1, p2, p3 per sample.
+// The power sums p1, p2, p3 of each sample.
 @group(0) @binding(2) var<storage, read> power_sums: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> products: array<vec2<f32>>;
 
@@ -28,7 +28,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         if (params.order > 2u) {
             // h3 = (p1^3 + 3 p1 p2 + 2 p3)/6
             let mixed = dw_mul(p1, dw_add(square, dw_mul(vec2<f32>(3.0, 0.0), p2)));
-            // 1/6 in double-word: one third of the low word would be lost.
+            // The factor 1/6 is double-word: rounding it to a word would lose digits of the low word.
             sum = dw_add(sum, dw_mul(dw_add(mixed, 2.0 * p3), vec2<f32>(0.16666667, -4.967054e-9)));
         }
     }

@@ -1,13 +1,13 @@
-// OC, first pass: the gradient, where it is lifted, and x sqrt(-g/w), what x becomes at multiplier 1 before
+// OC, first pass: the gradient, where it is lifted, and x sqrt(-g/w), the value of x at multiplier 1 before
 // clipping. Twin: flow/optimality_criteria.rs, growth(). Traffic: the table, if any, and 12 bytes read, 4
 // written per unknown (8 read, 8 written with a table).
 struct Params {
-    // Without rows the gradient is there.
+    // The rule of the lift; with 0 rows the gradient buffer has the gradient already.
     lift: LiftRule,
     len: u32,
     slab: u32,
     gradient_floor: f32,
-    // 1: the table is the basis; 0: it is another.
+    // Whether the table is the basis (1) or another table (0).
     lifts_basis: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -6,7 +6,7 @@ struct Params {
     len: u32,
     slab: u32,
     first_slab: u32,
-    // Of this pass, and whether it is a search's first.
+    // The number of candidates of this pass, and whether it is the first pass of a search.
     candidates: u32,
     begins: u32,
     reach: f32,

@@ -1,10 +1,10 @@
 // Adds the slabs' partial sums of many values, one value per workgroup, in a fixed tree. Twin: the order of
 // sums in engine/cpu/sweep.rs, sweep_pieces().
 struct Params {
-    // Slabs, and values per slab.
+    // The number of slabs, and of values per slab.
     slabs: u32,
     values: u32,
-    // Where the totals begin.
+    // The index at which the totals begin.
     first: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -3,7 +3,7 @@
 // Twin: the sums of flow_step() in engine/cpu/phase.rs.
 struct Params {
     slabs: u32,
-    // Per slab.
+    // The number of values per slab.
     values: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;

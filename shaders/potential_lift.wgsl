@@ -1,6 +1,6 @@
-// Takes the step, z <- z + t d, and the gradient of the potential there, g + outside (z - center) + Q^T
-// (curvatures Q s). Twin: minimize() in engine/cpu/potential.rs. Traffic: Q once, 20 bytes read, 8 written
-// per unknown.
+// Takes the step, z <- z + t d, and evaluates the gradient of the potential there, g + outside (z - center) +
+// Q^T (curvatures Q s). Twin: minimize() in engine/cpu/potential.rs. Traffic: Q once, 20 bytes read, 8
+// written per unknown.
 struct Params {
     len: u32,
     slab: u32,

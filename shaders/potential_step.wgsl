@@ -1,8 +1,8 @@
-// How far along the projected step the potential falls, and what follows from it. One workgroup. Twins:
-// minimize() in engine/cpu/potential.rs, and HigherOrder in surrogate/higher_order.rs. Precision: f32, but
-// for the sums that f32 would spoil.
+// Finds how far the potential falls along the projected step, and prepares the next step. One workgroup.
+// Twins: minimize() in engine/cpu/potential.rs, and HigherOrder in surrogate/higher_order.rs. Precision: f32,
+// but for the sums that f32 would spoil.
 struct Params {
-    // Learned directions, and the curvature outside them.
+    // The number of learned directions, and the curvature outside them.
     rank: u32,
     outside: f32,
     // Terms beyond the quadratic: their order, and how many samples they are made of (0: none).
@@ -11,9 +11,9 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> phase: PhaseState;
-// d.d, d.slope, Q d.
+// The products d.d, d.slope and Q d.
 @group(0) @binding(2) var<storage, read> totals: array<vec2<f32>>;
-// Curvatures; then, row by row, the samples' points, their slopes, and their values.
+// The curvatures; then, row by row, the samples' points, their slopes, and their values.
 @group(0) @binding(3) var<storage, read> learned: array<f32>;
 // The step's share t, or -1 once the phase has ended; the coordinates z = Q s, and the gradient with respect to them on top of `outside`.
 @group(0) @binding(4) var<storage, read_write> model: array<f32>;
@@ -53,7 +53,7 @@ fn projection(i: u32) -> f32 {
     return totals[2u + i].x + totals[2u + i].y;
 }
 
-// Value and slope at t of the polynomial with these derivatives at 0, and value 0 there.
+// The value and the slope at t of the polynomial with these derivatives at 0, and the value 0 at 0.
 fn polynomial(derivatives: vec4<f32>, t: f32) -> vec2<f32> {
     let d = derivatives;
     return vec2<f32>(
@@ -62,7 +62,7 @@ fn polynomial(derivatives: vec4<f32>, t: f32) -> vec2<f32> {
     );
 }
 
-// Where in (0, 1] it is least.
+// The point in (0, 1] at which the polynomial is least.
 fn minimum_along(derivatives: vec4<f32>) -> f32 {
     let whole = polynomial(derivatives, 1.0);
     if (!(whole.y > 0.0 || whole.x >= 0.0)) {
@@ -121,26 +121,27 @@ fn main(@builtin(local_invocation_index) thread: u32) {
                 let z = projection(i);
                 curvature = dw_fma(curvature, learned[i] * z, z);
             }
-            var bends = vec3<f32>(0.0);
+            var higher = vec3<f32>(0.0);
             for (var k = 0u; k < params.samples; k++) {
-                bends += added[k];
+                higher += added[k];
             }
-            var bent = curvature.x + curvature.y + bends.x;
+            var second = curvature.x + curvature.y + higher.x;
             share = 1.0;
             if (params.samples > 0u) {
-                let derivatives = vec4<f32>(first, bent, bends.yz);
+                let derivatives = vec4<f32>(first, second, higher.yz);
                 share = minimum_along(derivatives);
-                // From here on the mean over the step.
-                bent += share * (bends.y / 2.0 + share * bends.z / 6.0);
-            } else if (bent > 0.0) {
-                share = min(-first / bent, 1.0);
+                // From here on `second` is the mean second derivative over the step.
+                second += share * (higher.y / 2.0 + share * higher.z / 6.0);
+            } else if (second > 0.0) {
+                share = min(-first / second, 1.0);
             }
             phase.rate = 1.0 / params.outside;
-            if (bent > 0.0) {
-                phase.rate = square / bent;
+            if (second > 0.0) {
+                phase.rate = square / second;
             }
-            // The value there, of which a quadratic with the same mean curvature lacks the last two terms.
-            let rest = 0.5 * bent - share * (bends.y / 12.0 + share * bends.z / 24.0);
+            // The change of the value, which differs from that of a quadratic with the same mean curvature in
+            // the last two terms.
+            let rest = 0.5 * second - share * (higher.y / 12.0 + share * higher.z / 24.0);
             var change = dw_fma(vec2<f32>(0.0), share, along.x);
             change.y += share * along.y;
             phase.predicted = dw_add(phase.predicted, dw_add_word(change, share * share * rest));

@@ -5,9 +5,9 @@ struct Params {
     len: u32,
     slab: u32,
     first_slab: u32,
-    // Rows of the table that are used.
+    // The number of rows of the table that are used.
     rows: u32,
-    // Where x is: the row of a table, or 0.
+    // The offset of x: the row of a table, or 0.
     row: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -17,7 +17,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> iterate: array<f32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec2<f32>>;
 
-// Three sums per row, and the distance.
+// The partial sums: three per row, and the distance.
 const VALUES: u32 = 3u * POWER_ROWS + 1u;
 var<workgroup> sums: array<vec2<f32>, THREADS * VALUES>;
 

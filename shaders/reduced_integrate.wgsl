@@ -6,15 +6,16 @@ struct Params {
     rank: u32,
     features: u32,
     order: u32,
-    // Iterations, and their length in flow time.
+    // The number of iterations, and their length in flow time.
     steps: u32,
     h: f32,
-    // 1/sigma, and the history's radius.
+    // The factor 1/sigma, and the history's radius.
     inverse_scale: f32,
     radius: f32,
-    // Trust radius in history radii; negative: none.
+    // The trust radius in history radii; negative for none.
     trust: f32,
-    // Stages of the rule; tolerances, rtol < 0 without step control; least step as a fraction of h.
+    // The number of stages of the rule; the tolerances, with rtol < 0 without step control; the least step as
+    // a fraction of h.
     stages: u32,
     rtol: f32,
     atol: f32,
@@ -22,7 +23,7 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> phase: PhaseState;
-// U (x - c) at the start, then |x - mean|^2.
+// The projection U (x - c) at the start, then |x - mean|^2.
 @group(0) @binding(2) var<storage, read> projection: array<vec2<f32>>;
 // `order` indices per monomial: 0 stands for the factor 1, i for z_i.
 @group(0) @binding(3) var<storage, read> terms: array<u32>;
@@ -56,7 +57,7 @@ fn fence() {
     workgroupBarrier();
 }
 
-// Sum over the workgroup, the same for all threads.
+// The sum over the workgroup, the same for all threads.
 fn reduce(thread: u32, value: vec2<f32>) -> vec2<f32> {
     workgroupBarrier();
     sums[thread] = value;
@@ -70,7 +71,7 @@ fn reduce(thread: u32, value: vec2<f32>) -> vec2<f32> {
     return workgroupUniformLoad(&sums[0]);
 }
 
-// Slope number s at the stage's y.
+// The slope of stage s at the stage's y.
 fn derivative(thread: u32, s: u32) {
     for (var p = thread; p < params.features; p += THREADS) {
         var product = 1.0;
@@ -150,7 +151,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         flag = phase.ended;
     }
     if (workgroupUniformLoad(&flag) != ENDED_NO) {
-        // An earlier dispatch has ended the phase: nothing moves any more.
+        // An earlier dispatch has ended the phase, so nothing moves any more.
         for (var j = thread; j < params.rank; j += THREADS) {
             work[j] = 0.0;
         }
@@ -184,7 +185,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         }
         var left = params.h;
         var change = vec2<f32>(0.0);
-        // y at the iteration's start is kept in the place of the difference.
+        // y at the iteration's start is kept in the memory of the difference.
         for (var j = thread; j < params.rank; j += THREADS) {
             work[j] = work[y_at() + j];
         }

@@ -3,13 +3,14 @@
 struct Params {
     len: u32,
     slab: u32,
-    // Directions; 0: the full space, where this segment's unknowns begin at `first` of `rank` many.
+    // The number of directions; 0: the full space, where this segment's unknowns begin at `first` of `rank`
+    // many.
     rows: u32,
     first: u32,
     rank: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-// y - y(start), then y.
+// The difference y - y(start), then y.
 @group(0) @binding(1) var<storage, read> work: array<f32>;
 @group(0) @binding(2) var<storage, read> basis: array<Word>;
 @group(0) @binding(3) var<storage, read_write> iterate: array<f32>;

@@ -7,14 +7,14 @@ struct Params {
     len: u32,
     slab: u32,
     rows: u32,
-    // Directions.
+    // The number of directions.
     rank: u32,
-    // Row of X that is subtracted from the others.
+    // The row of X that is subtracted from the others.
     reference: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> iterates: array<f32>;
-// B and the offsets, rank x (rows + 1).
+// The matrix B and the offsets, rank x (rows + 1).
 @group(0) @binding(2) var<storage, read> combination: array<vec2<f32>>;
 // The directions, then the mean.
 @group(0) @binding(3) var<storage, read_write> basis: array<Word>;
@@ -58,7 +58,7 @@ fn combine(i: u32, first: u32) -> Combined {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let first = DIRECTIONS * group.y;
     let end = min((group.x + 1u) * params.slab, params.len);
-    // A slab is even.
+    // The length of a slab is even.
     for (var i = group.x * params.slab + PER_WORD * thread; i < end; i += PER_WORD * THREADS) {
         let here = combine(i, first);
         var beside = here;

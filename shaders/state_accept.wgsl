@@ -11,7 +11,7 @@ struct Params {
 // The gradient at the step's start.
 @group(0) @binding(2) var<storage, read> gradient: array<f32>;
 @group(0) @binding(3) var<storage, read> end_iterate: array<f32>;
-// m and v there, one after another.
+// The moments m and v at the step's start, one after another.
 @group(0) @binding(4) var<storage, read> end_moments: array<f32>;
 @group(0) @binding(5) var<storage, read_write> iterate: array<f32>;
 // The flow's own vectors.

@@ -5,21 +5,21 @@ struct Params {
     len: u32,
     slab: u32,
     first_slab: u32,
-    // Directions, and the one to begin with: what comes before has been done.
+    // The number of directions, and the first one of this dispatch: the directions before it are done.
     rank: u32,
     first: u32,
-    // Partial sums per slab.
+    // The number of partial sums per slab.
     values: u32,
     // 1: c is the mean; 0: c is 0.
     centered: u32,
-    // Where x is: the row of a table, or 0.
+    // The offset of x: the row of a table, or 0.
     row: u32,
-    // 1: the directions are the basis's; 0: another table's.
+    // Whether the directions are the basis's (1) or another table's (0).
     of_basis: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> phase: PhaseState;
-// Its row `rank` is the mean.
+// The table of the directions; its row `rank` is the mean.
 @group(0) @binding(2) var<storage, read> basis: array<Word>;
 @group(0) @binding(3) var<storage, read> iterate: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partials: array<vec2<f32>>;

@@ -6,7 +6,7 @@ struct Params {
     first_slab: u32,
     rtol: f32,
     atol: f32,
-    // Which of the vectors that lie one after another in the buffers.
+    // The number of the vector within the buffers, which hold several one after another.
     row: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sum = dw_fma(sum, ratio, ratio);
         }
         if (!is_finite(next[i])) {
-            // An infinite scale would hide it. (WGSL has no constant for infinity.)
+            // An infinite scale would hide an entry that is not finite. (WGSL has no constant for infinity.)
             sum.x = 3e38;
         }
     }

@@ -8,9 +8,9 @@ struct Params {
     radius: f32,
     lower: f32,
     upper: f32,
-    // See bounds_of().
+    // The rows of the bounds per unknown; see bounds_of().
     bounds_row: u32,
-    // 1: bounds and volume; 0: bounds only.
+    // Whether there is a volume bound besides the bounds (1) or not (0).
     has_volume: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;

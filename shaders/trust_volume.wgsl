@@ -6,7 +6,7 @@ struct Params {
     len: u32,
     slab: u32,
     first_slab: u32,
-    // Of this pass, and whether it is a search's first.
+    // The number of candidates of this pass, and whether it is the first pass of a search.
     candidates: u32,
     begins: u32,
     radius: f32,
@@ -24,7 +24,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read> domain: array<f32>;
 @group(0) @binding(7) var<storage, read_write> partials: array<vec2<f32>>;
 
-// Read once: a load in the loop would be one per unknown.
+// The rate is read once: a load in the loop would be one per unknown.
 var<private> rate: f32;
 
 fn add_volume(i: u32, mu: ptr<function, Multipliers>, shares: ptr<function, Shares>) {

@@ -1,17 +1,17 @@
-// From the projection to the lift's weights: z, then the monomials, then w = Xi^T Theta(z). One workgroup.
-// Ends the phase when x has left the trust radius or something is not finite. Twin: engine/cpu/phase.rs,
-// Field::weights().
+// Computes the lift's weights from the projection: z, then the monomials, then w = Xi^T Theta(z). One
+// workgroup. Ends the phase when x has left the trust radius or a number is not finite. Twin:
+// engine/cpu/phase.rs, Field::weights().
 struct Params {
     rank: u32,
-    // Monomials, and factors per monomial; 0 factors: they are there already.
+    // The number of monomials, and of factors per monomial; with 0 factors the monomials are there already.
     features: u32,
     order: u32,
-    // Weights, = columns of Xi.
+    // The number of weights, which is the number of columns of Xi.
     outputs: u32,
-    // 1/sigma, and the history's radius.
+    // The factor 1/sigma, and the history's radius.
     inverse_scale: f32,
     radius: f32,
-    // Trust radius in history radii; negative: none.
+    // The trust radius in history radii; negative for none.
     trust: f32,
     // 1: this prediction begins a surrogate step; 0: it is a later stage of one.
     counts: u32,
@@ -77,7 +77,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         }
         if (any_bad != 0u) {
             phase.ended = ENDED_NON_FINITE;
-            // A later stage: the step that was counted is not taken.
+            // At a later stage the step has been counted already, and it is not taken.
             phase.steps -= 1u - params.counts;
         } else if (params.trust >= 0.0 && phase.distance > params.trust * params.radius) {
             phase.ended = ENDED_RADIUS;

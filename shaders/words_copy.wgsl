@@ -1,7 +1,8 @@
-// Copies a buffer: what the device's memory can do, by which `lgf bench` measures the other kernels. Twin:
-// the standard library's copy_from_slice(). Traffic: 16 bytes read and written per vector of four words.
+// Copies a buffer, which measures the bandwidth of the device's memory: `lgf bench` compares the other
+// kernels with it. Twin: the standard library's copy_from_slice(). Traffic: 16 bytes read and written per
+// vector of four words.
 struct Params {
-    // Vectors, and vectors per slab: a workgroup copies a slab.
+    // The number of vectors, and of vectors per slab: a workgroup copies a slab.
     len: u32,
     slab: u32,
 }

@@ -45,7 +45,7 @@ const HELD_OUT: f64 = 0.2;
 /// Time steps may differ by this much, relative, and still count as equal.
 const UNIFORM: f64 = 1e-6;
 
-/// A recorded trajectory.
+/// A recorded trajectory: K samples of d coordinates, their times and, if known, gradients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trajectory {
     states: Array2<f64>,
@@ -98,12 +98,12 @@ impl Trajectory {
         Ok(Self { states, times, gradients })
     }
 
-    /// The samples.
+    /// The samples of the trajectory (K×d), one row per time.
     pub fn states(&self) -> ArrayView2<'_, f64> {
         self.states.view()
     }
 
-    /// The times.
+    /// The times of the samples (K), increasing.
     pub fn times(&self) -> ArrayView1<'_, f64> {
         self.times.view()
     }
@@ -113,7 +113,7 @@ impl Trajectory {
         self.gradients.as_ref().map(|gradients| gradients.view())
     }
 
-    /// The spacing of the samples, if they are equidistant.
+    /// The spacing of the samples, or an error if they are not equidistant.
     fn spacing(&self) -> Result<f64> {
         let k = self.times.len();
         let dt = (self.times[k - 1] - self.times[0]) / (k - 1) as f64;
@@ -134,18 +134,19 @@ impl Trajectory {
 /// The variables of the equations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Variables {
-    /// x itself.
+    /// The coordinates of x themselves.
     Full,
     /// The coordinates along the trajectory's leading directions.
     Reduced {
-        /// How many.
+        /// How many directions are kept.
         rank: Rank,
-        /// About the samples' mean and in units of their largest distance from it.
+        /// Whether the coordinates are taken about the samples' mean, in units of the largest distance of a
+        /// sample from it.
         centered: bool,
     },
 }
 
-/// What to look for.
+/// What a discovery looks for, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DiscoverConfig {
     /// Highest order of the monomials, ≥ 1.
@@ -154,36 +155,37 @@ pub struct DiscoverConfig {
     pub bias: bool,
     /// Whether the regression sees the features through an orthonormal basis.
     pub orthonormal: bool,
-    /// The variables.
+    /// The variables that the equations are written in.
     pub variables: Variables,
-    /// What is regressed on.
+    /// The kind of targets that are regressed on.
     pub targets: Targets,
-    /// How.
+    /// How the coefficients are regressed: ridge, threshold and refits.
     pub regression: Regression,
 }
 
-/// The equations found.
+/// The equations that a discovery has found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Discovery {
-    /// The library.
+    /// The library of monomials that the rows of the coefficients belong to.
     pub library: Library,
-    /// Ξ (P×m): of x' (strong and weak form) or g (tracked).
+    /// The coefficients Ξ (P×m): of x' (strong and weak form) or of g (tracked).
     pub coefficients: Array2<f64>,
-    /// The supports (P×m).
+    /// The supports (P×m): true where a coefficient was kept.
     pub support: Array2<bool>,
     /// Whether the equations are of g instead of x'.
     pub of_gradient: bool,
-    /// Directions U (d×r), centre and scale, for reduced variables.
+    /// The directions U (d×r), the centre and the scale of reduced variables.
     pub space: Option<(Array2<f64>, Array1<f64>, f64)>,
-    /// The share of Σ s² the directions have; 1 for full variables.
+    /// The share of Σ s² that the kept directions have; 1 for full variables.
     pub energy: f64,
-    /// Rows of the regression.
+    /// The number of rows of the regression.
     pub rows: usize,
-    /// ‖Θ Ξ − Y‖ / ‖Y‖ on the rows it was fitted to.
+    /// The relative residual ‖Θ Ξ − Y‖ / ‖Y‖ on the rows of the fit.
     pub fit_error: f64,
-    /// The same on the newest fifth of the rows, predicted from the older ones; none if there are too few.
+    /// The relative error on the newest fifth of the rows, predicted from the older ones; none if there are
+    /// too few rows.
     pub validation_error: Option<f64>,
-    /// Condition number of the regression's matrix, its columns scaled as they were; ∞ if it is
+    /// The condition number of the regression's matrix, its columns scaled as in the regression; ∞ if it is
     /// rank-deficient.
     pub condition: f64,
 }
@@ -212,7 +214,7 @@ pub fn discover(
         ));
     }
     let (space, energy, z) = variables(trajectory, config.variables)?;
-    // Counts before anything of that size is allocated.
+    // The features are counted before anything of that size is allocated.
     let library = Library::new(z.ncols(), config.order, config.bias)?;
     let theta = library.evaluate_rows(z.view());
     let transform =
@@ -248,7 +250,7 @@ pub fn discover(
         );
     }
 
-    // The equations and their validation are one batch.
+    // The equations and their validation are solved as one batch.
     let split = rows - ((HELD_OUT * rows as f64).floor() as usize).max(1).min(rows);
     let validates = split >= 2;
     // Weak rows run from the newest to the oldest.
@@ -341,7 +343,7 @@ fn variables(trajectory: &Trajectory, variables: Variables) -> Result<(ReducedSp
         .max(1);
     let r = rank.resolve(&squares, resolved);
     let directions = Array2::from_shape_fn((d, r), |(i, j)| {
-        // The sign is open: the largest entry is made positive.
+        // The sign of a direction is arbitrary, so the largest entry is made positive.
         let column: Vec<f64> = (0..d).map(|i| svd.V()[(i, j)]).collect();
         column[i] * column.iter().fold(0.0_f64, |a, b| if b.abs() > a.abs() { *b } else { a }).signum()
     });
@@ -351,13 +353,13 @@ fn variables(trajectory: &Trajectory, variables: Variables) -> Result<(ReducedSp
 }
 
 impl Discovery {
-    /// What the variables are called: x1, x2, … or z1, z2, …
+    /// The names of the variables: x1, x2, … or z1, z2, …
     pub fn variable_names(&self) -> Vec<String> {
         let letter = if self.space.is_some() { 'z' } else { 'x' };
         (1..=self.library.variables()).map(|i| format!("{letter}{i}")).collect()
     }
 
-    /// The features: `1`, `x1`, `x1 x2`, `x1^2`, …
+    /// The names of the features: `1`, `x1`, `x1 x2`, `x1^2`, …
     pub fn feature_names(&self) -> Vec<String> {
         let names = self.variable_names();
         self.library
@@ -422,7 +424,7 @@ impl Discovery {
             .collect()
     }
 
-    /// The velocity at the variables' values.
+    /// The right-hand side of the equations at the variables' values.
     fn velocity(&self, z: &[f64], slope: &mut [f64]) {
         let theta = self.library.evaluate(z);
         let sign = if self.of_gradient { -1.0 } else { 1.0 };
@@ -478,7 +480,7 @@ impl Discovery {
     }
 }
 
-/// Four significant digits, without an exponent where that reads well.
+/// Formats a number with four significant digits, without an exponent where that reads well.
 fn significant(v: f64) -> String {
     if v == 0.0 {
         return "0".into();

@@ -3,7 +3,7 @@
 //! | layer | what has failed | who can mend it |
 //! |---|---|---|
 //! | [`SettingsError`] | a setting or an array that the caller gave | the caller, by giving another |
-//! | [`EngineError`] | a device, its memory, the order of the calls | the caller, by another engine or order |
+//! | [`EngineError`] | a device, its memory, the order of the calls | the caller, by an engine or order |
 //! | [`FemError`] | the solution of a finite-element system | the caller, by a structure that is held |
 //! | [`FileError`] | reading or writing a file | the caller, by another path |
 //!

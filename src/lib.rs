@@ -77,7 +77,7 @@
 //! are combined in double-word and rounded once. Objective values always come from the user's objective, in
 //! f64. Same input, same engine, same adapter: bit-identical results.
 
-// `!(x <= limit)` is true for NaN as well: that is what the checks of user data mean.
+// `!(x <= limit)` is true for NaN as well, which is what the checks of user data mean.
 #![expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must fail range checks")]
 #![deny(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]

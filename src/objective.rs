@@ -1,4 +1,4 @@
-//! The user's side: the true value and gradient.
+//! The objective: the true value and gradient, which the user supplies.
 
 use crate::domain::Domain;
 use crate::error::ObjectiveError;
@@ -20,7 +20,8 @@ pub trait Objective {
     /// Whatever keeps the value from being computed; treated alike.
     fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError>;
 
-    /// Writes H⁻¹∇f at the point that was evaluated last, for the Newton flow. Default: there is none.
+    /// Writes H⁻¹∇f at the point that was evaluated last, for the Newton flow. Default: an error, as there is
+    /// none.
     ///
     /// # Errors
     /// Whatever keeps it from being computed, or that the objective has no second derivatives to offer.
@@ -29,7 +30,7 @@ pub trait Objective {
         Err("the Newton flow needs an objective that supplies H⁻¹g (Objective::newton_direction)".into())
     }
 
-    /// Where x may be. Default: everywhere.
+    /// The feasible set of x. Default: all of R^d.
     fn domain(&self) -> Domain {
         Domain::Unbounded
     }

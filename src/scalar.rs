@@ -21,21 +21,21 @@ pub(crate) fn vectorised<R>(pass: impl FnOnce() -> R) -> R {
 pub trait Scalar:
     num_traits::Float + Into<f64> + From<Half> + Default + Debug + Send + Sync + sealed::Sealed + 'static
 {
-    /// The type's name.
+    /// The name of the type, `f64` or `f32`.
     const NAME: &'static str;
 
-    /// The type, for the record.
+    /// The number format, for records.
     const FORMAT: NumberFormat;
 
-    /// Singular values below this share of the largest are rounding, in a history of this type whose inner
-    /// products are f64.
+    /// The smallest singular value, relative to the largest, that is more than rounding, in a history of this
+    /// type whose inner products are f64.
     const RESOLUTION: f64;
 
-    /// `value`, rounded.
+    /// The number nearest to `value` in this format.
     fn of(value: f64) -> Self;
 
-    /// `values` as f64, put into `room` (at least as long) where they are not f64 already.
-    fn widen<'a>(values: &'a [Self], room: &'a mut [f64]) -> &'a [f64];
+    /// `values` as f64, put into `scratch` (at least as long) where they are not f64 already.
+    fn widen<'a>(values: &'a [Self], scratch: &'a mut [f64]) -> &'a [f64];
 
     /// `values`, if they are f32.
     fn single(values: &[Self]) -> Option<&[f32]>;
@@ -44,7 +44,7 @@ pub trait Scalar:
 impl Scalar for f64 {
     const NAME: &'static str = "f64";
     const FORMAT: NumberFormat = NumberFormat::F64;
-    /// By way of a Gram matrix: the root of its rounding.
+    /// A Gram matrix squares singular values, so this is the root of its rounding.
     const RESOLUTION: f64 = 1e-7;
 
     #[inline(always)]
@@ -65,7 +65,7 @@ impl Scalar for f64 {
 impl Scalar for f32 {
     const NAME: &'static str = "f32";
     const FORMAT: NumberFormat = NumberFormat::F32;
-    /// That of the data.
+    /// The rounding of the data, which are f32.
     const RESOLUTION: f64 = 4.0 * f32::EPSILON as f64;
 
     #[inline(always)]
@@ -74,10 +74,10 @@ impl Scalar for f32 {
     }
 
     #[inline(always)]
-    fn widen<'a>(values: &'a [Self], room: &'a mut [f64]) -> &'a [f64] {
-        let room = &mut room[..values.len()];
-        room.iter_mut().zip(values).for_each(|(wide, value)| *wide = f64::from(*value));
-        room
+    fn widen<'a>(values: &'a [Self], scratch: &'a mut [f64]) -> &'a [f64] {
+        let scratch = &mut scratch[..values.len()];
+        scratch.iter_mut().zip(values).for_each(|(wide, value)| *wide = f64::from(*value));
+        scratch
     }
 
     fn single(values: &[Self]) -> Option<&[f32]> {
@@ -85,7 +85,7 @@ impl Scalar for f32 {
     }
 }
 
-/// A number of size 1 at most in IEEE half precision, times 4096, as in `shaders/lib/basis_f16.wgsl`: to
+/// A number of magnitude 1 at most in IEEE half precision, times 4096, as in `shaders/lib/basis_f16.wgsl`: to
 /// nearest, ties to even, and what would be subnormal is 0. For storing only.
 ///
 /// (`f16` of the `half` crate asks the processor what it can do whenever it is converted: loops of that do
@@ -95,17 +95,18 @@ pub struct Half(u16);
 
 impl Half {
     pub(crate) const SCALE: f32 = 4096.0;
-    /// 2⁻¹⁴ and 65504, the least and the greatest normal half: the former as an f32's bits.
-    const LEAST: u32 = 113 << 23;
-    const GREATEST: u32 = 0x7bff;
+    /// The least positive normal half, 2⁻¹⁴, as an f32's bits, and the greatest half, 65504, as a half's.
+    const MIN_NORMAL: u32 = 113 << 23;
+    const MAX_NORMAL: u32 = 0x7bff;
 
     #[inline(always)]
-    pub(crate) fn of(value: f32) -> Self {
+    pub(crate) fn from_f32(value: f32) -> Self {
         let bits = (value * Self::SCALE).to_bits();
         let (sign, size) = ((bits >> 16) & 0x8000, bits & 0x7fff_ffff);
         let rounded = size.wrapping_add(0xfff + ((size >> 13) & 1)) >> 13;
         // The exponent's bias goes from 127 to 15.
-        let half = if size < Self::LEAST { 0 } else { rounded.wrapping_sub(112 << 10).min(Self::GREATEST) };
+        let half =
+            if size < Self::MIN_NORMAL { 0 } else { rounded.wrapping_sub(112 << 10).min(Self::MAX_NORMAL) };
         Self((sign | half) as u16)
     }
 }
@@ -113,9 +114,10 @@ impl Half {
 impl From<Half> for f32 {
     #[inline(always)]
     fn from(half: Half) -> Self {
-        // 2¹⁰⁰: the exponent's bias, from 15 to 127, without the scale's 12.
+        // 2¹⁰⁰ moves the exponent's bias from 15 to 127 and divides by the scale 2¹².
         const SHIFT: f32 = f32::from_bits((127 + 112 - 12) << 23);
-        // The sign's copies above the exponent go: three operations that every vector unit has.
+        // The sign bit's copies above the exponent are masked out: three operations that every vector unit
+        // has.
         let bits = (i32::from(half.0.cast_signed()) << 13) & (0x8fff_e000_u32).cast_signed();
         Self::from_bits(bits.cast_unsigned()) * SHIFT
     }
@@ -133,8 +135,8 @@ mod tests {
     use super::*;
     use half::f16;
 
-    /// Every number that there is room for, what lies between two of them, and what is too small: against the
-    /// `half` crate.
+    /// Every half, the midpoints between neighbours and numbers below the least normal half are rounded as by
+    /// the `half` crate.
     #[test]
     fn halves_round_as_ieee_says() {
         for bits in 0..=u16::MAX {
@@ -150,7 +152,7 @@ mod tests {
                 } else {
                     f16::from_f32(value)
                 };
-                let found = Half::of(value / Half::SCALE);
+                let found = Half::from_f32(value / Half::SCALE);
                 assert_eq!(found.0, expected.to_bits(), "{value:e}");
                 assert_eq!(
                     (f32::from(found), f64::from(found)),
@@ -158,6 +160,10 @@ mod tests {
                 );
             }
         }
-        assert_eq!(f32::from(Half::of(1e9)), 65504.0 / Half::SCALE, "what no direction has stays finite");
+        assert_eq!(
+            f32::from(Half::from_f32(1e9)),
+            65504.0 / Half::SCALE,
+            "what no direction has stays finite"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The program as a stranger runs it.
+//! Tests of the program, run as a user runs it.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 fn lgf(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lgf"));
-    // What it keeps between runs is no business of the user's own runs.
+    // The tests keep their cached pipelines apart from the user's.
     command
         .args(args)
         .env_remove("RUST_LOG")
@@ -23,12 +23,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What this program said; the Vulkan loader's own remarks are not ours.
+/// The lines that the program itself printed; the Vulkan loader's remarks are left out.
 fn complaints(output: &Output) -> Vec<String> {
     text(&output.stderr).lines().filter(|l| !l.contains("XDG_RUNTIME_DIR")).map(String::from).collect()
 }
 
-/// One sentence on the standard error with all the `expected` words, and nothing else.
+/// Asserts that the standard error is one sentence with all the `expected` words, and nothing else.
 fn assert_refused(output: &Output, code: i32, arguments: &[&str], expected: &[&str]) {
     assert_eq!(output.status.code(), Some(code), "{arguments:?}");
     assert!(output.stdout.is_empty());
@@ -101,7 +101,7 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
             .filter(|e| e["accepted"] == true)
             .map(|e| e["objective"].as_f64().unwrap())
             .fold(f64::INFINITY, f64::min);
-        // Recomputed at the design that is handed out: the same f64 arithmetic.
+        // The value is recomputed at the returned design with the same f64 arithmetic, so it is the same.
         assert_eq!(record["objective"].as_f64().unwrap(), best);
         assert!((record["volume"].as_f64().unwrap() - 0.5).abs() < 1e-6);
 
@@ -126,7 +126,7 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
         let picture =
             image::load_from_memory(&std::fs::read(out.join("design.png")).unwrap()).unwrap().into_luma8();
         assert_eq!((picture.width(), picture.height()), (1200, 400));
-        // Half the area is material: the mean shade is grey 50 %.
+        // Half the area is material, so the mean shade is grey 50 %.
         let mean = picture.pixels().map(|p| f64::from(p.0[0])).sum::<f64>() / f64::from(1200 * 400);
         assert!((mean - 127.5).abs() < 2.0, "mean shade {mean}");
         // NumPy's header: little-endian doubles, rows by columns.
@@ -230,8 +230,8 @@ fn info_shows_adapters_self_test_and_the_choice() {
     for word in ["GPU adapters", "largest binding", "self-test", "double-word", "`--engine auto` takes"] {
         assert!(words.contains(word), "no {word} in {words}");
     }
-    // The potential: x, g, their copies, weights, mean, step, slope and x to be read are 9 numbers, 16 pairs
-    // with a row of zeros and as many directions 65.
+    // For the potential, x, g, their copies, weights, mean, step, slope and the iterate that is read are 9
+    // numbers; 16 pairs with a row of zeros and as many directions are 65.
     let words = text(&self::output(&["info", "--dimension", "1e7", "--history", "16"]).stdout);
     let gib = |words: &str, run: &str| {
         let line = words.lines().find(|l| l.contains(run)).unwrap();
@@ -239,21 +239,22 @@ fn info_shows_adapters_self_test_and_the_choice() {
             line.split_whitespace().rev().take(2).map(|word| word.parse().unwrap()).collect();
         [last[1], last[0]].map(|gib| gib * f64::from(1 << 30) / 1e7)
     };
-    // Two digits of a number of GiB.
+    // The printed number has two digits of a number of GiB.
     let rounding = 0.005 * f64::from(1 << 30) / 1e7;
     let [single, halves] = gib(&words, "learned potential");
     assert!(
         (single - 4.0 * 74.0).abs() <= rounding && (halves - 4.0 * 58.0).abs() <= rounding,
         "{single} and {halves} bytes per unknown"
     );
-    // Eight of the directions less.
+    // With rank 8 there are eight directions less.
     let capped =
         text(&self::output(&["info", "--dimension", "1e7", "--history", "16", "--rank", "8"]).stdout);
     let ([all, _], [some, _]) = (gib(&words, "learned OC flow"), gib(&capped, "learned OC flow"));
     assert!((all - some - 4.0 * 8.0).abs() <= 2.0 * rounding, "{all} and {some} bytes per unknown");
 }
 
-/// Every engine says so, gets nearly the same, and its bounds count the bytes that are there.
+/// Every engine names itself and takes nearly the same memory, and its bounds count the bytes that are
+/// resident.
 #[test]
 fn a_basis_in_halves_is_said_and_counted() {
     for (engine, word) in [("gpu", 4.0), ("cpu-f32", 4.0), ("cpu", 8.0)] {
@@ -317,7 +318,7 @@ fn a_basis_in_halves_is_said_and_counted() {
     }
 }
 
-/// No times are asserted: what is measured, what it is set beside, and that the numbers fit together.
+/// The test asserts no times, but the measured passes, their bounds, and that the numbers fit together.
 #[test]
 fn bench_measures_every_pass_on_both_engines() {
     let calls = [
@@ -404,7 +405,7 @@ fn bench_measures_every_pass_on_both_engines() {
             assert_eq!(kernels, ["gram_accumulate", "partials_reduce"]);
         }
 
-        // Compared with itself: a time from before and a ratio in every row.
+        // A measurement compared with itself has an earlier time and a ratio in every row.
         let file = dir.path().join("bench.json");
         let again = lgf(&[&bench[..], &["--without-cpu", "--compare", file.to_str().unwrap()]].concat())
             .output()
@@ -417,7 +418,7 @@ fn bench_measures_every_pass_on_both_engines() {
             assert!(new["ratio"].is_f64() || old["seconds"] == 0.0, "{new}");
             assert!(new["cpu_seconds"].is_null());
         }
-        // Another shape is not comparable, and that is known before anything is measured.
+        // Another shape is not comparable, and the program says so before anything is measured.
         let other = lgf(&[&bench[..], &["--history", "9", "--compare", file.to_str().unwrap()]].concat())
             .output()
             .unwrap();
@@ -479,7 +480,8 @@ fn bench_says_what_it_cannot_do() {
     );
 }
 
-/// One sentence on the standard error, the culprit in it, exit code 2, nothing written.
+/// Each wrong use gives one sentence on the standard error that names the culprit and exit code 2, and writes
+/// nothing.
 #[test]
 fn bad_usage_is_one_sentence() {
     let cases: &[(&[&str], &[&str])] = &[
@@ -549,7 +551,7 @@ fn bad_usage_is_one_sentence() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out");
         let args = [&["topology", "--size", "12x4", "--out", out.to_str().unwrap()][..], arguments].concat();
-        // A flag given twice is an error of its own: let the tested one win.
+        // A flag given twice is an error of its own, so --size is left out where it is tested.
         let args: Vec<&str> = if arguments[0] == "--size" { [&args[..1], &args[3..]].concat() } else { args };
         let output = output(&args);
         assert_refused(&output, 2, arguments, expected);
@@ -617,7 +619,7 @@ fn a_rate_that_never_improves_is_no_success() {
 #[test]
 fn a_full_disk_is_told_and_the_result_is_not_lost() {
     use std::fs::OpenOptions;
-    // The result goes to a standard output that is full: an error, not silence.
+    // A standard output that is full is an error, not silence.
     let dir = tempfile::tempdir().unwrap();
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let args = ["topology", "--size", "12x4", "--out", dir.path().to_str().unwrap(), "--json"];
@@ -662,7 +664,7 @@ fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
     .stderr(Stdio::piped())
     .spawn()
     .unwrap();
-    // Wait for the first evaluations, by what it logs.
+    // The test waits for the first evaluations in the log.
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains("evaluation 3,") {
@@ -766,7 +768,7 @@ fn the_comparison_is_a_table_and_the_adaptive_schedule_wins_it() {
     }
 }
 
-/// Structures, holes and a projection reached by continuation, by the words of the command line.
+/// Structures, holes and a projection reached by continuation are given by flags.
 #[test]
 fn every_structure_and_option_runs() {
     let cases: &[&[&str]] = &[
@@ -834,7 +836,7 @@ fn a_multilevel_start_needs_fewer_fine_evaluations() {
     let to = |record: &Value, target: f64| {
         record["history"].as_array().unwrap().iter().position(|e| e["objective"].as_f64().unwrap() <= target)
     };
-    // Within 1 % of what the cold run ends with.
+    // The final value is within 1 % of the cold run's.
     let target = 1.01 * cold["objective"].as_f64().unwrap();
     let (cold, warm) = (to(&cold, target).unwrap(), to(&warm, target).unwrap());
     assert!(2 * warm <= cold, "{warm} fine evaluations against {cold}");
@@ -896,7 +898,7 @@ fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
     colors.sort_unstable();
     colors.dedup();
     assert_eq!(colors.len(), runs.len(), "{colors:?}");
-    // A run that is there is believed: a value nobody could reach shows that it was read.
+    // A kept run is believed: a value that no method reaches shows that it was read.
     let file = dir.path().join("runs/30x10-vf0.5-r1.5-spg-40.csv");
     std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,1.5,true\n").unwrap();
     let second = run();
@@ -905,7 +907,7 @@ fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
         "{}",
         text(&second.stdout)
     );
-    // By its name it is the same benchmark.
+    // The subcommand's name gives the same benchmark as none.
     let named = output(&[
         "benchmark",
         "topology",
@@ -919,7 +921,7 @@ fn the_benchmark_is_a_table_with_profiles_and_is_resumed() {
         out,
     ]);
     assert_eq!(text(&named.stdout), text(&second.stdout));
-    // From a coarse grid's result the first value is below a cold run's tenth.
+    // From a coarse grid's result the first value is already below the tenth of a cold run.
     let first = |start: &str, name: &str| -> Vec<f64> {
         let output = output(&[
             "benchmark",
@@ -989,11 +991,11 @@ fn the_benchmark_of_functions_is_a_table_and_is_resumed() {
     let csv = std::fs::read_to_string(dir.path().join("benchmark.csv")).unwrap();
     assert_eq!(csv.lines().next(), Some("case,method,evaluations,to_1e-2,to_1e-4,to_1e-6,best,gap"));
     for line in csv.lines().skip(1) {
-        // Even the slowest comes some way in 40 evaluations.
+        // Even the slowest method makes some progress in 40 evaluations.
         let gap: f64 = line.rsplit(',').next().unwrap().parse().unwrap();
         assert!((0.0..0.5).contains(&gap), "{line}");
     }
-    // A run that is there is believed: the known minimum, at once.
+    // A kept run is believed: it reaches the known minimum at once.
     let file = dir.path().join("runs/quadratic-1e2-gd-40.csv");
     std::fs::write(&file, "evaluation,iteration,objective,accepted\n1,0,5.0,true\n2,1,0.0,true\n").unwrap();
     let second = text(&run().stdout);
@@ -1008,7 +1010,7 @@ fn the_benchmark_of_functions_is_a_table_and_is_resumed() {
     assert_eq!(others(&second), others(&table));
 }
 
-/// One sentence, exit code 2, nothing written.
+/// Each gives one sentence and exit code 2, and writes nothing.
 #[test]
 fn bad_usage_of_the_benchmarks_is_one_sentence() {
     let cases: [(&[&str], &[&str]); 8] = [

@@ -1,4 +1,4 @@
-//! Learned steps that are trusted by direction.
+//! Tests of learned steps that are trusted by direction.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use lgf::surrogate::SurrogateConfig;
 mod common;
 use common::{best, descent, gpu, lgf, run};
 
-/// What the cosine test has said: (evaluation, cosine, reach, dropped).
+/// The events of the cosine test: (evaluation, cosine, reach, dropped).
 type Comparisons = Vec<(usize, f64, f64, bool)>;
 
 fn cosine_run(
@@ -37,7 +37,7 @@ fn cosine_run(
             }
             Event::TrueStep { .. } => samples_since_drop += 1,
             Event::Fitted { fit } => {
-                // The first model after a drop has seen nothing from before it.
+                // The first model after a drop is fitted to no sample from before the drop.
                 assert!(!dropped || fit.samples == samples_since_drop, "{fit:?}, {samples_since_drop}");
                 assert!(fit.samples >= rule.warm_up && fit.samples <= rule.window);
                 dropped = false;
@@ -48,7 +48,7 @@ fn cosine_run(
     });
     let method = Cosine { rule, ..Cosine::new(flow, SurrogateConfig::snapshots()) };
     let report = lgf(method, budget).on(engine).observe(observer).minimize(objective, start).unwrap();
-    // Never worse than the best trusted, and no accepted landing worse than where it came from.
+    // The result is never worse than the best trusted value, and no accepted landing is worse than its start.
     assert_eq!(report.objective, best(&report.history));
     for phase in report.phases.iter().filter(|p| p.accepted) {
         let at = report.history.iter().find(|e| e.evaluation == phase.evaluation + 1).unwrap().objective;
@@ -63,7 +63,7 @@ fn cosine_run(
 fn the_cosine_test_trusts_a_model_that_points_the_right_way() {
     for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
         for flow in [descent(0.01), Flow::Adam(Adam::new(0.02))] {
-            // Each learned step is a read-back, which software adapters are slow at.
+            // Each learned step costs a read-back, which is slow on software adapters.
             let rule = CosineTest { horizon: 16, ..CosineTest::default() };
             let start = [3.0, -2.0, 0.5];
             let (report, comparisons) =
@@ -83,7 +83,7 @@ fn the_cosine_test_trusts_a_model_that_points_the_right_way() {
     }
 }
 
-/// A slope that ends at a wall: beyond x = 1 the gradient points back.
+/// An objective with a wall: beyond x = 1 the gradient points back.
 #[test]
 fn the_cosine_test_drops_a_model_where_the_field_turns() {
     let wall = || {
@@ -111,7 +111,7 @@ fn the_cosine_test_drops_a_model_where_the_field_turns() {
             for (before, after) in comparisons.iter().zip(&comparisons[1..]).filter(|(_, after)| after.3) {
                 assert!(after.1.is_nan() || after.1 < 0.2, "{after:?}");
                 assert!(after.2 <= 0.5 * before.2, "{before:?} {after:?}");
-                // Six samples make a model again.
+                // A model is fitted again only after six samples.
                 assert!(!comparisons.iter().any(|c| c.0 > after.0 && c.0 < after.0 + 6), "{comparisons:?}");
             }
             drops += comparisons.iter().filter(|c| c.3).count();

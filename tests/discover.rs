@@ -189,7 +189,11 @@ proptest! {
     /// Random stable linear systems of 2 to 8 dimensions, from clean data with their gradients of motion
     /// tracked, to 1e-6.
     #[test]
-    fn stable_linear_systems_are_recovered(d in 2_usize..=8, entries in prop::collection::vec(-1.0_f64..1.0, 64), start in prop::collection::vec(0.5_f64..2.0, 8)) {
+    fn stable_linear_systems_are_recovered(
+        d in 2_usize..=8,
+        entries in prop::collection::vec(-1.0_f64..1.0, 64),
+        start in prop::collection::vec(0.5_f64..2.0, 8),
+    ) {
         // A = S − R Rᵀ/d − 0.2 I is stable: S skew.
         let at = |i: usize, j: usize| entries[8 * i + j];
         let a = Array2::from_shape_fn((d, d), |(i, j)| {
@@ -198,11 +202,21 @@ proptest! {
             skew - damped - if i == j { 0.2 } else { 0.0 }
         });
         let (k, dt) = (60 + 20 * d, 0.05);
-        let states = record(|x, dx| (0..d).for_each(|i| dx[i] = (0..d).map(|j| a[[i, j]] * x[j]).sum()), &start[..d], k, dt);
+        let motion = |x: &[f64], dx: &mut [f64]| {
+            (0..d).for_each(|i| dx[i] = (0..d).map(|j| a[[i, j]] * x[j]).sum());
+        };
+        let states = record(motion, &start[..d], k, dt);
         let gradients = -states.dot(&a.t());
         let trajectory = Trajectory::new(states.clone(), times(k, dt), Some(gradients.clone())).unwrap();
         let regression = Regression::ridge(Ridge::Absolute(0.0));
-        let config = DiscoverConfig { order: 1, bias: false, orthonormal: false, variables: Variables::Full, targets: Targets::Tracked, regression };
+        let config = DiscoverConfig {
+            order: 1,
+            bias: false,
+            orthonormal: false,
+            variables: Variables::Full,
+            targets: Targets::Tracked,
+            regression,
+        };
         let found = discover(&trajectory, &config, &mut CpuEngine::new()).unwrap();
         // Directions the trajectory barely visits are known less well, by their condition number.
         let bound = 1e-6_f64.max(1e-15 * found.condition * found.condition);
@@ -211,7 +225,11 @@ proptest! {
         }
 
         // Permuting the coordinates permutes the equations.
-        let swap = |m: &Array2<f64>| { let mut m = m.clone(); (0..m.nrows()).for_each(|i| m.swap([i, 0], [i, d - 1])); m };
+        let swap = |m: &Array2<f64>| {
+            let mut m = m.clone();
+            (0..m.nrows()).for_each(|i| m.swap([i, 0], [i, d - 1]));
+            m
+        };
         let permuted = Trajectory::new(swap(&states), times(k, dt), Some(swap(&gradients))).unwrap();
         let other = discover(&permuted, &config, &mut CpuEngine::new()).unwrap();
         let place = |i: usize| if i == 0 { d - 1 } else if i == d - 1 { 0 } else { i };

@@ -1,4 +1,4 @@
-//! Bounds per unknown and volume constraints, through whole runs.
+//! Tests of bounds per unknown and volume constraints through whole runs.
 
 use lgf::domain::{Bounds, Domain, Volume, kkt_residual};
 use lgf::engine::{CpuEngine, Engine};
@@ -26,9 +26,9 @@ struct Separable {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    /// ½ Σ (1 + i mod 5) (xᵢ − aᵢ)².
+    /// The function ½ Σ (1 + i mod 5) (xᵢ − aᵢ)².
     Quadratic,
-    /// −2 Σ aᵢ √xᵢ, whose gradient is negative, as the OC flow wants it.
+    /// The function −2 Σ aᵢ √xᵢ, whose gradient is negative, as the OC flow needs it.
     Roots,
 }
 
@@ -132,7 +132,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
-/// Whatever a loop reads its bounds from, it computes the same.
+/// Bounds stored as one pair and as slices give the same results.
 #[test]
 fn the_same_pair_for_every_unknown_is_one_pair_to_the_last_bit() {
     let d = 2500;
@@ -172,7 +172,7 @@ fn the_same_pair_for_every_unknown_is_one_pair_to_the_last_bit() {
     }
 }
 
-/// Half-open bounds among them.
+/// Some of the bounds are half-open.
 #[test]
 fn every_unknown_ends_at_its_own_bound_or_at_the_minimum_between() {
     let d = 1501;
@@ -180,7 +180,7 @@ fn every_unknown_ends_at_its_own_bound_or_at_the_minimum_between() {
     for with_volume in [false, true] {
         let objective = quadratic(d, with_volume);
         let exact = objective.minimum();
-        // As far below as the volume asks for, where a bound is missing.
+        // Where a bound is missing, the unknown is as far below as the volume requires.
         let start = objective.domain.project(&vec![0.0; d]);
         let bounds = objective.domain.bounds();
         let touched = |side: usize| (0..d).filter(|&i| exact[i] == bounds.at(i)[side]).count();

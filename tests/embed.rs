@@ -1,5 +1,5 @@
-//! What an application that embeds the engine relies on: a shared device, the design on it, runs in pieces,
-//! and a way on when the device goes.
+//! Tests of what an application that embeds the engine relies on: a shared device, access to the design on
+//! it, runs in pieces, and recovery when the device is lost.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn shared() -> GpuEngine {
     GpuEngine::from_device(device, queue, GpuOptions::default()).unwrap()
 }
 
-/// One of each method.
+/// One run by each method.
 fn runs() -> [Lgf; 5] {
     let adam = Flow::Adam(Adam::new(0.05));
     [
@@ -71,7 +71,7 @@ fn potential(max_evaluations: usize) -> Lgf {
     lgf(Potential::default(), max_evaluations)
 }
 
-/// All of a report but its seconds.
+/// A report without its times.
 fn same(a: &Report, b: &Report) {
     assert_eq!(
         (&a.x, &a.history, &a.phases, &a.stop, a.kkt_residual, a.traffic),
@@ -97,14 +97,14 @@ fn a_session_is_the_same_run_in_pieces() {
         let mut pieces = 0;
         let report = loop {
             let before = session.true_evaluations();
-            // No time at all is enough for one piece.
+            // A session that is given no time does one piece all the same.
             let outcome = session.step_for(Duration::ZERO).unwrap();
             pieces += 1;
             assert!(session.true_evaluations() <= before + 1, "{name}: one piece, one evaluation");
             if let Some(report) = outcome {
                 break report;
             }
-            // Between two pieces the engine is where the session says.
+            // Between two pieces the engine's iterate is the one that the session reports.
             let mut x = [0.0; 6];
             session.engine_mut().read(&mut x).unwrap();
             assert_eq!(x, session.design().unwrap());
@@ -118,7 +118,7 @@ fn a_session_is_the_same_run_in_pieces() {
     }
 }
 
-/// Ends a run by a wish after some evaluations, to be gone on with.
+/// An observer that interrupts a run after some evaluations, so that it can go on later.
 fn interrupt(at: usize) -> impl Observer {
     observe::from_fn(move |event: Event<'_>| match event {
         Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. }
@@ -140,12 +140,12 @@ fn a_resumed_run_goes_on_with_counts_budget_and_best() {
         assert_eq!((&earlier.stop, earlier.true_evaluations), (&StopReason::Interrupted, 9));
         let report = resume(&earlier).unwrap();
         assert_eq!(report.history[..9], earlier.history[..]);
-        // Its first evaluation is of the best iterate.
+        // The first evaluation of the second run is at the best iterate of the first.
         assert_eq!((report.history[9].evaluation, report.history[9].objective), (10, earlier.objective));
         assert!(report.true_evaluations <= 30 && report.phases[..earlier.phases.len()] == earlier.phases[..]);
         assert!(report.objective < earlier.objective && report.first_slope == earlier.first_slope);
         assert!(report.wall_seconds >= earlier.wall_seconds);
-        // What is spent is spent.
+        // A budget that the first run has spent stays spent.
         let again = resume(&report);
         if let StopReason::MaxEvaluations { .. } = report.stop {
             let mut again = again.unwrap();
@@ -162,8 +162,8 @@ fn a_resumed_run_goes_on_with_counts_budget_and_best() {
     ));
 }
 
-/// Every way to lose a device ends a run with its best design, and it goes on from there on a new device or
-/// on the CPU.
+/// However a device is lost, the run returns its best design, and goes on from there on a new device or on
+/// the CPU.
 #[test]
 fn a_run_whose_device_is_destroyed_keeps_its_best_design_and_goes_on() {
     let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density)).unwrap();
@@ -196,7 +196,7 @@ fn a_run_whose_device_is_destroyed_keeps_its_best_design_and_goes_on() {
             assert!((9..=10).contains(&report.history.len()), "{name}: {}", report.history.len());
             assert_eq!(report.objective, best(&report.history));
             assert_eq!(problem.compliance(&report.x).unwrap(), report.objective);
-            // The lost engine says so from the beginning.
+            // The lost engine reports the loss from its first call.
             let refused = lgf.on(&mut engine).minimize(&mut problem, &start);
             assert!(
                 matches!(refused, Err(RunError::NotStarted(Error::Engine(EngineError::Lost(_))))),
@@ -241,7 +241,7 @@ fn the_design_on_the_device_is_the_trusted_iterate() {
             session.engine_mut().flush().unwrap();
             let design: Vec<_> = session.engine().design().collect();
             assert_eq!(design.len(), segments);
-            // The host's own submission, after whatever the engine has been asked for.
+            // The host submits its own commands after all that the engine has recorded.
             let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             let host = device.create_buffer(&wgpu::BufferDescriptor {
                 label: None,
@@ -286,7 +286,7 @@ fn a_device_with_too_low_limits_is_refused_with_the_limits() {
     );
 }
 
-/// Drives a future as a host's event loop would, and says how often it was not ready.
+/// Polls a future as a host's event loop would, and returns how often it was not ready.
 fn drive<T>(device: &wgpu::Device, future: impl Future<Output = T>) -> (T, usize) {
     let mut future = std::pin::pin!(future);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -299,7 +299,7 @@ fn drive<T>(device: &wgpu::Device, future: impl Future<Output = T>) -> (T, usize
     unreachable!()
 }
 
-/// Asks for x, and does not wait for it.
+/// Requests a read of x and drops the future before it is ready.
 fn give_up(engine: &mut GpuEngine, x: &mut [f64]) {
     let mut read = std::pin::pin!(engine.read_async(x));
     assert!(read.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
@@ -360,7 +360,7 @@ fn what_waits_for_the_device_can_be_awaited() {
                 (_, false) => {
                     give_up(&mut engine, &mut x);
                     if samples == Samples::Points {
-                        // A fit sees what it has asked for, not what was asked for before and given up.
+                        // A fit gets its own read-back, not the one that was requested before and dropped.
                         let first = drive(&device, engine.fit_async(&config)).0.unwrap();
                         for _ in 0..30 {
                             give_up(&mut engine, &mut x);
@@ -378,7 +378,7 @@ fn what_waits_for_the_device_can_be_awaited() {
             let phase = |integrator| PhaseLimits { steps: 5, radius: f64::INFINITY, integrator };
             let by_trials = phase(Integrator::DormandPrince { rtol: 1e-5, atol: 1e-8 });
             let candidates = [config, SurrogateConfig { order: 2, ..config }];
-            // What else is read back: hold-out errors and trial steps, and the pairs.
+            // The other read-backs are of hold-out errors, trial steps and pairs.
             let read = match (samples, waits) {
                 (Samples::Points, true) => {
                     let found = engine.select(&candidates, 2).unwrap();
@@ -398,7 +398,7 @@ fn what_waits_for_the_device_can_be_awaited() {
                         );
                     }
                     assert!(engine.integrate(by_trials).is_err(), "the fit is gone with the phase");
-                    // As after any phase: what it has come to is read, then undone.
+                    // As after any phase, the result is read, then undone.
                     engine.read(&mut x).unwrap();
                     engine.restore().unwrap();
                     assert_eq!(engine.fit(&config).unwrap(), fit);
@@ -478,7 +478,7 @@ fn a_device_that_is_lost_at_once_is_known_as_lost() {
     assert!(matches!(refused, Err(Error::Engine(EngineError::Lost(_)))), "{refused:?}");
 }
 
-/// Set for the child process of the test below.
+/// This variable is set for the child process of the test below.
 const CHILD: &str = "LGF_TEST_LITTLE_MEMORY";
 
 /// The driver's own refusal: a child process with little address space, in which a software adapter gets its
@@ -540,7 +540,7 @@ fn with_little_memory() {
     }
     assert!(error.to_string().contains("take a shorter history"), "{error}");
     assert!(engine.read(&mut vec![0.0; d]).is_err(), "there is no run");
-    // What was granted has been given back.
+    // The memory that was granted has been given back.
     let small = Setup { capacity: 4, ..setup };
     engine.start(small).unwrap();
     let mut x = vec![0.0; d];
@@ -604,7 +604,7 @@ fn pictures_from_the_device_are_those_from_the_host() {
                 break;
             }
         }
-        // A structure, not a uniform grey.
+        // The picture shows a structure, not a uniform grey.
         assert!(greys.len() > 50, "{greys:?}");
         assert!(wrong * 1000 < pixels, "{wrong} of {pixels} pixels differ");
     }

@@ -1,4 +1,4 @@
-//! What goes wrong with the objective, the start or the settings, and how it is told.
+//! Tests of faults of the objective, the start or the settings, and of how they are reported.
 
 use std::ops::ControlFlow;
 
@@ -17,10 +17,10 @@ use lgf::{Error, Lgf, RunError, Stopping};
 mod common;
 use common::{adaptive, budget, descent, fixed, lgf, run, value};
 
-/// Spoils a gradient and returns what the objective is to return.
+/// Writes a bad gradient and returns the objective's result.
 type Fault = fn(&mut [f64]) -> Result<f64, ObjectiveError>;
 
-/// Fails at evaluation `at` in the way `fault` says.
+/// An objective that fails at evaluation `at` as `fault` says.
 fn faulty(at: usize, fault: Fault) -> impl Objective {
     let mut count = 0;
     let mut inner = Quadratic::geometric(5, 10.0);
@@ -186,7 +186,7 @@ fn settings_that_make_no_sense_are_named() {
     let zero = Lgf::new(descent(0.1)).unwrap().stopping(budget(0)).unwrap_err().to_string();
     assert!(zero.starts_with("the number of true evaluations is 0"), "{zero}");
 
-    // Against the objective, when the run starts.
+    // The settings that are checked against the objective when the run starts.
     let starts: [(Flow, &[f64], &str); 3] = [
         (descent(0.1), &[0.0; 4], "the starting point has length 4, expected 5"),
         (descent(0.1), &[f64::NAN; 5], "an entry of the starting point is NaN"),
@@ -199,7 +199,7 @@ fn settings_that_make_no_sense_are_named() {
     }
 }
 
-/// OC from outside its box or its volume would return the start as the best design of its run.
+/// OC from a start outside its box or its volume would return that start as its best design.
 #[test]
 fn a_start_outside_the_domain_is_refused() {
     let mut problem = Compliance::new(ComplianceConfig::mbb(12, 4, FilterKind::Density)).unwrap();

@@ -1,4 +1,4 @@
-//! Plain flows and learned fields: what they promise, on both engines.
+//! Tests of plain flows and learned fields on both engines.
 
 use std::ops::ControlFlow;
 
@@ -122,8 +122,8 @@ fn the_fixed_cadence_calls_k_true_gradients_per_m_iterations() {
     assert_eq!((report.true_evaluations, report.surrogate_steps), (12, 12));
 }
 
-/// Rosenbrock's valley bends: long phases of a model fitted at its edge land high. They must be undone to the
-/// last bit.
+/// Rosenbrock's valley is curved, so long phases of a model fitted at its edge land at high values. Such
+/// landings must be undone to the last bit.
 #[test]
 fn a_worse_landing_is_undone_exactly() {
     for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {
@@ -292,7 +292,7 @@ fn an_implicit_library_of_order_2_runs_in_a_million_dimensions() {
 fn newton_needs_and_uses_the_objectives_direction() {
     let newton = lgf(Flow::Newton(Newton { rate: 0.5 }), 3);
     let report = run(newton, Quadratic::geometric(4, 1e6), &[0.0; 4]);
-    // Each half step halves the distance whatever the spectrum.
+    // Each half step halves the distance for any spectrum.
     assert!((report.objective / report.history[0].objective - 1.0 / 16.0).abs() < 1e-12);
     let refused = newton.on(CpuEngine::new()).minimize(Rosenbrock { dimension: 4 }, &[0.0; 4]);
     let error = refused.unwrap_err().to_string();
@@ -372,7 +372,7 @@ fn selection_finds_the_order_of_the_field() {
     for (a, b) in found[0].errors.iter().zip(&found[1].errors) {
         assert!((a - b).abs() <= 2e-3 * a.max(0.1), "{found:?}");
     }
-    // Not even the best model is used when nothing beats persistence.
+    // Not even the best model is used when no model beats persistence.
     assert_eq!(Selection { errors: vec![0.5, 0.3], persistence: 0.2 }.winner(), None);
 }
 

@@ -253,7 +253,6 @@ fn every_shader_file_that_is_named_exists() {
 const COLUMNS: usize = 110;
 
 #[test]
-#[ignore = "some shaders and Python scripts are wider still"]
 fn no_line_is_wider_than_two_windows_allow() {
     let mut wide = Vec::new();
     let places: [(&str, &[&str]); 5] = [
@@ -275,7 +274,6 @@ fn no_line_is_wider_than_two_windows_allow() {
 }
 
 #[test]
-#[ignore = "some doc comments are fragments still"]
 fn no_doc_comment_is_a_fragment() {
     let mut fragments = Vec::new();
     for file in ["src", "tests", "benches", "examples"].into_iter().flat_map(|folder| files(folder, &[".rs"]))

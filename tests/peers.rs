@@ -1,5 +1,5 @@
-//! The peers against values others measured with implementations of their own: the half-MBB beam 60x20,
-//! density filter of radius 2.4.
+//! Tests of the peers against values that others measured with implementations of their own: the half-MBB
+//! beam 60x20, density filter of radius 2.4.
 
 use std::ops::ControlFlow;
 
@@ -56,7 +56,7 @@ fn anderson_mixing_ends_in_the_basin_others_found() {
 /// Where plain OC stops, and what it needs to within 0.5 and 0.1 % of that, in an implementation of its own.
 const CRITERIA: (f64, usize, usize) = (233.7125, 79, 116);
 
-/// What an accelerator is for, and for mirror descent what its authors claim.
+/// Accelerators must be faster than plain OC, and mirror descent as fast as its authors report.
 #[test]
 fn accelerated_criteria_and_mirror_descent_need_less_than_plain_criteria() {
     let (last, coarse, fine) = CRITERIA;
@@ -92,6 +92,6 @@ fn iterates_outside_are_not_accepted() {
     }
     let kept = course.history.iter().filter(|e| e.accepted);
     assert_eq!(kept.clone().map(|e| e.objective).fold(f64::INFINITY, f64::min), course.objective);
-    // Both kinds occur, or this test says nothing.
+    // Both kinds of iterates must occur, or this test checks nothing.
     assert!((2..59).contains(&kept.count()));
 }

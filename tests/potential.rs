@@ -1,4 +1,4 @@
-//! A learned potential: what it promises, on both engines.
+//! Tests of a learned potential on both engines.
 
 use lgf::domain::Domain;
 use lgf::engine::{CpuEngine, Engine, EngineKind, Pair};
@@ -99,7 +99,7 @@ fn landings_that_cannot_be_evaluated_shrink_the_trust_region() {
     assert!(report.objective < 0.1 && report.x[0] <= 0.7, "{report:?}");
 }
 
-/// What was learned on a quadratic is as good on the same quadratic again.
+/// The pairs that were learned on a quadratic are valid on the same quadratic in another run.
 #[test]
 fn pairs_learned_before_save_evaluations() {
     for engine in [&mut CpuEngine::new() as &mut dyn Engine, &mut gpu()] {

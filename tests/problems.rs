@@ -46,7 +46,7 @@ fn assert_slope(problem: &mut dyn Objective, a: &[f64], step: f64, tolerance: f6
     assert!((slope - difference).abs() <= tolerance * size, "{slope} against {difference}");
 }
 
-/// The reference's settings as ours.
+/// The settings of the reference as this crate's.
 fn lgf(settings: &Value, flow: Flow, fixed: bool) -> Lgf {
     let solver = &settings["stlsq"];
     let strong = settings["method"] == "strong";
@@ -84,7 +84,7 @@ fn lgf(settings: &Value, flow: Flow, fixed: bool) -> Lgf {
     lgf.unwrap().stopping(budget(evaluations)).unwrap()
 }
 
-/// Keeps the iterate evaluated last.
+/// An observer that keeps the latest iterate.
 struct Last(Vec<f64>);
 
 impl Observer for Last {
@@ -224,12 +224,12 @@ fn logistic_regression() {
         let w: Vec<f64> = (0..50).map(|i| scale * (0.9 * i as f64 + 0.2).cos()).collect();
         assert_slope(&mut problem, &w, 1e-5, 1e-8);
     }
-    // Whatever the labels, nothing is known at w = 0.
+    // At w = 0 the value does not depend on the labels.
     let mut gradient = vec![0.0; 50];
     assert!((problem.evaluate(&[0.0; 50], &mut gradient).unwrap() - 2.0_f64.ln()).abs() < 1e-13);
 }
 
-/// A rotation keeps distances: the spectrum is what it was, the value at the origin too.
+/// A rotation keeps distances, so the spectrum and the value at the origin stay the same.
 #[test]
 fn rotated() {
     let mut problem = Rotated::new(Rosenbrock { dimension: 7 });

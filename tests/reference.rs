@@ -251,7 +251,8 @@ fn replay(run: &Value, engine: &mut dyn Engine) -> Vec<Vec<f64>> {
         }
         if engine.samples() < history {
             engine.set_gradient(&problem.gradient(&x)).unwrap();
-            // The source's inconsistency: ADAM records before the step, gradient descent after it.
+            // The reference is inconsistent: it records before the step with ADAM, and after it with gradient
+            // descent.
             if is_adam {
                 engine.record().unwrap();
             }

@@ -1,4 +1,4 @@
-//! Objectives that change on the way.
+//! Tests of objectives that change during a run.
 
 use std::ops::ControlFlow;
 
@@ -18,12 +18,12 @@ use lgf::{Lgf, Stopping};
 mod common;
 use common::{adaptive, budget, descent, fixed, lgf, run, unchecked, value};
 
-/// A bowl until `until` evaluations are done, then another, as far up as `offset` says.
+/// A quadratic until `until` evaluations are done, then another quadratic, shifted upwards by `offset`.
 struct Changing {
     until: usize,
     offset: f64,
     evaluations: usize,
-    /// Which evaluations fail.
+    /// Which evaluations return an error.
     failing: std::ops::Range<usize>,
 }
 
@@ -159,7 +159,7 @@ fn the_settled_window_begins_again_with_a_new_function() {
     }
 }
 
-/// Raises the penalty on the way.
+/// An objective that raises its penalty during the run.
 struct Raised(Compliance);
 
 impl Objective for Raised {
@@ -205,7 +205,7 @@ fn a_penalty_is_raised_within_one_run() {
     }
 }
 
-/// Compliance counts its changes, and what wraps it passes them on.
+/// Compliance counts its changes, and its wrappers pass the count on.
 #[test]
 fn compliance_announces_continuation() {
     let mut problem = Compliance::new(ComplianceConfig::mbb(12, 4, FilterKind::Density)).unwrap();

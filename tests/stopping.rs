@@ -1,4 +1,4 @@
-//! When runs end.
+//! Tests of the rules by which runs end.
 
 use std::time::Instant;
 

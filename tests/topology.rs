@@ -1,4 +1,4 @@
-//! The true gradient: published values, finite differences, invariants.
+//! Tests of the true gradient: published values, finite differences, invariants.
 
 use lgf::domain::{Domain, Volume};
 use lgf::engine::CpuEngine;
@@ -125,9 +125,9 @@ fn the_passive_hole_matches_another_code() {
     assert_eq!(report.true_evaluations, 46);
 }
 
-/// Published after 500 OC iterations: 218.963 (219.001 with the multiplier solved exactly). There the
-/// gradient holds the threshold fixed and ∂ρ/∂ρ̃ weighs the volume; with the exact gradient OC takes another
-/// way, to 220.058, half a percent above.
+/// Published after 500 OC iterations: 218.963 (219.001 with the multiplier solved exactly). The published
+/// gradient holds the threshold fixed, and ∂ρ/∂ρ̃ weighs the volume; with the exact gradient OC converges to
+/// another design, with 220.058, half a percent above.
 #[test]
 #[ignore = "more than a minute: cargo test --release --test topology -- --ignored projected"]
 fn oc_on_the_projected_beam_comes_near_the_published_value() {
@@ -190,14 +190,15 @@ proptest! {
         seed in prop::collection::vec((0.2_f64..0.9, -1.0_f64..1.0), 54),
     ) {
         let preset = if cantilever { Preset::Cantilever } else { Preset::Mbb };
-        let config = ComplianceConfig { preset, radius, penalty, ..ComplianceConfig::mbb(nelx, nely, FilterKind::Density) };
+        let mbb = ComplianceConfig::mbb(nelx, nely, FilterKind::Density);
+        let config = ComplianceConfig { preset, radius, penalty, ..mbb };
         let d = (nelx * nely) as usize;
         let x: Vec<f64> = seed[..d].iter().map(|s| s.0).collect();
         let direction: Vec<f64> = seed[..d].iter().map(|s| s.1).collect();
         let mut problem = Compliance::new(config).unwrap();
         assert_gradient(&mut problem, &x, &direction);
 
-        // Through the volume-preserving sigmoid as well.
+        // The gradient through the volume-preserving sigmoid is exact as well.
         let theta: Vec<f64> = x.iter().map(|x| 4.0 * x - 2.0).collect();
         let mut latent = SigmoidDesign::new(&mut problem).unwrap();
         assert_gradient(&mut latent, &theta, &direction);
@@ -208,11 +209,18 @@ proptest! {
 
     /// Σ wᵢxᵢ is the filtered volume, for any design.
     #[test]
-    fn the_volume_weights_carry_the_filter(nelx in 1_u32..12, nely in 1_u32..9, radius in 0.5_f64..5.0, x in prop::collection::vec(0.0_f64..1.0, 96)) {
+    fn the_volume_weights_carry_the_filter(
+        nelx in 1_u32..12,
+        nely in 1_u32..9,
+        radius in 0.5_f64..5.0,
+        x in prop::collection::vec(0.0_f64..1.0, 96),
+    ) {
         let config = ComplianceConfig { radius, ..ComplianceConfig::mbb(nelx, nely, FilterKind::Density) };
         let problem = Compliance::new(config).unwrap();
         let x = &x[..(nelx * nely) as usize];
-        let Domain::BoxVolume { volume: Volume { weights, .. }, .. } = problem.domain() else { panic!("a box with a volume") };
+        let Domain::BoxVolume { volume: Volume { weights, .. }, .. } = problem.domain() else {
+            panic!("a structure has a box with a volume bound")
+        };
         let weighted: f64 = weights.iter().zip(x).map(|(w, x)| w * x).sum();
         prop_assert!((weighted - problem.volume(x) * x.len() as f64).abs() <= 1e-12 * x.len() as f64);
     }
@@ -265,17 +273,19 @@ proptest! {
         let d = (config.size.0 * config.size.1) as usize;
         let x: Vec<f64> = seed[..d].iter().map(|s| s.0).collect();
         let direction: Vec<f64> = seed[..d].iter().map(|s| s.1).collect();
-        // Too much or too little is passive for the volume fraction in some cases.
+        // For some cases too much or too little is passive for the volume fraction.
         let problem = Compliance::new(config.clone());
         prop_assume!(problem.is_ok());
         let mut problem = problem.unwrap();
         assert_gradient(&mut problem, &x, &direction);
 
-        // Idle unknowns weigh 1e-9 each.
+        // Each unknown without influence has a volume weight of 1e-9.
         let allowed = 2e-9 * d as f64;
         let density = problem.physical_density(&x);
         let total: f64 = density.iter().sum();
-        let Domain::BoxVolume { volume: Volume { weights, bound: volume }, .. } = problem.domain() else { panic!("a box with a volume") };
+        let Domain::BoxVolume { volume: Volume { weights, bound: volume }, .. } = problem.domain() else {
+            panic!("a structure has a box with a volume bound")
+        };
         let weighted: f64 = weights.iter().zip(&x).map(|(w, x)| w * x).sum();
         prop_assert!(weights.iter().all(|w| *w > 0.0));
         prop_assert!((weighted - volume - (total - 0.5 * d as f64)).abs() <= allowed, "{weighted} of \
@@ -293,7 +303,7 @@ proptest! {
     }
 }
 
-/// Whatever the design, the filter and the projection.
+/// This holds for any design, filter and projection.
 #[test]
 fn passive_elements_have_the_density_they_are_given() {
     let (nelx, nely) = (30, 20);

@@ -18,7 +18,7 @@ use lgf::{Lgf, Session, Stopping, wgpu};
 
 type Run = Session<Compliance, GpuEngine, ()>;
 
-/// The host's device, opened with what the engine needs.
+/// Opens the host's device with what the engine needs.
 fn open(
     instance: &wgpu::Instance,
     surface: Option<&wgpu::Surface<'_>>,
@@ -37,7 +37,7 @@ fn open(
     Ok((adapter, device, queue))
 }
 
-/// A beam on an engine that shares the host's device.
+/// Sets up a beam on an engine that shares the host's device.
 fn begin(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
@@ -53,7 +53,7 @@ fn begin(
     Ok(Lgf::potential().stopping(stopping)?.on(engine).session(problem, &start)?)
 }
 
-/// A picture of each piece.
+/// Writes a picture of each piece.
 fn headless(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     std::fs::create_dir_all(folder)?;
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());

@@ -11,7 +11,7 @@ pub struct View {
     queue: wgpu::Queue,
     pipeline: wgpu::RenderPipeline,
     settings: wgpu::Buffer,
-    /// Columns, rows.
+    /// The grid's size in elements: columns, rows.
     grid: [u32; 2],
     radius: f32,
     /// The segments of a design that has several, one after the other.
@@ -19,7 +19,7 @@ pub struct View {
 }
 
 impl View {
-    /// For targets of `format`, on the device the engine shares.
+    /// Sets up the pipeline for targets of `format`, on the device that the engine shares.
     pub fn new(
         device: wgpu::Device,
         queue: wgpu::Queue,
@@ -59,15 +59,15 @@ impl View {
         Self { device, queue, pipeline, settings, grid, radius, gathered: None }
     }
 
-    /// Draws the design as it is after what the engine has been asked for, over the whole of `target`, `size`
-    /// pixels. Nothing waits, nothing is read back.
+    /// Draws the current design, after the commands that the engine has recorded, over the whole of `target`,
+    /// `size` pixels. It neither waits nor reads anything back.
     pub fn draw(
         &mut self,
         engine: &mut GpuEngine,
         target: &wgpu::TextureView,
         size: [u32; 2],
     ) -> lgf::Result<()> {
-        // What the engine has recorded goes first.
+        // The commands that the engine has recorded are submitted first.
         engine.flush()?;
         let words = [
             self.grid[0],
@@ -83,7 +83,7 @@ impl View {
         let (first, rest) = (segments.next(), segments.next());
         let design = match (first, rest) {
             (Some(all), None) => all.buffer.clone(),
-            // The filter looks across the seams: side by side, still on the device.
+            // The filter reaches across the segments, so they are copied side by side, on the device.
             _ => {
                 let gathered = self.gathered.get_or_insert_with(|| {
                     self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -137,8 +137,8 @@ impl View {
         Ok(())
     }
 
-    /// The same as a picture in grey, `scale`×`scale` pixels an element, row by row from the top: its width
-    /// and its pixels.
+    /// The same picture as an array of greys, `scale`×`scale` pixels an element, row by row from the top: its
+    /// width and its pixels.
     pub fn picture(
         &mut self,
         engine: &mut GpuEngine,

@@ -14,7 +14,7 @@ use crate::view::View;
 use crate::{Run, begin, open};
 
 const SIZE: (u32, u32) = (150, 50);
-/// What a frame leaves for the optimizer.
+/// The time of a frame that the optimizer gets.
 const SLICE: Duration = Duration::from_millis(12);
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -32,7 +32,7 @@ struct App {
     failed: Option<Box<dyn std::error::Error>>,
 }
 
-/// Everything that needs the window.
+/// The data that need the window.
 struct Scene {
     window: Arc<Window>,
     surface: wgpu::Surface<'static>,
@@ -57,7 +57,7 @@ impl Scene {
         let mut surface_config = surface
             .get_default_config(&adapter, inner.width.max(1), inner.height.max(1))
             .ok_or("the adapter cannot draw to the window")?;
-        // Greys as they are, as in the pictures the library writes.
+        // The format has no sRGB conversion, so greys are shown as in the pictures that the library writes.
         surface_config.format = surface_config.format.remove_srgb_suffix();
         if !surface.get_capabilities(&adapter).formats.contains(&surface_config.format) {
             surface_config.format = surface_config.format.add_srgb_suffix();
@@ -99,7 +99,7 @@ impl Scene {
             wgpu::CurrentSurfaceTexture::Outdated | wgpu::CurrentSurfaceTexture::Lost => {
                 self.surface.configure(&self.device, &self.surface_config)
             }
-            // Nothing to draw on now.
+            // There is nothing to draw on at the moment.
             _ => {}
         }
         if !self.done {

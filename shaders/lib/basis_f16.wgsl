@@ -1,9 +1,9 @@
-// The basis's directions in halves, two unknowns to a word; its mean and all other tables are f32 still.
-// Functions as in basis_f32.wgsl.
+// The basis's directions in half precision, two unknowns to a word; its mean and all other tables are f32.
+// The functions are those of basis_f32.wgsl.
 alias Word = u32;
 const PER_WORD: u32 = 2u;
-// Directions are of length 1, so that no entry is larger; 1/sqrt(d) is typical. Times BASIS_SCALE they are
-// normal halves, 6e-5 to 65504, for any d there is memory for: devices may flush what is smaller.
+// Directions have length 1, so no entry is larger; 1/sqrt(d) is typical. Times BASIS_SCALE the entries are
+// normal halves, 6e-5 to 65504, for any d that fits into memory: devices may flush smaller numbers to 0.
 
 fn direction_words(len: u32) -> u32 {
     return (len + 1u) / 2u;
@@ -31,8 +31,8 @@ fn mean_of(word: Word) -> f32 {
     return bitcast<f32>(word);
 }
 
-// To nearest, ties to even, and what would be subnormal to 0, by hand: how pack2x16float does either is the
-// device's choice, and this leaves it none. Twin: Half::of() in scalar.rs.
+// Rounds to nearest, ties to even, and what would be subnormal to 0. It is written out because devices may
+// choose how pack2x16float rounds and flushes. Twin: Half::from_f32() in scalar.rs.
 fn half_round(value: f32) -> f32 {
     let scaled = clamp(value * BASIS_SCALE, -65504.0, 65504.0);
     let bits = bitcast<u32>(scaled);

@@ -4,9 +4,9 @@
 // One number per candidate of a workgroup, and one sum.
 alias Multipliers = array<f32, CANDIDATES>;
 alias Shares = array<vec2<f32>, CANDIDATES>;
-// Threads that a candidate has to itself when its shares are added up.
+// The number of threads that add up the shares of one candidate.
 const PER_CANDIDATE: u32 = THREADS / CANDIDATES;
-// A row per candidate, longer than it need be, so that neighbouring rows are in different banks.
+// A row of shares per candidate, longer than needed so that neighbouring rows are in different banks.
 const ROW: u32 = THREADS + CANDIDATES;
 var<workgroup> sums: array<vec2<f32>, ROW * CANDIDATES>;
 
@@ -17,7 +17,7 @@ fn candidate_sums(thread: u32, first: u32, shares: Shares) {
         sums[t * ROW + thread] = dw_normalize(share[t]);
     }
     workgroupBarrier();
-    // From here on PER_CANDIDATE threads have a candidate to themselves.
+    // From here on each candidate has PER_CANDIDATE threads of its own.
     let at = (thread / PER_CANDIDATE) * ROW + thread % PER_CANDIDATE;
     var sum = sums[at];
     for (var k = PER_CANDIDATE; k < THREADS; k += PER_CANDIDATE) {
@@ -33,7 +33,7 @@ fn candidate_sums(thread: u32, first: u32, shares: Shares) {
     if (thread % PER_CANDIDATE == 0u) {
         partials[first + thread / PER_CANDIDATE] = sums[at];
     }
-    // The next slab's shares come to the same place.
+    // The shares of the next slab overwrite these.
     workgroupBarrier();
 }
 

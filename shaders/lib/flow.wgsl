@@ -10,17 +10,17 @@ struct FlowRule {
     nesterov: u32,
     beta1: f32,
     beta2: f32,
-    // 1 - beta, rounded from f64: 1 - 0.999 in f32 would lose four digits.
+    // The differences 1 - beta, rounded from f64: 1 - 0.999 in f32 would lose four digits.
     one_minus_beta1: f32,
     one_minus_beta2: f32,
     epsilon: f32,
-    // 1 - beta^k of this step.
+    // The bias corrections 1 - beta^k of this step.
     correction1: f32,
     correction2: f32,
     amsgrad: u32,
 }
 
-// Where unknown i of `len` goes from x with gradient g.
+// The next value of unknown i of `len`, from x with gradient g.
 fn flow_update(flow: FlowRule, len: u32, i: u32, x: f32, g: f32) -> f32 {
     if (flow.rule == RULE_DESCENT) {
         return x - flow.rate * g;

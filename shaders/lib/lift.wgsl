@@ -1,7 +1,7 @@
 // The predicted gradient decode(T^T w, x) of one unknown, for kernels that bind `table`, T, the basis or
 // another, and `weights`, w. Twin: FieldChunk::lift() and Field::decode() in engine/cpu/phase.rs.
 struct LiftRule {
-    // Rows of T.
+    // The number of rows of T.
     rows: u32,
     // 0: identity; 1: g = -exp(y) max(x, floor)^(-a).
     log_damped: u32,

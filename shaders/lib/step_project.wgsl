@@ -13,12 +13,12 @@ const VALUES: u32 = DIRECTIONS + 2u;
 var<workgroup> sums: array<vec2<f32>, TREE_WIDTH * VALUES>;
 
 fn step_and_project(group: u32, thread: u32) {
-    // g.dx, the square, the directions.
+    // The sums per thread: g.dx, the square, the directions.
     var shares = array<vec2<f32>, VALUES>();
     let end = min((group + 1u) * params.slab, params.len);
     for (var i = group * params.slab + thread; i < end; i += THREADS) {
-        // Without branches, so that the reads are under way together: what is beyond the last direction reads
-        // the mean, and counts as 0.
+        // The loop has no branches, so that the reads are in flight together: beyond the last direction it
+        // reads the mean and counts it as 0.
         var rows = array<f32, DIRECTIONS>();
         for (var t = 0u; t < DIRECTIONS; t++) {
             let word = basis[entry_at(1u, min(t, params.rank), params.len, i)];
@@ -38,7 +38,7 @@ fn step_and_project(group: u32, thread: u32) {
             }
         }
     }
-    // Two threads to each place of tree_sums().
+    // Two threads share each of the TREE_WIDTH sums of tree_sums().
     let count = min(params.values, VALUES);
     if (thread >= TREE_WIDTH) {
         for (var t = 0u; t < VALUES; t++) {

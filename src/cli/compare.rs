@@ -18,7 +18,8 @@ pub(super) struct Args {
     #[arg(default_value = "heat-inverse,nonlinear-heat,scattering,elastic-network,topology-reduced")]
     problems: Vec<Problem>,
     /// Which methods besides the plain flow, separated by commas
-    #[arg(long, alias = "schedules", value_enum, value_delimiter = ',', default_values = ["fixed", "adaptive"])]
+    #[arg(long, alias = "schedules", value_enum, value_delimiter = ',')]
+    #[arg(default_values = ["fixed", "adaptive"])]
     methods: Vec<FieldFlag>,
     /// Which engines, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["auto"])]
@@ -26,7 +27,7 @@ pub(super) struct Args {
     /// What the surrogate's basis is kept in, which every surrogate step reads
     #[arg(long, value_enum, default_value = "state")]
     tables: TablesFlag,
-    /// The problems' size
+    /// The size of the problems
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
     /// The fixed cadence with the paper's regression to the letter too, where it differs
@@ -40,16 +41,16 @@ pub(super) struct Args {
     quiet: bool,
 }
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Debug, serde::Serialize)]
 struct Row {
     problem: &'static str,
     engine: &'static str,
     method: String,
     true_evaluations: usize,
-    /// To the plain flow's best value.
+    /// The true evaluations until the plain flow's best value is reached.
     to_plain: Option<usize>,
-    /// Of the plain flow's evaluations to its best value, over these.
+    /// The plain flow's evaluations until its best value, over `to_plain`.
     ratio: Option<f64>,
     /// The evaluation from which on its best value is never above the plain flow's at as many evaluations.
     ahead_from: usize,
@@ -114,7 +115,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
                 }
             }
             panels.push((case.title(), outcomes));
-            // What is there is kept, should a later problem fail.
+            // The results so far are written, in case a later problem fails.
             write(args, &rows, &panels, &adapters)?;
         }
     }

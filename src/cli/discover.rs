@@ -1,4 +1,4 @@
-//! `lgf discover`.
+//! The command `lgf discover`: finds differential equations in a recorded trajectory.
 
 use std::fmt::Write;
 use std::fs::File;
@@ -105,7 +105,7 @@ pub(super) struct Args {
 #[derive(Debug, Serialize)]
 struct Equations<'a> {
     features: Vec<String>,
-    /// One row per feature, one entry per coordinate.
+    /// The coefficients, one row per feature, one entry per coordinate.
     coefficients: Vec<Vec<f64>>,
     variables: Vec<String>,
     equations: &'a [String],
@@ -284,7 +284,7 @@ fn load(path: &Path, dt: Option<f64>) -> Result<Trajectory> {
         if !names.iter().any(|n| n == name) {
             return Ok(None);
         }
-        // NumPy appends the suffix; others may not.
+        // NumPy appends the suffix to a name; other programs may not.
         let as_f64 =
             npz.by_name::<ndarray::OwnedRepr<f64>, _>(&format!("{name}.npy")).or_else(|_| npz.by_name(name));
         if let Ok(array) = as_f64 {
@@ -321,7 +321,7 @@ fn load(path: &Path, dt: Option<f64>) -> Result<Trajectory> {
     Trajectory::new(x, t, g)
 }
 
-/// Two dimensions; a vector counts as one coordinate.
+/// The array has two dimensions; a vector counts as one coordinate.
 fn matrix(name: &'static str, array: ArrayD<f64>) -> Result<Array2<f64>> {
     let shape = array.shape().to_vec();
     let array = if shape.len() == 1 { array.insert_axis(ndarray::Axis(1)) } else { array };

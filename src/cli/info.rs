@@ -1,4 +1,4 @@
-//! `lgf info`.
+//! The command `lgf info`: shows the engines of this machine and the memory that runs take.
 
 use std::fmt::Write;
 
@@ -73,7 +73,7 @@ fn describe(out: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// What runs of the usual kinds keep resident, from one unknown's share.
+/// The memory that runs of the usual kinds keep resident, from one unknown's share.
 fn memory(out: &mut String, dimension: u64, history: usize, rank: Option<usize>) {
     let (one, start) = (Domain::uniform_with_volume(0.0, 1.0, vec![1.0], 1.0), [0.5]);
     let unbounded = Domain::Unbounded;

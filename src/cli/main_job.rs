@@ -30,14 +30,14 @@ pub(super) struct Args {
     quiet: bool,
 }
 
-/// Of plain OC, LGF-OC and LGF.
+/// The folders of the runs by plain OC, LGF-OC and LGF.
 const FOLDERS: [&str; 3] = ["plain", "lgf-oc", "lgf"];
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
-    // Results of an earlier job must not pass for this one's.
+    // The results of an earlier job must not pass for this one's, so they are removed.
     for folder in FOLDERS {
         for file in ["record.json", "history.csv", "design.png", "design.npy", "variables.npy"] {
             let _ = std::fs::remove_file(args.out.join(folder).join(file));
@@ -45,8 +45,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     }
     let mut runs: Vec<(&str, Run)> = Vec::new();
     let mut problem = None;
-    // OC's runs begin cold: the start is not the learned flow's merit. The last one is what a user gets by
-    // default.
+    // OC's runs start from the uniform design, as a better start would not be the learned flow's merit. The
+    // last run is what a user gets by default.
     let oc = Flow::OptimalityCriteria(OptimalityCriteria::default());
     let cadence = Cadence::Adaptive(Adaptive::default());
     let plans = [

@@ -1,4 +1,5 @@
-//! The command line: arguments in, tables, pictures and records out. The only part that prints.
+//! The command line: it parses arguments and writes tables, pictures and records. It is the only part that
+//! prints.
 
 /// Appends a line to a `String`, which cannot fail.
 macro_rules! line {
@@ -26,11 +27,11 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::engine::{EngineChoice, EngineOptions, Opened};
 use crate::error::{EngineError, Error, Result};
 
-/// A failed run.
+/// The exit code of a run that failed.
 const RUN_FAILED: u8 = 1;
-/// Arguments that make no sense.
+/// The exit code for arguments that make no sense.
 const USAGE: u8 = 2;
-/// Ended by Ctrl-C, after writing the results.
+/// The exit code of a run that Ctrl-C has ended, after it has written its results.
 const INTERRUPTED: u8 = 130;
 
 /// Learned gradient flow: optimization when every gradient is a finite-element solve.
@@ -69,7 +70,7 @@ enum Command {
     Info(info::Args),
 }
 
-/// How a command that ran to its end has ended.
+/// The outcome of a command that ran to its end.
 enum Ending {
     Done,
     Faulty(String),
@@ -194,7 +195,7 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// `150x50` → (150, 50).
+/// Parses a grid's size: `150x50` becomes (150, 50). Both numbers are at least 1.
 fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
     let parts: Vec<_> = text.split(['x', 'X', '×']).map(str::parse).collect();
     match parts[..] {
@@ -203,7 +204,7 @@ fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
     }
 }
 
-/// `1e7` or `10000000` → 10000000, up to `most`.
+/// Parses a count: `1e7` or `10000000` becomes 10000000. It is at most `most`.
 fn parse_count(text: &str, most: f64) -> std::result::Result<u64, String> {
     match text.trim().parse::<f64>() {
         Ok(count) if (1.0..=most).contains(&count) && count.fract() == 0.0 => Ok(count as u64),
@@ -211,7 +212,7 @@ fn parse_count(text: &str, most: f64) -> std::result::Result<u64, String> {
     }
 }
 
-/// The `--engine` flag.
+/// The values of the `--engine` flag.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum EngineFlag {
     /// A hardware GPU if there is one, else the CPU
@@ -219,14 +220,14 @@ enum EngineFlag {
     Auto,
     /// The best GPU adapter, software ones included
     Gpu,
-    /// The f64 reference
+    /// The CPU engine in f64, the reference
     Cpu,
     /// The CPU engine with state, history and tables in f32: half the memory, and its passes take half the
     /// time or less
     CpuF32,
 }
 
-/// The `--tables` flag.
+/// The values of the `--tables` flag.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum TablesFlag {
     /// As the state is: f32 on a GPU, f64 or f32 on the CPU
@@ -244,7 +245,7 @@ impl EngineArgs {
     }
 
     fn options(self) -> EngineOptions {
-        // Where programs keep what they can make again; without such a place compiled pipelines are not kept.
+        // The usual folder for caches; without one, compiled pipelines are not kept.
         EngineOptions {
             tables: self.tables.into(),
             pipeline_cache: dirs::cache_dir().map(|folder| folder.join("lgf")),
@@ -317,7 +318,7 @@ mod tests {
         }
     }
 
-    /// A second handler cannot be set: the caller is not to blame.
+    /// A second handler cannot be set, which is not the caller's fault.
     #[test]
     fn a_failed_handler_of_ctrl_c_is_no_wrong_usage() {
         let first = interrupt_flag();

@@ -1,4 +1,4 @@
-//! The progress bar, an observer.
+//! The progress bar, which is an observer.
 
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
@@ -10,10 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::observe::{Event, Observer};
 use crate::report::HistoryEntry;
 
-/// Shows where a run is, on a terminal only, and ends it when the flag is set.
+/// Shows the progress of a run, on a terminal only, and ends the run when the flag is set.
 pub(super) struct Progress {
     bar: ProgressBar,
-    /// What runs, and what runs now.
+    /// The name of the run, and of its current stage.
     base: String,
     name: String,
     interrupted: Arc<AtomicBool>,
@@ -26,7 +26,7 @@ impl Progress {
         } else {
             ProgressBar::new(0)
         };
-        // The template is a constant; should it not parse, the default style serves.
+        // The template is a constant; if it did not parse, the default style would serve.
         if let Ok(style) = ProgressStyle::with_template(
             "{prefix:10} {bar:30} {pos}/{len} evaluations, {elapsed} gone, at most {eta} left, {msg}",
         ) {

@@ -1,4 +1,4 @@
-//! What runs leave behind: files and the JSON object.
+//! The files and the JSON object that a run writes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,16 +25,16 @@ pub(super) struct Record<'a> {
     pub flow: Option<&'a str>,
     pub engine: &'a str,
     pub adapter: &'a str,
-    /// Of the state, the sums and the tables.
+    /// The precision of the state, of the sums and of the tables.
     pub precision: &'a str,
-    /// Recomputed in f64 at the returned design.
+    /// The objective's value, recomputed in f64 at the returned design.
     pub objective: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<f64>,
     /// The problem's own measures of success.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<&'a str, f64>,
-    /// The coarse grids before this one, the coarsest first.
+    /// The records of the coarse grids before this run, the coarsest first.
     #[serde(skip_serializing_if = "<[Level]>::is_empty")]
     pub levels: &'a [Level],
     #[serde(skip_serializing_if = "Option::is_none")]

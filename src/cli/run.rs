@@ -1,4 +1,4 @@
-//! `lgf run`.
+//! The command `lgf run`: runs LGF on one problem of the paper.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,7 +24,7 @@ use crate::report::{Report, StopReason};
 use crate::run::{Lgf, RunError};
 use crate::surrogate::{Integrator, Regression, Ridge, SurrogateConfig};
 
-/// Parameters whose path is recorded, at most.
+/// The largest number of parameters whose path is recorded.
 const TRACKED: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,10 +80,10 @@ pub(super) struct Overrides {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The problem
+    /// The problem of the paper to solve
     #[arg(value_enum)]
     problem: Problem,
-    /// Its size
+    /// The size of the problem
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
     /// How LGF alternates true gradients and the learned field
@@ -134,7 +134,7 @@ impl Plan {
         Stopping { max_evaluations, tolerance: 0.0, target: self.settings.done, ..Stopping::default() }
     }
 
-    /// The plain flow.
+    /// The base flow without a learned model, for the paper's number of iterations.
     pub(super) fn plain(&self) -> Result<Lgf> {
         Lgf::new(self.settings.flow)?.stopping(self.stopping(self.settings.iterations + 1))
     }
@@ -184,19 +184,20 @@ impl Plan {
             record_after_step,
             ..Fixed::new(history, interval)
         });
-        // K of every M iterations, and the landing where the last one ends.
+        // The number of true evaluations of the fixed cadence: K of every M iterations, and the landing of
+        // the last cycle.
         let evaluations =
             iterations / interval.max(1) * history + (iterations % interval.max(1)).min(history) + 1;
         Lgf::new(Field { integrator: Integrator::Rk4, ..Field::new(flow, surrogate, cadence) })?
             .stopping(self.stopping(evaluations))
     }
 
-    /// By a method that has a rolling window.
+    /// Sets up a run by a method that has a rolling window.
     fn rolling(&self, method: Method) -> Result<Lgf> {
         Lgf::new(method)?.stopping(self.stopping(self.settings.iterations + 1))
     }
 
-    /// What such a method learns.
+    /// The surrogate that such a method learns.
     fn rolling_surrogate(&self) -> Result<SurrogateConfig> {
         let Overrides { interval, order, ridge, paper_regression, landing_check, .. } = self.overrides;
         if interval.is_some() || paper_regression || landing_check {
@@ -214,13 +215,13 @@ impl Plan {
     }
 }
 
-/// A finished run.
+/// One finished run of one method on the problem.
 pub(super) struct Outcome {
     pub name: String,
     pub method: Method,
     pub settings: String,
     pub report: Report,
-    /// Recomputed at the returned x.
+    /// The objective's value, recomputed at the returned x.
     pub objective: f64,
     pub measures: Vec<(&'static str, f64)>,
     pub path: Vec<(usize, Vec<f64>)>,
@@ -264,7 +265,7 @@ impl Outcome {
     }
 }
 
-/// `iteration,x0,…`: the tracked parameters.
+/// The tracked parameters as CSV: `iteration,x0,…`.
 fn parameters_csv(path: &[(usize, Vec<f64>)]) -> Vec<u8> {
     let mut text = String::from("iteration");
     (0..path.first().map_or(0, |(_, values)| values.len())).for_each(|i| text.push_str(&format!(",x{i}")));
@@ -276,12 +277,12 @@ fn parameters_csv(path: &[(usize, Vec<f64>)]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A value that counts as reached: to nine digits, as converged runs differ in their last ones.
+/// The value that counts as reached: nine digits, because the last digits of converged runs differ.
 pub(super) fn matching(value: f64) -> f64 {
     value + 1e-9 * value.abs()
 }
 
-/// Progress, and the path of some parameters.
+/// An observer of the progress and of the path of some parameters.
 struct Watch {
     progress: Progress,
     path: Vec<(usize, Vec<f64>)>,
@@ -302,7 +303,8 @@ impl Observer for Watch {
     }
 }
 
-/// Runs one method on a problem, if need be to the end on another engine. `plain` is where the plain flow ended, for the measures.
+/// Runs one method on a problem; if a device is lost, the run is finished on another engine. `plain` is where
+/// the plain flow ended, which the measures refer to.
 pub(super) fn solve(
     case: &mut dyn Case,
     lgf: &Lgf,
@@ -375,7 +377,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     Ok(outcomes.last().map_or(Ending::Done, |outcome| ending(&outcome.report)))
 }
 
-/// The table and all pictures.
+/// Writes the table and all pictures.
 fn write(args: &Args, case: &mut dyn Case, outcomes: &[Outcome], table: &str) -> Result<()> {
     let title = case.title();
     let solved: Vec<Solved<'_>> =

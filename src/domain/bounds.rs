@@ -28,17 +28,17 @@ pub enum Bounds {
 }
 
 impl Bounds {
-    /// One pair for all unknowns.
+    /// The same pair of bounds for all unknowns.
     pub fn uniform(lower: f64, upper: f64) -> Self {
         Self::Uniform { lower, upper }
     }
 
-    /// A pair for each unknown.
+    /// One pair of bounds for each unknown.
     pub fn per_unknown(lower: impl Into<Arc<[f64]>>, upper: impl Into<Arc<[f64]>>) -> Self {
         Self::PerUnknown { lower: lower.into(), upper: upper.into() }
     }
 
-    /// What loops over the unknowns read.
+    /// A view of the bounds that loops over the unknowns read.
     pub fn view(&self) -> BoundsRef<'_> {
         match self {
             Self::Uniform { lower, upper } => BoundsRef::Uniform { lower: *lower, upper: *upper },
@@ -56,12 +56,12 @@ impl Bounds {
         self.view().at(i)[1]
     }
 
-    /// `value`, or the bound of unknown `i` that it is beyond.
+    /// `value`, or the bound of unknown `i` that `value` is beyond.
     pub fn clamp(&self, i: usize, value: f64) -> f64 {
         self.view().clamp(i, value)
     }
 
-    /// Checks that the bounds leave room and fit `dimension`.
+    /// Checks that the bounds leave an interval for every unknown and fit `dimension`.
     pub(super) fn validate(&self, dimension: usize) -> Result<()> {
         let (lower, upper) = match self {
             Self::Uniform { lower, upper } => {
@@ -109,9 +109,9 @@ pub enum BoundsRef<'a> {
     },
     /// A pair for each unknown; two slices of length d.
     PerUnknown {
-        /// The lower bounds.
+        /// The lower bounds, one per unknown.
         lower: &'a [f64],
-        /// The upper bounds.
+        /// The upper bounds, one per unknown.
         upper: &'a [f64],
     },
 }
@@ -126,7 +126,7 @@ impl BoundsRef<'_> {
         }
     }
 
-    /// `value`, or the bound of unknown `i` that it is beyond.
+    /// `value`, or the bound of unknown `i` that `value` is beyond.
     #[inline]
     pub fn clamp(self, i: usize, value: f64) -> f64 {
         let [lower, upper] = self.at(i);

@@ -1,4 +1,4 @@
-//! The set itself.
+//! The feasible set: boxes, with or without a bound on the volume.
 
 use std::sync::Arc;
 
@@ -26,11 +26,11 @@ use crate::linalg::norm_inf;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Domain {
-    /// R^d.
+    /// All of R^d, without any bound.
     Unbounded,
-    /// { x : lᵢ ≤ xᵢ ≤ uᵢ }.
+    /// The box { x : lᵢ ≤ xᵢ ≤ uᵢ }.
     Box(Bounds),
-    /// { x : lᵢ ≤ xᵢ ≤ uᵢ, Σ wᵢ xᵢ ≤ V }.
+    /// The box with a volume constraint, { x : lᵢ ≤ xᵢ ≤ uᵢ, Σ wᵢ xᵢ ≤ V }.
     BoxVolume {
         /// The bounds l and u.
         bounds: Bounds,
@@ -40,17 +40,17 @@ pub enum Domain {
 }
 
 impl Domain {
-    /// \[`lower`, `upper`\]^d.
+    /// The box \[`lower`, `upper`\]^d, one pair of bounds for all unknowns.
     pub fn uniform(lower: f64, upper: f64) -> Self {
         Self::Box(Bounds::uniform(lower, upper))
     }
 
-    /// { x ∈ \[`lower`, `upper`\]^d : Σ wᵢ xᵢ ≤ `bound` } with the `weights` wᵢ.
+    /// The set { x ∈ \[`lower`, `upper`\]^d : Σ wᵢ xᵢ ≤ `bound` } with the `weights` wᵢ.
     pub fn uniform_with_volume(lower: f64, upper: f64, weights: impl Into<Arc<[f64]>>, bound: f64) -> Self {
         Self::BoxVolume { bounds: Bounds::uniform(lower, upper), volume: Volume::new(weights, bound) }
     }
 
-    /// The bounds; −∞ and +∞ where there are none.
+    /// The bounds of the set; −∞ and +∞ where there are none.
     pub fn bounds(&self) -> BoundsRef<'_> {
         match self {
             Self::Unbounded => BoundsRef::Uniform { lower: f64::NEG_INFINITY, upper: f64::INFINITY },
@@ -66,8 +66,8 @@ impl Domain {
         }
     }
 
-    /// x, each unknown put on the bound that it is beyond. Where there are not as many bounds as unknowns, x
-    /// stays as it is.
+    /// x with each unknown clamped to its bounds. Where there are not as many bounds as unknowns, x stays as
+    /// it is.
     pub(crate) fn clamped(&self, x: &[f64]) -> Vec<f64> {
         match self.bounds() {
             BoundsRef::PerUnknown { lower, upper } if [lower.len(), upper.len()] != [x.len(); 2] => {
@@ -77,7 +77,7 @@ impl Domain {
         }
     }
 
-    /// What a trust radius is a fraction of: the largest finite width of the bounds; where a width is
+    /// The length that trust radii are fractions of: the largest finite width of the bounds; where a width is
     /// infinite, at least max(1, max |xᵢ|).
     pub(crate) fn unit_of_length(&self, x: &[f64]) -> f64 {
         let (width, is_open) = self.bounds().widths();
@@ -85,7 +85,7 @@ impl Domain {
         width.map_or(size, |width| width.max(size))
     }
 
-    /// Checks that every unknown has a finite lower and upper bound and room between them.
+    /// Checks that every unknown has a finite lower and upper bound, the lower below the upper.
     pub(crate) fn require_widths(&self, dimension: usize, who: &str) -> Result<()> {
         let bounds = self.bounds();
         match (0..dimension).map(|i| bounds.at(i)).find(|[l, u]| !((u - l).is_finite() && u > l)) {
@@ -118,8 +118,8 @@ impl Domain {
         }
     }
 
-    /// Checks that `start` is inside (the volume to 10⁻⁶ relative): a start outside would be the best design
-    /// of its run.
+    /// Checks that `start` is feasible (the volume to 10⁻⁶ relative): an infeasible start would count as the
+    /// best design of its run.
     pub(crate) fn check_start(&self, start: &[f64]) -> Result<()> {
         let bounds = self.bounds();
         if *self != Self::Unbounded

@@ -1,4 +1,4 @@
-//! How far a point is from being optimal to first order.
+//! The first-order optimality residual of a point.
 
 use super::{Domain, bisect};
 
@@ -12,16 +12,18 @@ use super::{Domain, bisect};
 /// what f32 iterates resolve. Cost: some hundred passes over x. Source: Nocedal & Wright, *Numerical
 /// Optimization* (2006), §12.3.
 pub fn kkt_residual(domain: &Domain, x: &[f64], gradient: &[f64]) -> f64 {
-    const NEAR: f64 = 1e-6;
+    const ACTIVE_TOLERANCE: f64 = 1e-6;
     let bounds = domain.bounds();
     let inside = |i: usize| {
         let [lower, upper] = bounds.at(i);
         let width = upper - lower;
         let finite = |bound: f64| if bound.is_finite() { bound.abs() } else { 0.0 };
-        let margin = NEAR * if width.is_finite() { width } else { finite(lower).max(finite(upper)).max(1.0) };
+        let margin = ACTIVE_TOLERANCE
+            * if width.is_finite() { width } else { finite(lower).max(finite(upper)).max(1.0) };
         [lower + margin, upper - margin]
     };
-    // The largest downward and upward slope that is left: raising μ shrinks the one and grows the other.
+    // The largest downward and the largest upward slope that are left: raising μ shrinks the first and grows
+    // the second.
     let slopes = |weights: &[f64], mu: f64| {
         x.iter().zip(gradient).enumerate().fold((0.0_f64, 0.0_f64), |(falls, rises), (i, (x, g))| {
             let (r, [lower, upper]) = (g + mu * weights.get(i).copied().unwrap_or(0.0), inside(i));
@@ -33,7 +35,7 @@ pub fn kkt_residual(domain: &Domain, x: &[f64], gradient: &[f64]) -> f64 {
         falls.max(rises)
     };
     match domain.volume() {
-        Some(volume) if volume.of(x) > volume.bound - NEAR * volume.bound.abs() => {
+        Some(volume) if volume.of(x) > volume.bound - ACTIVE_TOLERANCE * volume.bound.abs() => {
             let weights = &volume.weights[..];
             let most = gradient.iter().zip(weights).fold(0.0_f64, |m, (g, w)| m.max(-g / w));
             let ends = bisect([0.0, most], 0.0, |mu| {
@@ -52,7 +54,7 @@ mod tests {
     use super::super::{Bounds, Volume};
     use super::*;
 
-    /// min Σ ½ (x − a)² on a box with Σ x ≤ V: the solution is clip(a − μ).
+    /// The minimum of Σ ½ (x − a)² on a box with Σ x ≤ V is clip(a − μ).
     #[test]
     fn a_solution_has_no_residual_and_a_neighbour_has() {
         let a = [1.4, 0.9, 0.5, -0.3];
@@ -74,9 +76,9 @@ mod tests {
     fn each_unknown_is_held_against_its_own_bounds() {
         let inf = f64::INFINITY;
         let domain = Domain::Box(Bounds::per_unknown(vec![0.0, -inf, 2.0], vec![inf, 1.0, 2.0]));
-        // Pressed against a lower bound, an upper bound and a pair that fixes the unknown.
+        // The gradient presses each unknown against its lower bound, its upper bound or a pair that fixes it.
         assert_eq!(kkt_residual(&domain, &[0.0, 1.0, 2.0], &[3.0, -4.0, 5.0]), 0.0);
-        // Away from the bounds every slope counts, and so does one that leads inside.
+        // Away from the bounds every slope counts, and so does a slope at a bound that leads inside.
         assert_eq!(kkt_residual(&domain, &[1.0, 1.0, 2.0], &[3.0, -4.0, 5.0]), 3.0);
         assert_eq!(kkt_residual(&domain, &[0.0, 0.0, 2.0], &[3.0, -4.0, 5.0]), 4.0);
         assert_eq!(kkt_residual(&domain, &[0.0, 1.0, 2.0], &[-3.0, 2.0, 5.0]), 3.0);
@@ -86,7 +88,7 @@ mod tests {
         };
         // r = (−2 + μ, −1 + 2 μ, …), and the third unknown is fixed: μ = 1 leaves a magnitude of 1 in both.
         assert_eq!(kkt_residual(&domain, &[0.5, 0.75, 2.0], &[-2.0, -1.0, 9.0]), 1.0);
-        // A bound below 0 is met by x as well as one above.
+        // A volume bound below 0 is met as one above 0 is.
         let domain = Domain::BoxVolume {
             bounds: Bounds::per_unknown(vec![-inf; 2], vec![inf; 2]),
             volume: Volume::new(vec![1.0; 2], -3.0),

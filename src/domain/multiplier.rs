@@ -7,19 +7,19 @@
 /// one more for each power of two that the multiplier lies below the bracket's upper end.
 const MOST_EVALUATIONS: usize = 200;
 
-/// What a search has come to.
+/// The result of a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Found {
     /// The largest number known to be too small, or the bracket's lower end.
     low: f64,
     /// The smallest number known to be large enough, or the bracket's upper end.
     high: f64,
-    /// The estimate.
+    /// The estimate of the multiplier that the search ended at.
     at: f64,
 }
 
 /// The zero of a function that falls from positive to negative in `bracket`, by Newton's method where
-/// `evaluate` returns the slope beside the value, and by `halve` where it returns NaN for it, where the
+/// `evaluate` returns the slope beside the value, and by `midpoint` where it returns NaN for it, where the
 /// Newton step would leave the bracket and where it does not halve the step before.
 ///
 /// **The stopping rule.** The search ends at a value of exactly 0, when no number lies strictly inside the
@@ -29,11 +29,11 @@ struct Found {
 fn search(
     bracket: [f64; 2],
     resolution: f64,
-    halve: impl Fn(f64, f64) -> f64,
+    midpoint: impl Fn(f64, f64) -> f64,
     mut evaluate: impl FnMut(f64) -> [f64; 2],
 ) -> Found {
     let [mut low, mut high] = bracket;
-    let mut at = halve(low, high);
+    let mut at = midpoint(low, high);
     let (mut last_step, mut uncertainty) = (high - low, high - low);
     for _ in 0..MOST_EVALUATIONS {
         if !(low < at && at < high) || uncertainty <= resolution * at.abs().max(1.0) {
@@ -52,7 +52,7 @@ fn search(
         // A step that does not halve the last one is not converging. The comparisons are false for NaN:
         // without a slope, and at a slope and a value of 0.
         let is_trusted = newton > low && newton < high && (newton - at).abs() <= 0.5 * last_step;
-        let next = if is_trusted { newton } else { halve(low, high) };
+        let next = if is_trusted { newton } else { midpoint(low, high) };
         last_step = (next - at).abs();
         uncertainty = if is_trusted { 2.0 * last_step } else { high - low };
         at = next;
@@ -64,8 +64,8 @@ fn middle(low: f64, high: f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// The ends of the bracket between which `is_too_small` changes from true to false, by halving; `resolution`
-/// as in the stopping rule of the search, 0 for neighbouring numbers.
+/// The ends of the bracket between which `is_too_small` changes from true to false, found by bisection;
+/// `resolution` as in the stopping rule of the search, 0 for neighbouring numbers.
 pub(crate) fn bisect(
     bracket: [f64; 2],
     resolution: f64,
@@ -83,7 +83,7 @@ pub(crate) fn newton(bracket: [f64; 2], resolution: f64, evaluate: impl FnMut(f6
 }
 
 /// A bracket from 0 to the first of `first`, 4 `first`, 16 `first`, … that is not too small, for multipliers
-/// whose upper end no formula gives.
+/// that have no upper bound in closed form.
 pub(crate) fn bracket_above(first: f64, mut is_too_small: impl FnMut(f64) -> bool) -> [f64; 2] {
     let mut high = first;
     while is_too_small(high) && high < 1e30 {
@@ -105,12 +105,12 @@ pub(crate) fn bracket_above(first: f64, mut is_too_small: impl FnMut(f64) -> boo
 /// assert!((volume_scale(volume, 2.5) - 2.0).abs() < 1e-12);
 /// ```
 pub fn volume_scale(volume: impl Fn(f64) -> f64, target: f64) -> f64 {
-    let halve = |low: f64, high: f64| {
+    let midpoint = |low: f64, high: f64| {
         let (low, high) = (low.to_bits(), high.to_bits());
         f64::from_bits(low + (high - low) / 2)
     };
     let sign = |scale| [if volume(scale) <= target { 1.0 } else { -1.0 }, f64::NAN];
-    search([0.0, f64::MAX], 0.0, halve, sign).low
+    search([0.0, f64::MAX], 0.0, midpoint, sign).low
 }
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
             assert_eq!((low.next_up(), high), (root, root));
             assert!(evaluations <= 53 + 3 + 30, "{evaluations} for {root}");
         }
-        // The root is subnormal: the number of evaluations is bounded all the same.
+        // Where the root is subnormal, the number of evaluations is bounded as well.
         let mut evaluations = 0;
         let [low, high] = bisect([0.0, 1.0], 0.0, |_| {
             evaluations += 1;
@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// exp(−μ) − 1/2: the Newton iteration needs a few evaluations, halving some fifty.
+    /// The function exp(−μ) − 1/2: Newton's method needs a few evaluations, bisection some fifty.
     #[test]
     fn newton_needs_few_evaluations_and_survives_false_slopes() {
         let mut evaluations = 0;

@@ -2,8 +2,7 @@
 
 use super::{Domain, bisect, bracket_above};
 
-/// `value`, or the bound that it is beyond; the upper one where the two have crossed by rounding. NaN stays
-/// NaN.
+/// `value` clamped to the bounds; the upper bound where the two have crossed by rounding. NaN stays NaN.
 #[inline(always)]
 pub(crate) fn clip(value: f64, lower: f64, upper: f64) -> f64 {
     let value = if value < lower { lower } else { value };
@@ -30,7 +29,7 @@ impl Domain {
             y.iter().zip(&weights[..]).enumerate().map(|(i, (y, w))| bounds.clamp(i, y - mu * w)).collect()
         };
         let is_too_small = |mu: f64| volume.of(&shifted(mu)) > volume.bound;
-        // Where every unknown is at its lower bound.
+        // At this multiplier every unknown is at its lower bound.
         let lowest = y.iter().zip(&weights[..]).enumerate();
         let end = lowest.fold(0.0_f64, |m, (i, (y, w))| m.max((y - bounds.at(i)[0]) / w));
         let bracket = if end.is_finite() { [0.0, end] } else { bracket_above(1.0, is_too_small) };
@@ -45,7 +44,8 @@ mod tests {
     use super::*;
     use crate::linalg::dist_inf;
 
-    /// The projection x of y is optimal: y − x = μ w + (what the active bounds take), μ ≥ 0.
+    /// The optimality condition of the projection x of y: y − x = μ w + the multipliers of the active bounds,
+    /// μ ≥ 0.
     #[test]
     fn the_projection_is_clip_of_a_common_shift() {
         let (inf, weights) = (f64::INFINITY, vec![1.0, 2.0, 0.5, 1.5]);
@@ -54,7 +54,7 @@ mod tests {
             volume: Volume::new(weights.clone(), bound),
         };
         let y = [2.0, 1.0, -3.0, 0.5];
-        // Without a lower bound no formula gives the bracket's end.
+        // Without lower bounds the upper end of the bracket has no closed form.
         for (lower, bound) in [(vec![0.0, -1.0, -4.0, 0.25], 1.0), (vec![-inf; 4], -100.0)] {
             let domain = domain(lower, vec![inf, 0.5, 1.0, 2.0], bound);
             let x = domain.project(&y);

@@ -1,6 +1,6 @@
 //! The logistic function, which maps the real line into an interval, and its inverse.
 
-/// σ(t) = 1/(1 + e⁻ᵗ).
+/// The logistic function σ(t) = 1/(1 + e⁻ᵗ), without overflow for any t.
 pub(crate) fn sigmoid(t: f64) -> f64 {
     // Both branches avoid overflow of exp.
     if t >= 0.0 { 1.0 / (1.0 + (-t).exp()) } else { t.exp() / (1.0 + t.exp()) }

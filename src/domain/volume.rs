@@ -1,4 +1,4 @@
-//! The one linear constraint.
+//! The volume constraint, one linear inequality.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Σ wᵢ xᵢ ≤ `bound` with the `weights` wᵢ.
+    /// The constraint Σ wᵢ xᵢ ≤ `bound` with the `weights` wᵢ.
     pub fn new(weights: impl Into<Arc<[f64]>>, bound: f64) -> Self {
         Self { weights: weights.into(), bound }
     }
 
-    /// Σ wᵢ xᵢ, summed from the first unknown to the last.
+    /// The volume Σ wᵢ xᵢ, summed from the first unknown to the last.
     pub fn of(&self, x: &[f64]) -> f64 {
         dot(&self.weights, x)
     }

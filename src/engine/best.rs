@@ -14,13 +14,13 @@ use crate::scalar::Scalar;
 /// The best iterate and its gradient: the trusted ones, until others are trusted that are not better.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Best<T> {
-    place: Place,
+    location: Location,
     x: Vec<T>,
     gradient: Vec<T>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Place {
+enum Location {
     /// Nothing has been trusted as best.
     #[default]
     None,
@@ -29,30 +29,31 @@ enum Place {
 }
 
 impl<T: Scalar> Best<T> {
-    /// The trusted iterate is about to be overwritten by one that `is_best` or not. If it is the best and will
-    /// be no more, it is kept, and the trusted one gets other memory of the same size.
+    /// Prepares for the trusted iterate to be overwritten by one that `is_best` or not. If the trusted
+    /// iterate is the best one and its successor is not, the vectors of the trusted iterate are kept, and the
+    /// successor gets other memory of the same size.
     pub(crate) fn before_trust(&mut self, is_best: bool, x: &mut Vec<T>, gradient: &mut Vec<T>) {
         if is_best {
-            self.place = Place::Trusted;
-        } else if self.place == Place::Trusted {
+            self.location = Location::Trusted;
+        } else if self.location == Location::Trusted {
             self.x.resize(x.len(), T::zero());
             self.gradient.resize(gradient.len(), T::zero());
             std::mem::swap(&mut self.x, x);
             std::mem::swap(&mut self.gradient, gradient);
-            self.place = Place::Kept;
+            self.location = Location::Kept;
         }
     }
 
     /// Copies the best iterate and its gradient, given the trusted ones.
     pub(crate) fn copy_to(&self, trusted: [&[T]; 2], x: &mut [f64], gradient: &mut [f64]) -> Result<()> {
-        let from = match self.place {
-            Place::None => {
+        let from = match self.location {
+            Location::None => {
                 return Err(
                     EngineError::OutOfOrder { call: "best", needs: "trust() of a best iterate" }.into()
                 );
             }
-            Place::Trusted => trusted,
-            Place::Kept => [&self.x[..], &self.gradient[..]],
+            Location::Trusted => trusted,
+            Location::Kept => [&self.x[..], &self.gradient[..]],
         };
         for (from, to) in from.into_iter().zip([x, gradient]) {
             if from.len() != to.len() {
@@ -64,12 +65,12 @@ impl<T: Scalar> Best<T> {
     }
 }
 
-/// The larger of two numbers, the first where the second is none.
+/// The larger of two numbers; the first one where the second is NaN.
 fn larger(a: f64, b: f64) -> f64 {
     if b > a { b } else { a }
 }
 
-/// Of all chunks of 0..d: the largest value, and whether all are finite.
+/// Folds `chunk` over all chunks of 0..d: the largest value, and whether all values are finite.
 fn over_chunks(d: usize, chunk: impl Fn(Range<usize>) -> (f64, bool) + Sync) -> (f64, bool) {
     (0..d.div_ceil(CHUNK))
         .into_par_iter()
@@ -90,7 +91,7 @@ impl GradientSummary {
     }
 }
 
-/// max |a − b|, and whether all of a are finite.
+/// The largest change, max |a − b|, and whether all entries of a are finite.
 pub(crate) fn change<T: Scalar>(a: &[T], b: &[T]) -> (f64, bool) {
     over_chunks(a.len(), |here| {
         a[here.clone()].iter().zip(&b[here]).fold((0.0, true), |(largest, is_finite), (a, b)| {
@@ -100,7 +101,7 @@ pub(crate) fn change<T: Scalar>(a: &[T], b: &[T]) -> (f64, bool) {
     })
 }
 
-/// g·(a − b).
+/// The slope g·(a − b) of the objective from b to a, summed in f64.
 pub(crate) fn slope<T: Scalar>(gradient: &[T], a: &[T], b: &[T]) -> f64 {
     sums_over(a.len(), 1, |here, sums| {
         for i in here {
@@ -111,7 +112,7 @@ pub(crate) fn slope<T: Scalar>(gradient: &[T], a: &[T], b: &[T]) -> f64 {
 }
 
 impl StepComparison {
-    /// Of the displacements of `learned` and `truth` from `trusted`.
+    /// Compares the displacements of `learned` and `truth` from `trusted`.
     pub(crate) fn of<T: Scalar>(learned: &[f64], truth: &[T], trusted: &[T]) -> Self {
         let at = |i: usize| {
             let from: f64 = trusted[i].into();
@@ -151,7 +152,7 @@ mod tests {
             assert_eq!(change(&a, &b), (largest, true));
             assert_eq!(GradientSummary::of(&a).largest, a.iter().fold(0.0_f64, |m, a| m.max(a.abs())));
             let plain: f64 = b.iter().zip(a.iter().zip(&b)).map(|(g, (a, b))| g * (a - b)).sum();
-            // Two orders of summation of d terms of at most 4.
+            // The bound is for two orders of summation of d terms of size at most 4.
             let bound = 8.0 * f64::EPSILON * d as f64 * 4.0;
             assert!((slope(&b, &a, &b) - plain).abs() <= bound);
             let steps = StepComparison::of(&a, &b, &vec![0.0; d]);

@@ -1,4 +1,4 @@
-//! Which engine a run takes.
+//! The choice of the engine that a run takes.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ use crate::surrogate::{RegressionProblem, SurrogateConfig};
 /// How an engine is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// What the basis is kept in.
+    /// The number format that the basis is kept in.
     pub tables: TableFormat,
     /// Where a GPU's compiled pipelines are kept: see [`GpuOptions::pipeline_cache`].
     pub pipeline_cache: Option<PathBuf>,
@@ -42,13 +42,13 @@ pub struct EngineOptions {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EngineChoice {
-    /// A hardware GPU if there is one that passes its self-test, else the CPU: a software adapter is slower
-    /// than the CPU engine.
+    /// A hardware GPU if there is one that passes its self-test, else the CPU. A software adapter is not
+    /// taken: it is slower than the CPU engine.
     #[default]
     Auto,
-    /// The best adapter there is, software included.
+    /// The best adapter there is; software adapters count.
     Gpu,
-    /// The f64 reference.
+    /// The CPU engine in f64, the reference.
     Cpu,
     /// The CPU engine in f32: half the memory, and its passes take half the time or less.
     CpuSingle,
@@ -64,7 +64,7 @@ impl EngineChoice {
         self.open_with(&EngineOptions::default())
     }
 
-    /// Opens the engine with options.
+    /// Opens the engine with `options`.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -74,7 +74,7 @@ impl EngineChoice {
         Ok(Opened { engine, reason, tables: options.tables })
     }
 
-    /// The CPU engine that this choice comes to where there is no GPU.
+    /// The CPU engine that this choice leads to where there is no GPU.
     pub(crate) fn cpu(self, tables: TableFormat) -> Box<dyn Engine> {
         match self {
             Self::CpuSingle => Box::new(CpuEngine::single().with_tables(tables)),
@@ -82,7 +82,7 @@ impl EngineChoice {
         }
     }
 
-    /// The GPU engine, or none where this choice comes to the CPU engine, and why.
+    /// The GPU engine, or none where this choice leads to the CPU engine; with the reason.
     pub(crate) fn open_gpu(self, options: &EngineOptions) -> Result<(Option<GpuEngine>, String)> {
         let options = GpuOptions {
             tables: options.tables,
@@ -130,12 +130,12 @@ impl std::fmt::Debug for Opened {
 }
 
 impl Opened {
-    /// An engine that was opened elsewhere, and why it is this one.
+    /// An engine that was opened elsewhere, and the reason why it was chosen.
     pub fn new(engine: impl Engine + 'static, reason: impl Into<String>) -> Self {
         Self { engine: Box::new(engine), reason: reason.into(), tables: TableFormat::State }
     }
 
-    /// Why it is this engine: a clause, and the fault where another one has failed.
+    /// The reason why this engine was chosen: a clause, and the fault where another engine has failed.
     pub fn reason(&self) -> &str {
         &self.reason
     }

@@ -1,5 +1,5 @@
-//! The part of a fit that is the same on every engine: from numbers of size K to the numbers the engine's
-//! tables are made with.
+//! The part of a fit that is the same on every engine: from numbers of size K to the numbers that the engine
+//! makes its tables with.
 
 use faer::prelude::Solve;
 use faer::{Mat, Side};
@@ -22,7 +22,7 @@ pub(crate) struct Grams {
     pub xx: Array2<f64>,
     pub xy: Array2<f64>,
     pub yy: Array2<f64>,
-    /// Smallest singular value, relative to the largest, that these sums and the tables made from them
+    /// The smallest singular value, relative to the largest, that these sums and the tables made from them
     /// resolve.
     pub resolution: f64,
 }
@@ -57,7 +57,7 @@ impl FitPlan {
         };
         let space = Space::from_gram(grams.xx.view(), rank, centered, grams.resolution)?;
         let coordinates = space.coordinates.clone();
-        // uᵢ·y_k: the recorded gradients' components along the basis.
+        // The products uᵢ·y_k: the recorded gradients' components along the basis.
         let along = || space.basis.dot(&centered_rows(&grams.xy, centered)).reversed_axes();
         Self::new(config, flow, coordinates, along, steps, Some(space.clone()))
     }
@@ -73,7 +73,7 @@ impl FitPlan {
         Self::new(config, flow, x.to_owned(), || gradients.to_owned(), steps, None)
     }
 
-    /// `gradients`: G in the coordinates of the trajectory lift.
+    /// `gradients`: the recorded gradients G in the coordinates of the trajectory lift.
     fn new(
         config: &SurrogateConfig,
         flow: &Flow,
@@ -146,7 +146,8 @@ impl FitPlan {
         features
     }
 
-    /// ‖A Θ Ξ − Y‖ / ‖Y‖ in the space of the targets, from the predictions A Θ Ξ (rows×m).
+    /// The relative residual ‖A Θ Ξ − Y‖ / ‖Y‖ in the space of the targets, from the predictions A Θ Ξ
+    /// (rows×m).
     pub(crate) fn residual(
         &self,
         predictions: ArrayView2<f64>,

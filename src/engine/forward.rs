@@ -1,4 +1,4 @@
-//! Engines that are other engines: borrowed, boxed, or watched call by call.
+//! Engines that forward their calls to another engine: borrowed, boxed, or watched call by call.
 
 use super::interface::{
     Engine, EngineInfo, Fit, GradientSummary, Landing, Pair, PhaseLimits, Sealed, Setup, StepComparison,

@@ -13,17 +13,17 @@ use crate::surrogate::{Lift, RegressionProblem, SurrogateConfig};
 /// One candidate on one fold.
 struct Trial {
     candidate: usize,
-    /// Samples it is fitted to: the oldest ones. The next one is held out.
+    /// The number of samples that the candidate is fitted to: the oldest ones. The next sample is held out.
     samples: usize,
     plan: FitPlan,
     features: Array2<f64>,
 }
 
-/// `candidates` on every fold; what they are judged by is to come.
+/// `candidates` on every fold, before their hold-out errors are known.
 pub(crate) struct Trials<'a> {
     candidates: &'a [SurrogateConfig],
     folds: usize,
-    /// Of all samples, oldest first.
+    /// The inner products of all samples, oldest first.
     grams: Grams,
     trials: Vec<Trial>,
 }
@@ -58,7 +58,7 @@ impl<'a> Trials<'a> {
         Ok(Self { candidates, folds, grams, trials })
     }
 
-    /// The regressions that are to be solved.
+    /// The regressions that the engine has to solve.
     pub(crate) fn batch(&self) -> Vec<RegressionProblem<'_>> {
         let regression = |t: &Trial| self.candidates[t.candidate].regression;
         self.trials
@@ -94,7 +94,7 @@ impl<'a> Trials<'a> {
     }
 }
 
-/// ‖ŷ − y‖² at the held-out sample.
+/// The squared error ‖ŷ − y‖² at the held-out sample.
 fn squared_error(trial: &Trial, config: &SurrogateConfig, solution: &Solution, grams: &Grams) -> f64 {
     let (n, k) = (trial.samples, trial.samples);
     let Some(space) = &trial.plan.space else { return f64::INFINITY };

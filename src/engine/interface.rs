@@ -13,7 +13,7 @@ use crate::surrogate::{Integrator, RegressionProblem, SurrogateConfig};
 /// What an engine is told at the start of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup<'a> {
-    /// The base flow.
+    /// The base flow of the run.
     pub flow: Flow,
     /// Where x may be.
     pub domain: &'a Domain,
@@ -99,7 +99,7 @@ impl DomainRows {
 }
 
 impl Setup<'_> {
-    /// See [`DomainRows`].
+    /// Counts the rows that the domain takes; see [`DomainRows`].
     pub(crate) fn domain_rows(&self) -> DomainRows {
         let is_oc = matches!(self.flow, Flow::OptimalityCriteria(_));
         let keeps_to_it = is_oc || matches!(self.flow, Flow::ProjectedGradient(_));
@@ -108,7 +108,7 @@ impl Setup<'_> {
         DomainRows { weights, bounds, moves: bounds && is_oc }
     }
 
-    /// See [`Resident`].
+    /// Counts what a run keeps in memory; see [`Resident`].
     pub(crate) fn resident(&self) -> Resident {
         let is_oc = matches!(self.flow, Flow::OptimalityCriteria(_));
         let (k, pairs) = (self.capacity, self.samples == Samples::Pairs);
@@ -138,9 +138,9 @@ pub enum Samples {
 /// What one displacement teaches about the curvature.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pair {
-    /// s = x − x_trusted.
+    /// The displacement s = x − x_trusted, length d.
     pub displacement: Vec<f64>,
-    /// y = g − g_trusted.
+    /// The change of the gradient, y = g − g_trusted, length d.
     pub change: Vec<f64>,
     /// What else is known about it.
     pub note: PairNote,
@@ -183,7 +183,7 @@ pub struct PhaseLimits {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Landing {
-    /// Surrogate steps taken.
+    /// The number of surrogate steps taken.
     pub steps: usize,
     /// Why the surrogate phase ended ([`PhaseEnd::Horizon`] if there was none).
     pub end: PhaseEnd,
@@ -212,9 +212,9 @@ pub struct GradientSummary {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct StepComparison {
-    /// a·b.
+    /// The inner product a·b.
     pub product: f64,
-    /// a·a and b·b.
+    /// The squared norms a·a and b·b.
     pub squares: [f64; 2],
     /// max |aᵢ| and max |bᵢ|.
     pub largest: [f64; 2],
@@ -244,13 +244,13 @@ pub(crate) use sealed::Sealed;
 
 /// Resident data and what can be done with it. Same input, same engine, same adapter: bit-identical results.
 ///
-/// The *state* is x, the gradient the next step is driven by, and the flow's auxiliary vectors. Two copies of it
-/// are kept beside: the *trusted* state, which [`restore`](Self::restore) goes back to, and the *best* iterate,
-/// which is in the host's memory on every engine, so that no lost device can take it.
+/// The *state* is x, the gradient the next step is driven by, and the flow's auxiliary vectors. Two copies of
+/// it are kept beside: the *trusted* state, which [`restore`](Self::restore) goes back to, and the *best*
+/// iterate, which is in the host's memory on every engine, so that no lost device can take it.
 ///
 /// The trait is sealed: the engines are [`CpuEngine`](super::CpuEngine) in two precisions,
-/// [`GpuEngine`](super::GpuEngine) and [`Opened`](super::Opened), and `&mut E` and `Box<E>` of any. A history is
-/// made of points or of pairs, as [`Setup::samples`] says; what belongs to the other kind is refused.
+/// [`GpuEngine`](super::GpuEngine) and [`Opened`](super::Opened), and `&mut E` and `Box<E>` of any. A history
+/// is made of points or of pairs, as [`Setup::samples`] says; what belongs to the other kind is refused.
 pub trait Engine: Send + Sealed {
     /// Which engine this is.
     fn info(&self) -> EngineInfo;
@@ -268,9 +268,9 @@ pub trait Engine: Send + Sealed {
     /// [`SettingsError::Length`](crate::error::SettingsError::Length) and device errors.
     fn set_gradient(&mut self, gradient: &[f64]) -> Result<GradientSummary>;
 
-    /// Records the state's (x, gradient) as the newest sample, if the history has room for any. A fit may predict
-    /// from the history's own rows: once one of them is overwritten, [`integrate`](Self::integrate) needs a new
-    /// fit.
+    /// Records the state's (x, gradient) as the newest sample, if the history has room for any. A fit may
+    /// predict from the history's own rows: once one of them is overwritten, [`integrate`](Self::integrate)
+    /// needs a new fit.
     ///
     /// # Errors
     /// Device errors.
@@ -282,8 +282,8 @@ pub trait Engine: Send + Sealed {
     /// Device errors.
     fn step(&mut self) -> Result<()>;
 
-    /// Judges `candidates`, which differ in order, rank and ridge only, by predicting the newest `folds` samples
-    /// from the older ones: one batch of regressions (on a GPU, two read-backs).
+    /// Judges `candidates`, which differ in order, rank and ridge only, by predicting the newest `folds`
+    /// samples from the older ones: one batch of regressions (on a GPU, two read-backs).
     ///
     /// # Errors
     /// As for [`fit`](Self::fit).
@@ -296,8 +296,8 @@ pub trait Engine: Send + Sealed {
     /// features.
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit>;
 
-    /// Steps of the base flow with the gradient predicted by the latest fit. The state's gradient is undefined
-    /// afterwards, until it is set again.
+    /// Steps of the base flow with the gradient predicted by the latest fit. The state's gradient is
+    /// undefined afterwards, until it is set again.
     ///
     /// # Errors
     /// Device errors.
@@ -322,8 +322,8 @@ pub trait Engine: Send + Sealed {
     /// Device errors.
     fn pairs(&mut self) -> Result<Vec<Pair>>;
 
-    /// Fits a potential to the recorded pairs about the trusted iterate; as long as no pair shows any curvature
-    /// it is ½ `flat` |s|² everywhere, later `config` says how.
+    /// Fits a potential to the recorded pairs about the trusted iterate; as long as no pair shows any
+    /// curvature it is ½ `flat` |s|² everywhere, later `config` says how.
     ///
     /// # Errors
     /// Device errors.
@@ -369,8 +369,8 @@ pub trait Engine: Send + Sealed {
     /// An error where nothing has been trusted as best.
     fn best(&mut self, x: &mut [f64], gradient: &mut [f64]) -> Result<()>;
 
-    /// Solves a batch of regressions, one problem per column of each item's targets, all at once on a GPU. Needs
-    /// no run and disturbs none.
+    /// Solves a batch of regressions, one problem per column of each item's targets, all at once on a GPU.
+    /// Needs no run and disturbs none.
     ///
     /// # Errors
     /// Device errors, and [`EngineError::Factorization`](crate::error::EngineError::Factorization) for
@@ -386,8 +386,8 @@ pub trait Engine: Send + Sealed {
     /// What has crossed the border since the start.
     fn traffic(&self) -> Traffic;
 
-    /// Takes another device for the runs to come, because of `fault`; whether there is one. The run on this one
-    /// is lost but for its best iterate, which is to be asked for before.
+    /// Takes another device for the runs to come, because of `fault`; whether there is one. The run on this
+    /// one is lost but for its best iterate, which is to be asked for before.
     fn fall_back(&mut self, fault: &Error) -> bool {
         let _ = fault;
         false

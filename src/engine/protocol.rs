@@ -1,4 +1,5 @@
-//! The order in which an engine takes its calls: one home for all engines, so that they refuse alike.
+//! The order in which an engine takes its calls: one implementation for all engines, so that they refuse
+//! alike.
 
 use super::interface::{Samples, Setup};
 use crate::domain::Domain;
@@ -26,7 +27,7 @@ struct Started {
     has_gradient: bool,
 }
 
-/// What the latest fit has left.
+/// What the latest fit has learned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Learned {
     Nothing,
@@ -36,7 +37,7 @@ pub(crate) enum Learned {
 }
 
 impl Protocol {
-    /// A run may begin: the flow finds in the domain what it needs.
+    /// Checks that a run may begin: the domain has what the flow needs.
     pub(crate) fn check_start(setup: &Setup<'_>) -> Result<()> {
         match (setup.flow, setup.domain) {
             (Flow::OptimalityCriteria(_), Domain::Unbounded | Domain::Box(_)) => {
@@ -46,7 +47,7 @@ impl Protocol {
         }
     }
 
-    /// A run has begun.
+    /// Notes that a run has begun.
     pub(crate) fn started(setup: &Setup<'_>) -> Self {
         Self {
             run: Some(Started {
@@ -76,22 +77,22 @@ impl Protocol {
         Err(EngineError::WrongSamples { call, needs }.into())
     }
 
-    /// There is a run.
+    /// Checks that there is a run.
     pub(crate) fn check_run(&self) -> Result<()> {
         self.run().map(drop)
     }
 
-    /// `call` belongs to a run that records points.
+    /// Checks that the run records points, which `call` needs.
     pub(crate) fn check_points(&self, call: &'static str) -> Result<()> {
         self.run_of(Samples::Points, call).map(drop)
     }
 
-    /// `call` belongs to a run that records pairs.
+    /// Checks that the run records pairs, which `call` needs.
     pub(crate) fn check_pairs(&self, call: &'static str) -> Result<()> {
         self.run_of(Samples::Pairs, call).map(drop)
     }
 
-    /// `call` learns a field: it needs at least one recorded point.
+    /// Checks that there is a recorded point, which `call` needs to learn a field.
     pub(crate) fn check_recorded(&self, call: &'static str) -> Result<()> {
         match self.run_of(Samples::Points, call)?.recorded {
             0 => Err(EngineError::OutOfOrder { call, needs: "record()" }.into()),
@@ -99,7 +100,7 @@ impl Protocol {
         }
     }
 
-    /// `integrate` needs a learned field whose samples are all there.
+    /// Checks that there is a learned field whose samples are all still recorded, which `integrate` needs.
     pub(crate) fn check_integrate(&self) -> Result<()> {
         match self.run_of(Samples::Points, "integrate")?.learned {
             Learned::Field(_) => Ok(()),
@@ -111,7 +112,7 @@ impl Protocol {
         }
     }
 
-    /// `minimize` needs a learned potential.
+    /// Checks that there is a learned potential, which `minimize` needs.
     pub(crate) fn check_minimize(&self) -> Result<()> {
         match self.run_of(Samples::Pairs, "minimize")?.learned {
             Learned::Potential => Ok(()),
@@ -121,7 +122,7 @@ impl Protocol {
         }
     }
 
-    /// `trust` needs a state that the host has seen.
+    /// Checks that the host has read the state and set its gradient, which `trust` needs.
     pub(crate) fn check_trust(&self) -> Result<()> {
         let run = self.run()?;
         if run.is_read && run.has_gradient {
@@ -131,29 +132,29 @@ impl Protocol {
             .into())
     }
 
-    /// The state has moved, or gone back to the trusted one.
+    /// Notes that the state has moved, or gone back to the trusted one.
     pub(crate) fn moved(&mut self) {
         if let Some(run) = &mut self.run {
             (run.is_read, run.has_gradient) = (false, false);
         }
     }
 
-    /// The host has read x.
+    /// Notes that the host has read x.
     pub(crate) fn was_read(&mut self) {
         if let Some(run) = &mut self.run {
             run.is_read = true;
         }
     }
 
-    /// The host has set the gradient.
+    /// Notes that the host has set the gradient.
     pub(crate) fn gradient_was_set(&mut self) {
         if let Some(run) = &mut self.run {
             run.has_gradient = true;
         }
     }
 
-    /// A sample was written to `row` of the history. A field that predicts from what was there before has
-    /// ended.
+    /// Notes that a sample was written to `row` of the history. A field that predicts from the sample that
+    /// was there before is no longer valid.
     pub(crate) fn recorded(&mut self, row: usize) {
         let Some(run) = &mut self.run else { return };
         run.recorded = (run.recorded + 1).min(run.capacity);
@@ -162,14 +163,14 @@ impl Protocol {
         }
     }
 
-    /// A field was learned with `config` from the samples in `rows` of the history.
+    /// Notes that a field was learned with `config` from the samples in `rows` of the history.
     pub(crate) fn fitted(&mut self, config: &SurrogateConfig, rows: &[usize]) {
         let snapshots = config.lift == Lift::Snapshots && config.transform == TargetTransform::Identity;
         let reads_history = snapshots || config.space == SpaceConfig::Implicit;
         self.learned(Learned::Field(if reads_history { rows.to_vec() } else { Vec::new() }));
     }
 
-    /// A potential was learned.
+    /// Notes that a potential was learned.
     pub(crate) fn fitted_potential(&mut self) {
         self.learned(Learned::Potential);
     }
@@ -182,14 +183,14 @@ impl Protocol {
             .map_or(Learned::Nothing, |run| std::mem::replace(&mut run.learned, Learned::Nothing))
     }
 
-    /// `learned` is what the latest fit has left.
+    /// Notes that `learned` is the result of the latest fit.
     pub(crate) fn learned(&mut self, learned: Learned) {
         if let Some(run) = &mut self.run {
             run.learned = learned;
         }
     }
 
-    /// The history is empty.
+    /// Notes that the history is empty.
     pub(crate) fn forgot(&mut self) {
         if let Some(run) = &mut self.run {
             run.recorded = 0;

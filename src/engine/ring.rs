@@ -4,22 +4,22 @@ use ndarray::Array2;
 
 use crate::surrogate::higher_order::PairNote;
 
-/// A ring of row numbers, told of everything that moves x.
+/// A ring of row numbers, which is told of everything that moves x.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Ring {
     capacity: usize,
     len: usize,
     next: usize,
-    /// Per row.
+    /// For each row, how its sample came from the one before.
     links: Vec<Link>,
-    /// Per row, in a history of pairs.
+    /// For each row, what is known about its pair, in a history of pairs.
     notes: Vec<PairNote>,
     path: Path,
     /// Whether the state's gradient is the newest sample's.
     gradient_is_recorded: bool,
 }
 
-/// How a sample came from the one before.
+/// How a sample came from the sample before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
     /// By one true step with the gradient recorded with the sample before: x and g were recorded before the
@@ -28,11 +28,11 @@ enum Link {
     /// By one true step with the gradient recorded with the sample itself: x and g were recorded after the
     /// step.
     Own,
-    /// In any other way.
+    /// By anything else: a surrogate phase, or several steps.
     Unrelated,
 }
 
-/// What happened to x since the newest sample.
+/// How x has moved since the newest sample.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Path {
     Still,
@@ -75,7 +75,7 @@ impl Ring {
         Some(row)
     }
 
-    /// The same for a pair.
+    /// The row for the newest pair: a free one, or the oldest pair's. `None` if there are no rows at all.
     pub(crate) fn push_pair(&mut self, note: PairNote) -> Option<usize> {
         let row = self.push()?;
         self.notes[row] = note;
@@ -92,8 +92,8 @@ impl Ring {
         (0..self.len).map(|i| (self.next + self.capacity - self.len + i) % self.capacity).collect()
     }
 
-    /// The same for a history of pairs: the displacements' rows, then the changes', which lie `capacity`
-    /// further on.
+    /// The rows of a history of pairs in use, oldest pair first: the displacements' rows, then the changes',
+    /// which lie `capacity` further on.
     pub(crate) fn pair_rows(&self) -> Vec<usize> {
         let rows = self.rows();
         rows.iter().copied().chain(rows.iter().map(|row| self.capacity + row)).collect()
@@ -103,7 +103,7 @@ impl Ring {
         (self.len, self.next, self.path) = (0, 0, Path::Other);
     }
 
-    /// The state has a new gradient.
+    /// Notes that the state has a new gradient.
     pub(crate) fn gradient_was_set(&mut self) {
         self.gradient_is_recorded = false;
         if self.path == Path::OneStep(Link::Own) {
@@ -112,7 +112,7 @@ impl Ring {
         }
     }
 
-    /// A true step was taken.
+    /// Notes that a true step was taken.
     pub(crate) fn stepped(&mut self) {
         self.path = match (self.path, self.gradient_is_recorded) {
             (Path::Still, true) => Path::OneStep(Link::Previous),
@@ -121,7 +121,7 @@ impl Ring {
         };
     }
 
-    /// x went elsewhere: a surrogate phase, or back to the trusted state.
+    /// Notes that x moved by something else: a surrogate phase, or the return to the trusted state.
     pub(crate) fn moved(&mut self) {
         self.path = Path::Other;
     }

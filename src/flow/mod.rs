@@ -24,14 +24,16 @@
 //! ```
 //!
 //! # Writing a new flow
-//! 1. Its own file here: a parameter struct that implements `FlowRule` and, if its unknowns move by themselves,
-//!    `Separable`: its name, checks, step, and the kernel's parameters with a rule number of its own.
+//! 1. Its own file here: a parameter struct that implements `FlowRule` and, if its unknowns move by
+//!    themselves, `Separable`: its name, checks, step, and the kernel's parameters with a rule number of its
+//!    own.
 //! 2. Its branch of `flow_update` in `shaders/lib/flow.wgsl`.
 //! 3. One line in the list of flows below.
 //!
-//! A flow with a differential equation has a `velocity` as well, an arm in `take` (`engine/cpu/equation.rs`) and
-//! one in `equation_slope.wgsl`; a flow whose unknowns depend on each other has kernels of its own. The tests
-//! that compare the two engines take their flows from one list (`flows` in `engine/gpu/tests/common.rs`).
+//! A flow with a differential equation has a `velocity` as well, an arm in `take` (`engine/cpu/equation.rs`)
+//! and one in `equation_slope.wgsl`; a flow whose unknowns depend on each other has kernels of its own. The
+//! tests that compare the two engines take their flows from one list (`flows` in
+//! `engine/gpu/tests/common.rs`).
 
 mod rule;
 
@@ -98,7 +100,7 @@ macro_rules! flows {
                 pub fn equation_vectors -> usize;
                 /// The longest step of any unknown, where the parameters bound it.
                 pub(crate) fn longest_step -> Option<f64>;
-                /// Checks the parameters.
+                /// Checks the range of each parameter.
                 pub(crate) fn validate_parameters -> Result<()>;
             }
 
@@ -150,7 +152,7 @@ macro_rules! flows {
 
 flows! {
     separable {
-        /// x' = −g.
+        /// Gradient descent, x' = −g.
         GradientDescent = gradient_descent;
         /// x' = −H⁻¹g; the objective supplies the direction.
         Newton = newton;

@@ -9,7 +9,7 @@ pub(crate) trait FlowRule {
     /// The field's name for it.
     const NAME: &'static str;
 
-    /// Checks the parameters.
+    /// Checks the range of each parameter.
     fn validate_parameters(&self) -> Result<()>;
 
     /// The spacing dt of the iterates in flow time, if the flow has a time.
@@ -53,7 +53,8 @@ pub(crate) trait FlowRule {
     }
 }
 
-/// A flow whose unknowns move by themselves. Its twin is its branch of `flow_update` in `shaders/lib/flow.wgsl`.
+/// A flow whose unknowns move by themselves. Its twin is its branch of `flow_update` in
+/// `shaders/lib/flow.wgsl`.
 pub(crate) trait Separable: FlowRule {
     /// The constant that the kernels know the rule by: its name and its value, one for each rule.
     const RULE: (&'static str, u32);

@@ -9,9 +9,9 @@ use plotters::prelude::{ColorMap, ViridisRGB};
 
 use crate::error::{Error, Result};
 
-/// Pixels between two panels.
+/// The gap between two panels, in pixels.
 const GAP: usize = 16;
-/// Height of a panel, pixels, at least.
+/// The least height of a panel, in pixels.
 const HEIGHT: usize = 360;
 
 /// The least and the greatest finite value; (0, 1) if there is none.

@@ -1,4 +1,4 @@
-//! Results on disk, in formats others read: PNG, SVG, JSON, CSV, NPY. Every file appears whole or not at all.
+//! Results on disk, in common formats: PNG, SVG, JSON, CSV, NPY. Every file appears whole or not at all.
 
 mod field;
 mod panels;

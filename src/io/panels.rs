@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 type Drawing = std::result::Result<(), Box<dyn std::error::Error>>;
 
-/// Grey for the plain flow, then the others.
+/// The colours of the curves: grey for the plain flow, then the others.
 const COLORS: [RGBColor; 14] = [
     RGBColor(90, 90, 90),
     RGBColor(208, 74, 2),
@@ -26,9 +26,9 @@ const COLORS: [RGBColor; 14] = [
     RGBColor(20, 20, 110),
     RGBColor(225, 200, 120),
 ];
-/// The smallest share of the distance that is drawn.
+/// The smallest share of the distance to the best value that is drawn.
 const FLOOR: f64 = 1e-8;
-/// Size of one panel, pixels.
+/// The size of one panel, in pixels.
 const PANEL: (u32, u32) = (640, 420);
 
 fn failed(e: impl std::fmt::Display) -> Error {
@@ -199,7 +199,7 @@ pub fn parameters_svg(title: &str, tracks: &[Track<'_>]) -> Result<String> {
     let root = SVGBackend::with_string(&mut svg, (900, 520)).into_drawing_area();
     let values = tracks.iter().flat_map(|(_, rows)| rows.iter()).flat_map(|(_, values)| values);
     let (least, greatest) = super::field::range(values);
-    let room = 0.05 * (greatest - least).max(1e-12);
+    let margin = 0.05 * (greatest - least).max(1e-12);
     let last = tracks
         .iter()
         .filter_map(|(_, rows)| rows.last())
@@ -214,7 +214,7 @@ pub fn parameters_svg(title: &str, tracks: &[Track<'_>]) -> Result<String> {
             .margin(14)
             .x_label_area_size(40)
             .y_label_area_size(64)
-            .build_cartesian_2d(0.0..last as f64 * 1.02, least - room..greatest + room)?;
+            .build_cartesian_2d(0.0..last as f64 * 1.02, least - margin..greatest + margin)?;
         chart
             .configure_mesh()
             .x_desc("iterations of the flow, true and surrogate")

@@ -6,13 +6,13 @@ use crate::report::HistoryEntry;
 /// One run in a convergence plot.
 #[derive(Debug, Clone, Copy)]
 pub struct Curve<'a> {
-    /// Its name in the legend.
+    /// The name of the run in the legend.
     pub name: &'a str,
-    /// Its true evaluations.
+    /// The true evaluations of the run, in order.
     pub history: &'a [HistoryEntry],
 }
 
-/// How far above the best value the plot reaches: the tail is where runs differ.
+/// The top of the plot, above the best value and as a share of it: only the tail distinguishes runs.
 const HEADROOM: f64 = 0.06;
 
 /// True evaluations against the objective as SVG, one curve per run. Landings that were undone are crosses.
@@ -90,7 +90,7 @@ fn draw(
     Ok(())
 }
 
-/// The part of a falling curve below `top`, entering at the top edge.
+/// The part of a falling curve below `top`, starting at the top edge.
 fn visible(points: &[(f64, f64)], top: f64) -> Vec<(f64, f64)> {
     let mut out = Vec::new();
     for (i, &(x, y)) in points.iter().enumerate() {

@@ -5,7 +5,7 @@ use image::{GrayImage, ImageFormat, Luma};
 use crate::error::{Error, Result};
 use crate::topology::Grid;
 
-/// Width the picture is enlarged to, pixels, by whole factors.
+/// The width that the picture is enlarged to, in pixels, by whole factors.
 const WIDTH: usize = 1200;
 
 /// A density field as PNG, solid black, void white, each element a square of pixels.

@@ -16,7 +16,7 @@ use crate::surrogate::{Integrator, SurrogateConfig, Targets};
 /// A learned field that is trusted by direction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Cosine {
-    /// The base flow.
+    /// The base flow of the run.
     pub flow: Flow,
     /// What is learned, from tracked targets.
     pub surrogate: SurrogateConfig,
@@ -107,7 +107,7 @@ impl Default for CosineTest {
 pub(crate) struct Verdict {
     /// c; not finite where one of the steps is zero or not finite.
     pub cosine: f64,
-    /// The next γ.
+    /// The reach γ of the next step.
     pub reach: f64,
     /// Whether the model is to be dropped.
     pub dropped: bool,
@@ -203,7 +203,7 @@ impl CosineTest {
 pub(crate) struct Cycle {
     settings: Cosine,
     first_reach: f64,
-    /// γ.
+    /// The reach γ of the next step.
     reach: f64,
     fitted: bool,
     /// Whether the trusted iterate is no sample yet. The sample has to wait until the model made without it

@@ -1,5 +1,5 @@
-//! A learned field: the gradient is fitted to recorded samples, and the base flow runs on the model between true
-//! evaluations.
+//! A learned field: the gradient is fitted to recorded samples, and the base flow runs on the model between
+//! true evaluations.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,12 +35,12 @@ impl Cadence {
     }
 }
 
-/// A learned field.
+/// A learned field: the base flow steps on a model of its gradient between true evaluations.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Field {
-    /// The base flow.
+    /// The base flow of the run.
     pub flow: Flow,
-    /// What is learned.
+    /// What is learned: the variables, the library, the targets and the regression.
     pub surrogate: SurrogateConfig,
     /// When the truth is called.
     pub cadence: Cadence,

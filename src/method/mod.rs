@@ -3,8 +3,8 @@
 //! | method | learned | between two true evaluations |
 //! |---|---|---|
 //! | [`Method::Plain`] | nothing | one step of the base flow |
-//! | [`Method::Field`] | the gradient as a field | steps of the base flow on the model, at a fixed or adaptive cadence |
-//! | [`Method::Cosine`] | the gradient as a field | the same, as far as learned and true steps agree in direction |
+//! | [`Method::Field`] | the gradient as a field | steps on the model, at a fixed or adaptive cadence |
+//! | [`Method::Cosine`] | the gradient as a field | the same, while learned and true steps agree |
 //! | [`Method::Potential`] | a potential | its minimum in a trust region |
 //!
 //! The same objective by three methods, with as many true evaluations each:

@@ -1,5 +1,5 @@
-//! A learned potential: fitted to pairs of displacement and change of the gradient, minimised in a trust region,
-//! and checked by a true evaluation at its minimum.
+//! A learned potential: fitted to pairs of displacement and change of the gradient, minimised in a trust
+//! region, and checked by a true evaluation at its minimum.
 
 use serde::{Deserialize, Serialize};
 

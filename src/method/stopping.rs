@@ -76,7 +76,7 @@ impl Stopping {
         Self { max_evaluations: count, ..self }
     }
 
-    /// With another tolerance.
+    /// The same settings with another tolerance.
     #[must_use]
     pub fn tolerance(self, tolerance: f64) -> Self {
         Self { tolerance, ..self }

@@ -28,7 +28,7 @@ impl From<Error> for Ended {
 /// What the host knows of the trusted iterate, whose vectors are the engine's.
 struct Trusted {
     value: f64,
-    /// max |gᵢ| there.
+    /// The largest entry of its gradient, max |gᵢ|.
     largest_gradient: f64,
     iteration: usize,
     /// The revision of the objective that the value is of.
@@ -426,8 +426,8 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         self.seen != self.trusted.revision
     }
 
-    /// Evaluates where a surrogate phase has led and judges it by `accepts`, which gets the trusted value, the
-    /// landing's and the agreement of true and predicted change. Where landings are checked (`undoes`), a
+    /// Evaluates where a surrogate phase has led and judges it by `accepts`, which gets the trusted value,
+    /// the landing's and the agreement of true and predicted change. Where landings are checked (`undoes`), a
     /// point at which the objective cannot be evaluated is a landing to be undone.
     pub(super) fn judge(
         &mut self,

@@ -6,7 +6,7 @@ use super::spg::{DECREASE, shorter};
 use super::{Ended, Truth, first_length};
 use crate::linalg::{axpy, difference, dot, norm_inf};
 
-/// Pairs remembered.
+/// The number of pairs (s, y) that are remembered.
 const MEMORY: usize = 10;
 /// The share of the slope that may be left at the end of a step: what keeps steps from being too short, and
 /// sᵀy > 0.

@@ -11,7 +11,7 @@ use crate::linalg::{axpy, difference, dist_inf, dot, norm_inf};
 /// leaves more than this share of the excess.
 const PENALTY: f64 = 40.0;
 const GROWTH: f64 = 4.0;
-const ENOUGH: f64 = 0.25;
+const REQUIRED_REDUCTION: f64 = 0.25;
 /// The multiplier converges at any penalty that is large enough; more only spoils the conditioning.
 const STIFFEST: f64 = 1e4;
 /// The most a step may change a ψ, at most an eighth of the box: without it unknowns reach the sigmoid's flat
@@ -35,8 +35,8 @@ impl Lagrangian<'_> {
     fn excess(&self, x: &[f64]) -> Option<(f64, Vec<f64>)> {
         let volume = self.latent.domain.volume()?;
         let [least, ..] = self.latent.domain.volume_range(volume);
-        let room = (volume.bound - least).max(f64::EPSILON * volume.bound.abs()).max(f64::MIN_POSITIVE);
-        Some(((volume.of(x) - volume.bound) / room, volume.weights.iter().map(|w| w / room).collect()))
+        let range = (volume.bound - least).max(f64::EPSILON * volume.bound.abs()).max(f64::MIN_POSITIVE);
+        Some(((volume.of(x) - volume.bound) / range, volume.weights.iter().map(|w| w / range).collect()))
     }
 
     /// λ + ρ c, or 0 where the bound does not act.
@@ -111,7 +111,7 @@ pub(super) fn minimize(
         if let Some((excess, _)) = lagrangian.excess(&x) {
             lagrangian.multiplier = lagrangian.pressure(excess);
             // Where the bound does not act its excess need not vanish.
-            if lagrangian.multiplier > 0.0 && excess.abs() > ENOUGH * excess_before {
+            if lagrangian.multiplier > 0.0 && excess.abs() > REQUIRED_REDUCTION * excess_before {
                 lagrangian.penalty = (GROWTH * lagrangian.penalty).min(STIFFEST);
             }
             excess_before = excess.abs();

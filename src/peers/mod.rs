@@ -59,17 +59,17 @@ use crate::objective::Objective;
 use crate::observe::{Event, Observer};
 use crate::report::HistoryEntry;
 
-/// A peer.
+/// A published method that LGF is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// Optimality criteria with periodic Anderson mixing (every 4th step from the 20th on, depth 4, damping
     /// 0.9, made feasible again).
     Anderson,
-    /// Spectral projected gradient.
+    /// Spectral projected gradient, with a non-monotone line search.
     Spg,
-    /// Projected quasi-Newton.
+    /// Projected quasi-Newton, its model minimised by projected steps.
     Pqn,
-    /// Moving asymptotes.
+    /// The method of moving asymptotes.
     Mma,
     /// Sigmoidal mirror descent with a projected latent variable (SiMPL).
     Simpl,
@@ -175,9 +175,9 @@ type OnSet = fn(&mut Truth<'_>, &Domain, &[f64], f64) -> std::result::Result<(),
 /// What a peer did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Course {
-    /// The best iterate.
+    /// The best iterate found, length d.
     pub x: Vec<f64>,
-    /// Its value.
+    /// The objective's value at x.
     pub objective: f64,
     /// Every true evaluation that returned a finite value and gradient, trial points included; not accepted
     /// are those at points that are not feasible.
@@ -197,7 +197,7 @@ impl From<Error> for Ended {
     }
 }
 
-/// The objective, counted.
+/// The objective, with its evaluations counted and reported.
 struct Truth<'a> {
     objective: &'a mut dyn Objective,
     observer: &'a mut dyn Observer,

@@ -1,4 +1,4 @@
-//! Projected quasi-Newton.
+//! The projected quasi-Newton method.
 
 use std::collections::VecDeque;
 
@@ -54,12 +54,12 @@ impl Model {
             if norm_inf(&direction) <= 1e-10 * unit {
                 break;
             }
-            let bent = self.times(&direction);
-            let (along, curvature) = (dot(&slope, &direction), dot(&direction, &bent));
+            let b_direction = self.times(&direction);
+            let (along, curvature) = (dot(&slope, &direction), dot(&direction, &b_direction));
             let t = if curvature > 0.0 { (-along / curvature).clamp(0.0, 1.0) } else { 1.0 };
             axpy(t, &direction, &mut z);
-            axpy(t, &bent, &mut slope);
-            alpha = spectral(&direction, &bent);
+            axpy(t, &b_direction, &mut slope);
+            alpha = spectral(&direction, &b_direction);
         }
         z
     }

@@ -1,4 +1,4 @@
-//! Spectral projected gradient.
+//! The spectral projected gradient method.
 
 use std::collections::VecDeque;
 

@@ -9,17 +9,18 @@ use super::tanh::tanh_in_place;
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 
-/// Neurons of each hidden layer.
+/// The number of neurons of each hidden layer.
 const WIDTH: usize = 20;
 /// Lamé's constants for E = 1, ν = ¼.
 const LAMBDA: f64 = 0.4;
 const MU: f64 = 0.4;
 const LOAD: f64 = 10.0;
-/// Points that go through the network together.
+/// The number of points that go through the network together.
 const BATCH: usize = 128;
-/// Entries of one block of a hidden layer.
+/// The number of entries of one block of a hidden layer.
 const BLOCK: usize = WIDTH * BATCH;
-/// Shares of the grid, each with a workspace and a partial sum of its own, whatever the number of threads.
+/// The number of shares of the grid, each with a workspace and a partial sum of its own, whatever the number
+/// of threads.
 const SHARES: usize = 16;
 
 // Where each parameter begins: W₁ (20×3), b₁, W₂ (20×20), b₂, W₃ (3×20), matrices by rows.
@@ -54,15 +55,15 @@ struct Share {
     hidden1: Vec<f64>,
     sums2: Vec<f64>,
     hidden2: Vec<f64>,
-    /// 3 rows.
+    /// The network's outputs, 3 rows: one per component of the displacement.
     output: Vec<f64>,
     back: Vec<f64>,
-    /// The batch's points.
+    /// The points of the batch that is at hand.
     at: Vec<[f64; 3]>,
 }
 
 impl ElasticNetwork {
-    /// The paper's grid.
+    /// The points per edge of the paper's grid.
     pub const POINTS: usize = 99;
 
     /// With `points` per edge, 1 to 512.
@@ -87,20 +88,20 @@ impl ElasticNetwork {
         Ok(Self { points, shares: vec![share; SHARES] })
     }
 
-    /// Points per edge.
+    /// The number of points per edge of the grid.
     pub fn points(&self) -> usize {
         self.points
     }
 
-    /// A start as networks are usually begun: every weight and bias uniform in ±1/√(inputs of its layer),
-    /// from a fixed seed.
+    /// A start as is usual for networks: every weight and bias uniform in ±1/√(inputs of its layer), from a
+    /// fixed seed.
     pub fn start() -> Vec<f64> {
         let mut uniform = Uniform::new(4);
         let bound = |at: usize| 1.0 / f64::sqrt(if at < W2 { 3.0 } else { WIDTH as f64 });
         (0..PARAMETERS).map(|at| bound(at) * (2.0 * uniform.draw() - 1.0)).collect()
     }
 
-    /// u at X.
+    /// The displacement u at the point X.
     pub fn displacement(parameters: &[f64], x: [f64; 3]) -> [f64; 3] {
         let layer = |weights: &[f64], input: &[f64], row: usize| {
             weights[row * input.len()..].iter().zip(input).map(|(w, x)| w * x).sum::<f64>()
@@ -112,7 +113,7 @@ impl ElasticNetwork {
         std::array::from_fn(|i| x[2] * layer(&parameters[W3..], &hidden2, i))
     }
 
-    /// ∫|u − v|²/∫|v|² of two networks on the grid.
+    /// The relative squared difference ∫|u − v|²/∫|v|² of two networks on the grid.
     pub fn relative_difference(&self, parameters: &[f64], other: &[f64]) -> f64 {
         let n = self.points;
         let sums = (0..n * n * n).into_par_iter().map(|number| {
@@ -140,7 +141,7 @@ fn columns(values: &[f64], rows: usize) -> MatRef<'_, f64> {
     MatRef::from_column_major_slice(values, rows, values.len() / rows)
 }
 
-/// out ← a b, by columns.
+/// Writes the product out ← a b, by columns.
 fn product(out: &mut [f64], a: MatRef<'_, f64>, b: &[f64]) {
     let (rows, width) = (a.nrows(), out.len() / a.nrows());
     matmul(
@@ -159,7 +160,7 @@ fn accumulate(gradient: &mut [f64], rows: usize, a: &[f64], b: &[f64]) {
     matmul(out, Accum::Add, columns(a, rows), columns(b, WIDTH).transpose(), 1.0, Par::Seq);
 }
 
-/// The four blocks.
+/// Splits a matrix into its four blocks: the values and the three derivatives.
 fn blocks(values: &[f64]) -> [&[f64]; 4] {
     let part = values.len() / 4;
     std::array::from_fn(|block| &values[block * part..(block + 1) * part])

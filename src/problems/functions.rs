@@ -8,14 +8,14 @@ use crate::objective::Objective;
 /// f(x) = ½ Σ λᵢ (xᵢ − aᵢ)², a quadratic of given spectrum; least value 0 at x = a.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quadratic {
-    /// The spectrum λ.
+    /// The spectrum λ, one curvature per unknown.
     pub spectrum: Vec<f64>,
-    /// The minimiser a.
+    /// The minimiser a, length d.
     pub minimizer: Vec<f64>,
 }
 
 impl Quadratic {
-    /// d eigenvalues spaced geometrically from 1 to `condition`, minimiser (1, …, 1).
+    /// A quadratic with d eigenvalues spaced geometrically from 1 to `condition` and the minimiser (1, …, 1).
     pub fn geometric(dimension: usize, condition: f64) -> Self {
         let last = dimension.saturating_sub(1).max(1) as f64;
         let spectrum = (0..dimension).map(|i| condition.powf(i as f64 / last)).collect();
@@ -70,14 +70,14 @@ impl Objective for Rosenbrock {
     }
 }
 
-/// Any function on \[lower, upper\]^d.
+/// A function restricted to \[lower, upper\]^d.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Boxed<O> {
-    /// The function.
+    /// The function without its bounds.
     pub inner: O,
-    /// Lower bound of every unknown.
+    /// The lower bound of every unknown.
     pub lower: f64,
-    /// Upper bound of every unknown.
+    /// The upper bound of every unknown.
     pub upper: f64,
 }
 
@@ -95,21 +95,21 @@ impl<O: Objective> Objective for Boxed<O> {
     }
 }
 
-/// f(Q x) with an orthogonal Q of no preferred axes, the same everywhere to rounding: for methods with a rate
-/// per unknown a function whose unknowns do not know of each other is no test.
+/// f(Q x) with a dense orthogonal Q, the same on every machine to rounding. A separable function is no test
+/// for methods with a rate per unknown; a rotated one is.
 ///
 /// Q: the orthogonal factor of a matrix with entries uniform in [−½, ½).
 #[derive(Debug, Clone)]
 pub struct Rotated<O> {
     inner: O,
     rotation: Mat<f64>,
-    /// Q x, and f's gradient there.
+    /// The rotated point Q x, and f's gradient at it.
     image: Vec<f64>,
     slope: Vec<f64>,
 }
 
 impl<O: Objective> Rotated<O> {
-    /// Turns `inner`.
+    /// Turns the arguments of `inner` by a fixed rotation Q.
     pub fn new(inner: O) -> Self {
         let d = inner.dimension();
         let mut uniform = Uniform::new(1);

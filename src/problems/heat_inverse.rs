@@ -10,15 +10,15 @@ use ndarray::Array2;
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 
-/// Sine modes sin(iπx), i = 1 … N.
+/// The number of sine modes sin(iπx), i = 1 … N.
 const MODES: usize = 30;
-/// Midpoints of the quadrature on (0, 1).
+/// The number of midpoints of the quadrature on (0, 1).
 const POINTS: usize = 250;
-/// Time samples of [0, 2], the initial one included.
+/// The number of time samples of [0, 2], the initial one included.
 const SAMPLES: usize = 500;
-/// The end of time.
+/// The end of the time interval.
 const END: f64 = 2.0;
-/// Amplitude of the load on mode 2.
+/// The amplitude of the load on mode 2.
 const LOAD: f64 = 1000.0;
 
 /// The one-dimensional transient heat problem on (0, 1) with unknown conductivities of its halves: 2
@@ -39,30 +39,30 @@ const LOAD: f64 = 1000.0;
 #[derive(Debug, Clone)]
 pub struct HeatInverse {
     mass: Mat<f64>,
-    /// Stiffness of each half for unit conductivity.
+    /// The stiffness of each half for unit conductivity.
     stiffness: [Mat<f64>; 2],
-    /// Coefficients c of the data and of the latest solution, one column per time sample.
+    /// The coefficients c of the data and of the latest solution, one column per time sample.
     data: Mat<f64>,
     solution: Mat<f64>,
-    /// Room for M (c − data), the adjoint's load and solution, and K c.
+    /// Work space for M (c − data), the adjoint's load and solution, and K c.
     weighted: Mat<f64>,
     load: Mat<f64>,
     adjoint: Mat<f64>,
     heat: Mat<f64>,
 }
 
-/// One time step of a homogeneous problem, and the matrix that takes loads to states.
+/// The matrices of one implicit Euler step.
 struct Propagator {
-    /// (M + Δt K)⁻¹ M.
+    /// The matrix (M + Δt K)⁻¹ M, one time step of the homogeneous problem.
     step: Mat<f64>,
-    /// (M + Δt K)⁻¹.
+    /// The matrix (M + Δt K)⁻¹, which takes loads to states.
     inverse: Mat<f64>,
 }
 
 impl HeatInverse {
     /// The conductivities the data come from.
     pub const TRUTH: [f64; 2] = [2.0, 1.0];
-    /// The paper's start.
+    /// The conductivities at which the paper starts.
     pub const START: [f64; 2] = [0.5, 4.05];
     const STEP: f64 = END / (SAMPLES - 1) as f64;
 
@@ -128,7 +128,7 @@ impl HeatInverse {
         })
     }
 
-    /// Fills the solution.
+    /// Computes the temperatures of all time steps into `solution`.
     fn solve(&mut self, a: [f64; 2]) -> std::result::Result<Propagator, ObjectiveError> {
         let propagator = self.propagator(a)?;
         let mut now = [0.0; MODES];
@@ -144,7 +144,7 @@ impl HeatInverse {
     }
 }
 
-/// A c.
+/// The product of the matrix A with the coefficients c.
 fn advance(a: &Mat<f64>, c: &[f64; MODES]) -> [f64; MODES] {
     let mut out = [0.0; MODES];
     for (j, c) in c.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Logistic regression on data made up once and for all.
+//! Logistic regression on synthetic data.
 
 use faer::{Mat, Side};
 
@@ -9,7 +9,7 @@ use crate::objective::Objective;
 /// Standard deviations of the features: from 1 down to this, geometrically, as in data that nobody has
 /// scaled.
 const LEAST_DEVIATION: f64 = 0.1;
-/// Why these data and no others.
+/// The seed of the data.
 const SEED: u64 = 1;
 
 /// f(w) = 1/n Σ log(1 + exp(−yᵢ xᵢᵀw)) + ½ ρ |w|² with n samples x of d features, labels y = ±1 and a ridge
@@ -21,7 +21,7 @@ const SEED: u64 = 1;
 /// Statistical Learning* (2009), §4.4.
 #[derive(Debug, Clone)]
 pub struct LogisticRegression {
-    /// Row i: yᵢ xᵢ.
+    /// Row i of the data: yᵢ xᵢ.
     rows: Vec<Vec<f64>>,
     dimension: usize,
     ridge: f64,
@@ -43,7 +43,7 @@ impl LogisticRegression {
             return Err(Error::invalid("the ridge", ridge, "finite and at least 0"));
         }
         let mut uniform = Uniform::new(SEED);
-        // Uniform in [−1, 1).
+        // A uniform number in [−1, 1).
         let mut draw = || 2.0 * uniform.draw() - 1.0;
         let weights: Vec<f64> = (0..dimension).map(|_| 2.0 * draw()).collect();
         let last = dimension.saturating_sub(1).max(1) as f64;
@@ -61,8 +61,8 @@ impl LogisticRegression {
         Ok(Self { rows, dimension, ridge })
     }
 
-    /// A bound on the curvature anywhere: the largest eigenvalue of XᵀX/4n, as no logistic slope is above ¼,
-    /// plus the ridge.
+    /// A bound on the curvature everywhere: the largest eigenvalue of XᵀX/4n, as no logistic slope is above
+    /// ¼, plus the ridge.
     ///
     /// # Errors
     /// [`EngineError::Factorization`](crate::error::EngineError::Factorization) if the eigenvalues cannot be
@@ -88,7 +88,7 @@ impl Objective for LogisticRegression {
         gradient.iter_mut().zip(w).for_each(|(g, w)| *g = self.ridge * w);
         for row in &self.rows {
             let margin: f64 = row.iter().zip(w).map(|(x, w)| x * w).sum();
-            // log(1 + exp(−m)) without overflow, and its slope −1/(1 + exp(m)).
+            // log(1 + exp(−m)) without overflow, and its derivative −1/(1 + exp(m)).
             value += share * ((-margin.abs()).exp().ln_1p() + (-margin).max(0.0));
             let slope = -share / (1.0 + margin.exp());
             gradient.iter_mut().zip(row).for_each(|(g, x)| *g += slope * x);
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(g, [0.5 + 0.5e4, -1.0]);
     }
 
-    /// |∇f(v) − ∇f(w)| ≤ L |v − w|; near the origin, where logistic slopes are near ¼, the bound is nearly met
+    /// |∇f(v) − ∇f(w)| ≤ L |v − w|; near the origin logistic slopes are near ¼, and the bound is nearly met
     /// along the steepest direction.
     #[test]
     fn the_curvature_bound_holds() {

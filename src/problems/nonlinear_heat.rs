@@ -12,10 +12,10 @@ use super::random::Uniform;
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 
-/// Quadrature points per mode and direction.
+/// The number of quadrature points per mode and direction.
 const POINTS_PER_MODE: usize = 20;
 const SIGMA: f64 = 4.0;
-/// κ in the centred square of half-width ¼; 1 elsewhere.
+/// The conductivity κ in the centred square of half-width ¼; it is 1 elsewhere.
 const INCLUSION: f64 = 20.0;
 
 /// A temperature field u on the unit square with u = 0 around it: n² unknowns, the coefficients a of u = Σ
@@ -40,17 +40,17 @@ pub struct NonlinearHeat {
     slope_slope: Mat<f64>,
     sine_sine: Mat<f64>,
     slope_sine: Mat<f64>,
-    /// Weighted κ and b, points × points, x the row.
+    /// The weighted κ and b at the quadrature points (points × points), x the row.
     conductivity: Mat<f64>,
     source: Mat<f64>,
     fields: Fields,
     column: Vec<f64>,
-    /// R at the point evaluated last.
+    /// The residual R at the point that was evaluated last.
     residual: Mat<f64>,
     jacobian: Mat<f64>,
 }
 
-/// u and its derivatives at the quadrature points, and room for intermediate products.
+/// u and its derivatives at the quadrature points, and work space for intermediate products.
 #[derive(Debug, Clone)]
 struct Fields {
     u: Mat<f64>,
@@ -60,7 +60,7 @@ struct Fields {
     half: Mat<f64>,
 }
 
-/// out ← a b + beta out.
+/// Writes out ← a b + beta out.
 fn product(out: &mut Mat<f64>, beta: Accum, a: faer::MatRef<'_, f64>, b: faer::MatRef<'_, f64>) {
     matmul(out.as_mut(), beta, a, b, 1.0, Par::Seq);
 }
@@ -69,7 +69,7 @@ impl NonlinearHeat {
     /// The paper's number of modes per direction.
     pub const MODES: usize = 15;
 
-    /// With `modes` modes per direction, 1 to 32.
+    /// The problem with `modes` modes per direction, 1 to 32.
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) for another number.
@@ -132,7 +132,7 @@ impl NonlinearHeat {
         Array2::from_shape_fn((points, points), |(p, q)| u[(p, q)])
     }
 
-    /// u and its derivatives.
+    /// Computes u and its derivatives.
     fn fill(&mut self, a: &[f64]) {
         let n = self.modes;
         let coefficients = faer::MatRef::from_row_major_slice(a, n, n);
@@ -162,7 +162,7 @@ impl NonlinearHeat {
         [u, x, y, &self.conductivity, &self.source].map(|field| field.col_as_slice(q))
     }
 
-    /// Fills the Jacobian at the point evaluated last.
+    /// Computes the Jacobian at the point that was evaluated last.
     fn assemble(&mut self) {
         let n = self.modes;
         let points = self.sine.nrows();

@@ -1,7 +1,7 @@
-//! Starting points that are the same on every machine and in every version: why this is not a library's
-//! generator.
+//! A random-number generator whose numbers are the same on every machine and in every version, which the
+//! generators of libraries do not promise.
 
-/// Steele, Lea & Flood, OOPSLA 2014: SplitMix64.
+/// The generator SplitMix64 of Steele, Lea & Flood, OOPSLA 2014.
 #[derive(Debug, Clone)]
 pub(super) struct Uniform(u64);
 

@@ -8,13 +8,13 @@ use faer::{Mat, Side};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 
-/// Time samples of [0, 1], the two at rest included.
+/// The number of time samples of [0, 1], the two at rest included.
 const SAMPLES: usize = 300;
-/// Amplitude of the force.
+/// The amplitude of the force.
 const FORCE: f64 = 10.0;
-/// Added to |a|: keeps the mass matrix definite.
+/// This is added to |a|, which keeps the mass matrix positive definite.
 const SHIFT: f64 = 0.01;
-/// The node in the middle of the top.
+/// The index of the node in the middle of the top edge, where the force acts.
 const FORCE_NODE: usize = 0;
 
 /// The slowness of every triangle of a meshed unit square, from the pressure at all free nodes: 346 unknowns.
@@ -33,9 +33,9 @@ pub struct Scattering {
     /// Per triangle: its free unknowns (`None` where fixed), a twelfth of its area, and its stiffness matrix.
     elements: Vec<Element>,
     unknowns: usize,
-    /// Where the force acts.
+    /// The free unknown that the force acts on.
     force: usize,
-    /// K by rows: (column, entry).
+    /// The stiffness matrix K by rows, as pairs (column, entry).
     stiffness: Vec<Vec<(usize, f64)>>,
     /// One column per time sample.
     data: Mat<f64>,
@@ -43,14 +43,14 @@ pub struct Scattering {
     acceleration: Mat<f64>,
 }
 
-/// A triangulation.
+/// A triangulation of the domain in the plane.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mesh {
-    /// Coordinates.
+    /// The coordinates (x, y) of each node.
     pub nodes: Vec<[f64; 2]>,
-    /// Corners, counter-clockwise.
+    /// The three corners of each triangle, counter-clockwise, as indices of nodes.
     pub triangles: Vec<[usize; 3]>,
-    /// Nodes with u = 0.
+    /// The nodes where u = 0.
     pub fixed: Vec<usize>,
 }
 
@@ -122,7 +122,7 @@ impl Scattering {
             .map(|corners| {
                 let [a, b, c] = corners.map(|n| mesh.nodes[n]);
                 let area = 0.5 * ((b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]));
-                // ∇φ of each corner, times twice the area.
+                // The gradient ∇φ of each corner's shape function, times twice the area.
                 let slopes =
                     [[b[1] - c[1], c[0] - b[0]], [c[1] - a[1], a[0] - c[0]], [a[1] - b[1], b[0] - a[0]]];
                 let entry = |i: usize, j: usize| {
@@ -164,7 +164,7 @@ impl Scattering {
         Ok(problem)
     }
 
-    /// The mesh.
+    /// The mesh of the domain.
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
     }
@@ -174,24 +174,24 @@ impl Scattering {
         (0..self.elements.len()).map(|e| 1.0 + 2.0 * self.mesh.centroid(e)[1]).collect()
     }
 
-    /// ‖m(a) − truth‖/‖truth‖.
+    /// The relative error of the slowness, ‖m(a) − truth‖/‖truth‖.
     pub fn relative_error(&self, a: &[f64]) -> f64 {
         let truth = self.truth();
         let square: f64 = Self::slowness(a).zip(&truth).map(|(m, t)| (m - t).powi(2)).sum();
         (square / truth.iter().map(|t| t * t).sum::<f64>()).sqrt()
     }
 
-    /// m = |a| + 0.01.
+    /// The slowness m = |a| + 0.01, entry by entry.
     pub fn slowness(a: &[f64]) -> impl Iterator<Item = f64> {
         a.iter().map(|a| a.abs() + SHIFT)
     }
 
-    /// The pressure with the largest magnitude in the data.
+    /// The largest magnitude of the pressure in the data.
     pub fn largest_pressure(&self) -> f64 {
         (0..SAMPLES).flat_map(|n| self.data.col_as_slice(n)).fold(0.0, |m, u| m.max(u.abs()))
     }
 
-    /// M⁻¹ for slownesses `m`.
+    /// The inverse mass matrix M⁻¹ for slownesses `m`.
     fn inverse_mass(&self, m: &[f64]) -> std::result::Result<Mat<f64>, ObjectiveError> {
         let mut mass = Mat::<f64>::zeros(self.unknowns, self.unknowns);
         for (element, m) in self.elements.iter().zip(m) {
@@ -209,14 +209,14 @@ impl Scattering {
         Ok(factor.solve(Mat::<f64>::identity(self.unknowns, self.unknowns)))
     }
 
-    /// K u.
+    /// Writes the product of the stiffness matrix with u, K u, to `out`.
     fn stiffness_times(&self, u: &[f64], out: &mut [f64]) {
         for (out, row) in out.iter_mut().zip(&self.stiffness) {
             *out = row.iter().map(|(column, k)| k * u[*column]).sum();
         }
     }
 
-    /// Fills solution and acceleration; returns M⁻¹.
+    /// Computes solution and acceleration; returns M⁻¹.
     fn solve(&mut self, m: &[f64]) -> std::result::Result<Mat<f64>, ObjectiveError> {
         let inverse = self.inverse_mass(m)?;
         let mut right = vec![0.0; self.unknowns];
@@ -236,7 +236,7 @@ impl Scattering {
     }
 }
 
-/// A v, by columns.
+/// The product A v, by columns.
 fn symmetric_times(a: &Mat<f64>, v: &[f64], out: &mut [f64]) {
     out.fill(0.0);
     for (j, v) in v.iter().enumerate() {
@@ -273,7 +273,7 @@ impl Objective for Scattering {
                 let at = |vector: &[f64], corner: usize| element.unknowns[corner].map_or(0.0, |i| vector[i]);
                 let (l, u): ([f64; 3], [f64; 3]) =
                     (std::array::from_fn(|c| at(&now, c)), std::array::from_fn(|c| at(acceleration, c)));
-                // lᵀ (I + 11ᵀ) u / 12 · area.
+                // The product lᵀ (I + 11ᵀ) u / 12 · area, the consistent mass matrix of a triangle.
                 let plain: f64 = l.iter().zip(&u).map(|(l, u)| l * u).sum();
                 *g += element.area / 12.0 * (plain + l.iter().sum::<f64>() * u.iter().sum::<f64>());
             }

@@ -19,9 +19,9 @@ pub enum PhaseEnd {
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Fit {
-    /// Samples used, K.
+    /// The number of samples used, K.
     pub samples: usize,
-    /// Directions kept, r.
+    /// The number of directions kept, r.
     pub rank: usize,
     /// Their share of the history's energy, Σ sᵢ².
     pub energy: f64,
@@ -36,14 +36,14 @@ pub struct Fit {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EngineKind {
-    /// The processor.
+    /// The processor of the host.
     Cpu,
     /// A device of the wgpu interface, software included.
     Gpu,
 }
 
 impl EngineKind {
-    /// `cpu` or `gpu`.
+    /// The name in records and messages, `cpu` or `gpu`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
@@ -57,9 +57,9 @@ impl EngineKind {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum NumberFormat {
-    /// IEEE double precision.
+    /// The IEEE format of 64 bits, double precision.
     F64,
-    /// IEEE single precision.
+    /// The IEEE format of 32 bits, single precision.
     F32,
 }
 
@@ -86,8 +86,8 @@ pub struct EngineInfo {
 pub struct Traffic {
     /// Waits for data from the device.
     pub readbacks: u64,
-    /// Command buffers submitted.
+    /// The number of command buffers submitted.
     pub submits: u64,
-    /// Kernels launched.
+    /// The number of kernels launched.
     pub dispatches: u64,
 }

@@ -1,5 +1,5 @@
-//! Plain records of a run: what it reports, what it tells observers, what engines say of themselves. Everything in
-//! here can be written with serde and, but for the borrowed events, read back.
+//! Plain records of a run: what it reports, what it tells observers, what engines say of themselves.
+//! Everything in here can be written with serde and, but for the borrowed events, read back.
 
 mod engine;
 pub mod observe;

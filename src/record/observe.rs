@@ -8,7 +8,7 @@ use super::{EngineInfo, Fit, HistoryEntry, PhaseEntry, Report};
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The run begins.
+    /// The run begins on an engine.
     Started {
         /// The engine it runs on.
         engine: &'a EngineInfo,
@@ -25,25 +25,25 @@ pub enum Event<'a> {
     },
     /// A true evaluation at a step of the base flow.
     TrueStep {
-        /// Value and counters.
+        /// The value and the counters of the evaluation.
         entry: HistoryEntry,
-        /// The iterate.
+        /// The iterate that was evaluated, length d.
         x: &'a [f64],
         /// max|Δx| of the step that led here (0 at the start).
         change: f64,
     },
     /// A surrogate was fitted.
     Fitted {
-        /// What came out.
+        /// What the fit found: its samples, directions and ridge.
         fit: Fit,
     },
     /// A surrogate phase has ended and, unless it was not finite, its landing was evaluated.
     Landed {
-        /// The phase.
+        /// The record of the phase.
         phase: PhaseEntry,
         /// The landing's true evaluation, if there was one.
         entry: Option<HistoryEntry>,
-        /// The landing.
+        /// The landing of the phase, length d.
         x: &'a [f64],
     },
     /// The learned step was compared with the true one, by [`Method::Cosine`](crate::method::Method::Cosine).
@@ -65,7 +65,7 @@ pub enum Event<'a> {
     },
     /// The run has ended.
     Finished {
-        /// Its result.
+        /// The report of the run.
         report: &'a Report,
     },
 }
@@ -76,7 +76,7 @@ pub trait Observer {
     fn event(&mut self, event: Event<'_>) -> ControlFlow<()>;
 }
 
-/// Watches nothing.
+/// An observer that ignores every event.
 impl Observer for () {
     fn event(&mut self, _: Event<'_>) -> ControlFlow<()> {
         ControlFlow::Continue(())

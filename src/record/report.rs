@@ -24,13 +24,13 @@ pub enum StopReason {
          (is the rate too large?)"
     )]
     Stalled {
-        /// True evaluations spent.
+        /// The number of true evaluations spent.
         evaluations: usize,
     },
     /// A trusted value was at most the target.
     #[error("the target of {target} is reached")]
     TargetReached {
-        /// The target.
+        /// The target for the value.
         target: f64,
     },
     /// The best value has hardly fallen for a while.
@@ -39,7 +39,7 @@ pub enum StopReason {
          true evaluations"
     )]
     Settled {
-        /// The relative change.
+        /// The relative change that the best value fell by at most.
         change: f64,
         /// The true evaluations looked at.
         evaluations: usize,
@@ -47,13 +47,13 @@ pub enum StopReason {
     /// The time is up.
     #[error("the time budget of {seconds} s is spent")]
     TimeSpent {
-        /// The budget.
+        /// The budget, in seconds of wall time.
         seconds: f64,
     },
     /// The budget is spent.
     #[error("the budget of {limit} true evaluations is spent")]
     MaxEvaluations {
-        /// The budget.
+        /// The budget, in true evaluations.
         limit: usize,
     },
     /// The objective returned a value or gradient that is not finite.
@@ -61,15 +61,15 @@ pub enum StopReason {
         "true evaluation {evaluation} returned a non-finite {what}; the best trusted iterate is returned"
     )]
     NonFinite {
-        /// `value` or `gradient`.
+        /// What was not finite: `value` or `gradient`.
         what: String,
         /// Which evaluation, counted from 1.
         evaluation: usize,
     },
-    /// The objective failed.
+    /// The objective returned an error.
     #[error("true evaluation {evaluation} failed ({message}); the best trusted iterate is returned")]
     ObjectiveFailed {
-        /// The objective's words.
+        /// The objective's own error message.
         message: String,
         /// Which evaluation, counted from 1.
         evaluation: usize,
@@ -86,7 +86,7 @@ pub enum StopReason {
     /// The engine failed, e.g. the GPU device was lost.
     #[error("the engine failed ({message}); the best trusted iterate is returned")]
     EngineFailed {
-        /// The engine's words.
+        /// The engine's own error message.
         message: String,
     },
     /// An observer asked for the end (Ctrl-C).
@@ -109,7 +109,7 @@ impl StopReason {
     }
 }
 
-/// One true evaluation.
+/// The record of one true evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct HistoryEntry {
@@ -117,14 +117,14 @@ pub struct HistoryEntry {
     pub evaluation: usize,
     /// How many steps of the flow, true and surrogate, lead to it.
     pub iteration: usize,
-    /// The true value.
+    /// The objective's value at the iterate.
     pub objective: f64,
     /// Whether the iterate was trusted (false: a surrogate phase landed here and was undone, or it is outside
     /// the domain).
     pub accepted: bool,
 }
 
-/// One surrogate phase.
+/// The record of one surrogate phase.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct PhaseEntry {
@@ -134,15 +134,15 @@ pub struct PhaseEntry {
     pub fit: Fit,
     /// ‖Θ Ξ − Y‖ / ‖Y‖ of that fit.
     pub residual: Option<f64>,
-    /// The steps allowed.
+    /// The number of steps that were allowed.
     pub horizon: usize,
-    /// The steps taken.
+    /// The number of steps that were taken.
     pub steps: usize,
-    /// Why it ended.
+    /// Why the phase ended.
     pub end: PhaseEnd,
     /// The damping of the log transform, if that is used.
     pub damping: Option<f64>,
-    /// Σ ĝ·Δx.
+    /// The change of the objective that the model predicts, Σ ĝ·Δx.
     pub predicted_change: f64,
     /// f(landing) − f(trusted); none if the landing was not evaluated, could not be, or f has changed on the
     /// way.
@@ -180,17 +180,17 @@ pub struct Report {
     pub rejected: usize,
     /// Surrogate steps taken, undone ones included.
     pub surrogate_steps: usize,
-    /// Why it ended.
+    /// Why the run ended.
     pub stop: StopReason,
     /// Every true evaluation that returned a finite value and gradient.
     pub history: Vec<HistoryEntry>,
-    /// Every surrogate phase.
+    /// Every surrogate phase, in order.
     pub phases: Vec<PhaseEntry>,
     /// What crossed the engine's border.
     pub traffic: Traffic,
-    /// The engine.
+    /// The engine that the run was on.
     pub engine: EngineInfo,
-    /// Seconds in all.
+    /// The wall time of the run, in seconds.
     pub wall_seconds: f64,
     /// Seconds spent in true evaluations.
     pub objective_seconds: f64,

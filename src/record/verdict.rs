@@ -4,9 +4,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// Candidates tried.
+    /// The number of candidates tried.
     pub candidates: usize,
-    /// The winner's order.
+    /// The order of the winner's library.
     pub order: usize,
     /// The winner's most directions; none for all.
     pub rank: Option<usize>,
@@ -14,8 +14,8 @@ pub struct Verdict {
     pub ridge: f64,
     /// The winner's validation error.
     pub error: f64,
-    /// The runner-up's.
+    /// The validation error of the runner-up, if there was one.
     pub runner_up: Option<f64>,
-    /// That of "the gradient stays as it is".
+    /// The validation error of the prediction that the gradient stays as it is.
     pub persistence: f64,
 }

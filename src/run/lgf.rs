@@ -22,7 +22,7 @@ pub enum RunError {
     /// reached is in the report, and [`Start::after`] goes on from there.
     #[error("the run was cut short: {source}")]
     CutShort {
-        /// The fault.
+        /// The error that ended the run.
         source: Error,
         /// The best trusted iterate and the history.
         report: Box<Report>,
@@ -37,7 +37,7 @@ pub enum RunError {
 pub struct LgfConfig {
     /// What alternates truth and model.
     pub method: Method,
-    /// When to stop.
+    /// When the run is to stop.
     pub stopping: Stopping,
 }
 
@@ -58,12 +58,12 @@ pub struct Unopened;
 /// # }
 /// ```
 ///
-/// Cost: one true evaluation per trusted step and landing; per fit, one pass over the history and O(K³) on the
-/// host; per surrogate step, one pass over the basis and the lift's table, which are at most K·d numbers each
-/// and may be the same. The run itself holds 16 bytes per unknown on the host, beside what the objective and the
-/// engine hold. Precision: the iterate is f64 on the CPU engine, unless f32 is asked for, and f32 on the GPU;
-/// every value that is reported comes from the objective, in f64. Source: Norman, Rowan, Maute & Doostan, CMAME
-/// 460 (2026) 119099, with the landing check, the adaptive cadence and the potential added.
+/// Cost: one true evaluation per trusted step and landing; per fit, one pass over the history and O(K³) on
+/// the host; per surrogate step, one pass over the basis and the lift's table, which are at most K·d numbers
+/// each and may be the same. The run itself holds 16 bytes per unknown on the host, beside what the objective
+/// and the engine hold. Precision: the iterate is f64 on the CPU engine, unless f32 is asked for, and f32 on
+/// the GPU; every value that is reported comes from the objective, in f64. Source: Norman, Rowan, Maute &
+/// Doostan, CMAME 460 (2026) 119099, with the landing check, the adaptive cadence and the potential added.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lgf<E = Unopened, W = ()> {
     config: LgfConfig,
@@ -123,7 +123,7 @@ impl<E, W> Lgf<E, W> {
         Lgf { config: self.config, engine: self.engine, observer }
     }
 
-    /// The settings.
+    /// The settings of the run.
     pub fn config(&self) -> &LgfConfig {
         &self.config
     }

@@ -140,7 +140,7 @@ impl<O: Objective, E: Engine, W: Observer> Session<O, E, W> {
         self.truth.evaluations()
     }
 
-    /// The objective.
+    /// The objective of the session.
     pub fn objective(&self) -> &O {
         &self.truth.objective
     }
@@ -151,7 +151,7 @@ impl<O: Objective, E: Engine, W: Observer> Session<O, E, W> {
         &mut self.truth.objective
     }
 
-    /// The engine.
+    /// The engine of the session.
     pub fn engine(&self) -> &E {
         &self.truth.engine
     }
@@ -161,7 +161,7 @@ impl<O: Objective, E: Engine, W: Observer> Session<O, E, W> {
         &mut self.truth.engine
     }
 
-    /// The observer.
+    /// The observer of the session.
     pub fn observer_mut(&mut self) -> &mut W {
         &mut self.truth.observer
     }

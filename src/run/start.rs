@@ -68,7 +68,8 @@ impl<'a> Start<'a> {
         Self { pairs, ..self }
     }
 
-    /// The first iterate. An earlier run's may be beyond a bound by the rounding of its engine's number format.
+    /// The first iterate. An earlier run's may be beyond a bound by the rounding of its engine's number
+    /// format.
     pub(super) fn x(&self, domain: &Domain) -> Vec<f64> {
         match self.earlier {
             Some(_) => domain.clamped(self.x),

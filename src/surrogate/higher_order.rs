@@ -20,27 +20,27 @@ use crate::linalg::dot;
 /// What is known about a pair besides its displacement s and its change of the gradient y.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PairNote {
-    /// f(x) − f(x_trusted) − g·s; ½ s·y for a quadratic.
+    /// The remainder of the linear model, f(x) − f(x_trusted) − g·s; ½ s·y for a quadratic.
     pub remainder: f64,
     /// Whether x became the trusted iterate.
     pub kept: bool,
 }
 
-/// The ridge, relative to the mean diagonal of the kernel's matrix. As large as that: what a design does
-/// outside the span is noise to a function of the coordinates alone.
+/// The ridge, relative to the mean diagonal of the kernel's matrix. It is as large as that because changes of
+/// a design outside the span are noise to a function of the coordinates alone.
 pub(crate) const RIDGE: f64 = 1.0;
-/// The newest samples that count: the fit factorises a matrix of this many times r + 1 rows.
+/// The largest number of samples of a fit, the newest ones: its matrix has r + 1 rows per sample.
 const MOST_SAMPLES: usize = 16;
 
 /// ψ in the coordinates z; see the [module](self).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HigherOrder {
     pub order: usize,
-    /// zₖ/ℓ², m×r.
+    /// The samples' coordinates, scaled: zₖ/ℓ² (m×r).
     pub points: Vec<Vec<f64>>,
-    /// aₖ/ℓ, m×r.
+    /// The coefficients of κ', scaled: aₖ/ℓ (m×r).
     pub slopes: Vec<Vec<f64>>,
-    /// bₖ, m.
+    /// The coefficients of κ: bₖ (m).
     pub values: Vec<f64>,
 }
 
@@ -56,16 +56,17 @@ fn kernel(order: usize, u: f64) -> [f64; 5] {
     ]
 }
 
-/// A sample relative to the trusted iterate: where it is, its gradient less the trusted one, its value less
-/// the trusted one and what the trusted gradient predicts.
+/// A sample relative to the trusted iterate: its coordinates, its gradient less the trusted one, and its
+/// value less the trusted one's linear prediction.
 struct Sample {
     z: Vec<f64>,
     change: Vec<f64>,
     remainder: f64,
 }
 
-/// The samples that the chain of pairs leads to, newest first: a kept pair joins the trusted iterate of then
-/// with the next one, and one that was undone hangs on the trusted iterate of its time.
+/// The samples that the chain of pairs leads to, newest first. A pair that was kept joins two successive
+/// trusted iterates; one that was undone joins a rejected iterate to the iterate that was trusted at the
+/// time.
 fn samples(pairs: &[(Vec<f64>, Vec<f64>, PairNote)]) -> Vec<Sample> {
     let r = pairs.first().map_or(0, |p| p.0.len());
     let (mut base, mut found) =
@@ -107,12 +108,12 @@ impl HigherOrder {
         samples.truncate(MOST_SAMPLES);
         let length = samples.iter().map(|s| dot(&s.z, &s.z)).fold(0.0, f64::max).sqrt();
         if !(length > 0.0) {
-            // All samples are where the trusted iterate is, as far as the coordinates resolve.
+            // All samples coincide with the trusted iterate, as far as the coordinates resolve.
             return Ok(Self { order, points: Vec::new(), slopes: Vec::new(), values: Vec::new() });
         }
         let points: Vec<Vec<f64>> =
             samples.iter().map(|s| s.z.iter().map(|z| z / length).collect()).collect();
-        // Per sample the value, then the slopes.
+        // The rows of the system, per sample the value and then the slopes.
         let (m, block) = (samples.len(), r + 1);
         let gram = Mat::from_fn(m * block, m * block, |row, column| {
             let (zi, zj) = (&points[row / block], &points[column / block]);
@@ -126,10 +127,10 @@ impl HigherOrder {
         });
         let unexplained = Mat::from_fn(m * block, 1, |row, _| {
             let sample = &samples[row / block];
-            let bent = |i: usize| curvatures[i] * sample.z[i];
+            let quadratic_slope = |i: usize| curvatures[i] * sample.z[i];
             match row % block {
-                0 => sample.remainder - 0.5 * (0..r).map(|i| sample.z[i] * bent(i)).sum::<f64>(),
-                a => length * (sample.change[a - 1] - bent(a - 1)),
+                0 => sample.remainder - 0.5 * (0..r).map(|i| sample.z[i] * quadratic_slope(i)).sum::<f64>(),
+                a => length * (sample.change[a - 1] - quadratic_slope(a - 1)),
             }
         });
         let n = m * block;
@@ -159,24 +160,24 @@ impl HigherOrder {
     }
 
     /// The second to fourth derivative of ψ(z + t c) at t = 0.
-    pub(crate) fn bends(&self, z: &[f64], c: &[f64]) -> [f64; 3] {
-        let mut bends = [0.0; 3];
+    pub(crate) fn directional_derivatives(&self, z: &[f64], c: &[f64]) -> [f64; 3] {
+        let mut derivatives = [0.0; 3];
         for ((point, slope), value) in self.points.iter().zip(&self.slopes).zip(&self.values) {
             let [_, _, k2, k3, k4] = kernel(self.order, dot(point, z));
             let (v, alpha, beta) = (dot(point, c), dot(slope, z), dot(slope, c));
-            bends[0] += v * (value * k2 * v + 2.0 * beta * k2 + alpha * k3 * v);
-            bends[1] += v * v * (value * k3 * v + 3.0 * beta * k3 + alpha * k4 * v);
-            bends[2] += v * v * v * k4 * (value * v + 4.0 * beta);
+            derivatives[0] += v * (value * k2 * v + 2.0 * beta * k2 + alpha * k3 * v);
+            derivatives[1] += v * v * (value * k3 * v + 3.0 * beta * k3 + alpha * k4 * v);
+            derivatives[2] += v * v * v * k4 * (value * v + 4.0 * beta);
         }
-        bends
+        derivatives
     }
 }
 
-/// Steps of bisection for where a polynomial is least.
+/// The number of bisections in the search for a polynomial's minimum.
 const BISECTIONS: usize = 40;
 
-/// The value and the slope at t of a polynomial with these derivatives at 0, the first to the fourth, and
-/// value 0 there.
+/// The value and the slope at t of the polynomial with these derivatives at 0, the first to the fourth, and
+/// the value 0 at 0.
 fn along(derivatives: [f64; 4], t: f64) -> (f64, f64) {
     let [first, second, third, fourth] = derivatives;
     (
@@ -190,7 +191,7 @@ fn along(derivatives: [f64; 4], t: f64) -> (f64, f64) {
 pub(crate) fn minimum_along(derivatives: [f64; 4]) -> (f64, f64, f64) {
     let (mut low, mut high) = (0.0, 1.0);
     let (value, slope) = along(derivatives, high);
-    // Where the whole way is no descent, the polynomial turns up before: there the search begins.
+    // Where the polynomial rises or is not below 0 at 1, it has a minimum before, which bisection encloses.
     if slope > 0.0 || value >= 0.0 {
         for _ in 0..BISECTIONS {
             let middle = 0.5 * (low + high);
@@ -207,7 +208,7 @@ pub(crate) fn minimum_along(derivatives: [f64; 4]) -> (f64, f64, f64) {
 mod tests {
     use super::*;
 
-    /// A polynomial of order 4 about the origin, less its constant and linear terms: (value, gradient).
+    /// A polynomial of order 4 about the origin, without constant and linear terms: (value, gradient).
     fn polynomial(order: usize, z: &[f64]) -> (f64, [f64; 2]) {
         let (x, y) = (z[0], z[1]);
         let (third, fourth) = (1.0, if order == 4 { 1.0 } else { 0.0 });
@@ -265,7 +266,8 @@ mod tests {
                 let mut gradient = [quadratic[0] * z[0], quadratic[1] * z[1]];
                 higher.add_gradient(&z, &mut gradient);
                 let (_, expected) = polynomial(order, &z);
-                // The ridge and the rounding of a matrix with a condition of about 1e7.
+                // The bound covers the ridge and the rounding of a matrix with a condition number of about
+                // 1e7.
                 for axis in 0..2 {
                     approx::assert_abs_diff_eq!(gradient[axis], expected[axis], epsilon = 1e-5);
                 }
@@ -279,12 +281,15 @@ mod tests {
         let higher = HigherOrder::fit(4, &[still], &[1.0, 2.0], RIDGE).unwrap();
         let mut gradient = [0.0; 2];
         higher.add_gradient(&[0.3, 0.4], &mut gradient);
-        assert_eq!((gradient, higher.bends(&[0.3, 0.4], &[1.0, 1.0])), ([0.0; 2], [0.0; 3]));
+        assert_eq!(
+            (gradient, higher.directional_derivatives(&[0.3, 0.4], &[1.0, 1.0])),
+            ([0.0; 2], [0.0; 3])
+        );
     }
 
-    /// Differences of the gradient, exact but for rounding on a polynomial when of order 4.
+    /// Central differences of the gradient, exact but for rounding on a polynomial of order 4 or less.
     #[test]
-    fn bends_are_derivatives_of_the_gradient() {
+    fn directional_derivatives_are_derivatives_of_the_gradient() {
         let higher = HigherOrder::fit(4, &walk(4), &[2.0, 1.0], RIDGE).unwrap();
         let (z, c, h) = ([0.2, -0.1], [0.3, 0.7], 0.05);
         let slope = |t: f64| {
@@ -292,7 +297,7 @@ mod tests {
             higher.add_gradient(&[z[0] + t * c[0], z[1] + t * c[1]], &mut g);
             g[0] * c[0] + g[1] * c[1]
         };
-        let [second, third, fourth] = higher.bends(&z, &c);
+        let [second, third, fourth] = higher.directional_derivatives(&z, &c);
         let (f2, f1, b1, b2) = (slope(2.0 * h), slope(h), slope(-h), slope(-2.0 * h));
         let scale = slope(0.0).abs().max(1.0);
         approx::assert_abs_diff_eq!(
@@ -314,8 +319,8 @@ mod tests {
 
     #[test]
     fn the_least_value_along_a_step_is_found() {
-        // −t + t²/2·2 is least at ½; one that falls all the way is followed all the way; one that falls,
-        // rises and falls below 0 again too.
+        // −t + t²/2·2 is least at ½; for one that falls on all of (0, 1] the minimiser is 1, and so it is for
+        // one that falls, rises and falls below 0 again.
         let (t, value, bend) = minimum_along([-1.0, 2.0, 0.0, 0.0]);
         approx::assert_abs_diff_eq!(t, 0.5, epsilon = 1e-11);
         approx::assert_abs_diff_eq!(value, -0.25, epsilon = 1e-11);

@@ -11,15 +11,15 @@ pub enum Integrator {
     /// dynamics in both phases.
     #[default]
     FlowStep,
-    /// Explicit Euler on the flow's differential equation.
+    /// The explicit Euler method on the flow's differential equation.
     Euler,
     /// Kutta's 3/8 rule, order 4: four predictions per step (the paper's choice).
     Rk4,
     /// Dormand–Prince 5(4): steps of its own size inside the iteration, as the tolerances ask.
     DormandPrince {
-        /// Relative tolerance, > 0.
+        /// The relative tolerance of a step's error, > 0.
         rtol: f64,
-        /// Absolute tolerance, ≥ 0.
+        /// The absolute tolerance of a step's error, ≥ 0.
         atol: f64,
     },
 }
@@ -30,20 +30,20 @@ pub type Equation<'a> = dyn FnMut(f64, &[f64], &mut [f64]) + 'a;
 /// An explicit Runge–Kutta rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Tableau {
-    /// Stage times c.
+    /// The times c of the stages, in units of the step.
     pub times: &'static [f64],
-    /// Stage weights a, row s has s entries.
+    /// The stage weights a; row s has s entries.
     pub stages: &'static [&'static [f64]],
-    /// Weights b of the result.
+    /// The weights b of the result.
     pub weights: &'static [f64],
-    /// Weights of the error estimate (b minus those of the embedded rule), if there is one.
+    /// The weights of the error estimate (b minus those of the embedded rule), if there is one.
     pub error: &'static [f64],
 }
 
-/// Explicit Euler.
+/// The explicit Euler method, of order 1.
 pub const EULER: Tableau = Tableau { times: &[0.0], stages: &[&[]], weights: &[1.0], error: &[] };
 
-/// Kutta's 3/8 rule.
+/// Kutta's 3/8 rule, of order 4.
 pub const RK4: Tableau = Tableau {
     times: &[0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0],
     stages: &[&[], &[1.0 / 3.0], &[-1.0 / 3.0, 1.0], &[1.0, -1.0, 1.0]],
@@ -125,14 +125,14 @@ impl Integrator {
     }
 }
 
-/// What becomes of a trial step.
+/// The verdict on a trial step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trial {
-    /// The state moves to its end.
+    /// The step is accepted: the state moves to its end.
     Accepted,
-    /// Another one, smaller, from the same state.
+    /// The step is rejected; a smaller one follows from the same state.
     Rejected,
-    /// The steps have become too small to go on.
+    /// The steps have become too small: the integration ends.
     Hopeless,
 }
 
@@ -141,9 +141,9 @@ pub(crate) enum Trial {
 pub(crate) struct StepControl {
     now: f64,
     end: f64,
-    /// The iteration's length.
+    /// The length h of the iteration in time.
     h: f64,
-    /// The size that the error asks for.
+    /// The step size that the error estimate asks for.
     inner: f64,
     trial: f64,
 }
@@ -154,17 +154,17 @@ impl StepControl {
         Self { now: t, end: t + h, h, inner: if inner > 0.0 && inner <= h { inner } else { h }, trial: 0.0 }
     }
 
-    /// Where the next trial step begins.
+    /// The time at which the next trial step begins.
     pub(crate) fn now(&self) -> f64 {
         self.now
     }
 
-    /// The size that worked, for the next iteration.
+    /// The step size that worked, for the next iteration.
     pub(crate) fn inner(&self) -> f64 {
         self.inner
     }
 
-    /// The next trial step's size; `None` at the end.
+    /// The size of the next trial step; `None` at the end of the iteration.
     pub(crate) fn trial_size(&mut self) -> Option<f64> {
         let left = self.end - self.now;
         // A last sliver is taken with the step before it.
@@ -181,7 +181,7 @@ impl StepControl {
                 Trial::Accepted
             }
             None => {
-                // Half of it, or what the error asks for.
+                // The next size is half of this one, or what the error estimate asks for.
                 self.inner = self.trial * error.map_or(0.5, |e| (0.9 * e.powf(-0.2)).clamp(0.1, 0.9));
                 if self.inner < SMALLEST * self.h { Trial::Hopeless } else { Trial::Rejected }
             }

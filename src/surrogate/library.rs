@@ -28,7 +28,7 @@ impl Library {
         usize::try_from(count - u128::from(!bias)).ok()
     }
 
-    /// Lists the terms.
+    /// Lists the terms of all monomials.
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) when there would be more than
@@ -66,7 +66,7 @@ impl Library {
         self.terms.len() / self.order
     }
 
-    /// Whether there are no features: never.
+    /// Whether there are no features, which is never the case.
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
@@ -86,7 +86,7 @@ impl Library {
         &self.terms
     }
 
-    /// Θ of every row of `z` (K×r), K×P.
+    /// The features Θ of every row of `z` (K×r), as a K×P matrix.
     pub fn evaluate_rows(&self, z: ArrayView2<f64>) -> Array2<f64> {
         let mut rows = Array2::zeros((z.nrows(), self.len()));
         for (z, mut row) in z.rows().into_iter().zip(rows.rows_mut()) {
@@ -95,7 +95,7 @@ impl Library {
         rows
     }
 
-    /// Θ(z).
+    /// The features Θ(z), one entry per monomial.
     pub fn evaluate(&self, z: &[f64]) -> Vec<f64> {
         self.terms
             .chunks_exact(self.order)

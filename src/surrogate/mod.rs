@@ -93,15 +93,15 @@ pub struct SurrogateConfig {
     /// Whether the regression sees Θ through an orthonormal basis of the samples' features, Θ V S⁻¹ (singular
     /// values below 10⁻¹² s_max dropped).
     pub orthonormal: bool,
-    /// What z is.
+    /// The variables z of the library: x itself or coordinates in a basis.
     pub space: SpaceConfig,
-    /// What is regressed on.
+    /// The kind of targets that are regressed on.
     pub targets: Targets,
-    /// Elementwise transform of the targets.
+    /// The elementwise transform of the targets.
     pub transform: TargetTransform,
-    /// How outputs become vectors.
+    /// How the model's outputs become vectors of length d.
     pub lift: Lift,
-    /// How Ξ is found.
+    /// How the coefficients Ξ are found.
     pub regression: Regression,
 }
 

@@ -66,39 +66,40 @@ const LEAST_SHARE: f64 = 1e-6;
 /// has met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outside {
-    /// sᵀy/sᵀs, the mean along s: bold, for domains whose bounds stop what goes too far.
+    /// sᵀy/sᵀs, the mean curvature along s. It gives long steps, for domains whose bounds limit them.
     Mean,
-    /// yᵀy/sᵀy, larger: what y has most of is steepest. For domains without bounds.
+    /// yᵀy/sᵀy, at least as large, as it weighs the steepest directions most. It gives short steps, for
+    /// domains without bounds.
     Steep,
 }
 
-/// What is learned.
+/// The settings of the learned polynomial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PotentialConfig {
     /// The polynomial's order in the learned coordinates, 2 to 4.
     pub order: usize,
-    /// The curvature elsewhere.
+    /// The curvature σ outside the learned span.
     pub outside: Outside,
 }
 
 /// The learned part, in terms of the recorded rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Polynomial {
-    /// σ > 0.
+    /// The curvature σ > 0 outside the learned span.
     pub outside: f64,
     /// λ, r of them, the largest |λ| first.
     pub curvatures: Vec<f64>,
     /// Q = C V (r×2m), V the displacements s₁…s_m (oldest first) on top of the changes of the gradient
     /// y₁…y_m.
     pub combination: Array2<f64>,
-    /// ψ, if the order is above 2.
+    /// The terms ψ of order 3 and 4, if the order is above 2.
     pub higher: Option<HigherOrder>,
-    /// Pairs used.
+    /// The number of pairs that the fit used.
     pub pairs: usize,
 }
 
 impl Polynomial {
-    /// ½ `outside` |s|² alone.
+    /// The potential with the curvature `outside` everywhere, ½ `outside` |s|².
     pub(crate) fn flat(outside: f64) -> Self {
         Self { outside, curvatures: Vec::new(), combination: Array2::zeros((0, 0)), higher: None, pairs: 0 }
     }
@@ -162,7 +163,7 @@ impl Polynomial {
             let (s, y) = (at.row(pair).transpose(), at.row(spanning.len() + pair).transpose());
             let b = &matrix * s;
             let (ys, sb) = (s.transpose() * y, s.transpose() * &b);
-            // What the cut has taken from a weak pair may be all of its curvature.
+            // The span's cut may have taken all the curvature of a weak pair.
             if ys > 0.0 && sb > 0.0 {
                 matrix +=
                     y * y.transpose() * faer::Scale(1.0 / ys) - &b * b.transpose() * faer::Scale(1.0 / sb);
@@ -214,7 +215,7 @@ mod tests {
 
     const QUADRATIC: PotentialConfig = PotentialConfig { order: 2, outside: Outside::Mean };
 
-    /// σI + QᵀΛQ, written out.
+    /// The matrix σI + QᵀΛQ, written out.
     fn dense(model: &Polynomial, v: &Array2<f64>) -> Array2<f64> {
         let q = model.combination.dot(v);
         let mut b = Array2::eye(v.ncols()) * model.outside;

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ridge {
-    /// α itself.
+    /// The ridge α itself, whatever the data's scale.
     Absolute(f64),
     /// α = this times the mean squared norm of a feature row, ‖Θ‖²_F / K: free of the data's scale.
     Relative(f64),
@@ -32,7 +32,7 @@ impl Ridge {
         }
     }
 
-    /// α for a kernel matrix ΘΘᵀ.
+    /// The ridge α for a kernel matrix ΘΘᵀ.
     pub fn resolve_kernel(self, kernel: ArrayView2<f64>) -> f64 {
         match self {
             Self::Absolute(a) => a,
@@ -40,7 +40,7 @@ impl Ridge {
         }
     }
 
-    /// α for the feature matrix `features` (its columns scaled, if they are to be).
+    /// The ridge α for the feature matrix `features` (its columns scaled, if they are to be).
     pub fn resolve(self, features: ArrayView2<f64>) -> f64 {
         match self {
             Self::Absolute(a) => a,
@@ -54,7 +54,7 @@ impl Ridge {
 /// How Ξ is found from Θ Ξ ≈ Y. With threshold 0 it is one ridge solve.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Regression {
-    /// The ridge α; acts on the scaled coefficients if the columns are normalised.
+    /// The ridge α; it acts on the scaled coefficients if the columns are normalised.
     pub ridge: Ridge,
     /// Coefficients below τ ≥ 0 in magnitude (scaled, if the columns are normalised) leave the support.
     pub threshold: f64,
@@ -121,31 +121,31 @@ impl Regression {
 /// One batch item: a feature matrix, target columns, and how to solve.
 #[derive(Debug, Clone, Copy)]
 pub struct RegressionProblem<'a> {
-    /// Θ (K×P).
+    /// The features Θ (K×P), one row per sample.
     pub features: ArrayView2<'a, f64>,
     /// Y (K×m), one support per column.
     pub targets: ArrayView2<'a, f64>,
-    /// How.
+    /// How the problem is solved: ridge, threshold and refits.
     pub regression: Regression,
 }
 
 /// The coefficients and their supports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Solution {
-    /// Ξ (P×m), zero off the support.
+    /// The coefficients Ξ (P×m), zero off the support.
     pub coefficients: Array2<f64>,
-    /// The supports (P×m).
+    /// The supports (P×m): true where a coefficient was kept.
     pub support: Array2<bool>,
-    /// The ridge α used.
+    /// The ridge α that was used.
     pub ridge: f64,
 }
 
 /// How well the columns of a feature matrix tell the coefficients apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conditioning {
-    /// s_max / s_min of Θ (scaled as solved); ∞ if it is rank-deficient.
+    /// The condition number s_max / s_min of Θ (scaled as solved); ∞ if it is rank-deficient.
     pub condition: f64,
-    /// Singular values above rounding.
+    /// The number of singular values above rounding.
     pub rank: usize,
 }
 
@@ -163,7 +163,7 @@ pub fn conditioning(features: ArrayView2<f64>, regression: &Regression) -> Resul
     Ok(Conditioning { condition, rank })
 }
 
-/// Thin SVD of Θ on one support.
+/// The thin SVD of Θ on one support.
 struct Factors {
     columns: Vec<usize>,
     svd: Option<faer::linalg::solvers::Svd<f64>>,
@@ -187,7 +187,7 @@ impl Factors {
         Ok(Self { columns, svd: Some(svd), singular, cut })
     }
 
-    /// ξ = V (S² + α)⁻¹ S Uᵀ y; with α = 0, of least norm.
+    /// The solution ξ = V (S² + α)⁻¹ S Uᵀ y; with α = 0, of least norm.
     fn solve(&self, y: ArrayView1<f64>, alpha: f64, into: &mut Array1<f64>) {
         into.fill(0.0);
         let Some(svd) = &self.svd else { return };
@@ -255,12 +255,12 @@ pub fn solve(
     Ok(Solution { coefficients, support, ridge })
 }
 
-/// One column of Y on its way.
+/// One column of Y and the state of its iteration.
 struct Column {
-    /// Its support.
+    /// The indices of the features on its support.
     active: Vec<usize>,
     xi: Array1<f64>,
-    /// Whether the support has stayed.
+    /// Whether the support has stopped changing.
     settled: bool,
 }
 

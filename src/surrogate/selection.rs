@@ -83,9 +83,9 @@ impl ModelSelection {
 /// What a selection found: relative errors of predicting the held-out targets, ‖ŷ − y‖ / ‖y‖ over all folds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
-    /// One per candidate.
+    /// The validation error of each candidate, in their order.
     pub errors: Vec<f64>,
-    /// Of predicting that the target stays what it was one sample before.
+    /// The relative error of predicting that the target stays what it was one sample before.
     pub persistence: f64,
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum TargetTransform {
-    /// y = g.
+    /// No transform, y = g.
     Identity,
     /// y = log(−g) + a·log(max(x, 10⁻³)), for gradients that are negative and span decades (compliance).
     ///

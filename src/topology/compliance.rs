@@ -11,12 +11,12 @@ use crate::domain::{Bounds, Domain, Volume};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 
-/// What to optimize. All lengths in element sides, all moduli relative to the solid's.
+/// The settings of a compliance problem. Lengths are in element sides, moduli relative to the solid's.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ComplianceConfig {
-    /// The structure.
+    /// The structure to optimize.
     pub preset: Preset,
-    /// Elements (columns, rows).
+    /// The grid's size in elements (columns, rows).
     pub size: (u32, u32),
     /// The volume fraction, in (0, 1]: of all nelx·nely elements, passive ones included.
     pub volume_fraction: f64,
@@ -24,11 +24,11 @@ pub struct ComplianceConfig {
     pub penalty: f64,
     /// The filter radius in element sides, above 0.
     pub radius: f64,
-    /// What the filter smooths.
+    /// What the filter smooths, densities or sensitivities.
     pub filter: FilterKind,
     /// Young's modulus of void, E_min, relative to the solid's: keeps the stiffness matrix regular.
     pub void_modulus: f64,
-    /// Poisson's ratio.
+    /// Poisson's ratio of the material.
     pub poisson_ratio: f64,
     /// Regions that are void or solid whatever the design is, besides the preset's own; where they overlap,
     /// the last one counts.
@@ -214,12 +214,12 @@ impl Compliance {
         Ok(())
     }
 
-    /// The settings, as they are now.
+    /// The current settings of the problem.
     pub fn config(&self) -> &ComplianceConfig {
         &self.config
     }
 
-    /// The grid.
+    /// The grid of elements and nodes.
     pub fn grid(&self) -> &Grid {
         &self.grid
     }
@@ -229,7 +229,7 @@ impl Compliance {
         &self.load_case
     }
 
-    /// Linear solves done so far, whoever asked for them.
+    /// The number of linear solves so far, whoever asked for them.
     pub fn evaluations(&self) -> usize {
         self.evaluations
     }
@@ -249,7 +249,7 @@ impl Compliance {
         self.densities(x).0
     }
 
-    /// The physical density and, if there is a projection, what it was made of.
+    /// The physical density and, if there is a projection, what it was computed from.
     fn densities(&self, x: &[f64]) -> (Vec<f64>, Option<(Vec<f64>, Threshold)>) {
         let filtered = match self.config.filter {
             FilterKind::Density => self.filter.smooth(x),
@@ -335,7 +335,7 @@ impl Objective for Compliance {
         Domain::BoxVolume { bounds: Bounds::uniform(0.0, 1.0), volume: self.volume.clone() }
     }
 
-    /// Counts the changes of penalty and projection.
+    /// The number of changes of penalty and projection.
     fn revision(&self) -> u64 {
         self.revision
     }

@@ -30,7 +30,7 @@ pub struct HatFilter {
 }
 
 impl HatFilter {
-    /// A filter of `radius` element sides.
+    /// A filter with a radius of `radius` element sides.
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) unless 0 < radius ≤ 1000. A radius up to 1 changes
@@ -57,7 +57,7 @@ impl HatFilter {
         Ok(filter)
     }
 
-    /// H v. H is symmetric.
+    /// The product H v; H is symmetric.
     pub fn apply(&self, v: &[f64]) -> Vec<f64> {
         let (nelx, nely, reach) = (self.grid.nelx(), self.grid.nely(), self.reach);
         let side = 2 * reach + 1;
@@ -83,14 +83,14 @@ impl HatFilter {
         &self.row_sums
     }
 
-    /// H v / H1: the filtered density.
+    /// The filtered density H v / H1.
     pub fn smooth(&self, v: &[f64]) -> Vec<f64> {
         let mut out = self.apply(v);
         out.iter_mut().zip(&self.row_sums).for_each(|(o, s)| *o /= s);
         out
     }
 
-    /// H (v / H1): the transpose of [`smooth`](Self::smooth), the chain rule for gradients.
+    /// H (v / H1), the transpose of [`smooth`](Self::smooth): the chain rule for gradients.
     pub fn smooth_transpose(&self, v: &[f64]) -> Vec<f64> {
         let scaled: Vec<f64> = v.iter().zip(&self.row_sums).map(|(v, s)| v / s).collect();
         self.apply(&scaled)

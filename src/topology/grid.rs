@@ -8,7 +8,7 @@ use glam::{DVec2, UVec2};
 
 use crate::error::{Error, Result};
 
-/// nelx × nely bilinear unit-square elements.
+/// The grid of nelx × nely bilinear unit-square elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     size: UVec2,
@@ -45,22 +45,22 @@ impl Grid {
         Ok(Self { size: UVec2::new(nelx, nely) })
     }
 
-    /// Columns of elements.
+    /// The number of columns of elements.
     pub fn nelx(&self) -> usize {
         self.size.x as usize
     }
 
-    /// Rows of elements.
+    /// The number of rows of elements.
     pub fn nely(&self) -> usize {
         self.size.y as usize
     }
 
-    /// Number of elements.
+    /// The number of elements, columns times rows.
     pub fn elements(&self) -> usize {
         self.nelx() * self.nely()
     }
 
-    /// Number of degrees of freedom, two per node.
+    /// The number of degrees of freedom, two per node.
     pub fn dofs(&self) -> usize {
         2 * (self.nelx() + 1) * (self.nely() + 1)
     }
@@ -70,7 +70,7 @@ impl Grid {
         ix * (self.nely() + 1) + iy
     }
 
-    /// Where node `node` is, in element sides from the lower left corner.
+    /// The coordinates of node `node`, in element sides from the lower left corner.
     pub fn position(&self, node: usize) -> DVec2 {
         let rows = self.nely() + 1;
         DVec2::new((node / rows) as f64, (self.nely() - node % rows) as f64)

@@ -4,7 +4,7 @@ use super::grid::Grid;
 use super::passive::{PassiveRegion, Shape};
 use crate::error::{Error, Result};
 
-/// A named structure: where it is held, where it is loaded, and which part of the rectangle it may fill.
+/// A named structure: its supports, its loads, and the part of the rectangle that it may fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -26,7 +26,7 @@ pub enum Preset {
     TwoLoadBridge,
 }
 
-/// Width of the L-bracket's leg and height of its arm, in parts of the domain.
+/// The width of the L-bracket's leg and the height of its arm, in parts of the domain.
 const L_BRACKET: f64 = 0.4;
 
 impl Preset {
@@ -63,7 +63,7 @@ impl Preset {
 /// Supports and nodal forces on a [`Grid`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadCase {
-    /// Degrees of freedom held at zero.
+    /// The degrees of freedom that are held at zero.
     pub fixed: Vec<usize>,
     /// One list of (degree of freedom, force) for each load case; they act one at a time, not together.
     pub forces: Vec<Vec<(usize, f64)>>,
@@ -90,7 +90,7 @@ impl LoadCase {
                 forces: vec![up(lower_right, -1.0), up(grid.node(nelx, 0), 1.0)],
             },
             Preset::LBracket => {
-                // As many columns and rows as have their centres outside the void.
+                // The numbers of columns and rows whose elements have their centres outside the void.
                 let kept = |n: usize| (L_BRACKET * n as f64).round() as usize;
                 let leg = (0..=kept(nelx)).map(|ix| grid.node(ix, 0));
                 Self {

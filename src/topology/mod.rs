@@ -1,8 +1,8 @@
 //! Topology optimization: the flagship problem and the recipe that solves it.
 //!
 //! The objective and its parts (grid, filter, projection, loads) know nothing of engines or surrogates, only
-//! [`Objective`](crate::objective::Objective) and the exact solution of a volume constraint; the [`Recipe`] runs a
-//! method on them, grid by grid.
+//! [`Objective`](crate::objective::Objective) and the exact solution of a volume constraint; the [`Recipe`]
+//! runs a method on them, grid by grid.
 
 mod compliance;
 mod continuation;

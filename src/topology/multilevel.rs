@@ -5,21 +5,21 @@ use super::grid::Grid;
 use crate::domain::volume_scale;
 use crate::error::{Error, Result};
 
-/// How many grids a run goes through.
+/// The number of grids that a run goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Levels {
-    /// As many as make sense: halved while there are at least 32 columns, 10 rows and 1.5 elements in the
-    /// filter radius.
+    /// As many grids as are useful: the grid is halved while there are at least 32 columns, 10 rows and 1.5
+    /// elements in the filter radius.
     Auto,
-    /// This many, the given grid included; 1: no coarse grid.
+    /// This many grids, the given one included; 1 means no coarse grid.
     Count(usize),
 }
 
-/// Fewest columns, rows and element sides in the filter radius of an automatic coarse grid.
-const LEAST: (u32, u32, f64) = (32, 10, 1.5);
-/// Most grids that may be asked for.
-const MOST: usize = 12;
+/// The fewest columns, rows and element sides in the filter radius of an automatic coarse grid.
+const COARSEST: (u32, u32, f64) = (32, 10, 1.5);
+/// The largest number of grids that may be asked for.
+const MAX_LEVELS: usize = 12;
 
 /// The coarse problems before `fine`, the coarsest first: each grid has half the columns and rows of the
 /// next, rounded up, and the same filter radius in units of length (but at least one element).
@@ -31,16 +31,16 @@ pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<Comp
     let mut configs = Vec::new();
     let mut size = fine.size;
     let count = match levels {
-        Levels::Auto => MOST,
-        Levels::Count(count) if (1..=MOST).contains(&count) => count,
+        Levels::Auto => MAX_LEVELS,
+        Levels::Count(count) if (1..=MAX_LEVELS).contains(&count) => count,
         Levels::Count(count) => {
-            return Err(Error::invalid("the number of levels", count, format!("between 1 and {MOST}")));
+            return Err(Error::invalid("the number of levels", count, format!("between 1 and {MAX_LEVELS}")));
         }
     };
     for _ in 1..count {
         let half = (size.0.div_ceil(2), size.1.div_ceil(2));
         let radius = fine.radius * f64::from(half.0) / f64::from(fine.size.0);
-        if levels == Levels::Auto && (half.0 < LEAST.0 || half.1 < LEAST.1 || radius < LEAST.2) {
+        if levels == Levels::Auto && (half.0 < COARSEST.0 || half.1 < COARSEST.1 || radius < COARSEST.2) {
             break;
         }
         if half == size {
@@ -57,7 +57,7 @@ pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<Comp
     Ok(configs)
 }
 
-/// A field on `coarse`, interpolated bilinearly between element centres to `fine`.
+/// Interpolates a field on `coarse` bilinearly between element centres to `fine`.
 ///
 /// # Errors
 /// [`SettingsError`](crate::error::SettingsError) if the field does not fit `coarse`.
@@ -65,7 +65,7 @@ pub fn interpolate(coarse: &Grid, field: &[f64], fine: &Grid) -> Result<Vec<f64>
     if field.len() != coarse.elements() {
         return Err(Error::length("the coarse field", field.len(), coarse.elements()));
     }
-    // The neighbouring centres and the weight of the second, at the edges the edge's own.
+    // The two neighbouring centres and the weight of the second one; at the edges the outermost centre alone.
     let along = |i: usize, fine: usize, coarse: usize| {
         let at = ((i as f64 + 0.5) * coarse as f64 / fine as f64 - 0.5).clamp(0.0, (coarse - 1) as f64);
         let low = at.floor() as usize;

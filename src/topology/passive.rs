@@ -11,18 +11,18 @@ use crate::error::{Error, Result};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Shape {
-    /// The rectangle between two corners.
+    /// A rectangle, given by two corners.
     Rectangle {
-        /// Its lower left corner (x, y).
+        /// The lower left corner (x, y).
         lower: (f64, f64),
-        /// Its upper right corner (x, y).
+        /// The upper right corner (x, y).
         upper: (f64, f64),
     },
-    /// A disc, round whatever the domain's proportions are.
+    /// A disc, which is round whatever the domain's proportions are.
     Disc {
-        /// Its centre (x, y).
+        /// The centre (x, y) of the disc.
         centre: (f64, f64),
-        /// Its radius in parts of the domain's *height*.
+        /// The radius of the disc in parts of the domain's *height*.
         radius: f64,
     },
 }
@@ -53,7 +53,7 @@ impl Shape {
                 let at = at / size;
                 lower.0 < at.x && at.x < upper.0 && lower.1 < at.y && at.y < upper.1
             }
-            // Centres on the circle are outside, whichever way the coordinates were rounded.
+            // A centre on the circle counts as outside, however the coordinates were rounded.
             Self::Disc { centre, radius } => {
                 at.distance_squared(DVec2::from(centre) * size) < (radius * size.y).powi(2) * (1.0 - 1e-9)
             }
@@ -176,12 +176,12 @@ impl PassiveElements {
         ))
     }
 
-    /// How many elements are designed.
+    /// The number of elements that are designed.
     pub(super) fn active(&self) -> usize {
         self.active
     }
 
-    /// How many elements are solid whatever the design is.
+    /// The number of elements that are solid whatever the design is.
     pub(super) fn solid(&self) -> usize {
         self.solid
     }
@@ -200,7 +200,7 @@ impl PassiveElements {
         self.given.iter().zip(values).filter(|(g, _)| g.is_none()).map(|(_, v)| *v)
     }
 
-    /// Puts the given densities in place.
+    /// Writes the given densities into the passive elements.
     pub(super) fn impose(&self, density: &mut [f64]) {
         for (rho, given) in density.iter_mut().zip(&self.given) {
             *rho = given.unwrap_or(*rho);

@@ -35,7 +35,7 @@ impl Projection {
         }
     }
 
-    /// The threshold that keeps the sum of `filtered`: Newton within a bracket.
+    /// Solves for the threshold that keeps the sum of `filtered`, by Newton's method within a bracket.
     pub(super) fn threshold(&self, filtered: impl Iterator<Item = f64> + Clone) -> Threshold {
         // Always the same bracket and first guess: the value of the objective must not depend on what was
         // evaluated before.
@@ -58,9 +58,9 @@ impl Projection {
 pub(super) struct Threshold {
     beta: f64,
     eta: f64,
-    /// tanh βη.
+    /// The constant tanh βη of the formula.
     lower: f64,
-    /// tanh β(1 − η).
+    /// The constant tanh β(1 − η) of the formula.
     upper: f64,
 }
 
@@ -69,7 +69,7 @@ impl Threshold {
         Self { beta, eta, lower: (beta * eta).tanh(), upper: (beta * (1.0 - eta)).tanh() }
     }
 
-    /// ρ(ρ̃).
+    /// The projected density ρ(ρ̃).
     pub(super) fn density(&self, filtered: f64) -> f64 {
         self.at(filtered).0
     }
@@ -81,8 +81,8 @@ impl Threshold {
         let c = (self.beta * (filtered - self.eta)).tanh();
         let sum = self.lower + self.upper;
         let rho = (self.lower + c) / sum;
-        // Rounding must not lead below 0, where powers are undefined; NaN must stay, which `max` would not
-        // let it.
+        // The comparison keeps rounding from leading below 0, where powers are undefined, and keeps NaN,
+        // which `max` would drop.
         let rho = if rho < 0.0 { 0.0 } else { rho };
         (rho, self.beta * (1.0 - c * c) / sum, self.beta * rho * (c - self.upper).min(0.0))
     }
@@ -98,7 +98,7 @@ impl Threshold {
             weighted += slope[e] * b;
             total += b;
         }
-        // Without any grey, no threshold changes anything.
+        // Without grey elements, no threshold changes anything.
         let mean = if total < 0.0 { weighted / total } else { 0.0 };
         for e in (0..slope.len()).filter(|e| active(*e)) {
             slope[e] = self.at(filtered[e]).1 * (slope[e] - mean) + mean;
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// A design that has gone wrong must be seen, not mistaken for void.
+    /// A design that is not finite must be seen, not mistaken for void.
     #[test]
     fn not_a_number_stays_one() {
         let threshold = Projection { beta: 2.0 }.threshold([0.3, f64::NAN, 0.6].into_iter());

@@ -1,5 +1,5 @@
-//! The recipe: coarse grids first, the penalty raised on the coarsest, the projection sharpened by doubling, what was
-//! learned handed from problem to problem, and a stopping rule that goes with densities.
+//! The recipe for structures: coarse grids first, the penalty raised on the coarsest, the projection
+//! sharpened by doubling, curvature pairs handed from problem to problem, and a stopping rule for densities.
 
 use std::time::Instant;
 
@@ -16,17 +16,18 @@ use crate::observe::{Event, Observer};
 use crate::report::{Report, StopReason};
 use crate::run::{Lgf, LgfConfig, RunError, Start};
 
-/// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for, on the first grid.
+/// Whether the penalty is raised from 1 in 4 steps of 10 evaluations, on the first grid, before it has its
+/// final value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Continuation {
-    /// With coarse grids on the coarsest of them, else not at all. Where there is one coarse grid only, that is
-    /// done beside going straight on, and the better layout is taken.
+    /// The penalty is raised on the coarsest grid, if there are coarse grids. Where there is one coarse grid
+    /// only, it is also solved with the final penalty at once, and the better layout is taken.
     #[default]
     Auto,
-    /// On the first grid.
+    /// The penalty is raised on the first grid.
     On,
-    /// Not at all.
+    /// The penalty is not raised.
     Off,
 }
 
@@ -46,50 +47,51 @@ pub enum Continuation {
 ///
 /// When not to use it: for an objective that is no [`Compliance`], [`Lgf`] is what runs it.
 ///
-/// Cost: the evaluations on the given grid, which [`Stopping::max_evaluations`] bounds, and those before it, which
-/// [`Solution::levels`] tells of: 40 on the coarsest grid, 30 on every other one, 40 more for a raised penalty.
+/// Cost: the evaluations on the given grid, which [`Stopping::max_evaluations`] bounds, and those before it,
+/// which [`Solution::levels`] tells of: 40 on the coarsest grid, 30 on every other one, 40 more for a raised
+/// penalty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Recipe {
-    /// What alternates truth and model. Learned potentials and optimality criteria work on the densities
-    /// themselves; other flows know no constraints and get a sigmoid's argument
-    /// ([`SigmoidDesign`]), without coarse grids and continuation.
+    /// The method that alternates true evaluations and a learned model. Learned potentials and optimality
+    /// criteria work on the densities themselves; other flows know no constraints and work on a sigmoid's
+    /// argument ([`SigmoidDesign`]), without coarse grids and continuation.
     pub method: Method,
-    /// Grids to go through.
+    /// The number of grids to go through.
     pub levels: Levels,
-    /// When the penalty is raised.
+    /// Whether and where the penalty is raised.
     pub continuation: Continuation,
-    /// When to stop on the given grid. The time budget is for all grids together.
+    /// When the run on the given grid stops. The time budget is for all grids together.
     pub stopping: Stopping,
 }
 
 impl Default for Recipe {
-    /// A learned potential on as many grids as make sense.
+    /// A learned potential on as many grids as are useful.
     fn default() -> Self {
         Self::new(Potential::default())
     }
 }
 
-/// What was done on a grid before the run proper.
+/// The record of a run on one grid before the final run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Level {
     /// The grid, and the projection if the run has any: `75x25`, `75x25 beta 2`.
     pub size: String,
-    /// True evaluations there.
+    /// The number of true evaluations on this grid.
     pub true_evaluations: usize,
-    /// The compliance of the design that was taken from it.
+    /// The compliance of the design that was handed on from the grid.
     pub objective: f64,
-    /// Its evaluations times its share of the fine grid's elements: a direct solve costs a little less than
-    /// that.
+    /// The evaluations on this grid times its share of the fine grid's elements: slightly more than their
+    /// cost in evaluations on the fine grid with a direct solver.
     pub fine_equivalents: f64,
-    /// Seconds spent there.
+    /// The wall time spent on this grid, in seconds.
     pub wall_seconds: f64,
     /// Why its last run ended, in words.
     pub stop: String,
 }
 
-/// An optimized structure.
+/// An optimized structure, and how it was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Solution {
@@ -102,17 +104,18 @@ pub struct Solution {
     pub volume: f64,
     /// The run on the given grid.
     pub report: Report,
-    /// What came before it, in order.
+    /// The runs before the one on the given grid, in order.
     pub levels: Vec<Level>,
 }
 
-/// How settled a run with a potential is when it ends: it goes on finding a little for long.
+/// The relative change of the compliance at which a run with a potential has settled: it would find small
+/// improvements for long.
 const SETTLED: Settled = Settled { evaluations: 10, change: 2e-4 };
 
 impl Recipe {
-    /// `method` with the stopping rule for densities between 0 and 1: converged when a step changes none by more
-    /// than 10⁻³ (potential) or 10⁻² (OC), ADAM's argument by a tenth of its rate; a potential has settled when the
-    /// best compliance has fallen by at most 2·10⁻⁴ of itself within 10 evaluations.
+    /// `method` with the stopping rule for densities between 0 and 1: converged when a step changes none by
+    /// more than 10⁻³ (potential) or 10⁻² (OC), ADAM's argument by a tenth of its rate; a potential has
+    /// settled when the best compliance has fallen by at most 2·10⁻⁴ of itself within 10 evaluations.
     pub fn new(method: impl Into<Method>) -> Self {
         let method = method.into();
         let tolerance = match method.flow() {
@@ -129,7 +132,7 @@ impl Recipe {
         }
     }
 
-    /// Without anything before the run: from the uniform design on the given grid.
+    /// The same recipe without coarse grids, from the uniform design on the given grid.
     #[must_use]
     pub fn cold(self) -> Self {
         Self { levels: Levels::Count(1), ..self }
@@ -140,7 +143,7 @@ impl Recipe {
         is_direct(&self.method)
     }
 
-    /// Checks the settings, for `problem` too.
+    /// Checks the settings, for `problem` as well.
     ///
     /// # Errors
     /// [`Error::Settings`](crate::Error), naming the culprit.
@@ -166,18 +169,20 @@ impl Recipe {
         Lgf::from_config(LgfConfig { method: self.method, stopping })
     }
 
-    /// The problems before `problem`: coarse grids, softer projections.
+    /// The problems to solve before `problem`: coarse grids and softer projections.
     fn before(&self, problem: &ComplianceConfig) -> Result<Vec<ComplianceConfig>> {
         Ok(stages(coarse_levels(problem, self.levels)?, problem))
     }
 
     /// Optimizes `problem` on `engine`, given away or lent, telling `observer`.
     ///
-    /// Where a device is lost, the run goes on if the engine can [fall back](Engine::fall_back) on another one. The
-    /// best design comes back whatever happens after the first evaluation; [`Report::stop`] says why the run ended.
+    /// Where a device is lost, the run goes on if the engine can [fall back](Engine::fall_back) on another
+    /// one. The best design comes back whatever happens after the first evaluation; [`Report::stop`] says why
+    /// the run ended.
     ///
     /// # Errors
-    /// Settings that exclude each other, and whatever keeps the first evaluation on the given grid from being made.
+    /// Settings that exclude each other, and whatever keeps the first evaluation on the given grid from being
+    /// made.
     pub fn solve<E: Engine, W: Observer>(
         &self,
         problem: &mut Compliance,
@@ -195,7 +200,7 @@ impl Recipe {
             let design = latent.design(&report.x);
             (report, design, Vec::new())
         };
-        // The truth, once more, from the design that is handed out.
+        // The true compliance is computed once more, from the design that is handed out.
         let objective = problem.compliance(&design)?;
         Ok(Solution { volume: problem.volume(&design), design, objective, report, levels })
     }
@@ -207,13 +212,13 @@ impl Recipe {
         observer: &mut impl Observer,
     ) -> Result<(Report, Vec<f64>, Vec<Level>)> {
         let began = Instant::now();
-        // One budget of time for all grids; each is left at least the moment its start takes.
+        // The time budget is shared by all grids; each grid gets at least the moment that its start takes.
         let left = || {
             let spent = began.elapsed().as_secs_f64();
             self.stopping.max_seconds.map(|seconds| (seconds - spent).max(1e-3))
         };
         let before = self.before(problem.config())?;
-        let raised = match self.continuation {
+        let raise_penalty = match self.continuation {
             Continuation::Auto => before.iter().any(|config| config.size != problem.config().size),
             Continuation::On => true,
             Continuation::Off => false,
@@ -222,7 +227,7 @@ impl Recipe {
         let elements = problem.grid().elements();
         let penalty = problem.config().penalty;
         let mut account = Account::default();
-        let start = warm_start(before, raised, problem, |coarse, start, budget| {
+        let start = warm_start(before, raise_penalty, problem, |coarse, start, budget| {
             let size = label(coarse, is_projected);
             let stopping =
                 Stopping { max_evaluations: budget, target: None, max_seconds: left(), ..self.stopping };
@@ -232,7 +237,7 @@ impl Recipe {
             let report = keep(lgf.minimize(&mut *coarse, from))?;
             let share = coarse.grid().elements() as f64 / elements as f64;
             account.enter(size, share, coarse.config().penalty == penalty, &report);
-            // A broken engine is the fine run's to report.
+            // A fault of the engine is reported by the run on the given grid.
             let pairs = match self.method.samples() {
                 Samples::Pairs => engine.pairs().unwrap_or_default(),
                 Samples::Points => Vec::new(),
@@ -262,26 +267,26 @@ fn is_direct(method: &Method) -> bool {
     }
 }
 
-/// What was spent before the run proper.
+/// The records of the runs before the final one.
 #[derive(Default)]
 struct Account {
     levels: Vec<Level>,
-    /// The best compliance on the last of these grids with the run's own penalty.
+    /// The best compliance on the latest of these grids with the final penalty.
     reached: Option<f64>,
 }
 
 impl Account {
-    /// Enters a run on the grid `size`, which has `share` of the fine grid's elements.
+    /// Adds a run on the grid `size`, which has `share` of the fine grid's elements, to the records.
     fn enter(&mut self, size: String, share: f64, has_own_penalty: bool, report: &Report) {
         let before = match self.levels.pop() {
-            // The same grid, straight on or with a smaller penalty.
+            // The run is on the same grid as the last one, with another start or a smaller penalty.
             Some(level) if level.size == size => Some(level),
             other => {
                 self.levels.extend(other);
                 None
             }
         };
-        // With the run's own penalty; before that, whatever the softer ones have come to.
+        // With the final penalty the best value counts; before that, the latest one.
         self.reached = self.reached.filter(|_| before.is_some());
         if has_own_penalty {
             self.reached = Some(self.reached.map_or(report.objective, |r| r.min(report.objective)));
@@ -299,7 +304,7 @@ impl Account {
     }
 }
 
-/// The report of a run that was cut short too: its stop reason tells of the fault.
+/// The report of a run, also of one that was cut short: its stop reason tells of the fault.
 fn keep(outcome: Result<Report, RunError>) -> Result<Report> {
     match outcome {
         Ok(report) => Ok(report),
@@ -328,7 +333,7 @@ mod tests {
     use crate::observe;
     use crate::topology::FilterKind;
 
-    /// The device goes while a coarse grid or the fine one is worked on.
+    /// The device is lost during the run on a coarse grid or on the given one.
     #[test]
     fn a_run_that_loses_its_gpu_ends_on_the_cpu() {
         for at in [7, 37] {

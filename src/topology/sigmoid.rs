@@ -55,24 +55,24 @@ impl<O: Objective> SigmoidDesign<O> {
         Ok(Self { inner, bounds, volume })
     }
 
-    /// The wrapped objective.
+    /// A view of the wrapped objective.
     pub fn inner(&self) -> &O {
         &self.inner
     }
 
-    /// The wrapped objective.
+    /// The wrapped objective, to change it.
     pub fn inner_mut(&mut self) -> &mut O {
         &mut self.inner
     }
 
-    /// The design x(θ).
+    /// The design x(θ) of the argument θ, length d.
     pub fn design(&self, theta: &[f64]) -> Vec<f64> {
         let shift = self.shift(theta);
         let bounds = self.bounds.view();
         theta.iter().enumerate().map(|(i, t)| within(bounds.at(i), sigmoid(t + shift))).collect()
     }
 
-    /// b with Σ wᵢ x(θᵢ + b) = V, to rounding.
+    /// The shift b with Σ wᵢ x(θᵢ + b) = V, to rounding.
     fn shift(&self, theta: &[f64]) -> f64 {
         let (least, greatest) =
             theta.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| (a.min(*t), b.max(*t)));
@@ -87,7 +87,7 @@ impl<O: Objective> SigmoidDesign<O> {
     }
 }
 
-/// The point of an interval that a share stands for.
+/// The point of an interval at the relative position `share`.
 fn within([lower, upper]: [f64; 2], share: f64) -> f64 {
     lower + (upper - lower) * share
 }

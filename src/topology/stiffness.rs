@@ -14,20 +14,20 @@ use super::load_case::LoadCase;
 use crate::error::{FemError, Result};
 use crate::linalg::norm;
 
-/// Marks an entry that no free degree of freedom has.
+/// Marks an entry without a free degree of freedom.
 const NONE: u32 = u32::MAX;
 
 /// The stiffness matrix Σ_e E_e K_e on the free degrees of freedom, with its factorisation.
 pub(crate) struct Stiffness {
     grid: Grid,
     element: [[f64; 8]; 8],
-    /// Free index of every degree of freedom, or [`NONE`].
+    /// The free index of every degree of freedom, or [`NONE`].
     free_index: Vec<u32>,
     free: usize,
     col_ptr: Vec<usize>,
     row_idx: Vec<usize>,
     values: Vec<f64>,
-    /// Where entry (i, j) of each element's matrix goes in `values`, or [`NONE`]; 64 per element.
+    /// The position of entry (i, j) of each element's matrix in `values`, or [`NONE`]; 64 per element.
     scatter: Vec<u32>,
     symbolic: SymbolicCholesky<usize>,
     factor: Vec<f64>,
@@ -181,7 +181,7 @@ impl Stiffness {
         Ok(displacements)
     }
 
-    /// u_eᵀ K_e u_e of every element.
+    /// The energy u_eᵀ K_e u_e of every element.
     pub(crate) fn unit_energies(&self, u: &[f64]) -> Vec<f64> {
         (0..self.grid.elements())
             .map(|e| {

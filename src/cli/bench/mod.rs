@@ -1,4 +1,4 @@
-//! `lgf bench`: what each pass of a cycle costs, on this machine.
+//! The command `lgf bench` measures what each pass of a cycle costs on this machine.
 
 mod passes;
 
@@ -17,13 +17,14 @@ use crate::engine::{Engine, EngineChoice, EngineInfo, EngineKind, TableFormat};
 use crate::error::{EngineError, Error, Result};
 use crate::io;
 
-/// A pass this much slower than before is marked.
+/// The table marks a pass that has become slower than before by this factor.
 const SLOWER: f64 = 1.1;
 const GIB: f64 = (1_u64 << 30) as f64;
-/// Of what is free: others want some, and estimates are estimates.
+/// The share of the free memory that a size may take. Other programs need some, and the estimates are not
+/// exact.
 const SHARE_OF_FREE_MEMORY: f64 = 0.8;
-/// Host memory that the made-up data takes, bytes per unknown: start, gradient, weights and their copies on
-/// the way to an engine.
+/// The host memory of the synthetic data, bytes per unknown: start, gradient, weights and their copies that
+/// are on the way to an engine.
 const HOST_BYTES: u64 = 64;
 
 #[derive(Debug, clap::Args)]
@@ -64,7 +65,7 @@ pub(super) struct Args {
     quiet: bool,
 }
 
-/// `bench.json`.
+/// The contents of `bench.json`: the machine, the settings and one row per pass.
 #[derive(Debug, serde::Serialize)]
 struct Report {
     version: &'static str,
@@ -75,7 +76,7 @@ struct Report {
     history: usize,
     rank: usize,
     repeats: usize,
-    /// Which measurement the ratios are to.
+    /// The measurement that the ratios refer to.
     #[serde(skip_serializing_if = "Option::is_none")]
     compared_with: Option<String>,
     copies: Vec<Copied>,
@@ -83,7 +84,7 @@ struct Report {
     skipped: Vec<Skipped>,
 }
 
-/// A copy of as many bytes as the history has, read and written.
+/// A copy of as many bytes as the history has: every byte is read once and written once.
 #[derive(Debug, serde::Serialize)]
 struct Copied {
     dimension: usize,
@@ -92,18 +93,18 @@ struct Copied {
     gigabytes_per_second: f64,
 }
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Debug, serde::Serialize)]
 struct Row {
     #[serde(flatten)]
     measured: Measured,
     gigabytes_per_second: Option<f64>,
     share_of_copy: Option<f64>,
-    /// The CPU engine's time for the same, and how many times this engine's that is.
+    /// The CPU engine's seconds for the same pass, and this engine's seconds over them.
     cpu_seconds: Option<f64>,
     cpu_ratio: Option<f64>,
     earlier_seconds: Option<f64>,
-    /// New over old.
+    /// This measurement's seconds over the earlier one's; below 1 the pass has become faster.
     ratio: Option<f64>,
 }
 
@@ -160,9 +161,9 @@ impl Earlier {
     }
 }
 
-/// How much memory may be taken.
+/// The limit on the memory that a size may take.
 struct Memory {
-    /// What the user allows, bytes.
+    /// The limit that the user has set, bytes.
     allowed: Option<f64>,
 }
 
@@ -174,8 +175,8 @@ impl Memory {
         }
     }
 
-    /// Why `device` + `host` bytes are too much, if they are. Nobody can ask a hardware adapter what it has
-    /// left: it may refuse by itself.
+    /// Says why `device` + `host` bytes are too much, if they are. A hardware adapter does not tell how much
+    /// memory it has left, so it is tried and may refuse.
     fn refusal(&self, device: u64, host: u64, is_main_memory: bool) -> Option<String> {
         let both = (device + host) as f64;
         match self.allowed {
@@ -196,7 +197,7 @@ impl Memory {
     }
 }
 
-/// What Linux says is available, bytes; none elsewhere.
+/// The memory that Linux says is available, bytes; none elsewhere.
 fn free_memory() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
@@ -277,7 +278,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         }
         let copy = report.copies.iter().find(|c| c.dimension == dimension).map(|c| c.gigabytes_per_second);
         report.rows.extend(rows.into_iter().map(|measured| row(measured, copy, &cpu_rows, earlier.as_ref())));
-        // What is there is kept, should a later size fail.
+        // The results so far are written, in case a later size fails.
         write(&args.out, &report)?;
         if interrupted.load(Ordering::SeqCst) {
             break;
@@ -317,7 +318,7 @@ fn measure(
     let is_main = info == report.engine;
     let mut device = resident(shape.history, shape.tables) * d;
     if matches!(subject, Subject::Cpu(_)) {
-        // With a fit's copies of the history.
+        // The estimate includes a fit's copies of the history.
         device = subject.word() / 4 * device + 2 * subject.word() * shape.history as u64 * d;
     }
     let mut skip = |reason| {
@@ -343,7 +344,7 @@ fn measure(
             }
             Ok(Some(rows))
         }
-        // A device refuses what it has no memory for.
+        // A device refuses a size that it has no memory for.
         Err(error @ Error::Engine(EngineError::Memory { .. } | EngineError::Device { .. })) => {
             skip(error.to_string())
         }
@@ -359,7 +360,7 @@ fn row(measured: Measured, copy: Option<f64>, cpu: &[Measured], earlier: Option<
         gigabytes_per_second,
         share_of_copy: gigabytes_per_second.zip(copy).map(|(pass, copy)| pass / copy),
         cpu_seconds,
-        // What the caller waits for, on both.
+        // On both engines, the wall time is what the caller waits for.
         cpu_ratio: cpu_seconds.zip(measured.wall_seconds).map(|(cpu, wall)| cpu / wall),
         earlier_seconds,
         ratio: earlier_seconds.map(|old| measured.seconds / old),
@@ -367,7 +368,7 @@ fn row(measured: Measured, copy: Option<f64>, cpu: &[Measured], earlier: Option<
     }
 }
 
-/// Three digits.
+/// Writes `value` with three significant digits, as a decimal without an exponent.
 fn digits(value: f64) -> String {
     let before = value.abs().max(1e-6).log10().floor() as i32 + 1;
     format!("{value:.*}", (3 - before).max(0) as usize)
@@ -503,7 +504,7 @@ fn progress_bar(quiet: bool, length: usize) -> ProgressBar {
     } else {
         ProgressBar::new(length as u64)
     };
-    // The template is a constant; should it not parse, the default style serves.
+    // The template is a constant; if it did not parse, the default style would serve.
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} passes, {elapsed} gone, {msg}") {
         bar.set_style(style);
     }

@@ -1,4 +1,4 @@
-//! What is measured: the passes of a cycle on made-up data, through the trait that runs use.
+//! The measured passes of a cycle on synthetic data, called through the trait that runs use.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -14,8 +14,8 @@ use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGrad
 use crate::surrogate::potential::{Outside, PotentialConfig};
 use crate::surrogate::{Integrator, Lift, Rank, SpaceConfig, SurrogateConfig};
 
-/// (name, whether it is a part of another and has times on a GPU only, what it is and what its bound counts,
-/// per unknown).
+/// The passes: the name, whether it is a part of another pass and has times on a GPU only, and what it does
+/// and what its bound counts, per unknown.
 pub(super) const PASSES: [(&str, bool, &str); 15] = [
     ("push", false, "a gradient from the host and (x, g) into the history; 2 numbers; by the host's clock"),
     ("gram", true, "all inner products of the history, part of a refit; 2K numbers, read once"),
@@ -62,48 +62,48 @@ pub(super) const PASSES: [(&str, bool, &str); 15] = [
     ),
 ];
 
-/// Surrogate steps per phase, steps in the reduced space, steps on the potential.
+/// The number of surrogate steps per phase, of steps in the reduced space, and of steps on the potential.
 const STEPS: usize = 10;
 const REDUCED_STEPS: usize = 100;
 const POTENTIAL_STEPS: usize = 5;
-/// What a potential is learned as.
+/// The settings of the learned potential.
 const QUADRATIC: PotentialConfig = PotentialConfig { order: 2, outside: Outside::Mean };
 
-/// What is measured on which data.
+/// The sizes of the data that the passes are measured on, and the format of the engine's tables.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     pub dimension: usize,
     pub history: usize,
     pub rank: usize,
     pub repeats: usize,
-    /// Of the engine that is measured.
+    /// The number format of the measured engine's basis.
     pub tables: TableFormat,
 }
 
-/// An engine whose own means of measuring are at hand.
+/// An engine, with access to its own timers.
 pub(super) enum Subject {
     Cpu(Box<dyn Engine>),
     Gpu(Box<GpuEngine>),
 }
 
-/// A pass, measured: all numbers are per step where it has several.
+/// The measurement of a pass; all numbers are per step where the pass has several.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(super) struct Measured {
     pub pass: &'static str,
     pub dimension: usize,
     pub clock: Clock,
-    /// The median.
+    /// The median time of one pass over all repeats, in seconds.
     pub seconds: f64,
-    /// What must be moved at least, bytes; none where nothing of size d is.
+    /// The bytes that must be moved at least; none where nothing of size d is moved.
     pub bytes: Option<u64>,
     pub dispatches: f64,
     pub readbacks: f64,
-    /// By the host's clock about the call and a wait; none for parts of a call.
+    /// The wall time of the call and a wait; none for parts of a call.
     pub wall_seconds: Option<f64>,
     pub kernels: Vec<Kernel>,
 }
 
-/// A kernel's part in a pass: medians.
+/// A kernel's part in a pass; the numbers are medians.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(super) struct Kernel {
     pub kernel: &'static str,
@@ -111,19 +111,19 @@ pub(super) struct Kernel {
     pub seconds: f64,
 }
 
-/// What the repeats of a call showed.
+/// The measurements of all repeats of a call.
 struct Sample {
     wall: Vec<f64>,
     profiles: Vec<Vec<KernelTime>>,
-    /// Of one call.
+    /// The dispatches that one call recorded; read-backs alike.
     dispatches: u64,
     readbacks: u64,
 }
 
-/// Where the numbers of a row come from.
+/// The source of the numbers of a row.
 enum Part {
     Call,
-    /// Times by the host's clock, because the call moves data without kernels.
+    /// The wall time of a call that moves data without kernels.
     Bus,
     Kernels(fn(&str) -> bool),
 }
@@ -145,7 +145,7 @@ impl Subject {
         }
     }
 
-    /// Bytes per number.
+    /// The bytes that one number of the engine's state takes: 8 in f64, 4 in f32.
     pub(super) fn word(&self) -> u64 {
         match self {
             Self::Cpu(engine) if engine.info().precision.starts_with("f64") => 8,
@@ -167,7 +167,7 @@ impl Subject {
         }
     }
 
-    /// Bytes moved and median seconds of copying a table of the history's size.
+    /// The bytes moved and the median seconds of copying a table of the history's size.
     pub(super) fn copy(&mut self, shape: Shape) -> Result<(u64, f64)> {
         let bytes = self.word() * (shape.history * shape.dimension) as u64;
         let (copied, seconds) = match self {
@@ -176,12 +176,12 @@ impl Subject {
                 let from = vec![1.0_f64; bytes.div_ceil(8) as usize];
                 let mut to = vec![0.0_f64; from.len()];
                 let mut once = || {
-                    let begun = Instant::now();
+                    let start = Instant::now();
                     to.par_chunks_mut(1 << 16)
                         .zip(from.par_chunks(1 << 16))
                         .for_each(|(to, from)| to.copy_from_slice(from));
                     std::hint::black_box(&to);
-                    begun.elapsed().as_secs_f64()
+                    start.elapsed().as_secs_f64()
                 };
                 once();
                 (bytes, (0..shape.repeats).map(|_| once()).collect())
@@ -191,7 +191,7 @@ impl Subject {
     }
 }
 
-/// Bytes per unknown that the runs of a benchmark keep on the engine, in f32.
+/// The bytes per unknown that the runs of a benchmark keep on the engine, in f32.
 pub(super) fn resident(history: usize, tables: TableFormat) -> u64 {
     let start = [0.5];
     let volume = Domain::uniform_with_volume(0.0, 1.0, vec![1.0], 1.0);
@@ -205,7 +205,7 @@ pub(super) fn resident(history: usize, tables: TableFormat) -> u64 {
         bytes(adam(), &Domain::Unbounded, Samples::Points),
         bytes(oc(), &volume, Samples::Points),
         bytes(projected_gradient(), &volume, Samples::Pairs),
-        // The copy's two buffers.
+        // The two buffers of the copy.
         8 * history as u64,
     ]
     .into_iter()
@@ -256,7 +256,7 @@ pub(super) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// All passes, or as many as there were before an interruption.
+    /// Measures all passes, or as many as there is time for before an interruption.
     pub(super) fn run(mut self) -> Result<Vec<Measured>> {
         self.adam()?;
         self.gradient_descent()?;
@@ -272,7 +272,7 @@ impl Bench<'_> {
         self.interrupted.load(Ordering::SeqCst)
     }
 
-    /// A call, once to warm up, then `repeats` times by the host's clock and as often, on a GPU, kernel by
+    /// Measures a call: once to warm up, then `repeats` times by wall time and, on a GPU, as often kernel by
     /// kernel. None once interrupted.
     fn sample(
         &mut self,
@@ -294,11 +294,11 @@ impl Bench<'_> {
             prepare(self.subject.engine())?;
             self.subject.finish()?;
             let Traffic { dispatches, readbacks, .. } = self.subject.engine().traffic();
-            let begun = Instant::now();
+            let start = Instant::now();
             work(self.subject.engine())?;
             self.subject.finish()?;
             if repeat > 0 {
-                sample.wall.push(begun.elapsed().as_secs_f64());
+                sample.wall.push(start.elapsed().as_secs_f64());
             }
             let after = self.subject.engine().traffic();
             (sample.dispatches, sample.readbacks) =
@@ -321,7 +321,7 @@ impl Bench<'_> {
         Ok(Some(sample))
     }
 
-    /// A row of `numbers` numbers per unknown; the call took `steps` steps.
+    /// Adds a row for a pass of `numbers` numbers per unknown; the call took `steps` steps.
     fn row(&mut self, pass: &'static str, sample: &Sample, part: Part, steps: usize, numbers: Option<f64>) {
         let steps = steps.max(1) as f64;
         let wall = median(sample.wall.iter().copied()) / steps;
@@ -394,8 +394,8 @@ impl Bench<'_> {
         })
     }
 
-    /// K true steps with gradients that have nothing to do with each other, so that every direction counts;
-    /// they are never positive.
+    /// Takes and records K true steps with unrelated gradients, so that every direction counts; the gradients
+    /// are never positive.
     fn record_history(&mut self) -> Result<()> {
         let mut gradient = vec![0.0; self.shape.dimension];
         for k in 0..self.shape.history as u64 {
@@ -408,7 +408,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// A phase from the trusted state. Gives how many steps it takes.
+    /// Measures a phase from the trusted state; returns how many steps it takes.
     fn sample_phase(
         &mut self,
         name: &str,
@@ -416,7 +416,7 @@ impl Bench<'_> {
         work: impl Fn(&mut dyn Engine) -> Result<()>,
     ) -> Result<Option<(Sample, usize)>> {
         let mut x = vec![0.0; self.shape.dimension];
-        // What ended one phase must not end the next: a read clears it.
+        // The end of one phase must not end the next phase: a read clears it.
         let prepare = |engine: &mut dyn Engine| {
             engine.read(&mut x)?;
             engine.restore()
@@ -434,7 +434,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Fits; the rows of the basis, as many numbers of the state's as take their bytes.
+    /// Fits; returns the rows of the basis, counted in numbers of the state's precision with the same bytes.
     fn fit(&mut self, config: &SurrogateConfig) -> Result<f64> {
         let rank = self.subject.engine().fit(config)?.rank;
         Ok(self.basis(rank))
@@ -558,8 +558,8 @@ impl Bench<'_> {
         let domain = self.volume();
         self.start(projected_gradient(), &domain, k, Samples::Pairs)?;
         drop(domain);
-        // The gradient of a quadratic with curvatures between 1 and 100, at iterates that go here and there:
-        // the minimisation does not end early.
+        // The gradients of a quadratic with curvatures between 1 and 100, at unrelated iterates, so that the
+        // minimisation does not end early.
         let (mut x, mut gradient, mut count) = (vec![0.0; d], vec![0.0; d], 0);
         let curvatures = vector(d, 4, |u| 100.0_f64.powf(u));
         let mut slope = move |engine: &mut dyn Engine| {

@@ -1,5 +1,5 @@
-//! `lgf benchmark functions`: smooth functions without bounds and on a box, by learned flows and what a user
-//! would pick instead.
+//! The command `lgf benchmark functions`: smooth functions without bounds and on a box, by learned flows and
+//! by published optimizers.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::report::HistoryEntry;
 use crate::run::LgfConfig;
 use crate::surrogate::SurrogateConfig;
 
-/// Shares of f(x₀) − f* that are left.
+/// The gaps: shares of f(x₀) − f* that are left.
 const MEASURE: Measure = Measure {
     gaps: [
         Gap { size: 1e-2, title: "to 1e-2", column: "to_1e-2", panel: "with 1e-2 of the way left" },
@@ -29,33 +29,33 @@ const MEASURE: Measure = Measure {
         Gap { size: 1e-6, title: "to 1e-6", column: "to_1e-6", panel: "with 1e-6 of the way left" },
     ],
     target: |first, least, share| least + share * (first - least),
-    // Of a start that is the minimum nothing is left.
+    // The gap is 0 where the start is the minimum.
     gap: |first, least, value| if first > least { (value - least) / (first - least) } else { 0.0 },
     title: "share left",
     shown_value: |value| format!("{value:.6e}"),
     shown_gap: |share| format!("{share:.1e}"),
 };
 
-/// Every method goes on until a step changes no unknown by more than this: what is compared is the way, not
-/// the end.
+/// Every method goes on until a step changes no unknown by more than this: the benchmark compares how fast
+/// values fall, not the stopping rules.
 const TOLERANCE: f64 = 1e-10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Method {
     /// Gradient descent at a fixed rate, on a box projected
     Gd,
-    /// ADAM
+    /// ADAM without a learned model
     Adam,
     /// ADAM with the learned field, adaptive cadence
     LgfAdam,
-    /// L-BFGS
+    /// L-BFGS with a memory of 10 pairs
     #[value(name = "l-bfgs")]
     Lbfgs,
     /// Gradient descent with periodic Anderson mixing
     Anderson,
-    /// Spectral projected gradient
+    /// Spectral projected gradient, with a non-monotone line search
     Spg,
-    /// Projected quasi-Newton
+    /// Projected quasi-Newton, its model minimised by projected steps
     Pqn,
     /// A learned potential, minimised in a trust region
     Lgf,
@@ -83,7 +83,7 @@ impl Method {
         }
     }
 
-    /// Whether it knows what to do with bounds, or without.
+    /// Whether the method can handle a domain with bounds, or one without.
     fn applies(self, bounded: bool) -> bool {
         match self {
             Self::Gd | Self::Lgf | Self::Lgf3 | Self::Lgf4 => true,
@@ -115,13 +115,13 @@ enum Case {
     RosenbrockBox,
 }
 
-/// A case, ready to run.
+/// A case with its objective, ready to run.
 struct Opened {
     objective: Box<dyn Objective>,
     start: Vec<f64>,
-    /// The least value there is, where that is known.
+    /// The least value of the objective, where that is known.
     minimum: Option<f64>,
-    /// The rate of gradient descent.
+    /// The rate of gradient descent on this case.
     descent: f64,
 }
 
@@ -176,7 +176,7 @@ impl Case {
                 minimum: Some(0.0),
                 descent: HEAT,
             },
-            // The truth is a point of this space, by m = |a| + 0.01.
+            // The truth is in this space, by m = |a| + 0.01.
             Self::Scattering => Opened {
                 objective: Box::new(Scattering::new()?),
                 start: vec![1.0; 346],
@@ -188,7 +188,7 @@ impl Case {
                     (0..100).map(|i| 0.5 + 0.9 * (1.7 * f64::from(i) + 0.3).sin()).collect();
                 let inner = Quadratic { minimizer, ..Quadratic::geometric(100, 1e3) };
                 let objective = Boxed { inner, lower: 0.0, upper: 1.0 };
-                // Every unknown is on its own.
+                // The function is separable.
                 let terms = objective
                     .inner
                     .spectrum
@@ -278,7 +278,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         .hold(|case, method, interrupted| solve(args.cases[case], methods[case][method], args, interrupted))
 }
 
-/// One method on one case; none if it was interrupted.
+/// Runs one method on one case; none if it was interrupted.
 fn solve(
     case: Case,
     method: Method,
@@ -288,7 +288,7 @@ fn solve(
     let Opened { mut objective, start, descent, .. } = case.open()?;
     let mut progress = args.common.progress(&format!("{} {}", case.name(), method.name()), interrupted);
     let bounded = objective.domain() != Domain::Unbounded;
-    // Curvatures orders of magnitude apart want more steps than filtered designs.
+    // Curvatures that differ by orders of magnitude need more projected steps than filtered designs do.
     let potential = |order| LgfMethod::from(Potential { steps: 100, order, ..Potential::default() });
     let mut by_peer = |peer| {
         Ok(by_peer(peer, &mut *objective, &start, args.budget, TOLERANCE, &mut progress)?

@@ -1,5 +1,5 @@
-//! `lgf benchmark`: optimizers side by side, on structures or on smooth functions. What both benchmarks need
-//! has its home here: runs that are kept and not repeated, the table, and the plots.
+//! The command `lgf benchmark` compares optimizers, on structures or on smooth functions. What both
+//! benchmarks share is here: runs that are kept and not repeated, the table, and the plots.
 
 mod functions;
 mod topology;
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     }
 }
 
-/// What every benchmark is told.
+/// The arguments that all benchmarks have.
 #[derive(Debug, clap::Args)]
 struct Common {
     /// Runs at the same time, at least 1; more than one shows no progress bars
@@ -64,7 +64,7 @@ struct Common {
 }
 
 impl Common {
-    /// Before anything is written.
+    /// Checks the arguments, before anything is written.
     fn check(&self, budget: usize) -> Result<()> {
         if budget == 0 {
             return Err(Error::invalid("the budget", 0, "at least 1"));
@@ -83,13 +83,13 @@ impl Common {
 /// A distance to the least value, by which methods are compared.
 struct Gap {
     size: f64,
-    /// In the table's head, the CSV's head and over the profiles.
+    /// The gap's name in the table's head, in the CSV's head and over the profiles.
     title: &'static str,
     column: &'static str,
     panel: &'static str,
 }
 
-/// How far from the least value f* a value is, and how that is shown.
+/// A measure of the distance of a value from the least value f*, and its format.
 struct Measure {
     gaps: [Gap; 3],
     /// The value at a gap from f*, of (f(x₀), f*, gap).
@@ -102,24 +102,24 @@ struct Measure {
     shown_gap: fn(f64) -> String,
 }
 
-/// A case and the methods that are tried on it.
+/// A case and the methods that are run on it.
 struct Entry {
     name: String,
-    /// Cases with the same methods to choose from: they share their performance profiles. Ends the profiles'
-    /// titles.
+    /// The group of cases that shares performance profiles, as all its cases have the same methods to choose
+    /// from. It ends the profiles' titles.
     group: &'static str,
-    /// The least value there is, where that is known.
+    /// The least value of the objective, where that is known.
     minimum: Option<f64>,
     methods: Vec<&'static str>,
 }
 
-/// Cases, methods, and how they are compared.
+/// The cases, the methods, and how they are compared.
 struct Contest<'a> {
     common: &'a Common,
     entries: Vec<Entry>,
-    /// Ends the names of kept runs: what sets them apart besides case and method.
+    /// The suffix of the names of kept runs: the settings that distinguish them besides case and method.
     suffix: String,
-    /// Above the table.
+    /// The Markdown text that stands above the table.
     preface: String,
     measure: Measure,
 }
@@ -127,21 +127,21 @@ struct Contest<'a> {
 /// A finished run: the numbers of its case and of the method there, and every evaluation.
 type Done = ((usize, usize), Vec<HistoryEntry>);
 
-/// What every method did on one case.
+/// The results of every method on one case.
 struct Outcome<'a> {
     entry: &'a Entry,
     runs: Vec<(&'static str, Vec<HistoryEntry>)>,
 }
 
-/// A line of the table.
+/// A row of the table.
 struct Row {
     case: String,
     method: &'static str,
     evaluations: usize,
-    /// Per gap its column and the true evaluations to within it.
+    /// For each gap its column and the number of true evaluations until the gap is reached.
     to: [(&'static str, Option<usize>); 3],
     best: f64,
-    /// Of the best value.
+    /// The gap of the best value.
     gap: f64,
 }
 
@@ -161,8 +161,8 @@ impl Serialize for Row {
 }
 
 impl Contest<'_> {
-    /// Does what has not been done yet, writes and prints; `solve` takes the numbers of a case and of one of
-    /// its methods, and gives every evaluation, or none if it was interrupted.
+    /// Runs what has not been run yet, and writes and prints the results; `solve` takes the indices of a case
+    /// and of one of its methods, and returns every evaluation, or none if it was interrupted.
     fn hold(
         &self,
         solve: impl Fn(usize, usize, &Arc<AtomicBool>) -> Result<Option<Vec<HistoryEntry>>> + Sync,
@@ -223,7 +223,7 @@ impl Contest<'_> {
         Ok(if interrupted.load(Ordering::SeqCst) { Ending::Interrupted } else { Ending::Done })
     }
 
-    /// A run's history, from the folder if it is there already; none if it was interrupted.
+    /// The history of a run, from the folder if it is there already; none if the run was interrupted.
     fn kept(
         &self,
         folder: &Path,
@@ -249,7 +249,7 @@ impl Contest<'_> {
 
     fn table(&self, outcome: &Outcome<'_>) -> Vec<Row> {
         let Measure { gaps, target, gap, .. } = &self.measure;
-        // A minimum is known to rounding only.
+        // A minimum is known up to rounding only.
         let least = outcome
             .runs
             .iter()
@@ -319,7 +319,7 @@ impl Contest<'_> {
         )
     }
 
-    /// Per group, gap and method, the evaluations on every case.
+    /// For each group, gap and method, the number of evaluations on every case.
     fn profiles(&self, outcomes: &[Outcome<'_>], rows: &[Vec<Row>]) -> Vec<io::Profile<'static>> {
         let mut groups: Vec<&str> = Vec::new();
         outcomes.iter().for_each(|outcome| {

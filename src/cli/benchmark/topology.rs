@@ -1,4 +1,5 @@
-//! `lgf benchmark topology`: topology optimization by plain OC, LGF-OC and what a user would pick instead.
+//! The command `lgf benchmark topology`: topology optimization by optimality criteria, LGF and published
+//! optimizers.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ const MEASURE: Measure = Measure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Method {
-    /// Plain optimality criteria
+    /// Optimality criteria without a learned model
     Oc,
     /// A learned potential, minimised in a trust region
     Lgf,
@@ -57,13 +58,13 @@ enum Method {
     OcExtrapolation,
     /// Optimality criteria with dynamic mode decomposition
     OcDmd,
-    /// Spectral projected gradient
+    /// Spectral projected gradient, with a non-monotone line search
     Spg,
-    /// Projected quasi-Newton
+    /// Projected quasi-Newton, its model minimised by projected steps
     Pqn,
     /// Method of moving asymptotes
     Mma,
-    /// Sigmoidal mirror descent
+    /// Sigmoidal mirror descent with a projected latent variable (SiMPL)
     Simpl,
     /// L-BFGS in a sigmoid parametrisation, augmented Lagrangian
     LbfgsSigmoid,
@@ -95,7 +96,7 @@ impl Method {
         }
     }
 
-    /// The sensitivity filter's field is no gradient: nothing but optimality criteria can follow it.
+    /// The sensitivity filter's field is no gradient, so only optimality criteria can follow it.
     fn applies(self, filter: FilterKind) -> bool {
         match self {
             Self::Oc | Self::LgfOc | Self::OcAnderson | Self::OcExtrapolation | Self::OcDmd => true,
@@ -106,7 +107,7 @@ impl Method {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Start {
-    /// The uniform design
+    /// The uniform design that meets the volume bound
     Cold,
     /// The method's own result on coarse grids, 40 and 30 evaluations each, where there is room for them
     Multilevel,
@@ -127,11 +128,11 @@ impl Start {
 /// Every method goes on until a step changes no design variable by more than this.
 const TOLERANCE: f64 = 1e-4;
 
-/// A structure: which, elements, volume fraction, filter and its radius, projection.
+/// A structure: its preset, elements, volume fraction, filter with radius, and projection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Case {
     preset: PresetFlag,
-    /// The classical round hole at a third of the length.
+    /// The classical round hole, with its centre at a third of the length.
     hole: bool,
     size: (u32, u32),
     volume: f64,
@@ -140,7 +141,7 @@ struct Case {
     beta: Option<f64>,
 }
 
-/// What `--cases` stands for by default.
+/// The cases that `--cases` stands for by default.
 const CASES: &str = "60x20:0.5:2.4,90x30:0.3:3.6,80x40:0.6:2.5,120x30:0.4:3,150x50:0.5:6,120x40:0.5:3.5:2,\
                      60x20:0.5:1.5:sensitivity,150x50:0.5:6:sensitivity,cantilever:100x50:0.4:3,\
                      cantilever-hole:90x60:0.5:2.7,cantilever-two-loads:90x30:0.5:3,l-bracket:80x80:0.3:3.2,\
@@ -256,11 +257,12 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         minimum: None,
         methods: methods.iter().map(|method| method.name()).collect(),
     };
-    let begun = if args.start == Start::Cold { String::new() } else { format!("-{}", args.start.name()) };
+    let start_suffix =
+        if args.start == Start::Cold { String::new() } else { format!("-{}", args.start.name()) };
     let contest = Contest {
         common: &args.common,
         entries: args.cases.iter().zip(&methods).map(entry).collect(),
-        suffix: format!("{}{begun}", args.budget),
+        suffix: format!("{}{start_suffix}", args.budget),
         preface: preface(args),
         measure: MEASURE,
     };
@@ -268,7 +270,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         .hold(|case, method, interrupted| solve(&args.cases[case], methods[case][method], args, interrupted))
 }
 
-/// One method on one case, the coarse grids first if it begins there; none if it was interrupted.
+/// Runs one method on one case, the coarse grids first if it starts there; none if it was interrupted.
 fn solve(
     case: &Case,
     method: Method,
@@ -279,7 +281,7 @@ fn solve(
         Start::Cold => Vec::new(),
         Start::Multilevel | Start::Continuation => coarse_levels(&case.config(), Levels::Auto)?,
     };
-    let raised = args.start == Start::Continuation && !coarse.is_empty();
+    let raise_penalty = args.start == Start::Continuation && !coarse.is_empty();
     let run = |problem: &mut Compliance, start: &WarmStart, budget: usize| {
         let name = format!("{}x{} {}", problem.grid().nelx(), problem.grid().nely(), method.name());
         let mut progress = args.common.progress(&name, interrupted);
@@ -287,14 +289,14 @@ fn solve(
         Ok::<_, Error>(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
     };
     let mut problem = Compliance::new(case.config())?;
-    let start = warm_start(coarse, raised, &problem, |coarse, start, budget| {
+    let start = warm_start(coarse, raise_penalty, &problem, |coarse, start, budget| {
         Ok(run(coarse, start, budget)?.map(|(end, _)| end))
     })?;
     let Some(start) = start else { return Ok(None) };
     Ok(run(&mut problem, &start, args.budget)?.map(|(_, history)| history))
 }
 
-/// One run: the best design and every evaluation; none if the observer ended it.
+/// Runs one method once: the best design and every evaluation; none if the observer ended it.
 fn minimize(
     method: Method,
     problem: &mut Compliance,

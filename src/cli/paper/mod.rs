@@ -67,10 +67,10 @@ pub(super) struct Settings {
     pub surrogate: SurrogateConfig,
     /// Whether the paper's own regression differs: its ridge and refit.
     pub paper_regression: Regression,
-    /// K and M.
+    /// K, the true iterations of a cycle; `interval` is M, the iterations of a cycle in all.
     pub history: usize,
     pub interval: usize,
-    /// Of the plain flow.
+    /// The number of iterations of the plain flow.
     pub iterations: usize,
     /// The value at which a run counts as done, if the paper has one.
     pub done: Option<f64>,
@@ -100,20 +100,20 @@ impl Settings {
 
 const CENTRAL: Targets = Targets::StrongForm { differences: Differences::Central };
 
-/// Where a run has ended, and how it got there.
+/// The end of a run and the path to it.
 pub(super) struct Solved<'a> {
     pub name: &'a str,
     pub x: &'a [f64],
-    /// Some parameters at every trusted true evaluation, with the iteration.
+    /// The values of some parameters at every trusted true evaluation, with the iteration.
     pub path: &'a [(usize, Vec<f64>)],
 }
 
 /// A file of the results.
 pub(super) type File = (&'static str, Vec<u8>);
 
-/// A problem with everything around it.
+/// A problem of the paper with its settings, measures and pictures.
 pub(super) trait Case {
-    /// What it is, with its size.
+    /// A description of the problem, with its size.
     fn title(&self) -> String;
     fn settings(&self) -> Settings;
     fn start(&self) -> Vec<f64>;
@@ -125,7 +125,7 @@ pub(super) trait Case {
     fn pictures(&mut self, runs: &[Solved<'_>]) -> Result<Vec<File>>;
 }
 
-/// ‖a − b‖/‖b‖.
+/// The relative difference ‖a − b‖/‖b‖ in the Euclidean norm.
 fn relative_difference<'a>(
     a: impl IntoIterator<Item = &'a f64>,
     b: impl IntoIterator<Item = &'a f64>,

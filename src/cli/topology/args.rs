@@ -16,7 +16,7 @@ use crate::topology::{
     Recipe, Shape,
 };
 
-/// The evaluations that `--settled` looks at.
+/// The number of evaluations that `--settled` looks at.
 const SETTLED_WINDOW: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,7 +62,7 @@ pub(in crate::cli) enum ContinuationFlag {
     Auto,
     /// On the first grid
     On,
-    /// Not at all
+    /// The penalty is not raised
     Off,
 }
 
@@ -92,12 +92,13 @@ pub(in crate::cli) enum MethodFlag {
     /// The base flow by itself: every step is a true evaluation
     #[value(alias = "none")]
     Plain,
-    /// A learned field at the paper's cadence: K true iterations, M-K surrogate iterations, with a landing check
+    /// A learned field at the paper's cadence: K true iterations, M-K surrogate iterations, with a landing
+    /// check
     Fixed,
     /// A learned field with short true phases, and surrogate phases as long and bold as they prove right
     Adaptive,
-    /// A learned field, and steps within a reach that follows the angle between learned and true steps; adam and
-    /// gradient-descent flows
+    /// A learned field, and steps within a reach that follows the angle between learned and true steps; adam
+    /// and gradient-descent flows
     Cosine,
     /// A learned potential, minimised in a trust region between any two true evaluations
     Potential,
@@ -105,7 +106,7 @@ pub(in crate::cli) enum MethodFlag {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// The structure
+    /// The structure to optimize
     #[arg(long, value_enum, default_value = "mbb")]
     pub preset: PresetFlag,
     /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all
@@ -142,9 +143,9 @@ pub(in crate::cli) struct Args {
     /// left, its radius in parts of the height; may be given several times
     #[arg(long = "hole", value_name = "X,Y,R", value_parser = parse_hole)]
     pub holes: Vec<(f64, f64, f64)>,
-    /// What alternates true evaluations and a learned model [default: potential; adaptive with a flow, with an
-    /// option that is for learned fields, and with the sensitivity filter, whose field is the gradient of no
-    /// function]
+    /// What alternates true evaluations and a learned model [default: potential; adaptive with a flow, with
+    /// an option that is for learned fields, and with the sensitivity filter, whose field is the gradient of
+    /// no function]
     #[arg(long, value_enum, alias = "schedule")]
     pub method: Option<MethodFlag>,
     /// The base optimizer of all methods but the potential, which has none [default: oc]
@@ -228,7 +229,7 @@ fn parse_levels(text: &str) -> std::result::Result<Levels, String> {
 }
 
 impl Args {
-    /// The problem, checked and set up.
+    /// Checks the arguments and sets up the problem.
     pub(in crate::cli) fn compliance(&self) -> Result<Compliance> {
         Compliance::new(self.problem())
     }
@@ -254,7 +255,7 @@ impl Args {
         }
     }
 
-    /// The method, given or implied.
+    /// The method that is given or implied.
     fn method(&self) -> Result<MethodFlag> {
         let is_potential = self.flow == Some(FlowFlag::Potential);
         match self.method {
@@ -276,7 +277,7 @@ impl Args {
         }
     }
 
-    /// An option given that is for learned fields.
+    /// An option for learned fields that is given, if there is one.
     fn of_fields(&self) -> Option<&'static str> {
         let options = [
             ("--interval", self.interval.is_some()),
@@ -287,7 +288,7 @@ impl Args {
         options.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
     }
 
-    /// How the problem is to be solved, checked.
+    /// Checks the settings and makes the recipe.
     pub(in crate::cli) fn recipe(&self) -> Result<Recipe> {
         let method = match self.method()? {
             MethodFlag::Potential => self.potential()?.into(),

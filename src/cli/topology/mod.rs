@@ -1,4 +1,4 @@
-//! `lgf topology`.
+//! The command `lgf topology`: optimizes the layout of a structure for least compliance.
 
 mod args;
 mod run;

@@ -19,14 +19,14 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
     let recipe = args.recipe()?;
     let mut problem = args.compliance()?;
     if !recipe.is_direct() {
-        // Finds out whether there is an interior design, before anything is written.
+        // This finds out whether there is an interior design, before anything is written.
         SigmoidDesign::new(&mut problem)?;
     }
     let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
     let label = Label { name: "lgf", problem: args.preset.name(), quiet: args.quiet };
     let run = solve(&mut problem, recipe, &mut opened, label, interrupted)?;
-    // What was reached is told even if the disk is full.
+    // The summary is printed even if the disk is full.
     let written = run.write(&args.out, &problem, true);
     if args.json {
         print(&(String::from_utf8_lossy(&json(&run.record(), false)?).into_owned() + "\n"))?;
@@ -37,7 +37,7 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
     Ok(ending(&run.solution.report))
 }
 
-/// What a run is called, and whether its progress is shown.
+/// The name of a run, and whether its progress is shown.
 pub(in crate::cli) struct Label<'a> {
     pub name: &'a str,
     pub problem: &'static str,
@@ -64,7 +64,7 @@ pub(in crate::cli) fn solve(
     })
 }
 
-/// How the command ends after a run that came back.
+/// The outcome of the command for a run that returned.
 pub(in crate::cli) fn ending(report: &Report) -> Ending {
     match &report.stop {
         StopReason::Interrupted => Ending::Interrupted,

@@ -1,4 +1,4 @@
-//! What a run on a structure prints.
+//! The summary that a run on a structure prints.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::results::{Run, method_line};
 use crate::topology::{Level, Solution};
 
-/// What was spent before the run proper.
+/// Summarises the runs before the final one.
 pub(in crate::cli) fn before(levels: &[Level]) -> String {
     let each: Vec<String> = levels.iter().map(|l| format!("{} on {}", l.true_evaluations, l.size)).collect();
     format!(

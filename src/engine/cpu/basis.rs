@@ -1,4 +1,4 @@
-//! The directions that a fit makes: in the precision of the state, or in halves.
+//! The directions that a fit makes, in the precision of the state or in half precision.
 
 use std::ops::Range;
 
@@ -14,13 +14,13 @@ pub(super) enum Basis<T> {
     F16(Vec<Vec<Half>>),
 }
 
-/// Rows of the table that are to be written, or their parts in a chunk.
+/// The rows of the table that a fit writes, or their parts in a chunk.
 pub(super) enum DirectionsMut<'a, T> {
     State(Vec<&'a mut [T]>),
     F16(Vec<&'a mut [Half]>),
 }
 
-/// Rows of the table.
+/// The rows of the table, to read.
 pub(super) enum Directions<'a, T> {
     State(Vec<&'a [T]>),
     F16(Vec<&'a [Half]>),
@@ -42,7 +42,7 @@ impl<T: Scalar> Basis<T> {
         }
     }
 
-    /// The first `rows` rows, of length `d`, made where they are missing.
+    /// The first `rows` rows, of length `d`; rows that are missing are added.
     pub(super) fn grown(&mut self, rows: usize, d: usize) -> DirectionsMut<'_, T> {
         match self {
             Self::State(table) => DirectionsMut::State(grown(table, rows, d)),
@@ -67,26 +67,27 @@ impl<'a, T: Scalar> Directions<'a, T> {
         });
     }
 
-    /// Numbers that [`at`](Self::at) needs room for.
-    pub(super) fn room(&self) -> usize {
+    /// The length of the scratch memory that [`at`](Self::at) needs per chunk.
+    pub(super) fn scratch(&self) -> usize {
         match self {
             Self::State(_) => 0,
             Self::F16(rows) => rows.len() * CHUNK,
         }
     }
 
-    /// The chunks `here`, from halves in `room`: what reads them reads them several times.
-    pub(super) fn at<'b>(&self, here: &Range<usize>, room: &'b mut [T]) -> Vec<&'b [T]>
+    /// The rows on the chunk `here`. Rows in half precision are converted into `scratch` first, because every
+    /// reader reads them several times.
+    pub(super) fn at<'b>(&self, here: &Range<usize>, scratch: &'b mut [T]) -> Vec<&'b [T]>
     where
         'a: 'b,
     {
         match self {
             Self::State(rows) => chunks(rows, here),
             Self::F16(rows) => {
-                let room = room.chunks_exact_mut(CHUNK).map(|row| &mut row[..here.len()]);
-                let widened = rows.iter().zip(room).map(|(row, room)| {
-                    lanes::unhalve(&row[here.clone()], room);
-                    &*room
+                let scratch = scratch.chunks_exact_mut(CHUNK).map(|row| &mut row[..here.len()]);
+                let widened = rows.iter().zip(scratch).map(|(row, scratch)| {
+                    lanes::from_f16(&row[here.clone()], scratch);
+                    &*scratch
                 });
                 widened.collect()
             }
@@ -99,7 +100,7 @@ pub(super) fn leading<E>(table: &[Vec<E>], count: usize) -> Vec<&[E]> {
     table.iter().take(count).map(|row| &row[..]).collect()
 }
 
-/// The first `rows` rows of a table, of length `d`, made where they are missing.
+/// The first `rows` rows of a table, of length `d`; rows that are missing are added.
 pub(super) fn grown<E: Copy + Default>(table: &mut Vec<Vec<E>>, rows: usize, d: usize) -> Vec<&mut [E]> {
     if table.len() < rows {
         table.resize_with(rows, || vec![E::default(); d]);

@@ -8,15 +8,15 @@ use std::ops::Range;
 
 use super::lanes::{LANES, sum_of};
 
-/// Lower and upper bounds.
+/// The lower and upper bounds that a loop reads.
 pub(super) trait Intervals: Copy + Send + Sync {
-    /// Those of the unknowns `here`.
+    /// The bounds of the unknowns `here`.
     fn of(self, here: &Range<usize>) -> Self;
 
-    /// The pair of unknown `i`.
+    /// The lower and upper bound of unknown `i`.
     fn at(self, i: usize) -> [f64; 2];
 
-    /// The pairs of the unknowns from `first` on, which is a multiple of [`LANES`].
+    /// The bounds of the [`LANES`] unknowns from `first` on, which is a multiple of [`LANES`].
     fn lanes(self, first: usize) -> [[f64; LANES]; 2];
 
     /// Σ f(aᵢ, pairᵢ) over slices of the same length, which is that of the bounds.

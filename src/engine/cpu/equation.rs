@@ -10,7 +10,7 @@ use crate::scalar::Scalar;
 use crate::surrogate::integrator::{DORMAND_PRINCE, EULER, RK4, StepControl, Tableau, Trial};
 use crate::surrogate::{Integrator, TargetTransform};
 
-/// One step of a rule.
+/// One step of a Runge–Kutta rule.
 struct Step<'a, T> {
     field: &'a Field<'a, T>,
     flow: Flow,
@@ -18,22 +18,22 @@ struct Step<'a, T> {
     t: f64,
     size: f64,
     tolerances: Option<(f64, f64)>,
-    /// Where the iteration began, and the weights there.
+    /// The state where the iteration began, and the lift's weights there.
     origin: &'a [T],
     first: &'a [f64],
-    /// AMSGrad's maximum, held.
+    /// AMSGrad's maximum of the second moment, fixed within the step.
     held: Option<&'a [T]>,
 }
 
-/// What a step has come to.
+/// The result of a step.
 struct Outcome {
-    /// The scaled error norm, 0 without an estimate; `None` if something is not finite.
+    /// The scaled error norm, 0 without an error estimate; `None` if an entry is not finite.
     error: Option<f64>,
-    /// Σ g·Δx from where the iteration began, with the gradient there.
+    /// Σ g·Δx from the beginning of the iteration, with the gradient there.
     change: f64,
-    /// The field's sums at the end.
+    /// The sums of the field at the end of the step.
     sums: Vec<f64>,
-    /// The weights of the last stage.
+    /// The lift's weights at the last stage.
     last: Vec<f64>,
 }
 
@@ -167,15 +167,15 @@ impl<T: Scalar> Step<'_, T> {
     ) -> Outcome {
         let (field, rule, d) = (self.field, self.rule, self.origin.len());
         let own = (rule.times.len() + N) * CHUNK;
-        let scratch = own + field.room();
+        let scratch = own + field.scratch();
         let mut known = vec![weights];
         while known.len() < rule.times.len() {
             let mut x = vec![T::zero(); if field.reads_x() { d } else { 0 }];
             let vectors = if field.reads_x() { vec![&mut x[..]] } else { Vec::new() };
             let sums = sweep(d, vectors, field.sums(), scratch, |here, vectors, sums, scratch| {
-                let (own, room) = scratch.split_at_mut(own);
+                let (own, scratch) = scratch.split_at_mut(own);
                 let (out, gradients) = own.split_at_mut(CHUNK);
-                let (out, at) = (&mut out[..here.len()], field.at(&here, room));
+                let (out, at) = (&mut out[..here.len()], field.at(&here, scratch));
                 self.combine(
                     &here,
                     &at,
@@ -196,13 +196,13 @@ impl<T: Scalar> Step<'_, T> {
         }
         let observed = field.sums();
         let mut sums = sweep(d, end.into(), observed + 3, scratch, |here, end, sums, scratch| {
-            let (own, room) = scratch.split_at_mut(own);
-            let at = field.at(&here, room);
+            let (own, scratch) = scratch.split_at_mut(own);
+            let at = field.at(&here, scratch);
             let (errors, gradients) = own.split_at_mut(N * CHUNK);
             let (sums, own) = sums.split_at_mut(observed);
             let mut errors: Vec<&mut [T]> =
                 errors.chunks_exact_mut(CHUNK).map(|v| &mut v[..here.len()]).collect();
-            let wanted = if self.tolerances.is_some() { N } else { 0 };
+            let estimates = if self.tolerances.is_some() { N } else { 0 };
             self.combine(
                 &here,
                 &at,
@@ -212,7 +212,7 @@ impl<T: Scalar> Step<'_, T> {
                 velocity,
                 rule.weights,
                 end,
-                &mut errors[..wanted],
+                &mut errors[..estimates],
             );
             for (v, end) in end.iter().enumerate() {
                 if let Some((rtol, atol)) = self.tolerances {
@@ -222,7 +222,7 @@ impl<T: Scalar> Step<'_, T> {
                             if estimate == 0.0 { 0.0 } else { (estimate / scale) * (estimate / scale) }
                         });
                 }
-                // Zero times anything finite.
+                // The sum is 0 exactly if all entries are finite: zero times infinity or NaN is NaN.
                 own[1] += sum_of([&**end], |[v]| 0.0 * v);
             }
             let (g, origin) = (&mut *errors[0], &self.origin[here.clone()]);
@@ -282,7 +282,7 @@ impl<T: Scalar> Step<'_, T> {
     }
 }
 
-/// What a chunk's stages need.
+/// What the stages of one chunk read.
 struct Chunk<'a, const N: usize, T> {
     start: [&'a [T]; N],
     held: &'a [T],
@@ -349,13 +349,13 @@ impl<const N: usize, T: Scalar> Chunk<'_, N, T> {
     }
 }
 
-/// Weights, times the step's size.
+/// The weights of a stage, times the step's size.
 #[derive(Clone, Copy)]
 struct Stages<const S: usize, T> {
     before: [[T; S]; S],
     weights: [T; S],
     error: [T; S],
-    /// Whether the error is asked for.
+    /// Whether the rule estimates its error.
     estimates: bool,
 }
 
@@ -382,7 +382,7 @@ impl<const S: usize, T: Scalar> Stages<S, T> {
                 start[v] = from[v][i];
             }
             let mut slopes = [[T::zero(); N]; S];
-            // Written out, not looped over: only then the slopes stay in registers.
+            // The loop over the stages is written out: otherwise the slopes do not stay in registers.
             macro_rules! each_stage {
                 ($($stage:literal)*) => { $(
                     if $stage < S {
@@ -418,7 +418,7 @@ impl<const S: usize, T: Scalar> Stages<S, T> {
     }
 }
 
-/// Unknowns at a time, and the most stages a rule has.
+/// The number of unknowns of a block, and the largest number of stages of a rule.
 const BLOCK: usize = 64;
 const STAGES: usize = 7;
 
@@ -429,7 +429,7 @@ trait Velocity<const N: usize, T>: Fn(usize, [T; N], T, T) -> [T; N] + Copy + Sy
 
 impl<const N: usize, T, F: Fn(usize, [T; N], T, T) -> [T; N] + Copy + Sync> Velocity<N, T> for F {}
 
-/// The leading values; what a last, shorter block leaves over belongs to no unknown.
+/// The leading values; the rest of a last, shorter block belongs to no unknown.
 #[inline(always)]
 fn load<T: Scalar>(block: &mut Block<T>, values: &[T]) {
     match values.first_chunk() {

@@ -5,10 +5,9 @@ use ndarray::{Array2, ArrayView1, Axis};
 use super::basis::{DirectionsMut, grown};
 use super::engine::CpuEngine;
 use super::kernels;
-use super::kernels::Wanted;
+use super::kernels::GramParts;
 use super::phase::{Coordinates, LiftTable, Model, Predictor, Tables, rows};
 use crate::engine::fit::{FitPasses, FullSamples, Grams, ImplicitSums, Planned};
-use crate::engine::interface::Engine;
 use crate::engine::interface::NumberFormat;
 use crate::engine::ring::Ring;
 use crate::error::Result;
@@ -24,7 +23,7 @@ impl<T: Scalar> CpuEngine<T> {
         &mut self,
         config: &SurrogateConfig,
         which: &[usize],
-        wanted: Wanted,
+        parts: GramParts,
     ) -> Grams {
         let (x, gradients) = (rows(&self.iterates, which), rows(&self.gradients, which));
         let is_encoded = config.transform != TargetTransform::Identity;
@@ -41,7 +40,7 @@ impl<T: Scalar> CpuEngine<T> {
         let targets = if is_encoded { &encoded } else { &gradients };
         // Differences to a sample keep the digits that inner products of nearly equal iterates would lose.
         let reference = if config.space.is_centered() { x.last().copied() } else { None };
-        let [xx, xy, yy] = kernels::grams(&x, reference, targets, wanted);
+        let [xx, xy, yy] = kernels::grams(&x, reference, targets, parts);
         Grams { xx, xy, yy, resolution: T::RESOLUTION }
     }
 
@@ -97,7 +96,7 @@ impl<T: Scalar> CpuEngine<T> {
     /// trajectory's components are their own measure.
     fn products_of_fit(&mut self, config: &SurrogateConfig) -> Grams {
         let snapshots = config.lift == Lift::Snapshots;
-        self.inner_products(config, &self.ring.rows(), Wanted { xy: !snapshots, yy: snapshots })
+        self.inner_products(config, &self.ring.rows(), GramParts { xy: !snapshots, yy: snapshots })
     }
 
     /// A model by `predictor`, of whose targets the inner products are `yy`.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::engine::{CpuEngine, NOTHING};
 use super::kernels;
-use super::kernels::Wanted;
+use super::kernels::GramParts;
 use super::phase::{Field, Phase};
 use super::potential;
 use super::state::State;
@@ -110,7 +110,7 @@ impl<T: Scalar> Engine for CpuEngine<T> {
         let Some(config) = candidates.first() else {
             return Err(Error::invalid("the number of candidates", 0, "at least 1"));
         };
-        let grams = self.inner_products(config, &self.ring.rows(), Wanted { xy: true, yy: true });
+        let grams = self.inner_products(config, &self.ring.rows(), GramParts { xy: true, yy: true });
         let trials = holdout::Trials::new(candidates, folds, &flow, grams)?;
         let solutions = self.regress(&trials.batch())?;
         Ok(trials.judge(&solutions))

@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView2};
 
 use super::basis::DirectionsMut;
 use super::bounds::Intervals;
-use super::lanes::{add, add_coordinates, add_tile, combine, difference, halve, sum_of, unhalve};
+use super::lanes::{add, add_coordinates, add_tile, combine, difference, from_f16, sum_of, to_f16};
 use super::sweep::{CHUNK, chunks, parts, pieces, stream, sums_over, sweep, sweep_pieces};
 use crate::domain::{BoundsRef, Domain, Volume, volume_scale};
 use crate::flow::{Flow, OptimalityCriteria, ProjectedGradient};
@@ -25,34 +25,36 @@ pub(in crate::engine) fn copy<T: Scalar, U: Scalar>(from: &[T], to: &mut [U]) {
     });
 }
 
-/// Which Gram matrices are wanted besides XXᵀ.
+/// The Gram matrices that a pass computes besides XXᵀ.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct GramParts {
     pub xy: bool,
     pub yy: bool,
 }
 
 /// `gram_accumulate`: XXᵀ, XYᵀ and YYᵀ of the rows of X about `reference` and of Y, all from one read of
-/// both; NaN where not wanted.
+/// both; a matrix that `parts` leaves out is NaN.
 ///
 /// Flops: 2d for each of (K/4 + 1)·K/8 tiles of 16 per symmetric matrix, (K/4)² for XYᵀ.
 pub(super) fn grams<T: Scalar>(
     x: &[&[T]],
     reference: Option<&[T]>,
     y: &[&[T]],
-    wanted: Wanted,
+    parts: GramParts,
 ) -> [Array2<f64>; 3] {
     let d = x.first().or(y.first()).map_or(0, |row| row.len());
     // Rows of X, then of Y, each filled up to whole groups of four.
     let (x_groups, y_groups) = (x.len().div_ceil(4), y.len().div_ceil(4));
-    let wants = |a: usize, b: usize| match (a < x_groups, b < x_groups) {
+    let is_needed = |a: usize, b: usize| match (a < x_groups, b < x_groups) {
         (true, true) => true,
-        (false, false) => wanted.yy,
-        _ => wanted.xy,
+        (false, false) => parts.yy,
+        _ => parts.xy,
     };
     let groups = x_groups + y_groups;
-    let tiles: Vec<(usize, usize)> =
-        (0..groups).flat_map(|a| (a..groups).map(move |b| (a, b))).filter(|(a, b)| wants(*a, *b)).collect();
+    let tiles: Vec<(usize, usize)> = (0..groups)
+        .flat_map(|a| (a..groups).map(move |b| (a, b)))
+        .filter(|(a, b)| is_needed(*a, *b))
+        .collect();
     // A row of zeros fills up the last tile.
     let scratch = (1 + if reference.is_some() { x.len() } else { 0 }) * CHUNK;
     let sums = sweep(d, Vec::new(), 16 * tiles.len(), scratch, |here, _, sums, scratch| {
@@ -117,21 +119,25 @@ pub(super) fn rows_combine<'o, T: Scalar>(
     let mut weights: Vec<Vec<f64>> = coefficients.rows().into_iter().map(|row| row.to_vec()).collect();
     weights.push(average);
     let weights: Vec<&[f64]> = weights.iter().map(|w| &w[..]).collect();
-    let less = if reference.is_some() { a.len() * CHUNK } else { 0 };
-    // Where halves are made from.
-    let scratch = less + if in_halves { coefficients.nrows() * CHUNK } else { 0 };
+    let differences = if reference.is_some() { a.len() * CHUNK } else { 0 };
+    // The row in the precision of the state, from which the half-precision row is made.
+    let scratch = differences + if in_halves { coefficients.nrows() * CHUNK } else { 0 };
     let split = |segment| pieces(vectors, d, segment).into_iter().zip(pieces(halves, d, segment)).collect();
     sweep_pieces(CHUNK, d, split, values, scratch, |here, within, (vectors, halves), sums, scratch| {
         let len = here.len();
-        let (less, room) = scratch.split_at_mut(less);
-        let mut out: Vec<&mut [T]> =
-            room.chunks_exact_mut(CHUNK).map(|row| &mut row[..len]).chain(parts(vectors, within)).collect();
+        let (differences, scratch) = scratch.split_at_mut(differences);
+        let mut out: Vec<&mut [T]> = scratch
+            .chunks_exact_mut(CHUNK)
+            .map(|row| &mut row[..len])
+            .chain(parts(vectors, within))
+            .collect();
         match reference.map(|r| &r[here.clone()]) {
             Some(reference) => {
-                less.chunks_exact_mut(CHUNK)
+                differences
+                    .chunks_exact_mut(CHUNK)
                     .zip(a)
                     .for_each(|(out, row)| difference(&row[here.clone()], reference, &mut out[..len]));
-                let rows: Vec<&[T]> = less.chunks_exact(CHUNK).map(|row| &row[..len]).collect();
+                let rows: Vec<&[T]> = differences.chunks_exact(CHUNK).map(|row| &row[..len]).collect();
                 combine::<f64, _, _>(&rows, &weights, &mut out);
                 if let Some(mean) = out.last_mut() {
                     add(mean, reference);
@@ -141,8 +147,8 @@ pub(super) fn rows_combine<'o, T: Scalar>(
         }
         let Some((mean, rows)) = out.split_last_mut() else { return };
         for (half, row) in parts(halves, within).into_iter().zip(&mut *rows) {
-            halve(row, half);
-            unhalve(half, row);
+            to_f16(row, half);
+            from_f16(half, row);
         }
         let rows: Vec<&[T]> = rows.iter().map(|row| &**row).collect();
         after(here, &rows, mean, sums);
@@ -205,7 +211,7 @@ pub(super) fn power_sum_matrices<T: Scalar>(rows: &[&[T]]) -> [Array2<f64>; 3] {
     [0, 1, 2].map(|p| Array2::from_shape_fn((k, k), |(i, j)| sums[3 * (i.max(j) * k + i.min(j)) + p]))
 }
 
-/// The squared distances of all `rows` from `mean`.
+/// The squared distance of each of the `rows` from `mean`.
 pub(super) fn squared_distances<T: Scalar>(rows: &[&[T]], mean: &[T]) -> Vec<f64> {
     sums_over(mean.len(), rows.len(), |here, sums| {
         for (row, sum) in chunks(rows, &here).into_iter().zip(sums) {
@@ -214,7 +220,7 @@ pub(super) fn squared_distances<T: Scalar>(rows: &[&[T]], mean: &[T]) -> Vec<f64
     })
 }
 
-/// One step, number `k`, of any flow; returns Σ g·Δx.
+/// Takes step number `k` of any flow; returns Σ g·Δx.
 pub(super) fn step<T: Scalar>(flow: Flow, domain: &Domain, k: u64, vectors: Vec<&mut [T]>, g: &[T]) -> f64 {
     match (flow, vectors) {
         (Flow::OptimalityCriteria(flow), mut vectors) => {
@@ -260,7 +266,7 @@ fn projected_step<T: Scalar>(
     let weights = volume.map(|volume| &volume.weights[..]);
     let mu = match volume {
         Some(Volume { weights, bound }) => {
-            // The volume falls as μ grows: the least μ whose volume is allowed.
+            // The volume falls as μ grows, so the search is for the least μ whose volume is allowed.
             let total = |mu: f64| {
                 volume_of(x, g, weights, bounds, |[x, g, w], [lower, upper]| {
                     flow.update(x, g, w, mu, lower, upper)
@@ -313,7 +319,7 @@ fn criteria_step<T: Scalar>(
     })
 }
 
-/// Σ w f((x, a, w), bounds), f as rounded as it would be stored.
+/// Σ w f((x, a, w), bounds), with f rounded to the precision in which it would be stored.
 fn volume_of<T: Scalar>(
     x: &[T],
     a: &[T],
@@ -322,8 +328,8 @@ fn volume_of<T: Scalar>(
     f: impl Fn([f64; 3], [f64; 2]) -> f64 + Sync,
 ) -> f64 {
     sums_over(x.len(), 1, |here, sums| {
-        let mut room = [[0.0; CHUNK]; 2];
-        let [first, second] = &mut room;
+        let mut scratch = [[0.0; CHUNK]; 2];
+        let [first, second] = &mut scratch;
         let at =
             [T::widen(&x[here.clone()], first), T::widen(&a[here.clone()], second), &weights[here.clone()]];
         sums[0] += bounds.of(&here).sum_of(at, |at, bounds| at[2] * T::of(f(at, bounds)).into());

@@ -6,13 +6,13 @@
 
 use crate::scalar::{Half, Scalar};
 
-/// Lanes of a sum.
+/// The number of lanes of a sum.
 pub(super) const LANES: usize = 16;
-/// Lanes of a sum where four, or eight, are taken at a time: half of sixteen registers of four numbers hold
-/// them.
+/// The number of lanes of each sum where four, or eight, sums are taken at a time: half of sixteen registers
+/// of four numbers hold them.
 const NARROW: usize = 8;
 const NARROWEST: usize = 4;
-/// Products of f32 that are added before they become f64.
+/// The number of products that are added in f32 before they are added to an f64 sum.
 const SHORT: usize = 16;
 
 pub(super) use crate::scalar::vectorised;
@@ -45,7 +45,7 @@ pub(super) fn sum_of<const N: usize, T: Scalar>(slices: [&[T]; N], f: impl Fn([f
     sums.iter().sum::<f64>() + rest
 }
 
-/// a·b.
+/// The inner product a·b, summed in f64.
 pub(super) fn dot<T: Scalar, U: Scalar>(a: &[T], b: &[U]) -> f64 {
     let ((a, a_left), (b, b_left)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let sums = vectorised(
@@ -63,23 +63,23 @@ pub(super) fn dot<T: Scalar, U: Scalar>(a: &[T], b: &[U]) -> f64 {
     sums.iter().sum::<f64>() + a_left.iter().zip(b_left).map(|(a, b)| (*a).into() * (*b).into()).sum::<f64>()
 }
 
-/// to ← from, rounded to halves.
-pub(super) fn halve<T: Scalar>(from: &[T], to: &mut [Half]) {
+/// Copies with rounding to half precision: to ← from.
+pub(super) fn to_f16<T: Scalar>(from: &[T], to: &mut [Half]) {
     vectorised(
         #[inline(always)]
-        move || to.iter_mut().zip(from).for_each(|(to, from)| *to = Half::of((*from).into() as f32)),
+        move || to.iter_mut().zip(from).for_each(|(to, from)| *to = Half::from_f32((*from).into() as f32)),
     );
 }
 
-/// to ← from, which is exact.
-pub(super) fn unhalve<T: Scalar>(from: &[Half], to: &mut [T]) {
+/// Copies from half precision, which is exact: to ← from.
+pub(super) fn from_f16<T: Scalar>(from: &[Half], to: &mut [T]) {
     vectorised(
         #[inline(always)]
         move || to.iter_mut().zip(from).for_each(|(to, from)| *to = (*from).into()),
     );
 }
 
-/// a ← a + b.
+/// Adds b to a: a ← a + b.
 pub(super) fn add<T: Scalar>(a: &mut [T], b: &[T]) {
     vectorised(
         #[inline(always)]
@@ -87,7 +87,7 @@ pub(super) fn add<T: Scalar>(a: &mut [T], b: &[T]) {
     );
 }
 
-/// out ← a − b.
+/// Writes the difference: out ← a − b.
 pub(super) fn difference<T: Scalar>(a: &[T], b: &[T], out: &mut [T]) {
     vectorised(
         #[inline(always)]
@@ -95,14 +95,14 @@ pub(super) fn difference<T: Scalar>(a: &[T], b: &[T], out: &mut [T]) {
     );
 }
 
-/// sumsⱼ ← sumsⱼ + rowsⱼ·v.
+/// Adds one inner product per row: sumsⱼ ← sumsⱼ + rowsⱼ·v.
 pub(super) fn add_dots<T: Scalar, U: Scalar>(rows: &[&[T]], v: &[U], sums: &mut [f64]) {
     add_dots_in::<f64, NARROW, T, U>(usize::MAX, rows, v, sums);
 }
 
-/// The same for the coordinates of a state, in the precision of the state: in f32 only [`SHORT`] products are
-/// added before they go to f64, which on average errs by less than √SHORT times what rounding the state's
-/// entries has cost.
+/// Like [`add_dots`], for the coordinates of a state, in the precision of the state: in f32 only [`SHORT`]
+/// products are added before they go to f64, which on average errs by less than √SHORT times what rounding
+/// the state's entries has cost.
 pub(super) fn add_coordinates<T: Scalar>(rows: &[&[T]], v: &[T], sums: &mut [f64]) {
     match T::single(v) {
         None => add_dots(rows, v, sums),
@@ -277,7 +277,7 @@ mod tests {
         (0..len).map(|i| T::of(((i * 7 + seed * 13) % 11) as f64 - 5.0)).collect()
     }
 
-    /// Small integers: every order of summation is exact, in f32 too.
+    /// Small integers make every order of summation exact, in f32 too.
     fn check<T: Scalar>() {
         for len in [0, 1, 7, 8, 15, 16, 17, 100, 1024] {
             let table: Vec<Vec<T>> = (0..7).map(|j| row(j, len)).collect();

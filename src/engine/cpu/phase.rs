@@ -16,13 +16,13 @@ use crate::surrogate::library::combine;
 use crate::surrogate::space::implicit_kernel;
 use crate::surrogate::{Integrator, Library, TargetTransform};
 
-/// A fitted surrogate, as numbers of the size of the history; its tables are the engine's.
+/// A fitted surrogate, as numbers of the size of the history; its tables belong to the engine.
 #[derive(Debug, Clone)]
 pub(super) struct Model {
     pub predictor: Predictor,
     pub transform: TargetTransform,
     pub lift: LiftTable,
-    /// What no entry of a row of the lift's table exceeds.
+    /// An upper bound on the magnitude of the entries of each row of the lift's table.
     pub bounds: Vec<f64>,
     /// The samples it was fitted to, as rows of the history, oldest first.
     pub rows: Vec<usize>,
@@ -30,25 +30,25 @@ pub(super) struct Model {
     pub radius: f64,
 }
 
-/// T, what the predictor's outputs are combined with.
+/// The table T whose rows the predictor's outputs combine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LiftTable {
-    /// None: the outputs are the gradient itself.
+    /// There is no table: the outputs are the gradient itself.
     Direct,
     Basis,
-    /// The recorded gradients, where they lie in the history.
+    /// The recorded gradients, read from the history.
     Gradients,
-    /// The transformed gradients.
+    /// The recorded gradients after the target transform.
     Encoded,
 }
 
-/// From x to the lift's weights.
+/// The map from x to the lift's weights.
 #[derive(Debug, Clone)]
 pub(super) enum Predictor {
     Explicit {
         library: Library,
         coefficients: Array2<f64>,
-        /// None if z = x.
+        /// The coordinates z of x; none if z = x.
         space: Option<Coordinates>,
     },
     Implicit {
@@ -58,21 +58,21 @@ pub(super) enum Predictor {
     },
 }
 
-/// z = U (x − c)/σ.
+/// The coordinates z = U (x − c)/σ.
 #[derive(Debug, Clone)]
 pub(super) struct Coordinates {
     pub scale: f64,
     pub centered: bool,
-    /// U (mean − c).
+    /// The history's mean in the coordinates, U (mean − c).
     pub mean: Vec<f64>,
 }
 
-/// States on the way along a differential equation, kept from step to step.
+/// Intermediate states of a differential equation, kept from step to step.
 #[derive(Debug, Clone, Default)]
 pub(super) struct InnerStates<T> {
-    /// Where the next inner step begins.
+    /// The state at the beginning of the next inner step.
     pub start: Vec<Vec<T>>,
-    /// Where it ends.
+    /// The state at the end of the inner step.
     pub end: Vec<Vec<T>>,
 }
 
@@ -91,7 +91,7 @@ impl<T: Scalar> Tables<T> {
     }
 }
 
-/// The rows of a table, in the order asked for.
+/// The rows `which` of a table, in that order.
 pub(super) fn rows<'a, T>(table: &'a Array2<T>, which: &[usize]) -> Vec<&'a [T]> {
     which.iter().filter_map(|&row| table.row(row).to_slice()).collect()
 }
@@ -104,9 +104,9 @@ pub(super) struct Field<'a, T> {
     pub model: &'a Model,
     pub mean: &'a [T],
     pub basis: Directions<'a, T>,
-    /// The samples, for the implicit library.
+    /// The samples that the implicit library evaluates its kernel at.
     pub samples: Vec<&'a [T]>,
-    /// What is lifted by, where that is not the basis.
+    /// The rows that the lift combines, where those are not the basis.
     pub table: Vec<&'a [T]>,
 }
 
@@ -134,34 +134,34 @@ impl<'a, T: Scalar> Field<'a, T> {
         Self { model, mean: &tables.mean, basis: tables.basis.leading(rank), samples, table }
     }
 
-    /// ‖x − mean‖², then what the weights are made from.
+    /// The number of sums: ‖x − mean‖², then what the weights are computed from.
     pub(super) fn sums(&self) -> usize {
         1 + self.basis.len() + 3 * self.samples.len()
     }
 
-    /// Whether the weights are made from x itself, not from sums over it.
+    /// Whether the weights are computed from x itself, not from sums over x.
     pub(super) fn reads_x(&self) -> bool {
         matches!(self.model.predictor, Predictor::Explicit { space: None, .. })
     }
 
-    /// Numbers that a chunk needs room for.
-    pub(super) fn room(&self) -> usize {
-        self.basis.room()
+    /// The length of the scratch memory that a chunk needs.
+    pub(super) fn scratch(&self) -> usize {
+        self.basis.scratch()
     }
 
-    /// What of it belongs to the unknowns `here`.
-    pub(super) fn at<'b>(&'b self, here: &Range<usize>, room: &'b mut [T]) -> FieldChunk<'b, T> {
-        FieldChunk { field: self, here: here.clone(), basis: self.basis.at(here, room) }
+    /// The part of the field on the unknowns `here`.
+    pub(super) fn at<'b>(&'b self, here: &Range<usize>, scratch: &'b mut [T]) -> FieldChunk<'b, T> {
+        FieldChunk { field: self, here: here.clone(), basis: self.basis.at(here, scratch) }
     }
 
-    /// The sums at x, by a pass of their own.
+    /// The sums at x, computed in a pass of their own.
     fn observe_all(&self, x: &[T]) -> Vec<f64> {
-        sweep(x.len(), Vec::new(), self.sums(), self.room(), |here, _, sums, room| {
-            self.at(&here, room).observe(&x[here], sums)
+        sweep(x.len(), Vec::new(), self.sums(), self.scratch(), |here, _, sums, scratch| {
+            self.at(&here, scratch).observe(&x[here], sums)
         })
     }
 
-    /// ‖x − mean‖ in history radii.
+    /// The distance ‖x − mean‖, in units of the history's radius.
     fn distance(&self, sums: &[f64]) -> f64 {
         sums[0].sqrt() / if self.model.radius > 0.0 { self.model.radius } else { 1.0 }
     }
@@ -184,7 +184,7 @@ impl<'a, T: Scalar> Field<'a, T> {
         }
     }
 
-    /// Whether all that the weights lift to (before it is decoded) is finite.
+    /// Whether the lifted vector (before it is decoded) is certainly finite, judged by the weights.
     pub(super) fn is_finite(&self, weights: &[f64]) -> bool {
         match self.model.lift {
             LiftTable::Direct => weights.iter().all(|w| w.is_finite()),
@@ -215,7 +215,7 @@ pub(super) struct FieldChunk<'a, T> {
 }
 
 impl<T: Scalar> FieldChunk<'_, T> {
-    /// Adds the chunk's part of the sums.
+    /// Adds the chunk's part to the sums.
     pub(super) fn observe(&self, x: &[T], sums: &mut [f64]) {
         let (field, here) = (self.field, &self.here);
         let centered = matches!(
@@ -227,7 +227,7 @@ impl<T: Scalar> FieldChunk<'_, T> {
         kernels::power_sums(&chunks(&field.samples, here), x, powers);
     }
 
-    /// `gradient_lift`: outⱼ = Tᵀ wⱼ, not decoded yet.
+    /// `gradient_lift`: outⱼ = Tᵀ wⱼ, not decoded.
     pub(super) fn lift(&self, weights: &[&[f64]], out: &mut [&mut [T]]) {
         match self.field.model.lift {
             LiftTable::Direct => {
@@ -243,7 +243,7 @@ impl<T: Scalar> FieldChunk<'_, T> {
     }
 }
 
-/// One surrogate phase.
+/// What one surrogate phase works on: the learned field, the flow and the state.
 pub(super) struct Phase<'a, T> {
     pub field: Field<'a, T>,
     pub flow: Flow,
@@ -259,8 +259,8 @@ pub(super) struct Phase<'a, T> {
 
 impl<T: Scalar> Phase<'_, T> {
     pub(super) fn run(&mut self, limits: PhaseLimits) {
-        // From inside the thread pool: from outside each of the many short passes would put this thread to
-        // sleep and wake it again.
+        // The phase runs inside the thread pool: called from outside, each of its many short passes would put
+        // this thread to sleep and wake it again.
         if self.state.x.len() > CHUNK {
             rayon::scope(|_| self.run_inside(limits))
         } else {
@@ -307,25 +307,26 @@ impl<T: Scalar> Phase<'_, T> {
         let d = x.len();
         if flow.equation_vectors() > 0 && field.model.transform == TargetTransform::Identity {
             let vectors = std::iter::once(x).chain(auxiliary).map(|v| &mut v[..]).collect();
-            let mut sums = sweep(d, vectors, field.sums() + 1, field.room(), |here, vectors, sums, room| {
-                let mut g = [T::zero(); CHUNK];
-                let (g, at) = (&mut g[..here.len()], field.at(&here, room));
-                at.lift(&[weights], &mut [g]);
-                if let Some((change, sums)) = sums.split_last_mut() {
-                    *change += kernels::advance(flow, k, vectors, g);
-                    at.observe(vectors[0], sums);
-                }
-            });
+            let mut sums =
+                sweep(d, vectors, field.sums() + 1, field.scratch(), |here, vectors, sums, scratch| {
+                    let mut g = [T::zero(); CHUNK];
+                    let (g, at) = (&mut g[..here.len()], field.at(&here, scratch));
+                    at.lift(&[weights], &mut [g]);
+                    if let Some((change, sums)) = sums.split_last_mut() {
+                        *change += kernels::advance(flow, k, vectors, g);
+                        at.observe(vectors[0], sums);
+                    }
+                });
             self.landing.predicted_change += sums.pop().unwrap_or(0.0);
             *self.observed = Some(sums);
             return true;
         }
-        let spoiled = sweep(d, vec![&mut *gradient], 1, field.room(), |here, out, sums, room| {
-            field.at(&here, room).lift(&[weights], out);
+        let spoiled = sweep(d, vec![&mut *gradient], 1, field.scratch(), |here, out, sums, scratch| {
+            field.at(&here, scratch).lift(&[weights], out);
             field.decode(&x[here], out[0]);
             sums[0] += lanes::sum_of([&*out[0]], |[g]| 0.0 * g);
         });
-        // Zero times anything finite.
+        // The sum is 0 exactly if all entries are finite: zero times infinity or NaN is NaN.
         if spoiled[0] != 0.0 {
             return false;
         }
@@ -348,9 +349,9 @@ impl<T: Scalar> Phase<'_, T> {
             None => (wide(&self.state.x), wide(self.field.mean), 1.0),
             Some(space) => (sums[1..].to_vec(), space.mean.clone(), space.scale),
         };
-        // f64 throughout: these numbers are few.
+        // All is f64 here: these numbers are few.
         let square = |y: &[f64]| y.iter().zip(&mean).map(|(y, m)| (y - m).powi(2)).sum::<f64>();
-        // What x has outside the span stays as it is.
+        // The component of x outside the span stays as it is.
         let outside = sums[0] - square(&start);
         let mut rhs = |_: f64, y: &[f64], slope: &mut [f64]| {
             let features = library.evaluate(&y.iter().map(|y| y / scale).collect::<Vec<_>>());

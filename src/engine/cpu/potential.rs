@@ -11,21 +11,22 @@ use crate::scalar::Scalar;
 use crate::surrogate::higher_order::minimum_along;
 use crate::surrogate::potential::Polynomial;
 
-/// The share of the volume below which a Newton step on the multiplier is not looked at any more. Between its
-/// two ends only those unknowns bend that are as near to a bound as this: what is left is of second order.
-const NEARLY: f64 = 2e-6;
-/// Newton steps on the multiplier; each is safeguarded by bisection.
+/// Where the excess volume is below this share of the volume, the next Newton step on the multiplier ends the
+/// search and is not evaluated. Along it only those unknowns reach or leave a bound that are as near to it as
+/// this share, so the error that is left is of second order.
+const LAST_STEP_TOLERANCE: f64 = 2e-6;
+/// The largest number of Newton steps on the multiplier; each is safeguarded by bisection.
 const MULTIPLIER_STEPS: usize = 100;
 
 /// A potential over rows of the history.
 #[derive(Debug, Clone)]
 pub(super) struct Potential {
     pub learned: Polynomial,
-    /// V: which row of the table of pairs each column of the combination stands for.
+    /// For each column of the combination, the row of the table of pairs that it stands for (V).
     pub rows: Vec<usize>,
 }
 
-/// Where the trusted iterate is, and what may be reached from it.
+/// The trusted iterate and the set that may be reached from it.
 pub(super) struct Neighbourhood<'a> {
     pub center: &'a [f64],
     pub gradient: &'a [f64],
@@ -33,13 +34,13 @@ pub(super) struct Neighbourhood<'a> {
     pub limits: TrustLimits,
 }
 
-/// Where the minimisation has led.
+/// The result of the minimisation.
 pub(super) struct Minimum {
     pub x: Vec<f64>,
     pub steps: usize,
-    /// φ there; 0 at the trusted iterate.
+    /// The value of φ at the end; 0 at the trusted iterate.
     pub value: f64,
-    /// Whether no lower value was left to be found.
+    /// Whether the minimisation found no lower value.
     pub settled: bool,
 }
 
@@ -63,8 +64,8 @@ impl Potential {
     /// The potential of the rows of pairs rounded to f32, `table`: its value, its gradient and its steps
     /// agree with each other in f64, and half the bytes go by.
     pub(super) fn minimize(&self, table: &[&[f32]], at: &Neighbourhood<'_>) -> Minimum {
-        // From inside the thread pool: from outside each of the many short passes would put this thread to
-        // sleep and wake it again.
+        // The minimisation runs inside the thread pool: called from outside, each of its many short passes
+        // would put this thread to sleep and wake it again.
         rayon::scope(|_| self.minimize_inside(table, at))
     }
 
@@ -93,7 +94,8 @@ impl Potential {
         let mut minimum = Minimum { x: Vec::new(), steps: 0, value: 0.0, settled: false };
         let (mut rate, mut price) = (1.0 / outside, 0.0);
         for _ in 0..at.limits.steps {
-            // Successive multipliers are alike, per length of the step.
+            // Successive multipliers are similar per length of the step, so the search begins at the last
+            // one.
             let mu = reach.multiplier(&z, &slope, center, rate, price * rate);
             price = mu / rate;
             let sums = sweep(d, vec![&mut direction], 2 + table.len(), 0, |here, vectors, sums, _| {
@@ -122,7 +124,7 @@ impl Potential {
                     (t, t * along + 0.5 * t * t * curvature, curvature)
                 }
                 Some(higher) => {
-                    let [second, third, fourth] = higher.bends(&coordinates, &change);
+                    let [second, third, fourth] = higher.directional_derivatives(&coordinates, &change);
                     minimum_along([along, curvature + second, third, fourth])
                 }
             };
@@ -131,7 +133,7 @@ impl Potential {
             rate = if mean_curvature > 0.0 { square / mean_curvature } else { 1.0 / outside };
             coordinates.iter_mut().zip(&change).for_each(|(z, c)| *z += t * c);
 
-            // The gradient of φ from where z is, not from where it was: nothing accumulates.
+            // The gradient of φ is computed at z afresh, not updated, so that no error accumulates.
             let mut slopes: Vec<f64> =
                 curvatures.iter().zip(&coordinates).map(|(lambda, z)| lambda * z).collect();
             if let Some(higher) = higher {
@@ -159,7 +161,7 @@ impl Potential {
     }
 }
 
-/// The domain and the trust region.
+/// The feasible set cut down to the trust region.
 #[derive(Clone, Copy)]
 struct Reach<'a, B> {
     bounds: B,
@@ -178,7 +180,7 @@ impl<'a, B: Intervals> Reach<'a, B> {
         }
     }
 
-    /// What of it belongs to the unknowns `here`.
+    /// The part of the reach on the unknowns `here`.
     fn of(&self, here: &Range<usize>) -> Self {
         let weights = self.weights.map(|w| &w[here.clone()]);
         Self { bounds: self.bounds.of(here), weights, ..*self }
@@ -190,15 +192,14 @@ impl<'a, B: Intervals> Reach<'a, B> {
         point.max(low).min(high)
     }
 
-    /// An unknown's part in the volume, and in how fast the volume falls as μ grows.
+    /// An unknown's share of the volume, and of the rate at which the volume falls as μ grows.
     #[inline(always)]
     fn share(&self, point: f64, center: f64, weight: f64, bounds: [f64; 2]) -> (f64, f64) {
         let clipped = self.clip(point, center, bounds);
         (weight * clipped, if clipped == point { weight * weight } else { 0.0 })
     }
 
-    /// The same for as many unknowns as there are lanes, one operation after the other, which is what
-    /// compilers know how to vectorise.
+    /// The same for [`LANES`] unknowns, one operation after the other, which compilers vectorise.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "lanes of vectors")]
     fn add_shares(
@@ -228,7 +229,7 @@ impl<'a, B: Intervals> Reach<'a, B> {
         }
     }
 
-    /// d = P(z − η slope) − z, of the unknowns it belongs to.
+    /// d = P(z − η slope) − z, for the unknowns of the chunk.
     fn direction(&self, z: &[f64], slope: &[f64], center: &[f64], rate: f64, mu: f64, d: &mut [f64]) {
         let reach = *self;
         let points = d.iter_mut().zip(z).zip(slope.iter().zip(center)).enumerate();
@@ -252,7 +253,7 @@ impl<'a, B: Intervals> Reach<'a, B> {
         }
     }
 
-    /// z ← z + t d, of the unknowns it belongs to; rounding must not lead out.
+    /// z ← z + t d, for the unknowns of the chunk, clamped because rounding must not lead out of the bounds.
     fn advance(&self, z: &mut [f64], d: &[f64], center: &[f64], t: f64) {
         let reach = *self;
         let points = z.iter_mut().zip(d).zip(center).enumerate();
@@ -262,9 +263,9 @@ impl<'a, B: Intervals> Reach<'a, B> {
         );
     }
 
-    /// The least μ ≥ 0 for which clip(z − η slope − μ w) keeps the volume, to rounding or what is left of
-    /// [`NEARLY`]: the excess is convex between the kinks, so Newton's method, kept inside a shrinking
-    /// bracket, ends after a few steps.
+    /// The least μ ≥ 0 for which clip(z − η slope − μ w) keeps the volume, to rounding or to second order in
+    /// [`LAST_STEP_TOLERANCE`]. The excess is convex between the kinks, so Newton's method, kept inside a
+    /// shrinking bracket, ends after a few steps.
     fn multiplier(&self, z: &[f64], slope: &[f64], center: &[f64], rate: f64, guess: f64) -> f64 {
         let Some(weights) = self.weights else { return 0.0 };
         let excess = |mu: f64| {
@@ -299,10 +300,11 @@ impl<'a, B: Intervals> Reach<'a, B> {
             (sums[0] - self.volume, sums[1])
         };
         let (mut low, mut high, mut mu) = (0.0, f64::INFINITY, guess);
-        let (enough, nearly) = (1e-13 * self.volume.abs(), NEARLY * self.volume.abs());
+        let (tolerance, last_step_tolerance) =
+            (1e-13 * self.volume.abs(), LAST_STEP_TOLERANCE * self.volume.abs());
         for _ in 0..MULTIPLIER_STEPS {
             let (over, free) = excess(mu);
-            if over.abs() <= enough || (mu == 0.0 && over <= 0.0) {
+            if over.abs() <= tolerance || (mu == 0.0 && over <= 0.0) {
                 return mu;
             }
             if over > 0.0 {
@@ -311,18 +313,18 @@ impl<'a, B: Intervals> Reach<'a, B> {
                 high = mu
             }
             let newton = mu + over / free;
-            if over.abs() <= nearly && newton > low && newton < high {
+            if over.abs() <= last_step_tolerance && newton > low && newton < high {
                 return newton;
             }
             mu = if free > 0.0 && newton > low && newton < high {
                 newton
             } else if low == 0.0 && over < 0.0 && newton <= 0.0 {
-                // The bound may be slack: only 0 itself can tell.
+                // The bound may be slack, which an evaluation at the multiplier 0 decides.
                 0.0
             } else if high.is_finite() {
                 0.5 * (low + high)
             } else {
-                // No unknown is free to move: past the next kink, wherever it is.
+                // No unknown is free to move, so the multiplier grows beyond the next kink, wherever that is.
                 2.0 * mu.max(rate * slope.iter().fold(f64::MIN_POSITIVE, |m, s| m.max(s.abs())))
             };
             if mu == 0.0 && low == 0.0 {

@@ -9,8 +9,7 @@ use crate::scalar::Scalar;
 
 /// Unknowns per chunk: small enough that the chunks of two histories stay in the second cache.
 pub(in crate::engine) const CHUNK: usize = 1024;
-/// At most this many tasks per pass, so that their sums stay small; a number that does not depend on the
-/// machine.
+/// The largest number of tasks per pass: it keeps the sums small, and does not depend on the machine.
 const SEGMENTS: usize = 256;
 
 /// One parallel pass over 0..d: `body` gets a chunk's range, its parts of `vectors`, `values` sums to add to
@@ -28,7 +27,7 @@ where
     sweep_by(CHUNK, d, vectors, values, scratch, body)
 }
 
-/// A pass that needs nothing twice and sums nothing: in pieces as long as they come.
+/// A pass without sums and scratch, whose pieces are as long as possible.
 pub(super) fn stream<T: Scalar>(d: usize, vector: &mut [T], body: impl Fn(Range<usize>, &mut [T]) + Sync) {
     sweep_by(usize::MAX, d, vec![vector], 0, 0, |here, vectors, _, _| body(here, vectors[0]));
 }
@@ -50,7 +49,7 @@ where
     })
 }
 
-/// `vectors` of length `d`, a piece of each for every `segment` unknowns.
+/// Splits `vectors` of length `d` into pieces of `segment` unknowns each.
 pub(super) fn pieces<E>(vectors: Vec<&mut [E]>, d: usize, segment: usize) -> Vec<Vec<&mut [E]>> {
     let mut pieces: Vec<Vec<&mut [E]>> =
         (0..d.div_ceil(segment)).map(|_| Vec::with_capacity(vectors.len())).collect();
@@ -65,8 +64,8 @@ pub(super) fn parts<'a, E>(vectors: &'a mut [&mut [E]], range: &Range<usize>) ->
     vectors.iter_mut().map(|v| &mut v[range.clone()]).collect()
 }
 
-/// The pass that the others are made of: `split` takes what is written apart into pieces of so many unknowns,
-/// and `body` gets a chunk's range, that within its piece, and the piece.
+/// The pass that the others are made of: `split` divides the written vectors into pieces of so many unknowns,
+/// and `body` gets a chunk's range, its range within its piece, and the piece.
 pub(super) fn sweep_pieces<T: Scalar, P: Send, F>(
     chunk: usize,
     d: usize,

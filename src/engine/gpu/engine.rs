@@ -161,8 +161,8 @@ impl GpuEngine {
     ///
     /// wgpu cannot tell how much memory a device has free, and no single buffer is larger than the device
     /// allows, so nothing can be refused beforehand: a run that does not fit ends its
-    /// [`start`](Engine::start) with [`EngineError::Memory`], before the first true evaluation, with this number
-    /// and what the driver had granted.
+    /// [`start`](Engine::start) with [`EngineError::Memory`], before the first true evaluation, with this
+    /// number and what the driver had granted.
     pub fn memory(setup: &Setup<'_>, tables: TableFormat) -> u64 {
         let Resident { vectors, history, basis } = setup.resident();
         (4 * (vectors + history + 1) as u64 + tables.bytes(4) * basis as u64) * setup.start.len() as u64

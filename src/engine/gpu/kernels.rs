@@ -457,7 +457,7 @@ kernels! {
         buffers: { phase: Write, search: Write, partials: Read },
         params: {
             slabs: u32, volume_high: f32, volume_low: f32, falling: u32, begins: u32, range_low: u32,
-            range_high: u32, candidates: u32, next: u32, chances: u32,
+            range_high: u32, candidates: u32, next: u32, max_failures: u32,
         },
     }
     PairRecord = "pair_record" {

@@ -2,7 +2,8 @@
 //!
 //! x crosses the bus at each true evaluation and the gradient comes back. The host keeps what it has seen, so
 //! that steps can be summed up without another read-back, and so that a device that is lost takes neither the
-//! trusted nor the best iterate with it. 16 bytes per unknown, 24 once the best iterate is not the trusted one.
+//! trusted nor the best iterate with it. 16 bytes per unknown, 24 once the best iterate is not the trusted
+//! one.
 
 use rayon::prelude::*;
 

@@ -156,7 +156,7 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// Q = C V.
+    /// Records the kernels that form the directions Q = C V from the recorded rows.
     fn record_directions(&mut self, learned: &Polynomial, columns: &[usize]) -> Result<()> {
         let (rank, rows) = (learned.curvatures.len(), 2 * self.run.ring.capacity());
         // By row instead of by age; the last column is the share of the reference, a row of zeros.

@@ -165,7 +165,7 @@ impl Recorder {
         })
     }
 
-    /// Records one dispatch.
+    /// Records one dispatch of the kernel that `P` stands for.
     pub(crate) fn dispatch<P: Params>(
         &mut self,
         params: P,

@@ -19,7 +19,7 @@ pub(super) const PASSES: [u32; 9] = {
 /// How many passes of a search may do worse than evenly spaced ones before one with that many candidates has
 /// to space its own evenly. The passes above then close any bracket of the multipliers, wherever the volume
 /// bends: see the test.
-const fn chances(candidates: u32) -> u32 {
+const fn max_failures(candidates: u32) -> u32 {
     if candidates > CANDIDATES { 1 } else { 2 }
 }
 
@@ -70,7 +70,7 @@ impl Recording<'_> {
                 range_high,
                 candidates,
                 next,
-                chances: chances(next),
+                max_failures: max_failures(next),
             };
             self.recorder.dispatch(
                 params,
@@ -101,7 +101,7 @@ mod tests {
             for candidates in PASSES {
                 let fail = widest
                     .iter()
-                    .filter(|(_, failures)| *failures < chances(candidates))
+                    .filter(|(_, failures)| *failures < max_failures(candidates))
                     .map(|(span, failures)| (*span, failures + 1));
                 let hold = widest.iter().map(|(span, failures)| (span.div_ceil(candidates + 1), *failures));
                 widest = fail.chain(hold).collect();

@@ -96,8 +96,8 @@ macro_rules! enumerations {
             }
         )*
 
-        /// Every case of every shared enumeration, the rules of the flows among them: its name in WGSL, and its
-        /// discriminant.
+        /// Every case of every shared enumeration, the rules of the flows among them: its name in WGSL, and
+        /// its discriminant.
         pub(crate) fn cases() -> Vec<(&'static str, u32)> {
             let mut cases = crate::flow::rules();
             cases.extend([$($(($wgsl, $name::$case as u32)),*),*]);
