@@ -78,6 +78,7 @@ pub mod io;
 #[doc = include_str!("knobs.md")]
 pub mod knobs {}
 pub mod method;
+mod number;
 pub mod objective;
 pub mod observe;
 pub mod peers;

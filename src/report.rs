@@ -14,7 +14,8 @@ pub enum StopReason {
          {change:.3e})"
     )]
     Converged {
-        /// The largest change, max|Δx|.
+        /// The largest change, max|Δx|; ∞ (null in JSON) for a step that is not finite.
+        #[serde(with = "crate::number::or_infinite")]
         change: f64,
         /// The tolerance it met.
         tolerance: f64,
@@ -31,7 +32,8 @@ pub enum StopReason {
     /// A trusted value was at most the target.
     #[error("the target of {target} is reached")]
     TargetReached {
-        /// The target.
+        /// The target; ∞ is null in JSON.
+        #[serde(with = "crate::number::or_infinite")]
         target: f64,
     },
     /// The best value has hardly fallen for a while.
@@ -141,7 +143,9 @@ pub struct PhaseEntry {
     pub end: PhaseEnd,
     /// The damping of the log transform, if that is used.
     pub damping: Option<f64>,
-    /// Σ ĝ·Δx.
+    /// Σ ĝ·Δx. What is not finite is null in JSON, and read back as NaN; in the optional numbers here, as
+    /// none.
+    #[serde(with = "crate::number::or_nan")]
     pub predicted_change: f64,
     /// f(landing) − f(trusted); none if the landing was not evaluated, could not be, or f has changed on the
     /// way.
@@ -156,7 +160,7 @@ pub struct PhaseEntry {
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Report {
     /// The best trusted iterate, of the newest [revision](crate::objective::Objective::revision) of the
-    /// objective.
+    /// objective. Not recorded: empty when a report is read back.
     #[serde(skip)]
     pub x: Vec<f64>,
     /// The true value there, as the objective returned it (f64).

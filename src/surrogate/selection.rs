@@ -103,7 +103,8 @@ pub struct Verdict {
     pub error: f64,
     /// The runner-up's.
     pub runner_up: Option<f64>,
-    /// That of "the gradient stays as it is".
+    /// That of "the gradient stays as it is"; ∞ is null in JSON.
+    #[serde(with = "crate::number::or_infinite")]
     pub persistence: f64,
 }
 
