@@ -96,6 +96,7 @@ pub mod io;
 pub mod knobs {}
 mod linalg;
 pub mod method;
+mod number;
 pub mod objective;
 pub mod peers;
 pub mod problems;

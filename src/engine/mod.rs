@@ -19,6 +19,8 @@ mod choice;
 pub mod cpu;
 mod fit;
 mod forward;
+#[cfg(test)]
+mod fragile;
 pub mod gpu;
 mod holdout;
 mod interface;
@@ -28,6 +30,8 @@ mod ring;
 pub use choice::{EngineChoice, EngineOptions, Opened};
 pub use cpu::CpuEngine;
 pub(crate) use fit::orthonormal as orthonormal_features;
+#[cfg(test)]
+pub(crate) use fragile::Fragile;
 pub use gpu::GpuEngine;
 pub use interface::{
     Engine, GradientSummary, Landing, Pair, PhaseLimits, Samples, Setup, StepComparison, TableFormat,

@@ -29,9 +29,11 @@ pub struct Adaptive {
     pub horizon: usize,
     /// The horizon never grows beyond this.
     pub max_horizon: usize,
-    /// A phase ends when x is this many history radii from the history's mean.
+    /// A phase ends when x is this many history radii from the history's mean; ∞ (null in JSON): never.
+    #[serde(with = "crate::number::or_infinite")]
     pub trust_radius: f64,
-    /// How much worse a landing may be, relative to the trusted value.
+    /// How much worse a landing may be, relative to the trusted value; ∞ is null in JSON.
+    #[serde(with = "crate::number::or_infinite")]
     pub landing_tolerance: f64,
 }
 

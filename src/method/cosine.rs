@@ -83,7 +83,8 @@ pub struct CosineTest {
     /// Learned steps between two true points, at most, ≥ 1: what ends phases where steps are too short to
     /// leave γ.
     pub horizon: usize,
-    /// How much worse a landing may be, relative to the trusted value.
+    /// How much worse a landing may be, relative to the trusted value; ∞ is null in JSON.
+    #[serde(with = "crate::number::or_infinite")]
     pub landing_tolerance: f64,
 }
 

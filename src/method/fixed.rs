@@ -18,7 +18,8 @@ pub struct Fixed {
     pub interval: usize,
     /// Whether a worse landing is undone.
     pub landing_check: bool,
-    /// How much worse a landing may be, relative to the trusted value.
+    /// How much worse a landing may be, relative to the trusted value; ∞ is null in JSON.
+    #[serde(with = "crate::number::or_infinite")]
     pub landing_tolerance: f64,
     /// Whether a sample is the iterate after the true step (as the authors' code does for gradient descent)
     /// instead of the one before it.

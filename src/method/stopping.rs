@@ -21,7 +21,8 @@ pub struct Stopping {
     /// The run has converged when a true step of the base flow, or a step to the minimum of a learned
     /// potential, changes no unknown by more than this, ≥ 0, in the unit of the unknowns.
     pub tolerance: f64,
-    /// The run is done when a trusted value is at most this, whatever the objective's revision.
+    /// The run is done when a trusted value is at most this, whatever the objective's revision. Finite: JSON
+    /// keeps no other.
     pub target: Option<f64>,
     /// The run has settled when the best value has hardly fallen for a while.
     pub settled: Option<Settled>,

@@ -90,6 +90,8 @@ pub(crate) struct Truth<O, E, W> {
     trusted: Trusted,
     /// The objective's revision at the latest evaluation.
     seen: u64,
+    /// The value at x if that is to be trusted and the engine does not know yet.
+    untrusted: Option<f64>,
     began: Instant,
     earlier: Earlier,
     /// The largest entry of the gradient where the newest revision began.
@@ -153,6 +155,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             largest_gradient: 0.0,
             trusted: Trusted { value: f64::INFINITY, largest_gradient: 0.0, iteration: 0, revision: 0 },
             seen: 0,
+            untrusted: None,
             began,
             earlier: Earlier::default(),
             first_slope: 0.0,
@@ -199,12 +202,20 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
 
     /// What has been reached; the lists and the host's x are handed over.
     pub(crate) fn report(&mut self, stop: StopReason) -> Report {
+        // The engine has failed between the evaluation of an iterate and its trust; x and the gradient are
+        // still those.
+        let untrusted = self.untrusted.take().filter(|value| self.is_best(*value));
+        if let Some(value) = untrusted {
+            self.keep(value, true);
+        }
         let (x, kkt_residual) = match self.earlier.best.take() {
             Some(best) => (best, self.earlier.kkt_residual),
             None => {
                 self.x.resize(self.gradient.len(), 0.0);
                 // Both engines keep the best iterate in the host's memory: a lost device cannot take it.
-                if let Err(error) = self.engine.best(&mut self.x, &mut self.gradient) {
+                if untrusted.is_none()
+                    && let Err(error) = self.engine.best(&mut self.x, &mut self.gradient)
+                {
                     log::error!("the best iterate could not be read: {error}");
                 }
                 self.is_current = false;
@@ -503,16 +514,29 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         let entry =
             HistoryEntry { evaluation: self.evaluations, iteration: self.iteration, objective, accepted };
         self.history.push(entry);
+        self.untrusted = accepted.then_some(objective);
         entry
     }
 
     /// The iterate that was just evaluated and entered is trusted.
     pub(super) fn settle(&mut self, value: f64) -> Result<(), Ended> {
-        let (changed, first) = (self.has_changed(), self.history.len() == 1);
-        // Values of another revision are no match, and what the engine refuses leaves the old best as it was.
-        let is_best = changed || first || value <= self.best_value;
+        let (changed, is_best) = (self.has_changed(), self.is_best(value));
         self.engine.trust(is_best)?;
-        if changed || first {
+        self.untrusted = None;
+        self.keep(value, is_best);
+        if changed { self.tell(Event::Changed { evaluation: self.evaluations }) } else { Ok(()) }
+    }
+
+    /// Whether the iterate that was just evaluated and entered is the best one: values of another revision are
+    /// no match.
+    fn is_best(&self, value: f64) -> bool {
+        self.has_changed() || self.history.len() == 1 || value <= self.best_value
+    }
+
+    /// Keeps account of a trusted iterate, which was just evaluated and entered.
+    fn keep(&mut self, value: f64, is_best: bool) {
+        let changed = self.has_changed();
+        if changed || self.history.len() == 1 {
             self.revision_began = self.history.len() - 1;
             self.first_slope = self.largest_gradient;
         }
@@ -529,9 +553,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         }
         if changed {
             self.changes.push(self.evaluations);
-            return self.tell(Event::Changed { evaluation: self.evaluations });
         }
-        Ok(())
     }
 
     /// Tells of a trusted step of the base flow, and ends the run at the target.

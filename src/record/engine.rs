@@ -23,11 +23,13 @@ pub struct Fit {
     pub samples: usize,
     /// The number of directions kept, r.
     pub rank: usize,
-    /// Their share of the history's energy, Σ sᵢ².
+    /// Their share of the history's energy, Σ sᵢ². What is not finite is null in JSON, and read back as NaN.
+    #[serde(with = "crate::number::or_nan")]
     pub energy: f64,
     /// Features, P (0 for the implicit library, which never writes them down).
     pub features: usize,
-    /// The ridge α used.
+    /// The ridge α used; in JSON as the energy.
+    #[serde(with = "crate::number::or_nan")]
     pub ridge: f64,
 }
 

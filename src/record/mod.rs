@@ -4,6 +4,8 @@
 mod engine;
 pub mod observe;
 pub mod report;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use engine::{EngineInfo, EngineKind, Fit, NumberFormat, PhaseEnd, Traffic};

@@ -13,7 +13,8 @@ pub enum StopReason {
          {change:.3e})"
     )]
     Converged {
-        /// The largest change, max|Δx|.
+        /// The largest change, max|Δx|; ∞ (null in JSON) for a step that is not finite.
+        #[serde(with = "crate::number::or_infinite")]
         change: f64,
         /// The tolerance it met.
         tolerance: f64,
@@ -30,7 +31,8 @@ pub enum StopReason {
     /// A trusted value was at most the target.
     #[error("the target of {target} is reached")]
     TargetReached {
-        /// The target for the value.
+        /// The target for the value; ∞ is null in JSON.
+        #[serde(with = "crate::number::or_infinite")]
         target: f64,
     },
     /// The best value has hardly fallen for a while.
@@ -142,7 +144,9 @@ pub struct PhaseEntry {
     pub end: PhaseEnd,
     /// The damping of the log transform, if that is used.
     pub damping: Option<f64>,
-    /// The change of the objective that the model predicts, Σ ĝ·Δx.
+    /// The change of the objective that the model predicts, Σ ĝ·Δx. What is not finite is null in JSON, and
+    /// read back as NaN; in the optional numbers here, as none.
+    #[serde(with = "crate::number::or_nan")]
     pub predicted_change: f64,
     /// f(landing) − f(trusted); none if the landing was not evaluated, could not be, or f has changed on the
     /// way.
@@ -158,7 +162,7 @@ pub struct PhaseEntry {
 #[non_exhaustive]
 pub struct Report {
     /// The best trusted iterate, of the newest [revision](crate::objective::Objective::revision) of the
-    /// objective.
+    /// objective. Not recorded: empty when a report is read back.
     #[serde(skip)]
     pub x: Vec<f64>,
     /// The true value there, as the objective returned it (f64).

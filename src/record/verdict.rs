@@ -17,5 +17,6 @@ pub struct Verdict {
     /// The validation error of the runner-up, if there was one.
     pub runner_up: Option<f64>,
     /// The validation error of the prediction that the gradient stays as it is.
+    #[serde(with = "crate::number::or_infinite")]
     pub persistence: f64,
 }

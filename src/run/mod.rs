@@ -3,6 +3,8 @@
 mod lgf;
 mod session;
 mod start;
+#[cfg(test)]
+mod tests;
 
 pub use lgf::{Lgf, LgfConfig, RunError, Unopened};
 pub use session::Session;

@@ -95,7 +95,8 @@ pub struct Level {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Solution {
-    /// The design variables, one per element in the grid's numbering.
+    /// The design variables, one per element in the grid's numbering. Not recorded: empty when a solution is
+    /// read back.
     #[serde(skip)]
     pub design: Vec<f64>,
     /// The compliance, computed once more from the design in f64.
