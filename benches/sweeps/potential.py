@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The sweeps behind the defaults of `lgf topology --flow potential`.
+"""The sweeps behind the defaults of `lgf topology --method potential`.
 
 They vary the pairs remembered, the projected steps and the first trust radius; and the polynomial's order.
 
@@ -71,7 +71,7 @@ def run(case, setting, start):
     preset, size, volume, radius = case
     with tempfile.TemporaryDirectory() as out:
         command = [LGF, "topology", "--preset", preset, "--size", size, "--volume", str(volume)]
-        command += ["--radius", str(radius), "--flow", "potential"]
+        command += ["--radius", str(radius), "--method", "potential"]
         command += [text for flag, value in zip(FLAGS[SWEEP], setting) for text in (flag, str(value))]
         command += ["--engine", "cpu", "--json", "--out", out]
         command += ["--max-evaluations", str(BUDGET[start]), "--settled", "0", "--tolerance", "1e-4"]

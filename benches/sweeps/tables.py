@@ -19,24 +19,24 @@ LGF = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "..", "..", "targ
 ENGINES = ("cpu", "cpu-f32", "gpu")
 # What it is, its arguments, and the digits of the objective that are shown.
 RUNS = [
-    ("half-MBB 150x50, OC, adaptive", "topology --size 150x50 --flow oc --schedule adaptive", ".3f"),
-    ("half-MBB 60x20, OC, adaptive", "topology --size 60x20 --flow oc --schedule adaptive", ".3f"),
-    ("half-MBB 60x20, ADAM, adaptive", "topology --size 60x20 --flow adam --schedule adaptive", ".3f"),
+    ("half-MBB 150x50, OC, adaptive", "topology --size 150x50 --flow oc --method adaptive", ".3f"),
+    ("half-MBB 60x20, OC, adaptive", "topology --size 60x20 --flow oc --method adaptive", ".3f"),
+    ("half-MBB 60x20, ADAM, adaptive", "topology --size 60x20 --flow adam --method adaptive", ".3f"),
     ("half-MBB 60x20, learned potential", "topology --size 60x20", ".3f"),
     ("half-MBB 150x50, learned potential", "topology --size 150x50", ".3f"),
     (
         "topology-reduced, gradient descent, fixed",
-        "run topology-reduced --scale small --schedule fixed",
+        "run topology-reduced --scale small --method fixed",
         ".3f",
     ),
     (
         "topology-reduced, gradient descent, adaptive",
-        "run topology-reduced --scale small --schedule adaptive",
+        "run topology-reduced --scale small --method adaptive",
         ".3f",
     ),
-    ("scattering, ADAM, fixed", "run scattering --scale small --schedule fixed", ".3e"),
-    ("scattering, ADAM, adaptive", "run scattering --scale small --schedule adaptive", ".3e"),
-    ("elastic-network, ADAM, adaptive", "run elastic-network --scale small --schedule adaptive", ".4f"),
+    ("scattering, ADAM, fixed", "run scattering --scale small --method fixed", ".3e"),
+    ("scattering, ADAM, adaptive", "run scattering --scale small --method adaptive", ".3e"),
+    ("elastic-network, ADAM, adaptive", "run elastic-network --scale small --method adaptive", ".4f"),
 ]
 
 
