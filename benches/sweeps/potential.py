@@ -71,7 +71,7 @@ def run(case, setting, start):
     preset, size, volume, radius = case
     with tempfile.TemporaryDirectory() as out:
         command = [LGF, "topology", "--preset", preset, "--size", size, "--volume", str(volume)]
-        command += ["--radius", str(radius), "--flow", "potential"]
+        command += ["--radius", str(radius), "--method", "potential"]
         command += [text for flag, value in zip(FLAGS[SWEEP], setting) for text in (flag, str(value))]
         command += ["--engine", "cpu", "--json", "--out", out]
         command += ["--max-evaluations", str(BUDGET[start]), "--settled", "0", "--tolerance", "1e-4"]
