@@ -168,7 +168,7 @@ impl FitPlan {
 
 /// The samples themselves, oldest first: for a fit in the full space, whose d is small.
 pub(crate) struct FullSamples {
-    /// X (K×d).
+    /// The samples X (K×d), oldest first.
     pub x: Array2<f64>,
     /// The transformed targets (K×d).
     pub targets: Array2<f64>,
@@ -197,8 +197,8 @@ pub(crate) struct Planned {
     pub radius: f64,
 }
 
-/// The passes over d that a fit asks an engine for. What they find is planned and judged in [`fit`], which is the
-/// same on every engine; an engine without a device to wait for is ready at once.
+/// The passes over d that a fit asks an engine for. What they find is planned and judged in [`fit`], which is
+/// the same on every engine; an engine without a device to wait for is ready at once.
 pub(crate) trait FitPasses {
     /// The base flow, and the history.
     fn history(&self) -> (Flow, &Ring);

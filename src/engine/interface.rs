@@ -99,7 +99,7 @@ impl DomainRows {
 }
 
 impl Setup<'_> {
-    /// Counts the rows that the domain takes; see [`DomainRows`].
+    /// The rows of the domain that a GPU keeps; see [`DomainRows`].
     pub(crate) fn domain_rows(&self) -> DomainRows {
         let is_oc = matches!(self.flow, Flow::OptimalityCriteria(_));
         let keeps_to_it = is_oc || matches!(self.flow, Flow::ProjectedGradient(_));
