@@ -8,7 +8,7 @@ struct Params {
     radius: f32,
     lower: f32,
     upper: f32,
-    // See bounds_of().
+    // The row of the lower bounds in `domain`, or NO_ROW; see bounds_of().
     bounds_row: u32,
     outside: f32,
 }

@@ -15,7 +15,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> totals: array<vec2<f32>>;
 // The curvatures; then, row by row, the samples' points, their slopes, and their values.
 @group(0) @binding(3) var<storage, read> learned: array<f32>;
-// The step's share t, or -1 once the phase has ended; the coordinates z = Q s, and the gradient with respect to them on top of `outside`.
+// The step's share t, or -1 once the phase has ended; the coordinates z = Q s, and the gradient with respect
+// to them on top of `outside`.
 @group(0) @binding(4) var<storage, read_write> model: array<f32>;
 
 const BISECTIONS: u32 = 40u;

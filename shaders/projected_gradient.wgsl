@@ -11,7 +11,7 @@ struct Params {
     rate: f32,
     lower: f32,
     upper: f32,
-    // The rows of the bounds per unknown; see bounds_of().
+    // The row of the lower bounds in `domain`, or NO_ROW; see bounds_of().
     bounds_row: u32,
     // Whether there is a volume bound besides the bounds (1) or not (0).
     has_volume: u32,

@@ -12,7 +12,7 @@ struct Params {
     radius: f32,
     lower: f32,
     upper: f32,
-    // See bounds_of().
+    // The row of the lower bounds in `domain`, or NO_ROW; see bounds_of().
     bounds_row: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -39,8 +39,8 @@
 //! |---|---|
 //! | a structure | [`topology::Recipe`]: a learned potential, coarse grids first |
 //! | a smooth function, with or without bounds | [`Lgf::potential`] |
-//! | a gradient that is not that of a function, or an optimizer whose dynamics are to be kept | [`method::Field`] |
-//! | a true gradient that is cheaper than a pass over the history | the plain flow: [`Lgf::new`] of a [`flow::Flow`] |
+//! | a gradient of no function, or an optimizer whose dynamics are to be kept | [`method::Field`] |
+//! | a gradient cheaper than a pass over the history | the plain flow: [`Lgf::new`] of a [`flow::Flow`] |
 //!
 //! The page `docs/how-to-choose.md` has the measurements behind this, and when not to use each of them.
 //!

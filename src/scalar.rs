@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(
             f32::from(Half::from_f32(1e9)),
             65504.0 / Half::SCALE,
-            "what no direction has stays finite"
+            "numbers beyond the format become its largest one"
         );
     }
 }

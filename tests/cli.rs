@@ -62,7 +62,7 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
             ["topology", "--size", "30x10", "--engine", flag, "--out", out.to_str().unwrap(), "--json"];
         let output = output(&args);
         assert!(output.status.success(), "{:?}", complaints(&output));
-        assert_eq!(complaints(&output), [""; 0], "nothing but JSON");
+        assert_eq!(complaints(&output), [""; 0], "the standard error is empty with --json");
         let record = json(&output);
         let keys = [
             "problem",
@@ -196,7 +196,7 @@ fn quiet_is_quiet_and_a_summary_is_for_people() {
     for word in ["compliance", "true evaluations", "engine", "stop", "design.png"] {
         assert!(words.contains(word), "no {word} in {words}");
     }
-    assert!(complaints(&loud).is_empty(), "no progress bar in a pipe");
+    assert!(complaints(&loud).is_empty(), "there is no progress bar in a pipe");
     let logged = lgf(&["topology", "--size", "12x4", "--out", out, "--quiet"])
         .env("RUST_LOG", "lgf=info")
         .output()
@@ -341,10 +341,10 @@ fn bench_measures_every_pass_on_both_engines() {
         let bench = ["bench", "--dimensions", "1757", "--repeats", "2", "--engine", flag, "--out", out];
         let output = output(&bench);
         assert!(output.status.success(), "{:?}", complaints(&output));
-        assert_eq!(complaints(&output), [""; 0], "no progress bar in a pipe");
+        assert_eq!(complaints(&output), [""; 0], "there is no progress bar in a pipe");
         assert_eq!(files(dir.path()), ["bench.json", "bench.md"]);
         let table = std::fs::read_to_string(dir.path().join("bench.md")).unwrap();
-        assert!(text(&output.stdout).starts_with(&table), "what is printed is what is written");
+        assert!(text(&output.stdout).starts_with(&table), "the printed table is the written one");
         assert_eq!(
             table.contains("(software adapter)"),
             engine == "gpu" && text(&self::output(&["info"]).stdout).contains("`--engine auto` takes: cpu")

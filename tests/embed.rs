@@ -39,7 +39,7 @@ fn host_device_of(
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         }))
-        .expect("GPU tests need an adapter, software will do");
+        .expect("the GPU tests need an adapter, for example a software one");
     pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
         required_features: GpuEngine::required_features(adapter.features()),
         required_limits: limits(GpuEngine::required_limits(&adapter.limits())),
@@ -371,7 +371,7 @@ fn what_waits_for_the_device_can_be_awaited() {
                         Samples::Points => drive(&device, engine.fit_async(&config)),
                         Samples::Pairs => drive(&device, engine.fit_potential_async(10.0, quadratic)),
                     };
-                    assert!(turns > 0, "somebody else has waited");
+                    assert!(turns > 0, "the future was ready at once: the engine has waited itself");
                     fit.unwrap()
                 }
             };
@@ -387,7 +387,7 @@ fn what_waits_for_the_device_can_be_awaited() {
                 }
                 (Samples::Points, false) => {
                     let (found, turns) = drive(&device, engine.select_async(&candidates, 2));
-                    assert!(turns > 0, "somebody else has waited");
+                    assert!(turns > 0, "the future was ready at once: the engine has waited itself");
                     {
                         let mut given_up = std::pin::pin!(engine.integrate_async(by_trials));
                         assert!(
@@ -397,7 +397,7 @@ fn what_waits_for_the_device_can_be_awaited() {
                                 .is_pending()
                         );
                     }
-                    assert!(engine.integrate(by_trials).is_err(), "the fit is gone with the phase");
+                    assert!(engine.integrate(by_trials).is_err(), "the dropped phase has lost the fit");
                     // As after any phase, the result is read, then undone.
                     engine.read(&mut x).unwrap();
                     engine.restore().unwrap();
@@ -421,7 +421,7 @@ fn what_waits_for_the_device_can_be_awaited() {
                 engine.read(&mut x).unwrap()
             } else {
                 let (landing, turns) = drive(&device, engine.read_async(&mut x));
-                assert!(turns > 0, "somebody else has waited");
+                assert!(turns > 0, "the future was ready at once: the engine has waited itself");
                 landing.unwrap()
             };
             assert!(landing.steps > 0, "{landing:?}");
@@ -539,7 +539,7 @@ fn with_little_memory() {
         other => panic!("{other:?}"),
     }
     assert!(error.to_string().contains("take a shorter history"), "{error}");
-    assert!(engine.read(&mut vec![0.0; d]).is_err(), "there is no run");
+    assert!(engine.read(&mut vec![0.0; d]).is_err(), "read() without a run is an error");
     // The memory that was granted has been given back.
     let small = Setup { capacity: 4, ..setup };
     engine.start(small).unwrap();

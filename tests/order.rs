@@ -55,7 +55,8 @@ const PAIRS: [Call; 5] = [
 ];
 
 fn engines() -> Vec<(&'static str, Box<dyn Engine>)> {
-    let gpu = GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
+    let gpu = GpuEngine::open(AdapterChoice::Any)
+        .expect("the GPU tests need an adapter, for example a software one");
     vec![("f64", Box::new(CpuEngine::new())), ("f32", Box::new(CpuEngine::single())), ("gpu", Box::new(gpu))]
 }
 

@@ -114,9 +114,9 @@ impl EngineChoice {
     }
 }
 
-/// An open engine, and why it is this one. It is an engine itself: where its GPU is lost, a run on it goes on from
-/// the best iterate on the CPU engine, and where its GPU refuses a run, the run begins there. The CPU engine is
-/// then the one for all runs that follow.
+/// An open engine, and the reason why it was chosen. It is an engine itself: where its GPU is lost, a run on
+/// it goes on from the best iterate on the CPU engine, and where its GPU refuses a run, the run begins there.
+/// The CPU engine is then the one for all runs that follow.
 pub struct Opened {
     engine: Box<dyn Engine>,
     reason: String,

@@ -168,7 +168,7 @@ impl FitPlan {
 
 /// The samples themselves, oldest first: for a fit in the full space, whose d is small.
 pub(crate) struct FullSamples {
-    /// X (K×d).
+    /// The samples X (K×d), oldest first.
     pub x: Array2<f64>,
     /// The transformed targets (K×d).
     pub targets: Array2<f64>,
@@ -178,7 +178,7 @@ pub(crate) struct FullSamples {
     pub radius: f64,
 }
 
-/// What the implicit library is made from, in whatever order the engine numbers its samples.
+/// The sums that the implicit library is fitted from, in whatever order the engine numbers its samples.
 pub(crate) struct ImplicitSums {
     /// The power sums p₁, p₂ and p₃ of all pairs of samples.
     pub powers: [Array2<f64>; 3],
@@ -188,7 +188,7 @@ pub(crate) struct ImplicitSums {
     pub radius: f64,
 }
 
-/// A planned fit, and what judges it.
+/// A planned fit, and the sums that its residual follows from.
 pub(crate) struct Planned {
     pub plan: FitPlan,
     /// Y Yᵀ of the transformed targets, for the snapshot lift.
@@ -197,8 +197,8 @@ pub(crate) struct Planned {
     pub radius: f64,
 }
 
-/// The passes over d that a fit asks an engine for. What they find is planned and judged in [`fit`], which is the
-/// same on every engine; an engine without a device to wait for is ready at once.
+/// The passes over d that a fit asks an engine for. What they find is planned and judged in [`fit`], which is
+/// the same on every engine; an engine without a device to wait for is ready at once.
 pub(crate) trait FitPasses {
     /// The base flow, and the history.
     fn history(&self) -> (Flow, &Ring);
@@ -209,10 +209,10 @@ pub(crate) trait FitPasses {
     /// The samples, and their targets.
     async fn full_samples(&mut self, config: &SurrogateConfig) -> Result<FullSamples>;
 
-    /// What the implicit library is made from.
+    /// The sums that the implicit library is fitted from.
     async fn implicit_sums(&mut self, config: &SurrogateConfig) -> Result<ImplicitSums>;
 
-    /// Solves the regression and keeps the model; the ridge that was used.
+    /// Solves the regression and keeps the model; returns the ridge that was used.
     fn keep(&mut self, config: &SurrogateConfig, planned: Planned) -> Result<f64>;
 
     /// Keeps the implicit library's model: weights w(x) = M k(x, X), and the residual of the samples.
@@ -261,7 +261,7 @@ pub(crate) async fn fit<P: FitPasses>(passes: &mut P, config: &SurrogateConfig) 
     Ok(Fit { samples, rank, energy, features, ridge })
 }
 
-/// ‖E Y‖ / ‖Y‖ of weights that are off by E: ‖E Y‖²_F = tr(E YYᵀ Eᵀ).
+/// The relative error ‖E Y‖ / ‖Y‖ of weights with the error E: ‖E Y‖²_F = tr(E YYᵀ Eᵀ).
 pub(crate) fn residual_of_weights(error: ArrayView2<f64>, yy: ArrayView2<f64>) -> f64 {
     ratio((error.dot(&yy) * error).sum(), yy.diag().sum())
 }

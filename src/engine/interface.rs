@@ -1,4 +1,4 @@
-//! The trait both engines implement, and the plain data it speaks in.
+//! The trait that all engines implement, and the plain data of its calls.
 
 use crate::domain::{BoundsRef, Domain};
 use crate::error::{Error, Result};
@@ -10,30 +10,30 @@ use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::{Integrator, RegressionProblem, SurrogateConfig};
 
-/// What an engine is told at the start of a run.
+/// The settings that an engine gets at the start of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup<'a> {
     /// The base flow of the run.
     pub flow: Flow,
-    /// Where x may be.
+    /// The feasible set of x.
     pub domain: &'a Domain,
     /// The first iterate, length d.
     pub start: &'a [f64],
     /// How many samples the history holds; 0 for a run without surrogate.
     pub capacity: usize,
-    /// What a sample is.
+    /// What a sample consists of.
     pub samples: Samples,
     /// How many directions a fit will keep at most, where that is fewer than the history can have and known
     /// beforehand. A GPU has memory for as many; a fit that keeps more takes it then.
     pub directions: Option<usize>,
 }
 
-/// What the basis is kept in: the r directions of size d that every fit makes, which every surrogate step
-/// reads and a reduced phase lifts by.
+/// The number format of the basis: of the r directions of size d that every fit makes, which every surrogate
+/// step reads and a reduced phase lifts by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TableFormat {
-    /// As the state is: f32 on a GPU, f64 or f32 on the CPU.
+    /// The format of the state: f32 on a GPU, f64 or f32 on the CPU.
     #[default]
     State,
     /// IEEE half precision, times 4096: half the bytes of f32. Entries are rounded by up to 1 in 2048, to
@@ -45,7 +45,7 @@ pub enum TableFormat {
 }
 
 impl TableFormat {
-    /// Bytes of an entry, where the state's numbers have `word`.
+    /// The bytes of an entry, where a number of the state has `word` bytes.
     pub(crate) fn bytes(self, word: u64) -> u64 {
         match self {
             Self::State => word,
@@ -53,7 +53,7 @@ impl TableFormat {
         }
     }
 
-    /// An engine's precision, with its tables'.
+    /// An engine's precision, with that of its tables.
     pub(crate) fn describe(self, precision: &str) -> String {
         match self {
             Self::State => precision.into(),
@@ -62,7 +62,7 @@ impl TableFormat {
     }
 }
 
-/// Numbers per unknown that an engine keeps resident for a run.
+/// The numbers per unknown that an engine keeps resident for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Resident {
     /// x, g, the flow's own and the trusted copies of these; what the [domain](DomainRows) says of every
@@ -75,19 +75,20 @@ pub(crate) struct Resident {
     pub basis: usize,
 }
 
-/// Which numbers per unknown of the domain a GPU keeps resident for a run: rows of one table, in this order.
+/// The numbers per unknown of the domain that a GPU keeps resident for a run: rows of one table, in this
+/// order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DomainRows {
     /// The weights of the volume.
     pub weights: bool,
     /// The lower bounds and the upper bounds, where every unknown has its own.
     pub bounds: bool,
-    /// With these, how far one step of OC may move each unknown.
+    /// The largest change of each unknown in one step of OC, where every unknown has its own bounds.
     pub moves: bool,
 }
 
 impl DomainRows {
-    /// How many rows there are.
+    /// The number of rows.
     pub(crate) fn count(self) -> usize {
         usize::from(self.weights) + 2 * usize::from(self.bounds) + usize::from(self.moves)
     }
@@ -99,7 +100,7 @@ impl DomainRows {
 }
 
 impl Setup<'_> {
-    /// Counts the rows that the domain takes; see [`DomainRows`].
+    /// The rows of the domain that a GPU keeps; see [`DomainRows`].
     pub(crate) fn domain_rows(&self) -> DomainRows {
         let is_oc = matches!(self.flow, Flow::OptimalityCriteria(_));
         let keeps_to_it = is_oc || matches!(self.flow, Flow::ProjectedGradient(_));
@@ -125,24 +126,24 @@ impl Setup<'_> {
     }
 }
 
-/// What the history is made of.
+/// What the samples of a history consist of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Samples {
-    /// (x, g), for a learned field.
+    /// Points (x, g), for a learned field.
     Points,
-    /// (x − x_trusted, g − g_trusted), for a learned potential.
+    /// Pairs (x − x_trusted, g − g_trusted), for a learned potential.
     Pairs,
 }
 
-/// What one displacement teaches about the curvature.
+/// A pair of displacement and change of the gradient, from which curvature is learned.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pair {
     /// The displacement s = x − x_trusted, length d.
     pub displacement: Vec<f64>,
     /// The change of the gradient, y = g − g_trusted, length d.
     pub change: Vec<f64>,
-    /// What else is known about it.
+    /// What else is known about the pair.
     pub note: PairNote,
 }
 
@@ -159,27 +160,28 @@ impl Pair {
     }
 }
 
-/// How far, and how thoroughly, a learned potential is minimised.
+/// The limits of the minimisation of a learned potential.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrustLimits {
-    /// At most this many projected steps.
+    /// The largest number of projected steps.
     pub steps: usize,
-    /// No unknown goes further than this from the trusted iterate.
+    /// The trust radius: the largest change of any unknown from the trusted iterate.
     pub radius: f64,
 }
 
-/// How far one surrogate phase may go, and how.
+/// The limits of a surrogate phase, and how it is integrated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PhaseLimits {
-    /// At most this many steps.
+    /// The largest number of steps.
     pub steps: usize,
-    /// Stop once x is further from the samples' mean than this many times the furthest sample (∞: never).
+    /// The phase stops once x is further from the samples' mean than this many times the furthest sample (∞:
+    /// never).
     pub radius: f64,
     /// How the learned flow is integrated.
     pub integrator: Integrator,
 }
 
-/// What happened on the engine since the last read, and where that has led.
+/// The outcome of the steps since the last read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Landing {
@@ -190,25 +192,26 @@ pub struct Landing {
     /// Σ g·Δx over all steps, true and surrogate, with the gradient each step was driven by: the predicted
     /// change of the objective.
     pub predicted_change: f64,
-    /// ‖Θ Ξ − Y‖ / ‖Y‖ of the latest fit, in the space of the targets.
+    /// The relative residual ‖Θ Ξ − Y‖ / ‖Y‖ of the latest fit, in the space of the targets.
     pub fit_residual: Option<f64>,
-    /// max |x − x_trusted|; entries that are no numbers are left out.
+    /// The largest change max |x − x_trusted|; entries that are not numbers are left out.
     pub change: f64,
     /// Whether every entry of x is finite.
     pub is_finite: bool,
 }
 
-/// What a gradient of length d is known by.
+/// The summary of a gradient of length d.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct GradientSummary {
-    /// max |gᵢ|; entries that are no numbers are left out.
+    /// The largest entry max |gᵢ|; entries that are not numbers are left out.
     pub largest: f64,
     /// Whether every entry is finite.
     pub is_finite: bool,
 }
 
-/// Two displacements a (learned) and b (true) from the trusted iterate, by what an angle is made of.
+/// The comparison of two displacements a (learned) and b (true) from the trusted iterate: the sums that their
+/// angle and sizes follow from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct StepComparison {
@@ -216,14 +219,14 @@ pub struct StepComparison {
     pub product: f64,
     /// The squared norms a·a and b·b.
     pub squares: [f64; 2],
-    /// max |aᵢ| and max |bᵢ|.
+    /// The largest entries max |aᵢ| and max |bᵢ|.
     pub largest: [f64; 2],
     /// Whether every entry of a is finite.
     pub is_finite: bool,
 }
 
 impl StepComparison {
-    /// Of a step that could not be taken with any other.
+    /// The comparison with a step that could not be taken.
     pub(crate) const INCOMPARABLE: Self =
         Self { product: f64::NAN, squares: [f64::NAN; 2], largest: [f64::NAN; 2], is_finite: false };
 }
@@ -237,12 +240,13 @@ impl Fit {
 }
 
 mod sealed {
-    /// Keeps [`Engine`](super::Engine) closed: a method more is no breaking change.
+    /// Keeps [`Engine`](super::Engine) sealed, so that another method is no breaking change.
     pub trait Sealed {}
 }
 pub(crate) use sealed::Sealed;
 
-/// Resident data and what can be done with it. Same input, same engine, same adapter: bit-identical results.
+/// An engine: resident data and the operations on it. Same input, same engine, same adapter: bit-identical
+/// results.
 ///
 /// The *state* is x, the gradient the next step is driven by, and the flow's auxiliary vectors. Two copies of
 /// it are kept beside: the *trusted* state, which [`restore`](Self::restore) goes back to, and the *best*
@@ -252,7 +256,7 @@ pub(crate) use sealed::Sealed;
 /// [`GpuEngine`](super::GpuEngine) and [`Opened`](super::Opened), and `&mut E` and `Box<E>` of any. A history
 /// is made of points or of pairs, as [`Setup::samples`] says; what belongs to the other kind is refused.
 pub trait Engine: Send + Sealed {
-    /// Which engine this is.
+    /// A description of the engine.
     fn info(&self) -> EngineInfo;
 
     /// Allocates for a run and puts x at its start, which is the trusted iterate. An engine may be started
@@ -276,7 +280,7 @@ pub trait Engine: Send + Sealed {
     /// Device errors.
     fn record(&mut self) -> Result<()>;
 
-    /// One step of the base flow with the state's gradient.
+    /// Takes one step of the base flow with the state's gradient.
     ///
     /// # Errors
     /// Device errors.
@@ -296,7 +300,7 @@ pub trait Engine: Send + Sealed {
     /// features.
     fn fit(&mut self, config: &SurrogateConfig) -> Result<Fit>;
 
-    /// Steps of the base flow with the gradient predicted by the latest fit. The state's gradient is
+    /// Takes steps of the base flow with the gradient predicted by the latest fit. The state's gradient is
     /// undefined afterwards, until it is set again.
     ///
     /// # Errors
@@ -310,7 +314,7 @@ pub trait Engine: Send + Sealed {
     /// Device errors.
     fn record_pair(&mut self, change: f64, is_kept: bool) -> Result<()>;
 
-    /// Puts a pair that was learned elsewhere into a history of pairs as the newest.
+    /// Adds a pair that was learned elsewhere to a history of pairs as the newest one.
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) for vectors that do not fit, and device errors.
@@ -322,8 +326,8 @@ pub trait Engine: Send + Sealed {
     /// Device errors.
     fn pairs(&mut self) -> Result<Vec<Pair>>;
 
-    /// Fits a potential to the recorded pairs about the trusted iterate; as long as no pair shows any
-    /// curvature it is ½ `flat` |s|² everywhere, later `config` says how.
+    /// Fits a potential to the recorded pairs about the trusted iterate. As long as no pair shows any
+    /// curvature the potential is ½ `flat` |s|² everywhere; later `config` says how it is fitted.
     ///
     /// # Errors
     /// Device errors.
@@ -337,7 +341,7 @@ pub trait Engine: Send + Sealed {
     /// Device errors.
     fn minimize(&mut self, limits: TrustLimits) -> Result<()>;
 
-    /// Waits for everything asked for, copies the iterate to `x` and says what happened since the last read.
+    /// Waits for all recorded work, copies the iterate to `x` and returns the outcome since the last read.
     ///
     /// # Errors
     /// [`SettingsError::Length`](crate::error::SettingsError::Length) and device errors.
@@ -356,7 +360,7 @@ pub trait Engine: Send + Sealed {
     /// Device errors.
     fn trust(&mut self, is_best: bool) -> Result<()>;
 
-    /// Goes back to the trusted state, bit by bit. What a phase since then has told of its steps is to be
+    /// Goes back to the trusted state, bit by bit. The outcome of a phase since then must be
     /// [`read`](Self::read) before.
     ///
     /// # Errors
@@ -380,14 +384,14 @@ pub trait Engine: Send + Sealed {
     /// Drops the recorded samples.
     fn forget(&mut self);
 
-    /// Samples in the history.
+    /// The number of samples in the history.
     fn samples(&self) -> usize;
 
-    /// What has crossed the border since the start.
+    /// The traffic between host and device since the start.
     fn traffic(&self) -> Traffic;
 
-    /// Takes another device for the runs to come, because of `fault`; whether there is one. The run on this
-    /// one is lost but for its best iterate, which is to be asked for before.
+    /// Takes another device for the runs to come, because of `fault`; returns whether there is one. The run
+    /// on the old device is lost but for its best iterate, which must be asked for before.
     fn fall_back(&mut self, fault: &Error) -> bool {
         let _ = fault;
         false

@@ -77,7 +77,7 @@ macro_rules! flows {
         }
 
         impl Flow {
-            /// The field's name for it.
+            /// The name of the flow, as in the literature.
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$own(_) => $own::NAME,)*

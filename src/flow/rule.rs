@@ -1,4 +1,4 @@
-//! What every base flow has to answer, and what its kernel is given.
+//! The interface of the base flows, and the parameters of their kernels.
 
 use crate::domain::Domain;
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use crate::scalar::Scalar;
 
 /// A base flow. What has a default holds for most.
 pub(crate) trait FlowRule {
-    /// The field's name for it.
+    /// The name of the flow, as in the literature.
     const NAME: &'static str;
 
     /// Checks the range of each parameter.
@@ -59,7 +59,7 @@ pub(crate) trait Separable: FlowRule {
     /// The constant that the kernels know the rule by: its name and its value, one for each rule.
     const RULE: (&'static str, u32);
 
-    /// What the kernel of step number `k` ≥ 1 is given.
+    /// The parameters of the kernel at step number `k` ≥ 1.
     fn parameters(&self, k: u64) -> StepParameters;
 
     /// Step number `k` ≥ 1 of a chunk of unknowns; `own` are the flow's vectors there.

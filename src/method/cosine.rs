@@ -71,9 +71,9 @@ pub struct CosineTest {
     pub window: usize,
     /// Samples before the first fit, between 2 and the window.
     pub warm_up: usize,
-    /// The c from which on γ grows, in \[bad, 1\].
+    /// The cosine c from which on γ grows, in \[bad, 1\].
     pub good: f64,
-    /// The c below which the model is dropped, in \[−1, good\].
+    /// The cosine c below which the model is dropped, in \[−1, good\].
     pub bad: f64,
     /// γ at the start, above 0 and at most its cap, in x's unit; by default twice the flow's rate, or the cap
     /// if that is less.
@@ -103,10 +103,10 @@ impl Default for CosineTest {
     }
 }
 
-/// The learned step against the true one.
+/// The verdict of comparing the learned step with the true one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Verdict {
-    /// c; not finite where one of the steps is zero or not finite.
+    /// The cosine c; not finite where one of the steps is zero or not finite.
     pub cosine: f64,
     /// The reach γ of the next step.
     pub reach: f64,
@@ -115,12 +115,12 @@ pub(crate) struct Verdict {
 }
 
 impl CosineTest {
-    /// What a step is compared with to be called tiny, as a share of γ.
+    /// The share of γ below which a step is too short for its angle to decide anything.
     const TINY: f64 = 1e-3;
-    /// What an undone landing does to γ.
+    /// The factor on γ after a landing that was undone.
     const AFTER_UNDONE: f64 = 0.5;
 
-    /// The default with another window.
+    /// The default settings with another window.
     pub fn with_window(window: usize) -> Self {
         let default = Self::default();
         Self { window, warm_up: default.warm_up.min(window), ..default }
@@ -168,7 +168,7 @@ impl CosineTest {
         Ok(())
     }
 
-    /// γ₀ for a flow of this rate.
+    /// The first reach γ₀ for a flow of this rate.
     ///
     /// # Errors
     /// [`SettingsError::OnlyWith`](crate::error::SettingsError) if there is neither a rate nor a reach.
@@ -199,7 +199,7 @@ impl CosineTest {
     }
 }
 
-/// What the test goes by between two true points.
+/// The state of the test between two true points.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Cycle {
     settings: Cosine,
@@ -301,7 +301,7 @@ impl Cycle {
         plain::enter(truth, value, change)
     }
 
-    /// Evaluates where learned steps have led, and keeps or undoes them; whether they were kept.
+    /// Evaluates the landing of learned steps, and keeps or undoes it; returns whether it was kept.
     fn land<O: Objective, E: Engine, W: Observer>(
         &mut self,
         truth: &mut Truth<O, E, W>,
@@ -317,7 +317,7 @@ impl Cycle {
             }
             value => {
                 if value.is_some() {
-                    // What the truth said there is still a sample to learn from.
+                    // The true gradient at an undone landing is a sample to learn from all the same.
                     forget_if_changed(truth);
                     truth.engine.record()?;
                 }
@@ -333,7 +333,7 @@ impl Cycle {
     }
 }
 
-/// No sample of an old revision of the objective is learned from.
+/// Drops the samples of an old revision of the objective: nothing is learned from them.
 fn forget_if_changed<O: Objective, E: Engine, W: Observer>(truth: &mut Truth<O, E, W>) {
     if truth.has_changed() {
         truth.engine.forget();
@@ -346,7 +346,7 @@ fn true_update<O: Objective, E: Engine, W: Observer>(truth: &mut Truth<O, E, W>)
     truth.read()
 }
 
-/// Learned steps until x is further than `reach` from the trusted iterate; `so_far` is the true step.
+/// Takes learned steps until x is further than `reach` from the trusted iterate; `so_far` is the true step.
 fn learned_steps<O: Objective, E: Engine, W: Observer>(
     truth: &mut Truth<O, E, W>,
     reach: f64,

@@ -42,7 +42,7 @@ pub struct Field {
     pub flow: Flow,
     /// What is learned: the variables, the library, the targets and the regression.
     pub surrogate: SurrogateConfig,
-    /// When the truth is called.
+    /// When true gradients are computed.
     pub cadence: Cadence,
     /// Whether order, rank and ridge are chosen anew at each refit.
     pub selection: Option<ModelSelection>,
@@ -56,17 +56,17 @@ impl Field {
         Self { flow, surrogate, cadence, selection: None, integrator: Integrator::FlowStep }
     }
 
-    /// The same at the default adaptive cadence.
+    /// The same with the default adaptive cadence.
     pub fn adaptive(flow: Flow, surrogate: SurrogateConfig) -> Self {
         Self::new(flow, surrogate, Cadence::Adaptive(Adaptive::default()))
     }
 
-    /// The same at the paper's cadence with `history` true iterations of every `interval`.
+    /// The same with the paper's cadence of `history` true iterations of every `interval`.
     pub fn fixed(flow: Flow, surrogate: SurrogateConfig, history: usize, interval: usize) -> Self {
         Self::new(flow, surrogate, Cadence::Fixed(Fixed::new(history, interval)))
     }
 
-    /// How many directions a fit keeps at most.
+    /// The largest number of directions that a fit keeps.
     pub(super) fn max_rank(&self) -> Option<usize> {
         let capacity = self.cadence.capacity();
         match self.selection {
@@ -133,7 +133,7 @@ pub(super) fn is_no_worse(trusted: f64, landed: f64, tolerance: f64) -> bool {
     landed <= trusted + tolerance * trusted.abs()
 }
 
-/// What a field's cadence goes by between two pieces of a run.
+/// The state of a field's cadence between two pieces of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Cycle {
     settings: Field,
@@ -158,7 +158,7 @@ impl Cycle {
         Self { settings, horizon, damping, fresh: 0 }
     }
 
-    /// The surrogate as it is to be fitted now.
+    /// The surrogate configuration for the next fit.
     fn surrogate(&self) -> SurrogateConfig {
         match self.damping {
             Some(damping) => SurrogateConfig {
@@ -259,8 +259,8 @@ impl Cycle {
         truth: &mut Truth<O, E, W>,
     ) -> Result<(), Ended> {
         if truth.has_changed() {
-            // No sample of the old function is learned from, and how well it was predicted says nothing about
-            // the new one.
+            // Samples of an old revision are not learned from, and how well it was predicted says nothing
+            // about the new one.
             truth.engine.forget();
             *self = Self::new(self.settings);
         }
@@ -279,7 +279,7 @@ impl Cycle {
         truth.settle(value)
     }
 
-    /// Fits, integrates, lands, and keeps or undoes it.
+    /// Fits, integrates, evaluates the landing, and keeps or undoes it.
     fn surrogate_phase<O: Objective, E: Engine, W: Observer>(
         &mut self,
         truth: &mut Truth<O, E, W>,
@@ -305,7 +305,7 @@ impl Cycle {
         };
         let fit = truth.engine.fit(&surrogate)?;
         let rows = surrogate.targets.rows(fit.samples);
-        // In f32 the ridge is kept there.
+        // In f32 the refit keeps the ridge, so the warning is for f64 only.
         if !truth.has_phases()
             && surrogate.regression.refit
             && fit.features >= rows
@@ -329,7 +329,7 @@ impl Cycle {
         self.land(truth, Attempt { fit, selection, horizon: limits.steps, damping: self.damping, landing })
     }
 
-    /// Evaluates where a surrogate phase has led, and keeps or undoes it.
+    /// Evaluates the landing of a surrogate phase, and keeps or undoes it.
     fn land<O: Objective, E: Engine, W: Observer>(
         &mut self,
         truth: &mut Truth<O, E, W>,
@@ -355,7 +355,7 @@ impl Cycle {
             }
             value => {
                 if value.is_some() && !self.flushes() {
-                    // What the truth said there is still a sample to learn from.
+                    // The true gradient at an undone landing is a sample to learn from all the same.
                     self.sample(truth)?;
                 }
                 truth.undo()?;

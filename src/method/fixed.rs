@@ -26,10 +26,10 @@ pub struct Fixed {
     pub record_after_step: bool,
 }
 
-/// A surrogate phase cannot be interrupted: its length is bounded.
+/// The largest interval M: a surrogate phase cannot be interrupted, so its length is bounded.
 pub(super) const MAX_INTERVAL: usize = 10_000;
 
-/// Why targets that are differenced in time cannot be learned from a rolling window.
+/// The error of targets that are differenced in time with a rolling window.
 pub(super) fn consecutive() -> Error {
     Error::only_with(
         "strong- and weak-form targets",

@@ -1,6 +1,6 @@
-//! What a cadence learns from a surrogate phase.
+//! The outcome of a surrogate phase, as a cadence sees it.
 
-/// How a surrogate phase turned out.
+/// The outcome of a surrogate phase.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Outcome {
     /// Whether the landing was kept.

@@ -89,7 +89,8 @@ impl Potential {
     }
 }
 
-/// The trust radii of a run: at its begin (or that of a revision of the objective), and now.
+/// The trust radii of a run: the first one (of the run or of the objective's newest revision), and the
+/// current one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Cycle {
     rule: Potential,
@@ -98,7 +99,7 @@ pub(crate) struct Cycle {
 }
 
 impl Cycle {
-    /// At the evaluated start.
+    /// The radii at the evaluated start.
     pub(super) fn new<O: Objective, E: Engine, W: Observer>(
         rule: Potential,
         truth: &mut Truth<O, E, W>,
@@ -134,7 +135,7 @@ impl Cycle {
                 let step = if step.is_finite() { step } else { f64::INFINITY };
                 return Err(Ended::Stop(truth.came_to_rest(step)));
             }
-            // What was learned leads nowhere: the run begins to learn afresh.
+            // The model leads nowhere, so the history is dropped and learning begins again.
             truth.engine.forget();
             truth.restore()?;
             self.radius = self.first_radius;
@@ -184,7 +185,7 @@ impl Cycle {
     }
 }
 
-/// What radii are fractions of.
+/// The length that radii are fractions of.
 fn unit_of_length<O: Objective, E: Engine, W: Observer>(truth: &mut Truth<O, E, W>) -> Result<f64> {
     let domain = truth.domain.clone();
     Ok(domain.unit_of_length(truth.design()?))

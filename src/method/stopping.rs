@@ -1,4 +1,4 @@
-//! When a run ends.
+//! The rules by which a run ends.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ pub struct Stopping {
 /// of the newest revision of the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Settled {
-    /// How many true evaluations are looked at, ≥ 1.
+    /// The number of true evaluations that are looked at, ≥ 1.
     pub evaluations: usize,
     /// The relative change, ≥ 0.
     pub change: f64,
@@ -47,8 +47,8 @@ impl Default for Stopping {
 }
 
 impl Stopping {
-    /// What a run by `method` stops at unless something else is asked for: the default, with the tolerance
-    /// 10⁻⁴ for a learned potential, whose steps are not bounded by a rate or a move limit.
+    /// The stopping rule of a run by `method` unless another one is asked for: the default, with the
+    /// tolerance 10⁻⁴ for a learned potential, whose steps are not bounded by a rate or a move limit.
     ///
     /// Structures have another rule, which knows that the unknowns are densities:
     /// [`Recipe::new`](crate::topology::Recipe::new).
@@ -71,7 +71,7 @@ impl Stopping {
         }
     }
 
-    /// With a budget of `count` true evaluations.
+    /// The same settings with a budget of `count` true evaluations.
     #[must_use]
     pub fn evaluations(self, count: usize) -> Self {
         Self { max_evaluations: count, ..self }
@@ -83,19 +83,20 @@ impl Stopping {
         Self { tolerance, ..self }
     }
 
-    /// With a target value.
+    /// The same settings with a target value.
     #[must_use]
     pub fn target(self, target: f64) -> Self {
         Self { target: Some(target), ..self }
     }
 
-    /// Settled when the best value has fallen by at most `change` of itself within `evaluations`.
+    /// The same settings, and the run has settled when the best value has fallen by at most `change` of
+    /// itself within `evaluations`.
     #[must_use]
     pub fn settled(self, evaluations: usize, change: f64) -> Self {
         Self { settled: Some(Settled { evaluations, change }), ..self }
     }
 
-    /// With a budget of time.
+    /// The same settings with a budget of time.
     #[must_use]
     pub fn seconds(self, seconds: f64) -> Self {
         Self { max_seconds: Some(seconds), ..self }

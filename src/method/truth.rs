@@ -1,4 +1,4 @@
-//! What every method's cycle stands on: true evaluations, trusting and undoing, counts, and the ways to end.
+//! What the cycles of all methods share: true evaluations, trusting and undoing, counts, and the ways to end.
 //!
 //! Vectors of length d live in the engine. The host holds two of them, x and the gradient as the objective
 //! reads and writes them (16 bytes per unknown), and decides by scalars that the engine sums up.
@@ -13,7 +13,7 @@ use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 use crate::record::{Event, HistoryEntry, Observer, PhaseEntry, Report, StopReason, Verdict};
 
-/// A run that ends is the short way out of nested calls: `Err(Ended::Stop)` is no error.
+/// The reason why a run ends. `Err(Ended::Stop)` leaves nested calls early and is no error.
 pub(crate) enum Ended {
     Stop(StopReason),
     Fault(Error),
@@ -25,17 +25,17 @@ impl From<Error> for Ended {
     }
 }
 
-/// What the host knows of the trusted iterate, whose vectors are the engine's.
+/// The scalars of the trusted iterate, whose vectors are in the engine.
 struct Trusted {
     value: f64,
     /// The largest entry of its gradient, max |gᵢ|.
     largest_gradient: f64,
     iteration: usize,
-    /// The revision of the objective that the value is of.
+    /// The revision of the objective that `value` belongs to.
     revision: u64,
 }
 
-/// What an earlier run, which this one goes on from, has used up and found.
+/// The results and the expenses of an earlier run, which this one continues.
 #[derive(Default)]
 struct Earlier {
     seconds: f64,
@@ -70,7 +70,8 @@ pub(super) struct Judged {
     entry: Option<HistoryEntry>,
 }
 
-/// A run between the objective, the engine and the observer. Whole only between two calls of a cycle.
+/// A run between the objective, the engine and the observer. It is consistent only between two calls of a
+/// cycle.
 pub(crate) struct Truth<O, E, W> {
     pub(crate) objective: O,
     pub(crate) engine: E,
@@ -97,7 +98,7 @@ pub(crate) struct Truth<O, E, W> {
     /// The largest entry of the gradient where the newest revision began.
     first_slope: f64,
     changes: Vec<usize>,
-    /// How long the history was when the newest revision began.
+    /// The length of the history when the newest revision began.
     revision_began: usize,
     best_value: f64,
     best_evaluation: usize,
@@ -200,7 +201,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         self.objective_time = Duration::try_from_secs_f64(report.objective_seconds).unwrap_or_default();
     }
 
-    /// What has been reached; the lists and the host's x are handed over.
+    /// The results so far; the lists and the host's x are moved out.
     pub(crate) fn report(&mut self, stop: StopReason) -> Report {
         // The engine has failed between the evaluation of an iterate and its trust; x and the gradient are
         // still those.
@@ -273,7 +274,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         self.trusted.revision
     }
 
-    /// Seconds since the start, an earlier run's included.
+    /// The seconds since the start, an earlier run's included.
     fn seconds(&self) -> f64 {
         self.earlier.seconds + self.began.elapsed().as_secs_f64()
     }
@@ -297,7 +298,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
     pub(super) fn evaluate_start(&mut self) -> Result<(f64, Result<(), Ended>), Ended> {
         let info = self.engine.info();
         let (dimension, max_evaluations) = (self.x.len(), self.stopping.max_evaluations);
-        // Whoever ends the run at once still gets the start, evaluated.
+        // An observer that ends the run at once still gets the start, evaluated.
         let told = self.tell(Event::Started { engine: &info, dimension, max_evaluations });
         if !self.history.is_empty() {
             self.check_budget()?;
@@ -495,8 +496,9 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         Ok(())
     }
 
-    /// Tells of a phase that was kept or undone. What is to be evaluated again is the trusted iterate of a
-    /// function that is no more, where the new one could not be evaluated elsewhere: whether it is.
+    /// Reports a phase that was kept or undone. Returns whether the trusted iterate must be evaluated again:
+    /// its value belongs to an earlier revision of the objective, and the new revision could not be evaluated
+    /// elsewhere.
     pub(super) fn leave(&mut self, judged: &Judged) -> Result<bool, Ended> {
         log::debug!("{:?}", judged.phase);
         let event = Event::Landed { phase: judged.phase, entry: judged.entry, x: &self.x };
@@ -509,7 +511,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         Ok(judged.changed)
     }
 
-    /// Enters an evaluation into the history.
+    /// Adds an evaluation to the history.
     pub(super) fn enter(&mut self, objective: f64, accepted: bool) -> HistoryEntry {
         let entry =
             HistoryEntry { evaluation: self.evaluations, iteration: self.iteration, objective, accepted };
@@ -556,7 +558,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         }
     }
 
-    /// Tells of a trusted step of the base flow, and ends the run at the target.
+    /// Reports a trusted step of the base flow, and ends the run at the target.
     pub(super) fn tell_true_step(&mut self, entry: HistoryEntry, change: f64) -> Result<(), Ended> {
         tell(&mut self.observer, Event::TrueStep { entry, x: &self.x, change })?;
         self.stop_at_target(entry.objective)

@@ -10,7 +10,7 @@ use crate::domain::Domain;
 use crate::error::Error;
 use crate::linalg::{difference, norm_inf};
 
-/// How many differences, and how much of the residual is taken along.
+/// The number of differences that are mixed, and the damping of the residual.
 const DEPTH: usize = 4;
 const DAMPING: f64 = 0.9;
 

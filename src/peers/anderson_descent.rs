@@ -6,7 +6,8 @@ use super::anderson::mixed;
 use super::{Ended, Truth, first_length};
 use crate::linalg::{dist_inf, dot, norm_inf};
 
-/// How many differences are mixed, and every how many steps: of 1, 2, 3, 4 and 6 the best on quadratics.
+/// The number of differences that are mixed, and the period in steps; of 1, 2, 3, 4 and 6 the best on
+/// quadratics.
 const DEPTH: usize = 5;
 const PERIOD: usize = 4;
 
@@ -41,7 +42,7 @@ pub(super) fn minimize(truth: &mut Truth<'_>, start: &[f64], tolerance: f64) -> 
         }
         loop {
             let trial: Vec<f64> = x.iter().zip(&g).map(|(x, g)| x - g / curvature).collect();
-            // The roundings of f are no rise.
+            // A rise within the roundings of f does not count.
             let enough = f - 0.5 * dot(&g, &g) / curvature + 8.0 * f64::EPSILON * f.abs();
             if let Some((value, gradient)) = truth.attempt(&trial)?
                 && value <= enough

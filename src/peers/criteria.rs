@@ -6,17 +6,17 @@ use crate::error::Result;
 use crate::flow::OptimalityCriteria;
 use crate::linalg::dist_inf;
 
-/// The first step that may be replaced, and every how many: the same for every accelerator, so that they
-/// differ in their guesses alone.
+/// The first step that may be replaced, and the period in steps. They are the same for every accelerator, so
+/// that accelerators differ in their guesses alone.
 pub(super) const FIRST: usize = 20;
 pub(super) const PERIOD: usize = 4;
 
-/// Whether a step, counted from 1, is one to replace.
+/// Whether a step, counted from 1, may be replaced.
 pub(super) fn is_replaced(step: usize) -> bool {
     step >= FIRST && step.is_multiple_of(PERIOD)
 }
 
-/// The step on one feasible set.
+/// The optimality-criteria step on one feasible set.
 pub(super) struct Criteria<'a> {
     flow: OptimalityCriteria,
     bounds: BoundsRef<'a>,
@@ -29,7 +29,7 @@ impl<'a> Criteria<'a> {
         Ok(Self { flow, bounds: domain.bounds(), volume: required_volume(domain)? })
     }
 
-    /// OC(x), given the gradient there.
+    /// The next iterate OC(x), given the gradient at x.
     pub(super) fn step(&self, x: &[f64], g: &[f64]) -> Vec<f64> {
         let weights = &self.volume.weights;
         let growth: Vec<f64> =
@@ -43,8 +43,9 @@ impl<'a> Criteria<'a> {
     }
 }
 
-/// OC, where `guess(step, x, OC(x))` may offer another next iterate: made feasible and evaluated, kept if the
-/// objective falls, and otherwise undone, so that the step is taken from the last iterate after all.
+/// The optimality-criteria loop. `guess(step, x, OC(x))` may offer another next iterate, which is made
+/// feasible and evaluated. It is kept if the objective falls; otherwise it is undone, and the step is taken
+/// from the last iterate.
 pub(super) fn accelerated(
     truth: &mut Truth<'_>,
     domain: &Domain,
@@ -60,7 +61,7 @@ pub(super) fn accelerated(
         if dist_inf(&next, &x) <= tolerance {
             return Ok(());
         }
-        // A guess that overflowed is none: the projection would turn it into some corner of the box.
+        // A guess that is not finite is dropped: the projection would turn it into some corner of the box.
         if let Some(landing) = guess(step, &x, &next)?.filter(|guess| guess.iter().all(|v| v.is_finite())) {
             let landing = domain.project(&landing);
             let (value, gradient) = truth.evaluate(&landing)?;
@@ -135,7 +136,7 @@ mod tests {
         let domain = Roots.domain();
         let course = Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() };
         let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, spent: 0, course };
-        // Back to the start, and nowhere at all: both at the fifth step or later.
+        // One guess leads back to the start, the other is not finite; both come at the fifth step or later.
         let guess = |step: usize, _: &[f64], _: &[f64]| {
             Ok(match step {
                 5 => Some(START.to_vec()),

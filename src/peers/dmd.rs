@@ -10,12 +10,13 @@ use crate::domain::Domain;
 use crate::error::{Error, Result};
 use crate::linalg::{axpy, dot};
 
-/// Iterates the model is made of.
+/// The number of iterates that the model is fitted to.
 const WINDOW: usize = 8;
-/// Steps it is advanced: of 2, 4, 6, 8, 16 and 32 the best on half-MBB beams, where longer ones are mostly
-/// undone.
+/// The number of steps that the model is advanced by; of 2, 4, 6, 8, 16 and 32 the best on half-MBB beams,
+/// where larger numbers are mostly undone.
 const STEPS: usize = 4;
-/// The share of Σ sᵢ² its directions hold: close to 1, as the iterates' mean alone holds all but a hundredth.
+/// The share of Σ sᵢ² that the kept directions have: close to 1, as the iterates' mean alone has all but a
+/// hundredth.
 const ENERGY: f64 = 1.0 - 1e-12;
 
 pub(super) fn minimize(
@@ -24,7 +25,8 @@ pub(super) fn minimize(
     start: &[f64],
     tolerance: f64,
 ) -> std::result::Result<(), Ended> {
-    // Iterates and what OC makes of them. Pairs, not a sequence: they stay samples of OC across a landing.
+    // Iterates and their images under OC. They are pairs, not a sequence, so that they stay samples of OC
+    // across a landing.
     let mut recent: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::with_capacity(WINDOW + 1);
     accelerated(truth, domain, start, tolerance, |step, x, next| {
         recent.push_back((x.to_vec(), next.to_vec()));
@@ -63,7 +65,7 @@ fn advanced(
         held >= energy * total
     });
     let rank = enough.map_or(squares.len(), |last| last + 1);
-    // Y V S⁻¹, by columns.
+    // The matrix Y V S⁻¹, by columns.
     let images: Vec<Vec<f64>> = (0..rank)
         .map(|mode| {
             let mut image = vec![0.0; d];
@@ -92,7 +94,8 @@ fn advanced(
 mod tests {
     use super::*;
 
-    /// xₖ₊₁ = A xₖ with A of rank 3 in six dimensions: a rotation that shrinks, and a constant.
+    /// The test's sequence xₖ₊₁ = A xₖ with A of rank 3 in six dimensions: a rotation that shrinks, and a
+    /// constant.
     #[test]
     fn a_linear_recurrence_is_recovered() {
         let (angle, shrink) = (0.4_f64, 0.9_f64);

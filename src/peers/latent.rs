@@ -2,9 +2,9 @@
 
 use crate::domain::{Domain, bisect, clip, logit, sigmoid};
 
-/// Shares of the box are kept this far from 0 and 1, which is |ψ| below 14: a ψ that has run away is at the
-/// bound to the last bit, and no step of a sensible length brings it back. Of 10⁻³ to 10⁻¹², and none at all,
-/// the best on half-MBB beams.
+/// Shares of the box are kept this far from 0 and 1, which is |ψ| below 14. An unbounded ψ would be at the
+/// bound to the last bit, and no step of a sensible length would bring it back. Of 10⁻³ to 10⁻¹², and no
+/// limit, the best on half-MBB beams.
 const INSIDE: f64 = 1e-6;
 
 pub(super) struct Latent<'a> {
@@ -12,14 +12,14 @@ pub(super) struct Latent<'a> {
 }
 
 impl Latent<'_> {
-    /// ψ of a point of the box, drawn inside.
+    /// The latent variable ψ of a point of the box, which is moved inside where it is at a bound.
     pub(super) fn of(&self, x: &[f64]) -> Vec<f64> {
         let bounds = self.domain.bounds();
         let share = |(i, x): (usize, &f64)| (x - bounds.at(i)[0]) / bounds.width(i);
         x.iter().enumerate().map(share).map(|share| inside(logit(share))).collect()
     }
 
-    /// x(ψ), in the box, whatever its volume.
+    /// The point x(ψ) of the box, whatever its volume.
     pub(super) fn design(&self, psi: &[f64]) -> Vec<f64> {
         let bounds = self.domain.bounds();
         let point = |(i, psi): (usize, &f64)| {
@@ -29,7 +29,7 @@ impl Latent<'_> {
         psi.iter().enumerate().map(point).collect()
     }
 
-    /// dx/dψ = (x − l)(u − x)/(u − l).
+    /// The derivative dx/dψ = (x − l)(u − x)/(u − l).
     pub(super) fn slope(&self, x: &[f64]) -> Vec<f64> {
         let bounds = self.domain.bounds();
         let slope = |(i, x): (usize, &f64)| {
@@ -53,11 +53,11 @@ impl Latent<'_> {
         }
         let weights = &volume.weights[..];
         let shifted = |mu: f64| at(psi.iter().zip(weights).map(|(psi, w)| inside(psi - mu * w)).collect());
-        // At the upper end every unknown is as low as may be.
+        // At the upper end every unknown is as low as it may be.
         let end = psi.iter().zip(weights).fold(0.0_f64, |m, (psi, w)| m.max((psi + logit(1.0 - INSIDE)) / w));
         let [_, mu] = bisect([0.0, end], 0.0, |mu| volume.of(&shifted(mu).1) > volume.bound);
         let (psi, x) = shifted(mu);
-        // Changes x only where the bound leaves no room inside.
+        // The correction changes x only where the volume bound leaves no interior.
         let x = self.domain.project(&x);
         (psi, x)
     }
@@ -83,11 +83,11 @@ mod tests {
         // One rounding of μ, below 16, moves the volume by less than Σ w² (u − l)/4 = 7.5 times 16 ε; the
         // sums' own roundings are fewer.
         assert!(dot(&weights, &x) <= 0.7 && dot(&weights, &x) > 0.7 - 1000.0 * f64::EPSILON, "{x:?}");
-        assert_eq!(shifted[2], logit(1.0 - INSIDE), "what has run away is brought back");
+        assert_eq!(shifted[2], logit(1.0 - INSIDE), "a share beyond the limit is set to the limit");
         let mu = [0, 1, 3].map(|i| (psi[i] - shifted[i]) / weights[i]);
         assert!(
             mu[0] > 0.0 && mu.iter().all(|m| (m - mu[0]).abs() <= 64.0 * f64::EPSILON),
-            "one multiplier for all: {mu:?}"
+            "all unknowns have one multiplier: {mu:?}"
         );
         let inside = latent.of(&[-1.0, -0.5, 0.3, 0.0]);
         let (kept, x) = latent.project(&inside);

@@ -8,8 +8,8 @@ use crate::linalg::{axpy, difference, dot, norm_inf};
 
 /// The number of pairs (s, y) that are remembered.
 const MEMORY: usize = 10;
-/// The share of the slope that may be left at the end of a step: what keeps steps from being too short, and
-/// sᵀy > 0.
+/// The share of the slope that may be left at the end of a step (Wolfe's second condition). It keeps steps
+/// from being too short, and makes sᵀy > 0.
 const FLATTENED: f64 = 0.9;
 
 /// The last pairs (s, y), all with sᵀy > 0.
@@ -19,7 +19,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Takes a pair along, unless its curvature is not positive.
+    /// Adds a pair, unless its curvature is not positive.
     pub(super) fn push(&mut self, s: Vec<f64>, y: Vec<f64>) {
         if dot(&s, &y) > 1e-12 * dot(&s, &s).sqrt() * dot(&y, &y).sqrt() {
             self.pairs.push_back((s, y));
@@ -29,7 +29,8 @@ impl Memory {
         }
     }
 
-    /// H v by the two-loop recursion (Nocedal, Math. Comput. 35 (1980) 773), H₀ = sᵀy/yᵀy of the newest pair.
+    /// The product H v by the two-loop recursion (Nocedal, Math. Comput. 35 (1980) 773), H₀ = sᵀy/yᵀy of the
+    /// newest pair.
     pub(super) fn times(&self, v: &[f64]) -> Vec<f64> {
         let mut out = v.to_vec();
         let mut shares = Vec::with_capacity(self.pairs.len());
@@ -70,14 +71,14 @@ pub(super) fn minimize(truth: &mut Truth<'_>, start: &[f64], tolerance: f64) -> 
                 memory.push(difference(&next, &x), difference(&gradient, &g));
                 (x, f, g) = (next, value, gradient);
             }
-            // Rounding may have spoiled the pairs: once more without.
+            // Rounding may have spoiled the pairs, so the search is repeated without them.
             None if !memory.pairs.is_empty() => memory.pairs.clear(),
             None => return Ok(()),
         }
     }
 }
 
-/// x, f(x) and its gradient.
+/// A point with its value and its gradient.
 type Point = (Vec<f64>, f64, Vec<f64>);
 
 /// The point of the first step length that meets both conditions, or, where the interval has become too small
@@ -89,7 +90,7 @@ fn search(
     (f, slope): (f64, f64),
     tolerance: f64,
 ) -> Result<Option<Point>, Ended> {
-    // Also where the slope is no number.
+    // The comparison is false as well where the slope is not a number.
     if slope.is_nan() || slope >= 0.0 {
         return Ok(None);
     }
@@ -98,7 +99,7 @@ fn search(
     let mut t = 1.0;
     loop {
         let trial: Vec<f64> = x.iter().zip(direction).map(|(x, d)| x + t * d).collect();
-        // Where there is no value a parabola halves the step.
+        // Where there is no value, the parabola's minimiser is replaced by half the step.
         let found = truth.attempt(&trial)?;
         let value = found.as_ref().map_or(f64::INFINITY, |(value, _)| *value);
         match found {

@@ -7,17 +7,19 @@ use super::{Ended, Truth};
 use crate::domain::Domain;
 use crate::linalg::{axpy, difference, dist_inf, dot, norm_inf};
 
-/// The first penalty, for an objective and a volume scaled to 1; its growth, where a multiplier's update
-/// leaves more than this share of the excess.
+/// The first penalty, for an objective and a volume scaled to 1, and the penalty's growth where an update of
+/// the multiplier leaves more than this share of the excess.
 const PENALTY: f64 = 40.0;
 const GROWTH: f64 = 4.0;
 const REQUIRED_REDUCTION: f64 = 0.25;
-/// The multiplier converges at any penalty that is large enough; more only spoils the conditioning.
+/// The largest penalty. The multiplier converges at any penalty that is large enough; a larger one only
+/// spoils the conditioning.
 const STIFFEST: f64 = 1e4;
-/// The most a step may change a ψ, at most an eighth of the box: without it unknowns reach the sigmoid's flat
-/// ends too soon to come back.
+/// The largest change of a ψ in one step, an eighth of the box at most. Without the limit, unknowns reach the
+/// flat ends of the sigmoid too soon to come back.
 const MOVE: f64 = 0.5;
-/// Steps between two updates of the multiplier, or fewer, once the slope has fallen to this share.
+/// The number of steps between two updates of the multiplier; there are fewer once the slope has fallen to
+/// this share.
 const INNER: usize = 30;
 const SOLVED: f64 = 0.1;
 
@@ -92,7 +94,7 @@ pub(super) fn minimize(
     let mut excess_before = f64::INFINITY;
     loop {
         let before = x.clone();
-        // Pairs of another Lagrangian would mislead.
+        // Pairs of another Lagrangian would mislead, so they are dropped.
         let mut memory = Memory::default();
         let (mut value, mut slope) = lagrangian.of(&x, f, &g);
         let goal = SOLVED * norm_inf(&slope);

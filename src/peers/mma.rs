@@ -4,8 +4,8 @@ use super::{Ended, Truth, required_volume};
 use crate::domain::{Domain, Volume, bisect, bracket_above};
 use crate::linalg::{dist_inf, dot};
 
-/// The asymptotes' first distance, and how it shrinks on oscillation and grows otherwise, in widths of the
-/// unknown's interval.
+/// The first distance of the asymptotes, and the factors by which it shrinks on oscillation and grows
+/// otherwise, in widths of the unknown's interval.
 const FIRST: f64 = 0.5;
 const SHRINK: f64 = 0.7;
 const GROW: f64 = 1.2;

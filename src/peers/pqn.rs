@@ -7,7 +7,7 @@ use super::{Ended, Truth};
 use crate::domain::Domain;
 use crate::linalg::{axpy, difference, dot, norm_inf};
 
-/// Pairs the model remembers, and projected steps that minimise it.
+/// The number of pairs that the model remembers, and the number of projected steps that minimise it.
 const MEMORY: usize = 10;
 const INNER: usize = 50;
 
@@ -15,7 +15,7 @@ const INNER: usize = 50;
 /// the update's own sum, B v = σ v + Σ (yᵢ yᵢᵀv/yᵢᵀsᵢ − bᵢ bᵢᵀv/sᵢᵀbᵢ) with bᵢ = B_{i−1} sᵢ.
 struct Model {
     sigma: f64,
-    /// (y, yᵀs, b, sᵀb).
+    /// The terms (y, yᵀs, b, sᵀb) of the updates.
     terms: Vec<(Vec<f64>, f64, Vec<f64>, f64)>,
 }
 
@@ -89,7 +89,7 @@ pub(super) fn minimize(
             if pairs.is_empty() {
                 return Ok(());
             }
-            // A model that sees no descent is begun afresh.
+            // A model without a descent direction is dropped.
             pairs.clear();
             continue;
         }

@@ -7,7 +7,7 @@ use crate::linalg::{difference, dot, norm_inf};
 
 /// The share of the predicted decrease a step has to reach.
 const DECREASE: f64 = 1e-4;
-/// The most a step may add to ψ: only there to keep it finite where the curvature vanishes.
+/// The largest change of ψ in one step; it only keeps ψ finite where the curvature vanishes.
 const FARTHEST: f64 = 1e10;
 
 /// ψ ← ψ − α g − μ w, x = l + (u − l) σ(ψ), μ ≥ 0 from the volume bound: mirror descent with the Fermi–Dirac

@@ -6,13 +6,14 @@ use super::{Ended, Truth};
 use crate::domain::Domain;
 use crate::linalg::{difference, dot, norm_inf};
 
-/// Values the line search looks back on, and the share of the predicted decrease any search asks for.
+/// The number of values that the line search looks back on, and the share of the predicted decrease that any
+/// search asks for.
 const MEMORY: usize = 5;
 pub(super) const DECREASE: f64 = 1e-4;
-/// Bounds of the spectral step.
+/// The bounds of the spectral step.
 const STEPS: (f64, f64) = (1e-10, 1e10);
 
-/// x, f(x) and its gradient.
+/// A point with its value and its gradient.
 type Point = (Vec<f64>, f64, Vec<f64>);
 
 /// x + d with d = P(x − α g) − x, α the Barzilai–Borwein step sᵀs/sᵀy, cut back until f falls below the
@@ -73,7 +74,7 @@ pub(super) fn search(
     }
 }
 
-/// P(x − α g) − x.
+/// The projected step P(x − α g) − x.
 pub(super) fn descend(domain: &Domain, x: &[f64], g: &[f64], alpha: f64) -> Vec<f64> {
     let y: Vec<f64> = x.iter().zip(g).map(|(x, g)| x - alpha * g).collect();
     difference(&domain.project(&y), x)

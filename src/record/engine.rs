@@ -1,4 +1,4 @@
-//! What an engine tells of itself, of its fits and of its phases.
+//! The records of an engine: its hardware and formats, its fits, and its phases.
 
 /// Why a surrogate phase ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -15,7 +15,7 @@ pub enum PhaseEnd {
     Minimum,
 }
 
-/// What a fit found.
+/// The record of a fit.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Fit {
@@ -26,7 +26,7 @@ pub struct Fit {
     /// Their share of the history's energy, Σ sᵢ². What is not finite is null in JSON, and read back as NaN.
     #[serde(with = "crate::number::or_nan")]
     pub energy: f64,
-    /// Features, P (0 for the implicit library, which never writes them down).
+    /// The number of features, P (0 for the implicit library, which never writes them down).
     pub features: usize,
     /// The ridge α used; in JSON as the energy.
     #[serde(with = "crate::number::or_nan")]
@@ -65,11 +65,11 @@ pub enum NumberFormat {
     F32,
 }
 
-/// Which engine this is, for the record.
+/// A description of an engine, for records.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct EngineInfo {
-    /// What it runs on.
+    /// The hardware that the engine runs on.
     #[serde(rename = "engine")]
     pub kind: EngineKind,
     /// The adapter, driver and backend; for the CPU engine the number of threads.
@@ -82,11 +82,11 @@ pub struct EngineInfo {
     pub software: bool,
 }
 
-/// How much crossed the border.
+/// The traffic between host and device since the start of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Traffic {
-    /// Waits for data from the device.
+    /// The number of times that the host waited for data from the device.
     pub readbacks: u64,
     /// The number of command buffers submitted.
     pub submits: u64,

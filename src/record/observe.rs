@@ -1,10 +1,10 @@
-//! Watching a run, and stopping it.
+//! Events of a run, and observers that watch and stop it.
 
 use std::ops::ControlFlow;
 
 use super::{EngineInfo, Fit, HistoryEntry, PhaseEntry, Report};
 
-/// What has just happened.
+/// An event of a run.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -17,7 +17,7 @@ pub enum Event<'a> {
         /// The budget of true evaluations.
         max_evaluations: usize,
     },
-    /// A run of several has its turn: on another grid, or with another penalty or projection. Its own events
+    /// A run of several begins: on another grid, or with another penalty or projection. Its own events
     /// follow.
     Stage {
         /// The grid, and the projection if there is any: `75x25`, `75x25 beta 2`.
@@ -52,7 +52,7 @@ pub enum Event<'a> {
         evaluation: usize,
         /// The cosine of the angle between the two steps; not finite where one of them is zero or not finite.
         cosine: f64,
-        /// γ from here on.
+        /// The reach γ from here on.
         reach: f64,
         /// Whether the model and its history were dropped.
         dropped: bool,

@@ -1,4 +1,4 @@
-//! What a run returns.
+//! The report of a run.
 
 use super::{EngineInfo, Fit, PhaseEnd, Traffic, Verdict};
 
@@ -46,13 +46,13 @@ pub enum StopReason {
         /// The true evaluations looked at.
         evaluations: usize,
     },
-    /// The time is up.
+    /// The budget of time is spent.
     #[error("the time budget of {seconds} s is spent")]
     TimeSpent {
         /// The budget, in seconds of wall time.
         seconds: f64,
     },
-    /// The budget is spent.
+    /// The budget of true evaluations is spent.
     #[error("the budget of {limit} true evaluations is spent")]
     MaxEvaluations {
         /// The budget, in true evaluations.
@@ -65,7 +65,7 @@ pub enum StopReason {
     NonFinite {
         /// What was not finite: `value` or `gradient`.
         what: String,
-        /// Which evaluation, counted from 1.
+        /// The number of the evaluation, counted from 1.
         evaluation: usize,
     },
     /// The objective returned an error.
@@ -73,7 +73,7 @@ pub enum StopReason {
     ObjectiveFailed {
         /// The objective's own error message.
         message: String,
-        /// Which evaluation, counted from 1.
+        /// The number of the evaluation, counted from 1.
         evaluation: usize,
     },
     /// A step of the base flow itself left the finite numbers: its rate is too large.
@@ -82,7 +82,7 @@ pub enum StopReason {
          is returned"
     )]
     Diverged {
-        /// Which step of the flow.
+        /// The number of the step of the flow.
         iteration: usize,
     },
     /// The engine failed, e.g. the GPU device was lost.
@@ -91,7 +91,7 @@ pub enum StopReason {
         /// The engine's own error message.
         message: String,
     },
-    /// An observer asked for the end (Ctrl-C).
+    /// An observer asked the run to end (Ctrl-C).
     #[error("interrupted; the best trusted iterate is returned")]
     Interrupted,
 }
@@ -115,9 +115,9 @@ impl StopReason {
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct HistoryEntry {
-    /// Which one, counted from 1.
+    /// The number of the evaluation, counted from 1.
     pub evaluation: usize,
-    /// How many steps of the flow, true and surrogate, lead to it.
+    /// The number of steps of the flow, true and surrogate, that lead to the iterate.
     pub iteration: usize,
     /// The objective's value at the iterate.
     pub objective: f64,
@@ -130,9 +130,9 @@ pub struct HistoryEntry {
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct PhaseEntry {
-    /// True evaluations spent before it.
+    /// The number of true evaluations before the phase.
     pub evaluation: usize,
-    /// The fit it ran on.
+    /// The record of the fit that the phase ran on.
     pub fit: Fit,
     /// ‖Θ Ξ − Y‖ / ‖Y‖ of that fit.
     pub residual: Option<f64>,
@@ -151,9 +151,9 @@ pub struct PhaseEntry {
     /// f(landing) − f(trusted); none if the landing was not evaluated, could not be, or f has changed on the
     /// way.
     pub true_change: Option<f64>,
-    /// Whether it was kept.
+    /// Whether the landing was kept.
     pub accepted: bool,
-    /// Which candidate won, if order, rank and ridge were selected.
+    /// The verdict of the model selection, if order, rank and ridge were selected.
     pub selection: Option<Verdict>,
 }
 
@@ -165,9 +165,9 @@ pub struct Report {
     /// objective. Not recorded: empty when a report is read back.
     #[serde(skip)]
     pub x: Vec<f64>,
-    /// The true value there, as the objective returned it (f64).
+    /// The true value at x, as the objective returned it (f64).
     pub objective: f64,
-    /// Which true evaluation that was, counted from 1.
+    /// The number of the true evaluation at x, counted from 1.
     pub best_evaluation: usize,
     /// [`kkt_residual`](crate::domain::kkt_residual) at x, relative to the largest entry of the gradient
     /// at the start (of the newest revision); none for the Newton flow, which knows no gradient, and where
@@ -190,13 +190,13 @@ pub struct Report {
     pub history: Vec<HistoryEntry>,
     /// Every surrogate phase, in order.
     pub phases: Vec<PhaseEntry>,
-    /// What crossed the engine's border.
+    /// The traffic between host and device.
     pub traffic: Traffic,
     /// The engine that the run was on.
     pub engine: EngineInfo,
     /// The wall time of the run, in seconds.
     pub wall_seconds: f64,
-    /// Seconds spent in true evaluations.
+    /// The seconds spent in true evaluations.
     pub objective_seconds: f64,
 }
 

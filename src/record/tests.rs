@@ -23,8 +23,19 @@ use crate::{Lgf, LgfConfig, Settled, Stopping};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-mod common;
-use common::{adaptive, descent, lgf};
+fn descent(rate: f64) -> Flow {
+    Flow::GradientDescent(GradientDescent { rate })
+}
+
+fn adaptive(flow: Flow) -> Method {
+    Field::adaptive(flow, SurrogateConfig::snapshots()).into()
+}
+
+/// `method`, which stops by a budget and by nothing else.
+fn lgf(method: impl Into<Method>, max_evaluations: usize) -> Lgf {
+    let stopping = Stopping::default().evaluations(max_evaluations).tolerance(0.0);
+    Lgf::new(method).unwrap().stopping(stopping).unwrap()
+}
 
 /// What is read back from JSON, which is the same JSON.
 fn read_back<T: Serialize + DeserializeOwned>(value: &T) -> T {

@@ -1,6 +1,6 @@
-//! Which candidate a model selection has chosen.
+//! The record of a model selection.
 
-/// The verdict on one refit, for the record.
+/// The record of the model selection at one refit.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Verdict {
@@ -8,7 +8,7 @@ pub struct Verdict {
     pub candidates: usize,
     /// The order of the winner's library.
     pub order: usize,
-    /// The winner's most directions; none for all.
+    /// The largest number of directions of the winner; none for all.
     pub rank: Option<usize>,
     /// The winner's ridge, as configured.
     pub ridge: f64,

@@ -10,7 +10,7 @@ use crate::objective::Objective;
 use crate::observe::Observer;
 use crate::report::Report;
 
-/// Why [`Lgf::minimize`] has no report to return as such.
+/// The reasons why [`Lgf::minimize`] returns no report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -35,7 +35,7 @@ pub enum RunError {
 /// Everything that a run is defined by, besides the objective, the engine and where it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LgfConfig {
-    /// What alternates truth and model.
+    /// The method that alternates true evaluations and a learned model.
     pub method: Method,
     /// When the run is to stop.
     pub stopping: Stopping,
@@ -100,7 +100,7 @@ impl Lgf {
 }
 
 impl<E, W> Lgf<E, W> {
-    /// With another stopping rule.
+    /// The same run with another stopping rule.
     ///
     /// # Errors
     /// [`Error::Settings`] for a number outside its range: a budget of 0, say, or a tolerance that every step
@@ -110,13 +110,13 @@ impl<E, W> Lgf<E, W> {
         Ok(Self { config: LgfConfig { stopping, ..self.config }, ..self })
     }
 
-    /// On `engine`, given away or lent (`&mut`).
+    /// The same run on `engine`, which is given away or lent (`&mut`).
     #[must_use]
     pub fn on<F: Engine>(self, engine: F) -> Lgf<F, W> {
         Lgf { config: self.config, engine, observer: self.observer }
     }
 
-    /// Watched by `observer`, given away or lent (`&mut`); a closure goes into
+    /// The same run watched by `observer`, which is given away or lent (`&mut`); a closure goes into
     /// [`observe::from_fn`](crate::observe::from_fn).
     #[must_use]
     pub fn observe<V: Observer>(self, observer: V) -> Lgf<E, V> {
@@ -148,10 +148,11 @@ impl<E: Engine, W: Observer> Lgf<E, W> {
     /// Minimises `objective` from `start`.
     ///
     /// The best trusted iterate comes back whatever happens after the first evaluation: a non-finite value, a
-    /// failing objective and an interruption are [`StopReason`](crate::report::StopReason)s. Where a device is
-    /// lost, the run goes on from the best iterate if the engine can [fall back](Engine::fall_back) on another
-    /// device; else the fault is [`RunError::CutShort`], which carries the report. Where a device refuses the run
-    /// before the first evaluation, because its memory is too small, say, the run begins on the other device.
+    /// failing objective and an interruption are [`StopReason`](crate::report::StopReason)s. Where a device
+    /// is lost, the run goes on from the best iterate if the engine can [fall back](Engine::fall_back) on
+    /// another device; else the fault is [`RunError::CutShort`], which carries the report. Where a device
+    /// refuses the run before the first evaluation, because its memory is too small, say, the run begins on
+    /// the other device.
     ///
     /// # Errors
     /// [`RunError`].

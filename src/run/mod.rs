@@ -1,4 +1,4 @@
-//! Running a method: what to minimise, from where, on which engine, watched by whom.
+//! Running a method: the objective, the start, the engine and the observer.
 
 mod lgf;
 mod session;

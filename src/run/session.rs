@@ -108,7 +108,7 @@ impl<O: Objective, E: Engine, W: Observer> Session<O, E, W> {
         }
     }
 
-    /// All the rest.
+    /// Runs all the remaining pieces.
     ///
     /// # Errors
     /// As for [`step`](Self::step).
@@ -130,7 +130,7 @@ impl<O: Objective, E: Engine, W: Observer> Session<O, E, W> {
         self.truth.design()
     }
 
-    /// The true value there; ∞ before the first piece.
+    /// The true value at the trusted iterate; ∞ before the first piece.
     pub fn value(&self) -> f64 {
         self.truth.trusted_value()
     }

@@ -1,10 +1,10 @@
-//! Where a run begins.
+//! The start of a run.
 
 use crate::domain::Domain;
 use crate::engine::Pair;
 use crate::report::Report;
 
-/// Where a run begins, and what is known there.
+/// The start of a run, and what is known there.
 ///
 /// A slice of numbers is a start of which nothing is known: `minimize(objective, &x0)`.
 #[derive(Debug, Clone, Copy)]
@@ -15,15 +15,15 @@ pub struct Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    /// At `x`, of which nothing is known.
+    /// A start at `x`, of which nothing is known.
     pub fn at(x: &'a [f64]) -> Self {
         Self { x, pairs: &[], earlier: None }
     }
 
     /// Where an earlier run has ended, on whatever engine: one that was cut short, interrupted, or had too
-    /// small a budget. Its best iterate is evaluated once more, for the gradient; counts, history, budgets and
-    /// the reported seconds go on. What only the earlier engine knew is learned anew: the flow's momenta, the
-    /// samples, the trust region. The objective must be the one that the earlier run ended with.
+    /// small a budget. Its best iterate is evaluated once more, for the gradient; counts, history, budgets
+    /// and the reported seconds go on. What only the earlier engine knew is learned anew: the flow's momenta,
+    /// the samples, the trust region. The objective must be the one that the earlier run ended with.
     /// ```
     /// use lgf::problems::Rosenbrock;
     /// use lgf::{Lgf, Start, Stopping};
@@ -42,8 +42,8 @@ impl<'a> Start<'a> {
         Self { x: &report.x, pairs: &[], earlier: Some(report) }
     }
 
-    /// With `pairs` that were learned elsewhere, oldest first: on a coarser grid, say, whose run's are in
-    /// [`Engine::pairs`](crate::engine::Engine::pairs) when it has ended. A learned potential begins with
+    /// The same start with `pairs` that were learned elsewhere, oldest first: on a coarser grid, say, from
+    /// [`Engine::pairs`](crate::engine::Engine::pairs) at the end of its run. A learned potential begins with
     /// them; the other methods have no use for them.
     /// ```
     /// use lgf::engine::{CpuEngine, Engine};

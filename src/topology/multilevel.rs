@@ -115,7 +115,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(sizes(300, 100, Levels::Auto), [(38, 13), (75, 25), (150, 50)]);
-        assert_eq!(sizes(60, 20, Levels::Auto), [], "a filter of 1.2 elements would hardly filter");
+        assert_eq!(sizes(60, 20, Levels::Auto), [], "a coarse grid needs a filter radius of 1.5 elements");
         assert_eq!(sizes(60, 20, Levels::Count(3)), [(15, 5), (30, 10)]);
         let fine = ComplianceConfig::mbb(300, 100, FilterKind::Density);
         for coarse in coarse_levels(&fine, Levels::Auto).unwrap() {

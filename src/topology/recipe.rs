@@ -339,8 +339,8 @@ mod tests {
     fn a_run_that_loses_its_gpu_ends_on_the_cpu() {
         for at in [7, 37] {
             let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density)).unwrap();
-            let engine =
-                GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do");
+            let engine = GpuEngine::open(AdapterChoice::Any)
+                .expect("the GPU tests need an adapter, for example a software one");
             let device = engine.device().clone();
             let mut opened = Opened::new(engine, "the GPU engine was asked for");
             let mut evaluations = 0;

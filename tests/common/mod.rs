@@ -13,7 +13,7 @@ use lgf::{Lgf, Stopping};
 use serde_json::Value;
 
 pub fn gpu() -> GpuEngine {
-    GpuEngine::open(AdapterChoice::Any).expect("GPU tests need an adapter, software will do")
+    GpuEngine::open(AdapterChoice::Any).expect("the GPU tests need an adapter, for example a software one")
 }
 
 pub fn descent(rate: f64) -> Flow {

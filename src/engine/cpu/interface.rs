@@ -208,8 +208,8 @@ impl<T: Scalar> Engine for CpuEngine<T> {
             |&row: &usize| own(row).and_then(T::single).or_else(|| self.narrow_pairs.row(row).to_slice());
         let table: Vec<&[f32]> = model.rows.iter().filter_map(single).collect();
         // Zeros cost nothing until they are written to.
-        let mut room = [(); 2].map(|()| vec![0.0; self.trusted.x.len()]);
-        let [center, gradient] = &mut room;
+        let mut scratch = [(); 2].map(|()| vec![0.0; self.trusted.x.len()]);
+        let [center, gradient] = &mut scratch;
         let (center, gradient) =
             (T::widen(&self.trusted.x, center), T::widen(&self.trusted.gradient, gradient));
         let at = potential::Neighbourhood { center, gradient, domain: &self.domain, limits };

@@ -48,8 +48,8 @@ impl Segment {
         [self.slabs as u32, rows as u32, 1]
     }
 
-    /// One workgroup per slab and per `DIRECTIONS` of so many directions, the first of which has what goes
-    /// with the directions as well: the mean, or the distance from it.
+    /// One workgroup per slab and per `DIRECTIONS` of the given number of directions. The first workgroup of
+    /// a slab also computes what belongs to all directions: the mean, or the distance from it.
     pub(super) fn per_directions(&self, directions: usize) -> Groups {
         [self.slabs as u32, directions.div_ceil(DIRECTIONS as usize).max(1) as u32, 1]
     }
@@ -59,7 +59,8 @@ impl Segment {
         [self.slabs as u32, samples.div_ceil(POWER_ROWS as usize) as u32, 1]
     }
 
-    /// One workgroup per `CANDIDATES` of so many candidates, and `at_most` many that share the slabs.
+    /// One workgroup per slab and per `CANDIDATES` of the given number of candidates; at most `at_most`
+    /// workgroups share the slabs.
     pub(super) fn per_candidates(&self, candidates: u32, at_most: usize) -> Groups {
         [self.slabs.min(at_most) as u32, candidates / CANDIDATES, 1]
     }

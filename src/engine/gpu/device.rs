@@ -1,4 +1,4 @@
-//! Adapters, the device, and waiting for it. All faults become [`Error`]s here.
+//! Adapters, the device, and waiting for the device. All faults become [`Error`]s here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -40,7 +40,7 @@ pub struct AdapterSummary {
     pub self_test: String,
 }
 
-/// How long to wait for a submission before saying so.
+/// The time after which waiting for a submission is reported.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A device and its queue.
@@ -189,7 +189,7 @@ impl Gpu {
                 wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(PATIENCE) };
             match catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))) {
                 Ok(Ok(_)) => return self.alive(),
-                // A slow device is not a lost one.
+                // A slow device is not a lost one, so the wait goes on.
                 Ok(Err(wgpu::PollError::Timeout)) => {
                     log::warn!("still waiting for {} after {PATIENCE:?}", self.info.name)
                 }

@@ -115,7 +115,8 @@ impl Recording<'_> {
         for s in self.run.segments.iter_mut().filter(|s| s.equation.as_ref().is_none_or(|e| !e.suits(rule))) {
             s.equation = Some(EquationBuffers::new(self.recorder, n, s.bytes(), rule)?);
         }
-        // Steps after the phase has ended copy what the last one left: begin with the state itself.
+        // After the phase has ended, steps copy the state that the last one left; for the first step that is
+        // the state itself.
         for s in &self.run.segments {
             let e = s.equation()?;
             self.run.record_copies(self.recorder, s, [&s.iterate, &s.auxiliary], &e.at);
@@ -250,7 +251,7 @@ impl Recording<'_> {
             if ended == Ended::Radius {
                 return Ok(false);
             }
-            // A stage that is not finite has taken the step back that the first one counted.
+            // A later stage that is not finite has taken back the count of its step.
             let before = phase.steps - u32::from(ended == Ended::No);
             let mut set_phase = |ended: Ended, steps: u32| {
                 let ended = ended as u32;

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::surrogate::SurrogateConfig;
 
 impl Recording<'_> {
-    /// What the implicit library is made from: two read-backs, of the power sums of all pairs of samples and of
-    /// Y Yᵀ.
+    /// What the implicit library is made from: two read-backs, of the power sums of all pairs of samples and
+    /// of Y Yᵀ.
     pub(super) async fn read_implicit_sums(&mut self, config: &SurrogateConfig) -> Result<ImplicitSums> {
         // Everything is numbered by row: no order of age is needed.
         let k = self.run.ring.len();

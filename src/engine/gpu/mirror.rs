@@ -1,4 +1,4 @@
-//! What the host knows of the iterates on the device, as they are there: f32.
+//! The host's copies of the device's iterates, in f32 as on the device.
 //!
 //! x crosses the bus at each true evaluation and the gradient comes back. The host keeps what it has seen, so
 //! that steps can be summed up without another read-back, and so that a device that is lost takes neither the
@@ -25,7 +25,7 @@ pub(super) struct Mirror {
 }
 
 impl Mirror {
-    /// Of a run that begins at `start`.
+    /// The copies of a run that begins at `start`.
     pub(super) fn new(start: &[f64]) -> Self {
         let narrow: Vec<f32> = start.par_iter().with_min_len(CHUNK).map(|x| *x as f32).collect();
         let zeros = vec![0.0; start.len()];

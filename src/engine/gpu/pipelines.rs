@@ -12,14 +12,14 @@ use super::device::Gpu;
 use super::kernels::{Access, KERNELS, KernelSpec, Variant};
 use crate::error::{Error, Result};
 
-/// What a device has of every kernel. Layouts and pipelines are made when they are first used: a run needs
-/// one flow's kernels only.
+/// The pipelines, layouts and bind groups of all kernels of a device. Layouts and pipelines are made when
+/// they are first used: a run needs one flow's kernels only.
 #[derive(Debug)]
 pub(super) struct Pipelines {
-    /// By number of the kernel in [`KERNELS`].
+    /// The pipelines, by number of the kernel in [`KERNELS`].
     layouts: Vec<Option<wgpu::BindGroupLayout>>,
     pipelines: Vec<Option<wgpu::ComputePipeline>>,
-    /// The word the error-free transforms hide values behind.
+    /// The word that the error-free transforms hide values behind, in a group of its own.
     zero_layout: wgpu::BindGroupLayout,
     zero_group: wgpu::BindGroup,
     /// Bind groups by kernel and identities of the buffers.
@@ -218,7 +218,7 @@ fn build(
 pub(crate) struct PipelineCache {
     pub(crate) raw: wgpu::PipelineCache,
     file: PathBuf,
-    /// Of what was read.
+    /// The digest of the file as it was read.
     digest: u64,
 }
 
@@ -246,7 +246,7 @@ impl PipelineCache {
         Some(Self { raw, file, digest })
     }
 
-    /// Where they are kept.
+    /// The path of the file that they are kept in.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
@@ -278,7 +278,7 @@ impl Drop for PipelineCache {
     }
 }
 
-/// What `save` wrote; none if it is not there or not whole.
+/// The data that `save` wrote; none if the file is missing or damaged.
 pub(super) fn read(file: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::read(file).ok()?;
     let (written, data) = bytes.split_first_chunk()?;

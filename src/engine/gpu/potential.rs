@@ -119,8 +119,8 @@ impl Recording<'_> {
         Ok(fit)
     }
 
-    /// Inner products of the pairs that are new with all others: each new row reads the table once; where
-    /// most pairs are new, the Gram matrix's kernel does.
+    /// The inner products of the new pairs with all others. Each new row reads the table once; where most
+    /// pairs are new, the Gram matrix's kernel does it.
     async fn learn_products(&mut self) -> Result<()> {
         let capacity = self.run.ring.capacity();
         let (rows, values) = (2 * capacity, 2 * capacity + 1);

@@ -182,7 +182,7 @@ impl Recorder {
             .filter(|(i, b)| buffers[..*i].iter().all(|a| a.id != b.id))
             .map(|(_, b)| b.bytes)
             .sum();
-        let is_full = self.profiler.as_ref().is_some_and(|p| self.dispatches >= p.room());
+        let is_full = self.profiler.as_ref().is_some_and(|p| self.dispatches >= p.max_dispatches());
         if self.blocks.len() + self.step > PARAMS_BYTES as usize
             || self.touched + touched > self.pace.budget()
             || is_full

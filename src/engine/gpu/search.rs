@@ -16,14 +16,14 @@ pub(super) const PASSES: [u32; 9] = {
     passes
 };
 
-/// How many passes of a search may do worse than evenly spaced ones before one with that many candidates has
-/// to space its own evenly. The passes above then close any bracket of the multipliers, wherever the volume
-/// bends: see the test.
+/// The number of passes of a search that may narrow the bracket less than evenly spaced candidates would,
+/// before a pass with that many candidates spaces its own evenly. Then the passes above close any bracket of
+/// the multipliers, wherever the volume has kinks: see the test.
 const fn max_failures(candidates: u32) -> u32 {
     if candidates > CANDIDATES { 1 } else { 2 }
 }
 
-/// What the volume does as the multiplier grows.
+/// How the volume changes as the multiplier grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Growing,
@@ -33,9 +33,9 @@ pub(super) enum Side {
 /// One pass of a search, for the kernel that sums the volume.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pass {
-    /// How many candidates it has.
+    /// The number of candidates of the pass.
     pub(super) candidates: u32,
-    /// 1 if the search begins with it, else 0.
+    /// Whether the search begins with this pass: 1 or 0.
     pub(super) begins: u32,
     pub(super) groups: [u32; 3],
 }
@@ -53,8 +53,8 @@ impl Recording<'_> {
         for (pass, &candidates) in PASSES.iter().enumerate() {
             let begins = u32::from(pass == 0);
             for s in &self.run.segments {
-                // What seldom runs has few workgroups: software adapters go through those that return at
-                // once, too.
+                // The later passes, which seldom work, have few workgroups: software adapters go through
+                // those of passes that return at once, too.
                 let slabs = if candidates > CANDIDATES { LEAST_SLABS } else { usize::MAX };
                 let groups = s.per_candidates(candidates, slabs);
                 volumes(self.run, self.recorder, s, Pass { candidates, begins, groups })?;

@@ -12,7 +12,7 @@ use super::shared::{DIRECTIONS, LiftRule, OC_SCALES, PROJECTION_MULTIPLIERS};
 use crate::error::{EngineError, Error, Result};
 use crate::flow::{Flow, OptimalityCriteria, ProjectedGradient};
 
-/// Directions that the pass which moves x projects on.
+/// The number of directions that the pass which moves x projects on.
 const STEP_DIRECTIONS: usize = DIRECTIONS as usize;
 
 impl Recording<'_> {
@@ -63,8 +63,8 @@ impl Recording<'_> {
         self.record_account(beside)
     }
 
-    /// Projects x on the directions that the pass which has moved it left over, and adds up what both have
-    /// left in the partial sums.
+    /// Projects x on the directions that are left after the pass that has moved x, and adds up the partial
+    /// sums of both passes.
     pub(super) fn record_account(&mut self, beside: Beside<'_>) -> Result<()> {
         let (shared, rank, values) = (&self.run.shared, beside.rank() as usize, beside.values());
         for s in self.run.segments.iter().filter(|_| rank > STEP_DIRECTIONS) {
@@ -172,7 +172,7 @@ impl Recording<'_> {
                 gradient_floor: OptimalityCriteria::GRADIENT_FLOOR as f32,
                 lifts_basis: beside.lift.map_or(0, Model::lifts_basis),
             };
-            // Without a lift the table is not touched.
+            // Without a lift the kernel does not read the table.
             let table = beside.lift.map_or(&s.basis, |model| self.run.lift_table(s, &model.config));
             let buffers = bindings::OcGrowth {
                 phase: &self.run.shared.phase,

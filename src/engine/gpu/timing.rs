@@ -4,7 +4,7 @@
 use super::device::Gpu;
 use crate::error::Result;
 
-/// Where a kernel's times come from.
+/// The source of a kernel's times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Clock {
@@ -15,14 +15,14 @@ pub enum Clock {
     Wall,
 }
 
-/// How long a kernel took, over one or more dispatches.
+/// The time of a kernel, over one or more dispatches.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct KernelTime {
-    /// Its file stem in `shaders/`.
+    /// The kernel's file stem in `shaders/`.
     pub kernel: &'static str,
-    /// How often it was launched.
+    /// The number of its dispatches.
     pub dispatches: u64,
-    /// How long it took in all, s.
+    /// The time of all its dispatches, s.
     pub seconds: f64,
     /// Sizes of the buffers it was given, bytes, in all: more than its traffic where it works on a part of a
     /// table, less where it reads one twice.
@@ -35,7 +35,7 @@ const UNMEASURED_BYTES: u64 = 4 << 30;
 /// How long a submission should take, s: work that is half as fast as what was measured stays below the 200
 /// ms that desktops' watchdogs are far above.
 const SUBMIT_SECONDS: f64 = 0.1;
-/// A submission never gets less than this (but for what is there), nor more.
+/// The least and the greatest budget of a submission, in bytes; a smaller one is used for less work only.
 const BUDGET_BYTES: std::ops::RangeInclusive<u64> = (128 << 20)..=(64 << 30);
 /// Submissions that are measured between two read-backs.
 const SUBMISSIONS: usize = 32;
@@ -43,13 +43,13 @@ const SUBMISSIONS: usize = 32;
 const PROFILED: usize = 256;
 const TICK_BYTES: u64 = 8;
 
-/// Pairs of timestamps and the way they come back.
+/// Pairs of timestamps and the buffers that they are read back through.
 #[derive(Debug)]
 pub(super) struct Timestamps {
     set: wgpu::QuerySet,
     resolved: wgpu::Buffer,
     staging: wgpu::Buffer,
-    /// How many seconds a tick takes.
+    /// The length of a tick, in seconds.
     tick: f64,
 }
 
@@ -114,7 +114,7 @@ impl Timestamps {
     }
 }
 
-/// What the submissions since the last read-back will tell.
+/// The sizes and times of submissions, from which the size of the next one follows.
 #[derive(Debug)]
 pub(super) struct Pace {
     pub(super) timestamps: Option<Timestamps>,
@@ -190,8 +190,9 @@ impl Profiler {
         self.timestamps.as_ref()
     }
 
-    /// How many dispatches a submission may have: where there are no timestamps, the one that is waited for.
-    pub(super) fn room(&self) -> usize {
+    /// The number of dispatches that a submission may have: 1 where there are no timestamps, because the host
+    /// waits for it.
+    pub(super) fn max_dispatches(&self) -> usize {
         if self.timestamps.is_some() { PROFILED } else { 1 }
     }
 
@@ -223,7 +224,7 @@ impl Profiler {
 mod tests {
     use super::*;
 
-    /// Clocks are given, not read.
+    /// The test gives the times instead of measuring them.
     #[test]
     fn the_budget_follows_what_was_measured() {
         let mut pace = Pace { timestamps: None, pending: Vec::new(), measured: None };
@@ -236,12 +237,12 @@ mod tests {
         pace.pending = vec![1_000_000_000];
         pace.learn(&[0.1]);
         assert!(pace.budget() < 1_300_000_000 && pace.budget() > 1_000_000_000, "{}", pace.budget());
-        // A clock that stood still says nothing.
+        // A time of 0 is left out.
         let before = pace.budget();
         pace.pending = vec![1];
         pace.learn(&[0.0]);
         assert_eq!(pace.budget(), before);
-        // However slow or fast, within limits.
+        // The budget stays within its limits, however slow or fast the device is.
         pace.pending = vec![1];
         pace.learn(&[1e6]);
         assert_eq!(pace.budget(), *BUDGET_BYTES.start());

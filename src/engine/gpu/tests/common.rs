@@ -38,7 +38,8 @@ pub(super) const SIZES: [usize; 5] = [1, 63, 64, 65, 1757];
 
 /// Any adapter; without one the test fails and says what is missing.
 pub(super) fn engine(options: GpuOptions) -> GpuEngine {
-    GpuEngine::open_with(AdapterChoice::Any, options).expect("GPU tests need an adapter, software will do")
+    GpuEngine::open_with(AdapterChoice::Any, options)
+        .expect("the GPU tests need an adapter, for example a software one")
 }
 
 /// The engines whose state is f32: this one, and the CPU engine if asked for. The f64 engine is the twin of

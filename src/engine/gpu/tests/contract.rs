@@ -92,7 +92,7 @@ fn every_shader_is_valid_and_keeps_its_contract() {
         }
     }
     let shared: BTreeSet<_> = STRUCTURES.iter().map(|structure| structure.name).collect();
-    assert_eq!(met, shared, "structures that no kernel has");
+    assert_eq!(met, shared, "a shared structure occurs in no kernel");
 }
 
 /// WGSL sees the numbers and the enumerations that Rust has, by the names that Rust knows them by.

@@ -91,14 +91,17 @@ fn the_same_pair_for_every_unknown_is_one_pair_to_the_last_bit() {
 #[test]
 fn a_profile_does_not_change_a_bit() {
     let d = 4099;
-    let adapter = device::adapters().into_iter().next().expect("GPU tests need an adapter, software will do");
+    let adapter = device::adapters()
+        .into_iter()
+        .next()
+        .expect("the GPU tests need an adapter, for example a software one");
     let descriptor = wgpu::DeviceDescriptor {
         required_limits: GpuEngine::required_limits(&adapter.limits()),
         ..Default::default()
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
     let shared = GpuEngine::from_device(device, queue, GpuOptions::default()).unwrap();
-    assert_eq!(shared.clock(), Clock::Wall, "no feature was asked for");
+    assert_eq!(shared.clock(), Clock::Wall, "a device without timestamp queries is timed by the wall clock");
     for mut gpu in [engine(GpuOptions::default()), shared] {
         let cycle = |gpu: &mut GpuEngine| {
             let mut out = potential_cycles(gpu, &box_volume(d), d, 3, 3, 4);
@@ -129,7 +132,7 @@ fn a_profile_does_not_change_a_bit() {
         assert!(gpu.take_profile().unwrap().is_empty());
         assert_eq!(plain.0, profiled.0);
         assert_eq!(plain.0, last.0);
-        assert_eq!(plain.1, profiled.1, "dispatches");
+        assert_eq!(plain.1, profiled.1, "a profile changes no number of dispatches");
         let launched: Vec<_> = kernels.iter().map(|k| (k.kernel, k.dispatches)).collect();
         assert_eq!(launched, [("flow_step", 7), ("phase_account", 7)]);
         assert!(kernels.iter().all(|k| k.seconds >= 0.0 && k.bound_bytes > 0));
@@ -167,7 +170,7 @@ fn shorter_dispatches_do_not_change_a_bit() {
     });
     assert_eq!(results[0], results[1]);
     let mut gpu = engine(GpuOptions::default());
-    assert_eq!(gpu.longest_segment(&setup).unwrap(), None, "small, and perhaps software");
+    assert_eq!(gpu.longest_segment(&setup).unwrap(), None, "a small run has no limit on its segments");
     let before = gpu.recorder.traffic.dispatches;
     let unknowns = Run::unknowns_per_dispatch(&mut gpu.recorder, 3).unwrap();
     assert!(unknowns.is_none_or(|unknowns| unknowns > 0), "{unknowns:?}");
@@ -266,7 +269,7 @@ fn compiled_pipelines_are_kept_and_change_nothing() {
     assert_eq!(
         std::fs::read_dir(file.parent().unwrap()).unwrap().count(),
         1,
-        "nothing is left beside the file"
+        "the temporary file is renamed, so the folder has one file"
     );
     // A place that cannot be written to is no reason to fail.
     assert!(cycle(Some(file.join("below a file"))).1 == exact);

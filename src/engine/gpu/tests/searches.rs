@@ -104,16 +104,16 @@ fn a_search_ends_at_the_same_floats_wherever_it_begins() {
                             each.sum()
                         };
                         // Sums in f64 are off by d roundings at most.
-                        let room = d as f64 * f64::EPSILON * volume;
+                        let rounding = d as f64 * f64::EPSILON * volume;
                         let [range_low, range_high] = range;
                         assert!(
-                            low == range_low || total(low) <= share * volume + room,
+                            low == range_low || total(low) <= share * volume + rounding,
                             "{what}: {} against {}",
                             total(low),
                             share * volume
                         );
                         assert!(
-                            high == range_high || total(high) > share * volume - room,
+                            high == range_high || total(high) > share * volume - rounding,
                             "{what}: {} against {}",
                             total(high),
                             share * volume
