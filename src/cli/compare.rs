@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::paper::{Problem, Scale};
 use super::run::{FieldFlag, Outcome, Overrides, Plan, matching, solve};
-use super::{Ending, EngineArgs, EngineFlag, TablesFlag, interrupt_flag, print};
+use crate::cli::arguments::{EngineArgs, EngineFlag, TablesFlag};
+use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::io;

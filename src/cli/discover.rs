@@ -10,7 +10,8 @@ use ndarray_npy::{NpzReader, NpzWriter};
 use serde::Serialize;
 
 use super::results::json;
-use super::{Ending, EngineFlag, print};
+use crate::cli::arguments::EngineFlag;
+use crate::cli::ending::{Ending, print};
 use crate::discover::{DiscoverConfig, Discovery, Trajectory, Variables, discover};
 use crate::engine::{Engine, EngineChoice};
 use crate::error::{Error, Result};

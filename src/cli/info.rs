@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Ending, parse_count, print};
+use crate::cli::arguments::parse_count;
+use crate::cli::ending::{Ending, print};
 use crate::domain::Domain;
 use crate::engine::{Engine, EngineChoice, GpuEngine, Samples, Setup, TableFormat, gpu};
 use crate::error::Result;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::results::{Run, engine_line};
 use super::topology::{self, Label};
-use super::{Ending, EngineArgs, interrupt_flag, parse_size, print};
+use crate::cli::arguments::{EngineArgs, parse_size};
+use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::error::Result;
 use crate::flow::{Flow, OptimalityCriteria};
 use crate::io;

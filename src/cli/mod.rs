@@ -6,10 +6,12 @@ macro_rules! line {
     ($out:expr, $($format:tt)*) => {{ let _ = writeln!($out, $($format)*); }};
 }
 
+mod arguments;
 mod bench;
 mod benchmark;
 mod compare;
 mod discover;
+mod ending;
 mod info;
 mod main_job;
 mod paper;
@@ -19,20 +21,11 @@ mod run;
 mod topology;
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::engine::{EngineChoice, EngineOptions, Opened};
-use crate::error::{EngineError, Error, Result};
-
-/// The exit code of a run that failed.
-const RUN_FAILED: u8 = 1;
-/// The exit code for arguments that make no sense.
-const USAGE: u8 = 2;
-/// The exit code of a run that Ctrl-C has ended, after it has written its results.
-const INTERRUPTED: u8 = 130;
+use self::ending::{Ending, INTERRUPTED, RUN_FAILED, USAGE, exit_code};
+use crate::error::{EngineError, Error};
 
 /// Learned gradient flow: optimization when every gradient is a finite-element solve.
 ///
@@ -68,13 +61,6 @@ enum Command {
     Bench(bench::Args),
     /// Show the GPU adapters, their limits and self-tests, and which engine `auto` takes
     Info(info::Args),
-}
-
-/// The outcome of a command that ran to its end.
-enum Ending {
-    Done,
-    Faulty(String),
-    Interrupted,
 }
 
 /// Parses the arguments, runs, and turns the outcome into an exit code: 0 done, 1 failed, 2 wrong usage, 130
@@ -126,14 +112,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Wrong settings are wrong usage; everything else has failed for another reason.
-fn exit_code(error: &Error) -> u8 {
-    match error {
-        Error::Settings(_) => USAGE,
-        Error::Engine(_) | Error::Fem(_) | Error::File(_) | Error::Start(_) => RUN_FAILED,
-    }
-}
-
 /// What the user of `command` can do about `error`, in the words of the command line: ends the error's
 /// sentence. Empty where the error says it all.
 fn advice(error: &Error, command: &clap::Command) -> String {
@@ -169,124 +147,10 @@ fn one_sentence(error: &clap::Error) -> String {
     format!("{} (see --help)", message.join(" "))
 }
 
-/// Prints to the standard output; a reader that has gone away (`lgf info | head -1`) is no failure.
-fn print(text: &str) -> Result<()> {
-    use std::io::{ErrorKind, Write};
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::io("standard output", e)),
-        _ => Ok(()),
-    }
-}
-
-/// Set by the first Ctrl-C; the second one ends the program at once.
-fn interrupt_flag() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let shared = flag.clone();
-    ctrlc::set_handler(move || {
-        if shared.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        eprintln!(
-            "\nstopping after the current evaluation; press Ctrl-C again to quit at once without results"
-        );
-    })
-    .map_err(|e| Error::io("the handler of Ctrl-C", std::io::Error::other(e)))?;
-    Ok(flag)
-}
-
-/// Parses a grid's size: `150x50` becomes (150, 50). Both numbers are at least 1.
-fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
-    let parts: Vec<_> = text.split(['x', 'X', '×']).map(str::parse).collect();
-    match parts[..] {
-        [Ok(nelx), Ok(nely)] if nelx > 0 && nely > 0 => Ok((nelx, nely)),
-        _ => Err("expected COLUMNSxROWS, both at least 1, e.g. 150x50".into()),
-    }
-}
-
-/// Parses a count: `1e7` or `10000000` becomes 10000000. It is at most `most`.
-fn parse_count(text: &str, most: f64) -> std::result::Result<u64, String> {
-    match text.trim().parse::<f64>() {
-        Ok(count) if (1.0..=most).contains(&count) && count.fract() == 0.0 => Ok(count as u64),
-        _ => Err(format!("expected a whole number between 1 and {most:e}")),
-    }
-}
-
-/// The values of the `--engine` flag.
-#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
-enum EngineFlag {
-    /// A hardware GPU if there is one, else the CPU
-    #[default]
-    Auto,
-    /// The best GPU adapter, software ones included
-    Gpu,
-    /// The CPU engine in f64, the reference
-    Cpu,
-    /// The CPU engine with state, history and tables in f32: half the memory, and its passes take half the
-    /// time or less
-    CpuF32,
-}
-
-/// The values of the `--tables` flag.
-#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
-enum TablesFlag {
-    /// As the state is: f32 on a GPU, f64 or f32 on the CPU
-    #[default]
-    State,
-    /// Half precision: less memory, fewer bytes per surrogate step, predictions off by some 2e-4 of their
-    /// length
-    F16,
-}
-
-impl EngineArgs {
-    /// The engine that is asked for.
-    fn open(self) -> Result<Opened> {
-        EngineChoice::from(self.engine).open_with(&self.options())
-    }
-
-    fn options(self) -> EngineOptions {
-        // The usual folder for caches; without one, compiled pipelines are not kept.
-        EngineOptions {
-            tables: self.tables.into(),
-            pipeline_cache: dirs::cache_dir().map(|folder| folder.join("lgf")),
-        }
-    }
-}
-
-impl From<TablesFlag> for crate::engine::TableFormat {
-    fn from(flag: TablesFlag) -> Self {
-        match flag {
-            TablesFlag::State => Self::State,
-            TablesFlag::F16 => Self::F16,
-        }
-    }
-}
-
-/// Which engine, and how.
-#[derive(Debug, Clone, Copy, clap::Args)]
-struct EngineArgs {
-    /// Where state, history and surrogate live; true gradients are computed on the CPU
-    #[arg(long, value_enum, default_value = "auto")]
-    engine: EngineFlag,
-    /// What the surrogate's basis is kept in, which every surrogate step reads
-    #[arg(long, value_enum, default_value = "state")]
-    tables: TablesFlag,
-}
-
-impl From<EngineFlag> for EngineChoice {
-    fn from(flag: EngineFlag) -> Self {
-        match flag {
-            EngineFlag::Auto => Self::Auto,
-            EngineFlag::Gpu => Self::Gpu,
-            EngineFlag::Cpu => Self::Cpu,
-            EngineFlag::CpuF32 => Self::CpuSingle,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::ending::interrupt_flag;
     use crate::error::{FemError, SettingsError};
 
     #[test]

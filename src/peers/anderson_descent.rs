@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::anderson::mixed;
-use super::{Ended, Truth, first_length};
+use super::truth::{Ended, Truth, first_length};
 use crate::linalg::{dist_inf, dot, norm_inf};
 
 /// The number of differences that are mixed, and the period in steps; of 1, 2, 3, 4 and 6 the best on

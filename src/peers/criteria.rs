@@ -1,6 +1,6 @@
 //! The optimality-criteria step, and the loop of those peers that replace some of its steps by a guess.
 
-use super::{Ended, Truth, required_volume};
+use super::truth::{Ended, Truth, required_volume};
 use crate::domain::{BoundsRef, Domain, Volume, volume_scale};
 use crate::error::Result;
 use crate::flow::OptimalityCriteria;
@@ -107,8 +107,8 @@ mod tests {
 
     fn plain() -> Course {
         let domain = Roots.domain();
-        let course = Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() };
-        let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, spent: 0, course };
+        let (mut objective, mut observer) = (Roots, ());
+        let mut truth = Truth::new(&mut objective, &mut observer, 300);
         assert!(accelerated(&mut truth, &domain, &START, TOLERANCE, |_, _, _| Ok(None)).is_ok());
         truth.course
     }
@@ -134,8 +134,8 @@ mod tests {
     #[test]
     fn a_guess_that_rises_is_counted_and_undone() {
         let domain = Roots.domain();
-        let course = Course { x: Vec::new(), objective: f64::INFINITY, history: Vec::new() };
-        let mut truth = Truth { objective: &mut Roots, observer: &mut (), budget: 300, spent: 0, course };
+        let (mut objective, mut observer) = (Roots, ());
+        let mut truth = Truth::new(&mut objective, &mut observer, 300);
         // One guess leads back to the start, the other is not finite; both come at the fifth step or later.
         let guess = |step: usize, _: &[f64], _: &[f64]| {
             Ok(match step {

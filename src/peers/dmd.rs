@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use faer::Mat;
 
 use super::criteria::{accelerated, is_replaced};
-use super::{Ended, Truth};
+use super::truth::{Ended, Truth};
 use crate::domain::Domain;
 use crate::error::{Error, Result};
 use crate::linalg::{axpy, dot};

@@ -1,7 +1,7 @@
 //! Optimality criteria with linear extrapolation of the last difference.
 
 use super::criteria::{accelerated, is_replaced};
-use super::{Ended, Truth};
+use super::truth::{Ended, Truth};
 use crate::domain::Domain;
 
 /// The factor on the last difference; of 1, 2, 4, 8 and 16 the best on the half-MBB beam of 60x20 elements.

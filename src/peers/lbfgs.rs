@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::spg::{DECREASE, shorter};
-use super::{Ended, Truth, first_length};
+use super::truth::{Ended, Truth, first_length};
 use crate::linalg::{axpy, difference, dot, norm_inf};
 
 /// The number of pairs (s, y) that are remembered.

@@ -3,7 +3,7 @@
 use super::latent::Latent;
 use super::lbfgs::Memory;
 use super::spg::{DECREASE, shorter};
-use super::{Ended, Truth};
+use super::truth::{Ended, Truth};
 use crate::domain::Domain;
 use crate::linalg::{axpy, difference, dist_inf, dot, norm_inf};
 

@@ -1,6 +1,6 @@
 //! The method of moving asymptotes.
 
-use super::{Ended, Truth, required_volume};
+use super::truth::{Ended, Truth, required_volume};
 use crate::domain::{Domain, Volume, bisect, bracket_above};
 use crate::linalg::{dist_inf, dot};
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::spg::{descend, search, spectral};
-use super::{Ended, Truth};
+use super::truth::{Ended, Truth};
 use crate::domain::Domain;
 use crate::linalg::{axpy, difference, dot, norm_inf};
 

@@ -1,7 +1,7 @@
 //! Sigmoidal mirror descent with a projected latent variable.
 
 use super::latent::Latent;
-use super::{Ended, Truth};
+use super::truth::{Ended, Truth};
 use crate::domain::Domain;
 use crate::linalg::{difference, dot, norm_inf};
 

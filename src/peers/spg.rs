@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Ended, Truth};
+use super::truth::{Ended, Truth};
 use crate::domain::Domain;
 use crate::linalg::{difference, dot, norm_inf};
 

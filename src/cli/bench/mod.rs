@@ -11,7 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::passes::{Bench, Measured, PASSES, Shape, Subject, resident};
 use super::results::{engine_line, json};
-use super::{Ending, EngineArgs, interrupt_flag, parse_count, print};
+use crate::cli::arguments::{EngineArgs, parse_count};
+use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::engine::gpu::Clock;
 use crate::engine::{Engine, EngineChoice, EngineInfo, EngineKind, TableFormat};
 use crate::error::{EngineError, Error, Result};

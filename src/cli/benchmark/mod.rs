@@ -13,7 +13,7 @@ use clap::Subcommand;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::progress::Progress;
-use super::{Ending, interrupt_flag, print};
+use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::engine::{CpuEngine, Engine, Pair};
 use crate::error::{Error, Result};
 use crate::io;

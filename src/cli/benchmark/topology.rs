@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 
 use super::{Common, Contest, Entry, Gap, Measure, by_lgf, by_peer};
+use crate::cli::arguments::parse_size;
+use crate::cli::ending::Ending;
 use crate::cli::progress::Progress;
 use crate::cli::topology::PresetFlag;
-use crate::cli::{Ending, parse_size};
 use crate::engine::{CpuEngine, Engine};
 use crate::error::{Error, Result};
 use crate::flow::{Flow, OptimalityCriteria};

@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::args::Args;
 use super::summary::summary;
+use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::cli::progress::Progress;
 use crate::cli::results::{Run, json};
-use crate::cli::{Ending, interrupt_flag, print};
 use crate::engine::Opened;
 use crate::error::Result;
 use crate::io;

@@ -1,0 +1,93 @@
+//! Arguments that several commands have.
+
+use crate::engine::{EngineChoice, EngineOptions, Opened};
+use crate::error::Result;
+
+/// Parses a grid's size: `150x50` becomes (150, 50). Both numbers are at least 1.
+pub(super) fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
+    let parts: Vec<_> = text.split(['x', 'X', '×']).map(str::parse).collect();
+    match parts[..] {
+        [Ok(nelx), Ok(nely)] if nelx > 0 && nely > 0 => Ok((nelx, nely)),
+        _ => Err("expected COLUMNSxROWS, both at least 1, e.g. 150x50".into()),
+    }
+}
+
+/// Parses a count: `1e7` or `10000000` becomes 10000000. It is at most `most`.
+pub(super) fn parse_count(text: &str, most: f64) -> std::result::Result<u64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(count) if (1.0..=most).contains(&count) && count.fract() == 0.0 => Ok(count as u64),
+        _ => Err(format!("expected a whole number between 1 and {most:e}")),
+    }
+}
+
+/// The values of the `--engine` flag.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(super) enum EngineFlag {
+    /// A hardware GPU if there is one, else the CPU
+    #[default]
+    Auto,
+    /// The best GPU adapter, software ones included
+    Gpu,
+    /// The CPU engine in f64, the reference
+    Cpu,
+    /// The CPU engine with state, history and tables in f32: half the memory, and its passes take half the
+    /// time or less
+    CpuF32,
+}
+
+/// The values of the `--tables` flag.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(super) enum TablesFlag {
+    /// As the state is: f32 on a GPU, f64 or f32 on the CPU
+    #[default]
+    State,
+    /// Half precision: less memory, fewer bytes per surrogate step, predictions off by some 2e-4 of their
+    /// length
+    F16,
+}
+
+impl EngineArgs {
+    /// The engine that is asked for.
+    pub(super) fn open(self) -> Result<Opened> {
+        EngineChoice::from(self.engine).open_with(&self.options())
+    }
+
+    pub(super) fn options(self) -> EngineOptions {
+        // The usual folder for caches; without one, compiled pipelines are not kept.
+        EngineOptions {
+            tables: self.tables.into(),
+            pipeline_cache: dirs::cache_dir().map(|folder| folder.join("lgf")),
+        }
+    }
+}
+
+impl From<TablesFlag> for crate::engine::TableFormat {
+    fn from(flag: TablesFlag) -> Self {
+        match flag {
+            TablesFlag::State => Self::State,
+            TablesFlag::F16 => Self::F16,
+        }
+    }
+}
+
+/// Which engine, and how.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct EngineArgs {
+    /// Where state, history and surrogate live; true gradients are computed on the CPU
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) engine: EngineFlag,
+    /// What the surrogate's basis is kept in, which every surrogate step reads
+    #[arg(long, value_enum, default_value = "state")]
+    pub(super) tables: TablesFlag,
+}
+
+impl From<EngineFlag> for EngineChoice {
+    fn from(flag: EngineFlag) -> Self {
+        match flag {
+            EngineFlag::Auto => Self::Auto,
+            EngineFlag::Gpu => Self::Gpu,
+            EngineFlag::Cpu => Self::Cpu,
+            EngineFlag::CpuF32 => Self::CpuSingle,
+        }
+    }
+}
