@@ -1,7 +1,7 @@
 //! The base optimizers, seen as dynamics: what the surrogate learns and replays.
 //!
 //! Each flow has a file of its own with its parameters, its update rule and, where it has auxiliary vectors
-//! and a differential equation, that equation, in the precision of the state ([`Scalar`](crate::Scalar)). The
+//! and a differential equation, that equation, in the precision of the state ([`Scalar`]). The
 //! CPU engine maps them over the state. The GPU twins are in `shaders/`: `lib/flow.wgsl` for the flows whose
 //! unknowns move by themselves, `oc_growth.wgsl` and `oc_update.wgsl` for the optimality criteria,
 //! `projected_gradient.wgsl` for the projected gradient. A flow's file says what its kernel is given as well.

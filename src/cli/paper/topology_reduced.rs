@@ -32,7 +32,7 @@ impl Case for Beam {
     }
 
     fn settings(&self) -> Settings {
-        // Gradient descent rather than ADAM: without a landing check the fixed schedule throws ADAM's moments
+        // Gradient descent rather than ADAM: without a landing check the fixed cadence throws ADAM's moments
         // off (7588 where plain ADAM reaches 236).
         Settings {
             flow: Flow::GradientDescent(GradientDescent { rate: 1e-3 * self.problem.dimension() as f64 }),
