@@ -1,5 +1,5 @@
 // Narrows the bracket of multipliers to the candidates around the volume bound, and chooses the candidates of
-// the next pass or of the next search. One workgroup. Twin: flow/optimality_criteria.rs, volume_scale(): both
+// the next pass or of the next search. One workgroup. Twin: domain/multiplier.rs, volume_scale(): both
 // end at the same multiplier, by different sequences of candidates.
 //
 // Where the volumes at both ends are known, candidates stand about the point where the chord between them
@@ -138,10 +138,10 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     if (workgroupUniformLoad(&idle) != 0u) {
         return;
     }
-    let candidate = thread % params.candidates;
+    let own = thread % params.candidates;
     var sum = vec2<f32>(0.0);
     for (var slab = thread / params.candidates; slab < params.slabs; slab += THREADS / params.candidates) {
-        sum = dw_add(sum, partials[slab * params.candidates + candidate]);
+        sum = dw_add(sum, partials[slab * params.candidates + own]);
     }
     sums[thread] = sum;
     for (var stride = THREADS / 2u; stride >= params.candidates; stride /= 2u) {

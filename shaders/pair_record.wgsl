@@ -1,5 +1,5 @@
 // A pair: displacement from the trusted iterate and change of the gradient, into two rows of the history.
-// Twin: record_pair() in engine/cpu/mod.rs. Traffic: 16 bytes read, 8 written per unknown.
+// Twin: record_pair() in engine/cpu/interface.rs. Traffic: 16 bytes read, 8 written per unknown.
 struct Params {
     len: u32,
     slab: u32,

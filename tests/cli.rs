@@ -67,8 +67,7 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
         let keys = [
             "problem",
             "size",
-            "flow",
-            "schedule",
+            "method",
             "engine",
             "adapter",
             "precision",
@@ -89,8 +88,8 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
         assert_eq!(found, sorted);
         assert_eq!((record["problem"].as_str(), record["size"].as_str()), (Some("mbb"), Some("30x10")));
         assert_eq!(
-            (record["flow"].as_str(), record["schedule"].as_str(), record["engine"].as_str()),
-            (Some("projected-gradient"), Some("potential"), Some(engine))
+            (record.get("flow"), record["method"].as_str(), record["engine"].as_str()),
+            (None, Some("potential"), Some(engine))
         );
         assert_eq!(record["readbacks"].as_u64().unwrap() > 0, engine == "gpu");
         let history = record["history"].as_array().unwrap();
@@ -492,8 +491,9 @@ fn bad_usage_is_one_sentence() {
         (&["--projection", "4", "--flow", "adam"], &["--projection", "oc flows"]),
         (&["--levels", "many"], &["many", "--levels", "a number or auto"]),
         (&["--levels", "2", "--flow", "adam"], &["--levels", "oc flows"]),
-        (&["--flow", "sgd"], &["sgd", "--flow", "potential, oc, adam, gradient-descent"]),
-        (&["--schedule", "often"], &["often", "--schedule", "none, fixed, adaptive, cosine"]),
+        (&["--flow", "sgd"], &["sgd", "--flow", "oc, adam, gradient-descent"]),
+        (&["--method", "often"], &["often", "--method", "plain, fixed, adaptive, cosine, potential"]),
+        (&["--schedule", "often"], &["often", "--method"]),
         (&["--engine", "cuda"], &["cuda", "--engine", "auto, gpu, cpu"]),
         (&["--size", "0x20"], &["0x20", "--size", "at least 1"]),
         (&["--size", "sixty"], &["sixty", "--size"]),
@@ -531,20 +531,28 @@ fn bad_usage_is_one_sentence() {
         (&["--max-seconds", "0"], &["time budget", "0"]),
         (
             &["--flow", "potential", "--schedule", "none"],
-            &["--schedule is for learned fields", "--flow potential"],
+            &["--flow potential and another --method exclude each other", "--method potential"],
+        ),
+        (
+            &["--method", "potential", "--flow", "oc"],
+            &["--flow and --method potential exclude each other", "projected gradient steps"],
+        ),
+        (
+            &["--method", "potential", "--rank", "3"],
+            &["--rank is for learned fields", "--history, --order, --steps"],
         ),
         (&["--flow", "potential", "--filter", "sensitivity"], &["sensitivity filter", "--flow oc"]),
-        (&["--flow", "oc", "--trust", "0.1"], &["--trust", "--flow potential"]),
+        (&["--flow", "oc", "--trust", "0.1"], &["--trust", "--method potential"]),
         (
             &["--flow", "adam", "--rate", "0.01", "--tolerance", "0.01"],
             &["tolerance is 0.01", "below the flow's largest step, 0.01"],
         ),
         (&["--flow", "adam", "--volume", "1"], &["volume fraction", "OC flow"]),
         (&["--rate", "1"], &["--rate", "OC flow has none"]),
-        (&["--schedule", "cosine"], &["--schedule cosine", "adam and gradient-descent flows"]),
+        (&["--schedule", "cosine"], &["--method cosine", "adam and gradient-descent flows"]),
         (
             &["--flow", "adam", "--schedule", "cosine", "--interval", "30"],
-            &["--interval", "the other schedules"],
+            &["--interval", "the methods fixed and adaptive"],
         ),
     ];
     for &(arguments, expected) in cases {
@@ -850,7 +858,7 @@ fn bad_usage_of_the_papers_problems_is_one_sentence() {
         (&["run", "heat-inverse", "--rate", "-1"], &["rate is -1", "positive"]),
         (
             &["run", "heat-inverse", "--schedule", "adaptive", "--interval", "9"],
-            &["--interval", "fixed schedule"],
+            &["--interval", "--method fixed"],
         ),
         (
             &["run", "scattering", "--history", "30", "--interval", "9"],

@@ -1,7 +1,7 @@
 //! Tests of bounds per unknown and volume constraints through whole runs.
 
 use lgf::domain::{Bounds, Domain, Volume, kkt_residual};
-use lgf::engine::{CpuEngine, Engine};
+use lgf::engine::{CpuEngine, Engine, EngineKind};
 use lgf::error::ObjectiveError;
 use lgf::flow::{Flow, OptimalityCriteria, ProjectedGradient};
 use lgf::method::{Field, Method, Potential};
@@ -197,8 +197,12 @@ fn every_unknown_ends_at_its_own_bound_or_at_the_minimum_between() {
             for engine in [&mut CpuEngine::single() as &mut dyn Engine, &mut gpu] {
                 let report = run(config, &objective, &start, engine);
                 let error = distance(&report.x, &exact);
-                let name = report.engine.kind.name();
-                assert!(error < in_single, "{what} on {name}, volume {with_volume}: off by {error:e}");
+                let kind = report.engine.kind;
+                // Sums over d of f32 iterates are off by up to d ε |w x| / 2, some 10⁻⁴; typically √d ε, some
+                // 2·10⁻⁶. With the multiplier, of the size of 1, that is how far values at the minimum differ:
+                // the iterate of the least one is off by the root of twice that.
+                let allowed = if kind == EngineKind::Gpu { 2e-3 } else { in_single };
+                assert!(error < allowed, "{what} on {kind:?}, volume {with_volume}: off by {error:e}");
                 for (i, x) in report.x.iter().enumerate() {
                     let [lower, upper] = bounds.at(i);
                     assert!(*x >= lower - 1e-7 && *x <= upper + 1e-7, "{x} beyond [{lower}, {upper}]");

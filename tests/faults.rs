@@ -156,8 +156,11 @@ fn settings_that_make_no_sense_are_named() {
             "the ridge is -1",
         ),
         (fixed(descent(0.1), strong, 4, 16), "the history size is 4; it must be at least 5"),
-        (fixed(adam, strong, 8, 16), "strong- and weak-form targets learn x'"),
-        (Field::adaptive(descent(0.1), strong), "strong- and weak-form targets need consecutive iterates"),
+        (fixed(adam, strong, 8, 16), "strong- and weak-form targets and the adam flow exclude each other"),
+        (
+            Field::adaptive(descent(0.1), strong),
+            "strong- and weak-form targets can only be used with the fixed cadence",
+        ),
         (
             fixed(
                 descent(0.1),
@@ -169,7 +172,7 @@ fn settings_that_make_no_sense_are_named() {
         ),
         (
             fixed(descent(0.1), SurrogateConfig::topology(), 8, 16),
-            "logarithmic targets need gradients that are never positive",
+            "logarithmic targets and the gradient-descent flow exclude each other",
         ),
         (fixed(descent(0.1), good, 8, 20_000), "the interval M is 20000; it must be at most 10000"),
         (
@@ -264,6 +267,6 @@ fn settings_of_the_cosine_test_that_make_no_sense_are_named() {
     named(
         Flow::OptimalityCriteria(OptimalityCriteria::default()),
         rule,
-        "a flow without a rate needs one given",
+        "can only be used with a flow that has a rate, twice which is the first reach, or with",
     );
 }

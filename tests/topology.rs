@@ -464,7 +464,7 @@ fn settings_out_of_range_are_named() {
         ),
         (
             ComplianceConfig { projection: sharp(2.0), filter: FilterKind::Sensitivity, ..good.clone() },
-            "the projection needs the density filter",
+            "the projection and the sensitivity filter exclude each other",
         ),
         (
             ComplianceConfig { passive: vec![rectangle((0.5, 0.0))], ..good.clone() },
@@ -488,7 +488,7 @@ fn settings_out_of_range_are_named() {
         ),
         (
             ComplianceConfig { passive: vec![rectangle((0.2, 1.0))], ..good.clone() },
-            "a load acts on a node with nothing but void around it",
+            "a load and a passive region exclude each other: the load acts on a node with nothing but void",
         ),
         (
             ComplianceConfig { preset: Preset::LBracket, size: (1, 4), ..good.clone() },

@@ -94,7 +94,7 @@ impl Domain {
             Some([l, u]) => Err(Error::invalid(
                 "a pair of bounds",
                 format!("[{l}, {u}]"),
-                format!("finite, the lower below the upper, for {who}"),
+                format!("a pair of finite bounds, the lower below the upper, for {who}"),
             )),
         }
     }

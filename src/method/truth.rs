@@ -529,8 +529,8 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         if changed { self.tell(Event::Changed { evaluation: self.evaluations }) } else { Ok(()) }
     }
 
-    /// Whether the iterate that was just evaluated and entered is the best one: values of another revision are
-    /// no match.
+    /// Whether the iterate that was just evaluated and entered is the best one: values of another revision
+    /// are not compared.
     fn is_best(&self, value: f64) -> bool {
         self.has_changed() || self.history.len() == 1 || value <= self.best_value
     }

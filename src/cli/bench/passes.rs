@@ -405,7 +405,10 @@ impl Bench<'_> {
             engine.record()?;
             engine.step()?;
         }
-        Ok(())
+        // What is trusted has to be seen before.
+        let engine = self.subject.engine();
+        engine.read(&mut vec![0.0; gradient.len()])?;
+        engine.set_gradient(&gradient).map(drop)
     }
 
     /// Measures a phase from the trusted state; returns how many steps it takes.
@@ -542,6 +545,7 @@ impl Bench<'_> {
         let domain = self.volume();
         self.start(projected_gradient(), &domain, 0, Samples::Points)?;
         drop(domain);
+        self.subject.engine().read(&mut vec![0.0; self.shape.dimension])?;
         self.subject.engine().set_gradient(&vector(self.shape.dimension, 2, |u| -u))?;
         self.subject.engine().trust(true)?;
         if let Some((sample, _)) = self.sample_phase("projected gradient", 1, |e| e.step())? {

@@ -170,7 +170,7 @@ pub(crate) struct Structure {
 }
 
 macro_rules! structures {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+    ($($(#[$doc:meta])* struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
         $(
             $(#[$doc])*
             #[repr(C)]
@@ -196,7 +196,7 @@ macro_rules! structures {
 
 structures! {
     /// What a surrogate phase remembers on the device: `shaders/lib/phase.wgsl`.
-    PhaseState {
+    struct PhaseState {
         /// Discriminant of an [`Ended`].
         ended: u32,
         steps: u32,
@@ -208,7 +208,7 @@ structures! {
     }
 
     /// What a search keeps between its passes and for the next one: `shaders/lib/bracket.wgsl`.
-    Search {
+    struct Search {
         closed: u32,
         passes: u32,
         multiplier: u32,
@@ -221,7 +221,7 @@ structures! {
     }
 
     /// How weights become a gradient: `shaders/lib/lift.wgsl`. The default lifts nothing.
-    LiftRule {
+    struct LiftRule {
         rows: u32,
         log_damped: u32,
         damping: f32,
@@ -230,7 +230,7 @@ structures! {
 
     /// One column of a regression: `shaders/regression_solve.wgsl`. Offsets count pairs of words of `data`,
     /// words of `work` and entries of the outputs.
-    Problem {
+    struct Problem {
         rows: u32,
         features: u32,
         matrix_at: u32,
