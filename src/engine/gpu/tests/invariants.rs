@@ -155,6 +155,7 @@ fn shorter_dispatches_do_not_change_a_bit() {
     let results = [None, Some(1)].map(|longest| {
         let mut gpu = engine(GpuOptions::default());
         gpu.run = Some(Run::new(&mut gpu.recorder, setup, gpu.max_binding, longest).unwrap());
+        gpu.protocol = crate::engine::protocol::Protocol::started(&setup);
         for k in 0..3 {
             gpu.set_gradient(&vector(d, 100 + k, |v| -1.0 - 0.9 * v)).unwrap();
             gpu.record().unwrap();
