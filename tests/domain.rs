@@ -199,7 +199,7 @@ fn every_unknown_ends_at_its_own_bound_or_at_the_minimum_between() {
                 let error = distance(&report.x, &exact);
                 let kind = report.engine.kind;
                 // Sums over d of f32 iterates are off by up to d ε |w x| / 2, some 10⁻⁴; typically √d ε, some
-                // 2·10⁻⁶. With the multiplier, of the size of 1, that is how far values at the minimum differ:
+                // 2·10⁻⁶. With a multiplier of the size of 1, that is how far values at the minimum differ:
                 // the iterate of the least one is off by the root of twice that.
                 let allowed = if kind == EngineKind::Gpu { 2e-3 } else { in_single };
                 assert!(error < allowed, "{what} on {kind:?}, volume {with_volume}: off by {error:e}");

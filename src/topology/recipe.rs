@@ -363,7 +363,7 @@ mod tests {
             assert!(!report.stop.is_fault() && report.stop != StopReason::Interrupted, "{}", report.stop);
             assert_eq!([report.engine.kind, opened.info().kind], [EngineKind::Cpu; 2]);
             assert!(report.history.windows(2).all(|w| w[0].evaluation < w[1].evaluation));
-            assert!(report.objective < best, "{report:?}");
+            assert!(report.objective <= best, "{} after {best}", report.objective);
             assert!(opened.reason().contains("lost"), "{}", opened.reason());
         }
     }
