@@ -1,8 +1,8 @@
 //! What a user would pick instead: optimizers without a learned flow, for benchmarks.
 //!
-//! All of them minimise an [`Objective`] on a box, or a box with one volume bound, from a feasible start, but
-//! for the last two, which want no bounds at all; and all count every true evaluation, trial points of line
-//! searches included.
+//! All of them minimise an [`Objective`](crate::objective::Objective) on a box, or a box with one volume
+//! bound, from a feasible start, but for the last two, which want no bounds at all; and all count every true
+//! evaluation, trial points of line searches included.
 //!
 //! - [`Peer::Anderson`]: OC, every fourth step replaced by Anderson mixing. Source: Pratapa, Suryanarayana &
 //!   Pask, J. Comput. Phys. 306 (2016) 43.
