@@ -120,6 +120,14 @@ pub enum EngineError {
         /// What was searched for.
         looked_for: String,
     },
+    /// There are adapters, and none of them is the one that was asked for.
+    #[error("there is no GPU adapter {what}, but {found}; choose one by index or name")]
+    OtherAdapters {
+        /// What was asked for.
+        what: String,
+        /// The adapters there are, each with its index.
+        found: String,
+    },
     /// The device refused a request.
     #[error("the GPU device refused {what}: {reason}")]
     Device {
@@ -330,6 +338,7 @@ impl Error {
         let Self::Engine(error) = self else { return false };
         match error {
             EngineError::NoAdapter { .. }
+            | EngineError::OtherAdapters { .. }
             | EngineError::Device { .. }
             | EngineError::Memory { .. }
             | EngineError::Lost(_)

@@ -1,7 +1,8 @@
 //! Arguments that several commands have.
 
+use crate::engine::gpu::AdapterChoice;
 use crate::engine::{EngineChoice, EngineOptions, Opened};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Parses a grid's size: `150x50` becomes (150, 50). Both numbers are at least 1.
 pub(super) fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
@@ -48,13 +49,17 @@ pub(super) enum TablesFlag {
 
 impl EngineArgs {
     /// The engine that is asked for.
-    pub(super) fn open(self) -> Result<Opened> {
+    pub(super) fn open(&self) -> Result<Opened> {
+        if self.adapter.is_some() && matches!(self.engine, EngineFlag::Cpu | EngineFlag::CpuF32) {
+            return Err(Error::only_with("--adapter", "--engine auto and gpu"));
+        }
         EngineChoice::from(self.engine).open_with(&self.options())
     }
 
-    pub(super) fn options(self) -> EngineOptions {
+    pub(super) fn options(&self) -> EngineOptions {
         // The usual folder for caches; without one, compiled pipelines are not kept.
         EngineOptions {
+            adapter: self.adapter.clone(),
             tables: self.tables.into(),
             pipeline_cache: dirs::cache_dir().map(|folder| folder.join("lgf")),
         }
@@ -71,7 +76,7 @@ impl From<TablesFlag> for crate::engine::TableFormat {
 }
 
 /// Which engine, and how.
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct EngineArgs {
     /// Where state, history and surrogate live; true gradients are computed on the CPU
     #[arg(long, value_enum, default_value = "auto")]
@@ -79,6 +84,9 @@ pub(super) struct EngineArgs {
     /// What the surrogate's basis is kept in, which every surrogate step reads
     #[arg(long, value_enum, default_value = "state")]
     pub(super) tables: TablesFlag,
+    /// The GPU adapter to take: its index in `lgf info`, or a part of its name [default: the best one]
+    #[arg(long, value_name = "INDEX|NAME")]
+    pub(super) adapter: Option<AdapterChoice>,
 }
 
 impl From<EngineFlag> for EngineChoice {

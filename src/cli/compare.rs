@@ -8,6 +8,7 @@ use super::run::{FieldFlag, Outcome, Overrides, Plan, matching, solve};
 use crate::cli::arguments::{EngineArgs, EngineFlag, TablesFlag};
 use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::engine::Engine;
+use crate::engine::gpu::AdapterChoice;
 use crate::error::Result;
 use crate::io;
 use crate::report::Report;
@@ -28,6 +29,9 @@ pub(super) struct Args {
     /// What the surrogate's basis is kept in, which every surrogate step reads
     #[arg(long, value_enum, default_value = "state")]
     tables: TablesFlag,
+    /// The GPU adapter to take: its index in `lgf info`, or a part of its name [default: the best one]
+    #[arg(long, value_name = "INDEX|NAME")]
+    adapter: Option<AdapterChoice>,
     /// The size of the problems
     #[arg(long, value_enum, default_value = "full")]
     scale: Scale,
@@ -72,7 +76,8 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let mut ended = Ending::Done;
     'all: for &problem in &args.problems {
         for &flag in &args.engines {
-            let mut opened = EngineArgs { engine: flag, tables: args.tables }.open()?;
+            let mut opened =
+                EngineArgs { engine: flag, tables: args.tables, adapter: args.adapter.clone() }.open()?;
             let info = opened.info();
             let software = if info.software { " (software adapter)" } else { "" };
             let adapter = format!(

@@ -42,14 +42,14 @@ fn describe(out: &mut String) -> Result<()> {
     if adapters.is_empty() {
         line!(
             out,
-            "GPU adapters: none (looked for Vulkan, Metal and DX12, as WGPU_BACKEND and WGPU_ADAPTER_NAME \
-             allow); software: apt-get install mesa-vulkan-drivers libvulkan1"
+            "GPU adapters: none (looked for Vulkan, Metal and DX12, as WGPU_BACKEND allows); software: \
+             apt-get install mesa-vulkan-drivers libvulkan1"
         );
     } else {
-        line!(out, "GPU adapters, best first:");
+        line!(out, "GPU adapters, best first (choose with --adapter INDEX or a part of the name):");
     }
     for a in &adapters {
-        line!(out, "  {}", a.name);
+        line!(out, "  {}: {}", a.index, a.name);
         line!(
             out,
             "    kind             {}{}",

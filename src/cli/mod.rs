@@ -33,7 +33,7 @@ use crate::error::{EngineError, Error};
 /// by side.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (results written). Environment:
-/// RUST_LOG=lgf=info logs every evaluation; WGPU_ADAPTER_NAME and WGPU_BACKEND choose the GPU.
+/// RUST_LOG=lgf=info logs every evaluation; WGPU_ADAPTER_NAME and WGPU_BACKEND choose the GPU, as --adapter does.
 #[derive(Debug, Parser)]
 #[command(name = "lgf", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -116,6 +116,7 @@ pub fn main() -> ExitCode {
 /// sentence. Empty where the error says it all.
 fn advice(error: &Error, command: &clap::Command) -> String {
     match error {
+        Error::Engine(EngineError::OtherAdapters { .. }) => " with --adapter".into(),
         Error::Engine(EngineError::NoAdapter { .. }) => {
             "; a software adapter comes with `apt-get install mesa-vulkan-drivers libvulkan1`".into()
         }

@@ -12,7 +12,7 @@ use crate::flow::Flow;
 use crate::io;
 use crate::method::Method;
 use crate::report::{HistoryEntry, Report};
-use crate::topology::{Compliance, Level, Recipe, Solution};
+use crate::topology::{Compliance, Level, Recipe, Solution, Spent};
 
 /// The object `--json` prints and, with the details, `record.json`.
 #[derive(Debug, Serialize)]
@@ -37,13 +37,19 @@ pub(super) struct Record<'a> {
     /// The records of the coarse grids before this run, the coarsest first.
     #[serde(skip_serializing_if = "<[Level]>::is_empty")]
     pub levels: &'a [Level],
+    /// The true evaluations of all runs, those on coarse grids and of softer problems included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kkt_residual: Option<f64>,
+    /// The true evaluations of the last run, which the history tells of.
     pub true_evaluations: usize,
     pub rejected: usize,
     pub surrogate_steps: usize,
     pub readbacks: u64,
     pub stop: String,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub warnings: &'a [String],
     pub wall_seconds: f64,
     pub history: &'a [HistoryEntry],
 }
@@ -68,6 +74,8 @@ impl<'a> Record<'a> {
             volume: None,
             measures: BTreeMap::new(),
             levels: &[],
+            spent: None,
+            warnings: &[],
             kkt_residual: report.kkt_residual,
             true_evaluations: report.true_evaluations,
             rejected: report.rejected,
@@ -120,6 +128,8 @@ impl Run {
         Record {
             volume: Some(self.solution.volume),
             levels: &self.solution.levels,
+            spent: Some(self.solution.spent),
+            warnings: &self.solution.warnings,
             ..Record::new(
                 self.problem,
                 size,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::{Bounds, BoundsRef, Volume};
 use crate::error::{Error, Result};
 use crate::linalg::norm_inf;
@@ -78,12 +80,13 @@ impl Domain {
         }
     }
 
-    /// The length that trust radii are fractions of: the largest finite width of the bounds; where a width is
-    /// infinite, at least max(1, max |xᵢ|).
-    pub(crate) fn unit_of_length(&self, x: &[f64]) -> f64 {
+    /// The length that trust radii and tolerances are fractions of: the largest finite width of the bounds; where
+    /// a width is infinite, at least max |xᵢ|. None where neither tells a length: x = 0 without bounds. No
+    /// constant takes part, so a problem in other units of length is the same problem.
+    pub(crate) fn unit_of_length(&self, x: &[f64]) -> Option<f64> {
         let (width, is_open) = self.bounds().widths();
-        let size = if is_open { norm_inf(x).max(1.0) } else { 0.0 };
-        width.map_or(size, |width| width.max(size))
+        let size = if is_open { largest(x) } else { 0.0 };
+        Some(width.map_or(size, |width| width.max(size))).filter(|unit| *unit > 0.0)
     }
 
     /// Checks that every unknown has a finite lower and upper bound, the lower below the upper.
@@ -169,6 +172,11 @@ impl Domain {
     }
 }
 
+/// The largest magnitude of an entry, by all cores: a maximum is the same in any order.
+fn largest(x: &[f64]) -> f64 {
+    x.par_chunks(1 << 16).map(norm_inf).reduce(|| 0.0, f64::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,10 +223,12 @@ mod tests {
     fn a_length_comes_from_the_bounds_or_from_the_point() {
         let inf = f64::INFINITY;
         let of = |domain: Domain| domain.unit_of_length(&[0.5, -3.0]);
-        assert_eq!(of(Domain::uniform(-1.0, 0.5)), 1.5);
-        assert_eq!(of(Domain::Unbounded), 3.0);
-        assert_eq!(of(Domain::Box(Bounds::per_unknown(vec![0.0, -4.0], vec![0.25, -2.0]))), 2.0);
-        assert_eq!(of(Domain::Box(Bounds::per_unknown(vec![0.0, -inf], vec![0.25, inf]))), 3.0);
-        assert_eq!(of(Domain::Box(Bounds::per_unknown(vec![0.0, -inf], vec![9.0, inf]))), 9.0);
+        assert_eq!(of(Domain::uniform(-1.0, 0.5)), Some(1.5));
+        assert_eq!(of(Domain::Unbounded), Some(3.0));
+        assert_eq!(of(Domain::Box(Bounds::per_unknown(vec![0.0, -4.0], vec![0.25, -2.0]))), Some(2.0));
+        assert_eq!(of(Domain::Box(Bounds::per_unknown(vec![0.0, -inf], vec![0.25, inf]))), Some(3.0));
+        assert_eq!(of(Domain::Box(Bounds::per_unknown(vec![0.0, -inf], vec![9.0, inf]))), Some(9.0));
+        let nothing = Domain::Unbounded.unit_of_length(&[0.0, 0.0]);
+        assert_eq!(nothing, None, "a start at 0 without bounds tells no length");
     }
 }

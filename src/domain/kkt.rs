@@ -1,6 +1,7 @@
 //! The first-order optimality residual of a point.
 
 use super::{Domain, bisect};
+use crate::linalg::norm_inf;
 
 /// How far `x` is from a Karush–Kuhn–Tucker point of min f on `domain`: minᵤ maxᵢ |rᵢ| over the volume's
 /// multiplier μ ≥ 0 (0 where the bound is slack), with r = g + μ w, of which only what the bounds leave
@@ -8,18 +9,19 @@ use super::{Domain, bisect};
 /// feasible step follows them downhill.
 ///
 /// In units of the gradient; 0 at a stationary point. "At" a bound: within 10⁻⁶ of the interval's width, or
-/// of max(1, |bound|) where the other bound is missing; "slack": by more than 10⁻⁶ of the volume, which is
+/// of max(|bound|, max |xᵢ|) where the other bound is missing; "slack": by more than 10⁻⁶ of the volume, which is
 /// what f32 iterates resolve. Cost: some hundred passes over x. Source: Nocedal & Wright, *Numerical
 /// Optimization* (2006), §12.3.
 pub fn kkt_residual(domain: &Domain, x: &[f64], gradient: &[f64]) -> f64 {
     const ACTIVE_TOLERANCE: f64 = 1e-6;
     let bounds = domain.bounds();
+    let size = norm_inf(x);
     let inside = |i: usize| {
         let [lower, upper] = bounds.at(i);
         let width = upper - lower;
         let finite = |bound: f64| if bound.is_finite() { bound.abs() } else { 0.0 };
         let margin = ACTIVE_TOLERANCE
-            * if width.is_finite() { width } else { finite(lower).max(finite(upper)).max(1.0) };
+            * if width.is_finite() { width } else { finite(lower).max(finite(upper)).max(size) };
         [lower + margin, upper - margin]
     };
     // The largest downward and the largest upward slope that are left: raising μ shrinks the first and grows

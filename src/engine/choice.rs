@@ -18,6 +18,9 @@ use crate::surrogate::{RegressionProblem, SurrogateConfig};
 /// How an engine is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineOptions {
+    /// The adapter that a GPU engine takes instead of the best one. [`EngineChoice::Auto`] then takes it too,
+    /// and fails where there is no such adapter.
+    pub adapter: Option<AdapterChoice>,
     /// The number format that the basis is kept in.
     pub tables: TableFormat,
     /// Where a GPU's compiled pipelines are kept: see [`GpuOptions::pipeline_cache`].
@@ -84,6 +87,7 @@ impl EngineChoice {
 
     /// The GPU engine, or none where this choice leads to the CPU engine; with the reason.
     pub(crate) fn open_gpu(self, options: &EngineOptions) -> Result<(Option<GpuEngine>, String)> {
+        let adapter = options.adapter.clone();
         let options = GpuOptions {
             tables: options.tables,
             pipeline_cache: options.pipeline_cache.clone(),
@@ -93,9 +97,13 @@ impl EngineChoice {
             Self::Cpu => Ok((None, "the CPU engine was asked for".into())),
             Self::CpuSingle => Ok((None, "the CPU engine in f32 was asked for".into())),
             Self::Gpu => Ok((
-                Some(GpuEngine::open_with(AdapterChoice::Any, options)?),
+                Some(GpuEngine::open_with(adapter.unwrap_or(AdapterChoice::Any), options)?),
                 "the GPU engine was asked for".into(),
             )),
+            Self::Auto if adapter.is_some() => {
+                let engine = GpuEngine::open_with(adapter.unwrap_or(AdapterChoice::Any), options)?;
+                Ok((Some(engine), "its adapter was asked for".into()))
+            }
             Self::Auto => match GpuEngine::open_with(AdapterChoice::Hardware, options) {
                 Ok(engine) if engine.has_double_word_sums() => {
                     Ok((Some(engine), "a hardware adapter was found".into()))

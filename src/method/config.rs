@@ -85,6 +85,17 @@ impl Method {
         }
     }
 
+    /// Whether no setting of the method has the unit of an unknown or of a gradient.
+    pub(crate) fn is_free_of_units(&self) -> bool {
+        self.flow().is_none_or(|flow| matches!(flow, Flow::OptimalityCriteria(_)))
+    }
+
+    /// Whether the tolerance is a share of the unit of length, not in the unit of the unknowns: so it is but
+    /// for ADAM, whose rate is the length of its steps.
+    pub(crate) fn tolerance_is_relative(&self) -> bool {
+        !matches!(self.flow(), Some(Flow::Adam(_)))
+    }
+
     /// The longest step that the flow can take, where its parameters bound it.
     pub(crate) fn longest_step(&self) -> Option<f64> {
         self.flow().and_then(Flow::longest_step)

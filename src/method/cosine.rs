@@ -225,7 +225,6 @@ impl Cycle {
     ) -> Result<(), Ended> {
         let rule = self.settings.rule;
         let one_step = PhaseLimits { steps: 1, radius: f64::INFINITY, integrator: self.settings.integrator };
-        truth.check_budget()?;
         truth.stop_where_settled()?;
         let is_tested = self.is_new && self.fitted;
         let mut is_usable = false;
@@ -241,6 +240,7 @@ impl Cycle {
         }
         let mut landing = true_update(truth)?;
         let change = truth.check_true_step(&landing)?;
+        truth.require_budget()?;
         if is_tested {
             let steps = if is_usable { truth.compare_with_aside()? } else { StepComparison::INCOMPARABLE };
             let verdict = rule.judge(self.reach, steps);

@@ -59,7 +59,7 @@ impl Course {
                 Self::Cosine(cycle)
             }
             Method::Potential(rule) => {
-                let mut cycle = potential::Cycle::new(rule, truth)?;
+                let mut cycle = potential::Cycle::new(rule, truth, value)?;
                 cycle.enter(truth, value, 0.0)?;
                 Self::Potential(cycle)
             }

@@ -215,16 +215,19 @@ impl Cycle {
         &mut self,
         truth: &mut Truth<O, E, W>,
     ) -> Result<(), Ended> {
-        truth.check_budget()?;
         truth.stop_where_settled()?;
         truth.step()?;
         if self.records_after_step() {
             truth.engine.record()?;
         }
         match self.phase(truth.engine.samples()) {
-            Some(limits) => self.surrogate_phase(truth, limits),
+            Some(limits) => {
+                truth.require_budget()?;
+                self.surrogate_phase(truth, limits)
+            }
             None => {
                 let change = truth.read_true_step()?;
+                truth.require_budget()?;
                 self.true_step(truth, change)
             }
         }

@@ -7,10 +7,10 @@ use crate::observe::Observer;
 
 /// One step of the flow and the true evaluation where it leads.
 pub(super) fn advance<O: Objective, E: Engine, W: Observer>(truth: &mut Truth<O, E, W>) -> Result<(), Ended> {
-    truth.check_budget()?;
     truth.stop_where_settled()?;
     truth.step()?;
     let change = truth.read_true_step()?;
+    truth.require_budget()?;
     let value = truth.evaluate()?;
     enter(truth, value, change)
 }

@@ -27,7 +27,9 @@ use crate::surrogate::potential::{Outside, PotentialConfig};
 /// gradient this is a trust-region method whose model is exact to first order at the trusted iterate, and
 /// converges to a stationary point (Conn, Gould & Toint, *Trust-Region Methods*, 2000, ch. 12).
 ///
-/// Radii are fractions of the box, upper − lower; without bounds, of max(1, max |x₀|).
+/// Radii are fractions of the box, upper − lower; without bounds, of max |x₀|. From x₀ = 0 without bounds they
+/// are fractions of |f(x₀)| / max |gᵢ|, or of 1 if that is 0 too, and the first landing corrects the length: the
+/// parabola through both values and the first slope tells how far its minimum is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Potential {
@@ -89,6 +91,11 @@ impl Potential {
     }
 }
 
+/// The share of a step of guessed length that is tried next where the objective could not be evaluated.
+const UNKNOWN_STEP: f64 = 1e-3;
+/// How much a guessed length is corrected by at most, either way, by one landing.
+const FARTHEST: f64 = 1e12;
+
 /// The trust radii of a run: the first one (of the run or of the objective's newest revision), and the
 /// current one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,16 +103,23 @@ pub(crate) struct Cycle {
     rule: Potential,
     first_radius: f64,
     radius: f64,
+    /// Whether the radii come from a length that the problem tells, not from a guess.
+    is_length_known: bool,
 }
 
 impl Cycle {
-    /// The radii at the evaluated start.
+    /// The radii at the iterate that was just evaluated, where the objective is `value`.
     pub(super) fn new<O: Objective, E: Engine, W: Observer>(
         rule: Potential,
         truth: &mut Truth<O, E, W>,
+        value: f64,
     ) -> Result<Self> {
-        let first_radius = rule.radius * unit_of_length(truth)?;
-        Ok(Self { rule, first_radius, radius: first_radius })
+        let domain = truth.domain.clone();
+        let known = domain.unit_of_length(truth.design()?);
+        let guess = value.abs() / truth.latest_slope();
+        let unit = known.unwrap_or(if guess > 0.0 && guess.is_finite() { guess } else { 1.0 });
+        let first_radius = rule.radius * unit;
+        Ok(Self { rule, first_radius, radius: first_radius, is_length_known: known.is_some() })
     }
 
     /// One fit, the minimum of its potential in the trust region, and the landing there.
@@ -115,14 +129,13 @@ impl Cycle {
     ) -> Result<(), Ended> {
         let Self { rule, radius, .. } = *self;
         let outside = if truth.domain == Domain::Unbounded { Outside::Steep } else { Outside::Mean };
-        truth.check_budget()?;
-        let (steepest, tolerance) = (truth.steepest(), truth.stopping.tolerance);
+        let (steepest, tolerance) = (truth.steepest(), truth.tolerance());
         if steepest == 0.0 {
             return Err(Ended::Stop(StopReason::Converged { change: 0.0, tolerance }));
         }
         // Without any pair: a projected gradient step that moves no unknown further than the radius.
         let learned = PotentialConfig { order: rule.order, outside };
-        let fit = truth.engine.fit_potential(steepest / radius, learned)?;
+        let fit = truth.engine.fit_potential(steepest / truth.value_unit() / radius, learned)?;
         truth.tell(Event::Fitted { fit })?;
         truth.engine.minimize(TrustLimits { steps: rule.steps, radius })?;
         let landing = truth.read()?;
@@ -142,6 +155,7 @@ impl Cycle {
             return Ok(());
         }
 
+        truth.require_budget()?;
         let trusted = truth.trusted_value();
         let attempt = Attempt { fit, selection: None, horizon: rule.steps, damping: None, landing };
         let judged = truth.judge(attempt, true, |_, _, agreement| {
@@ -151,10 +165,13 @@ impl Cycle {
             if judged.changed {
                 truth.engine.forget();
             } else {
-                truth.engine.record_pair(value - trusted, judged.accepted)?;
+                truth.engine.record_pair((value - trusted) / truth.value_unit(), judged.accepted)?;
             }
         }
         self.radius = rule.next_radius(radius, step, judged.agreement);
+        if !self.is_length_known {
+            self.measure(step, landing.predicted_change, judged.value.map(|value| value - trusted));
+        }
         match judged.value {
             Some(value) if judged.accepted => truth.settle(value)?,
             _ => truth.undo()?,
@@ -166,9 +183,26 @@ impl Cycle {
             self.enter(truth, value, 0.0)?;
         }
         if judged.changed {
-            *self = Self::new(rule, truth)?;
+            *self = Self::new(rule, truth, truth.trusted_value())?;
         }
         truth.stop_where_settled()
+    }
+
+    /// Corrects a guessed length by the first landing: over a step of length `step` the objective should have
+    /// changed by `slope` and has changed by `change`, unless it could not be evaluated there.
+    fn measure(&mut self, step: f64, slope: f64, change: Option<f64>) {
+        let Some(change) = change else {
+            self.radius = UNKNOWN_STEP * step;
+            return;
+        };
+        // The minimum of the parabola, in steps.
+        let bend = change - slope;
+        let minimum = if bend > 0.0 { -slope / (2.0 * bend) } else { f64::INFINITY };
+        if !(0.25..4.0).contains(&minimum) {
+            self.radius = step * minimum.clamp(1.0 / FARTHEST, FARTHEST);
+            self.first_radius = self.radius;
+        }
+        self.is_length_known = true;
     }
 
     /// Trusts what was just evaluated at x.
@@ -183,12 +217,6 @@ impl Cycle {
         }
         plain::enter(truth, value, change)
     }
-}
-
-/// The length that radii are fractions of.
-fn unit_of_length<O: Objective, E: Engine, W: Observer>(truth: &mut Truth<O, E, W>) -> Result<f64> {
-    let domain = truth.domain.clone();
-    Ok(domain.unit_of_length(truth.design()?))
 }
 
 #[cfg(test)]

@@ -19,7 +19,9 @@ pub struct Stopping {
     /// The budget of true evaluations, ≥ 1.
     pub max_evaluations: usize,
     /// The run has converged when a true step of the base flow, or a step to the minimum of a learned
-    /// potential, changes no unknown by more than this, ≥ 0, in the unit of the unknowns.
+    /// potential, changes no unknown by more than this share, ≥ 0, of the unit of length: the largest finite
+    /// width of the bounds, or, where a bound is missing, the largest magnitude of an unknown so far, if that is
+    /// more. With ADAM, whose rate is the length of its steps, it is in the unit of the unknowns.
     pub tolerance: f64,
     /// The run is done when a trusted value is at most this, whatever the objective's revision. Finite: JSON
     /// keeps no other.
@@ -31,13 +33,18 @@ pub struct Stopping {
 }
 
 /// The best value f* has fallen by at most `change`·|f*| within the last `evaluations` true evaluations, all
-/// of the newest revision of the objective.
+/// of the newest revision of the objective, and the KKT residual is small enough, if that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Settled {
     /// The number of true evaluations that are looked at, ≥ 1.
     pub evaluations: usize,
     /// The relative change, ≥ 0.
     pub change: f64,
+    /// The largest [KKT residual](crate::domain::kkt_residual) of the latest trusted iterate, in parts of the
+    /// start's largest gradient entry, ≥ 0: a run whose steps have become short far from a stationary point
+    /// has not settled. `None` asks for nothing; neither does a flow that steps by Newton's direction.
+    #[serde(default)]
+    pub residual: Option<f64>,
 }
 
 impl Default for Stopping {
@@ -62,7 +69,8 @@ impl Stopping {
     /// assert_eq!(Stopping::of(&oc.into()), Stopping::default());
     /// assert_eq!(Stopping::of(&Potential::default().into()), Stopping::default().tolerance(1e-4));
     /// let structures = Recipe::new(Potential::default()).stopping;
-    /// assert_eq!(structures, Stopping::default().tolerance(1e-3).settled(10, 2e-4));
+    /// let settled = lgf::Settled { evaluations: 10, change: 2e-4, residual: Some(1e-2) };
+    /// assert_eq!(structures, Stopping { settled: Some(settled), ..Stopping::default().tolerance(1e-3) });
     /// ```
     pub fn of(method: &Method) -> Self {
         match method {
@@ -93,7 +101,7 @@ impl Stopping {
     /// itself within `evaluations`.
     #[must_use]
     pub fn settled(self, evaluations: usize, change: f64) -> Self {
-        Self { settled: Some(Settled { evaluations, change }), ..self }
+        Self { settled: Some(Settled { evaluations, change, residual: None }), ..self }
     }
 
     /// The same settings with a budget of time.
@@ -107,7 +115,12 @@ impl Stopping {
         if self.max_evaluations == 0 {
             return Err(Error::invalid("the number of true evaluations", 0, "at least 1"));
         }
-        if let Some(Settled { evaluations, change }) = self.settled
+        if let Some(residual) = self.settled.and_then(|settled| settled.residual)
+            && !(residual >= 0.0 && residual.is_finite())
+        {
+            return Err(Error::invalid("the residual of settled values", residual, "finite and at least 0"));
+        }
+        if let Some(Settled { evaluations, change, .. }) = self.settled
             && !(evaluations >= 1 && change >= 0.0 && change.is_finite())
         {
             return Err(Error::invalid(

@@ -6,6 +6,8 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
+
 use super::{Method, Settled, Stopping};
 use crate::domain::{Domain, kkt_residual};
 use crate::engine::{Engine, Fit, Landing, PhaseEnd, Setup, Traffic};
@@ -70,6 +72,17 @@ pub(super) struct Judged {
     entry: Option<HistoryEntry>,
 }
 
+/// Gradients whose largest entry is within 2 to the power of ± this are given to the engine as they are. Beyond,
+/// products of entries could leave the range of f32, and a floor on a gradient would be felt.
+const PLAIN_EXPONENTS: f64 = 20.0;
+
+/// Multiplies every entry by a power of two, which is exact.
+fn scale(values: &mut [f64], factor: f64) {
+    if factor != 1.0 {
+        values.par_chunks_mut(1 << 16).for_each(|part| part.iter_mut().for_each(|v| *v *= factor));
+    }
+}
+
 /// A run between the objective, the engine and the observer. It is consistent only between two calls of a
 /// cycle.
 pub(crate) struct Truth<O, E, W> {
@@ -80,6 +93,16 @@ pub(crate) struct Truth<O, E, W> {
     pub(super) domain: Domain,
     /// The flow steps by H⁻¹g, which is no gradient.
     steps_by_newton: bool,
+    /// Whether the method has a unit of gradient of its own, and the tolerance is a share of the unit of
+    /// length.
+    is_free_of_units: bool,
+    tolerance_is_relative: bool,
+    /// The gradients that the engine sees are the objective's divided by this: a power of two, 1 unless the
+    /// start's largest entry is far from 1.
+    gradient_unit: f64,
+    has_unit: bool,
+    /// The largest unit of length of a trusted iterate so far: see [`Domain::unit_of_length`].
+    unit_of_length: f64,
     /// x as the objective reads it.
     x: Vec<f64>,
     /// Whether `x` is the engine's iterate.
@@ -122,6 +145,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         observer: W,
     ) -> Result<Self> {
         let began = Instant::now();
+        let tolerance_is_relative = method.tolerance_is_relative();
         let (dimension, domain, flow) = (objective.dimension(), objective.domain(), method.engine_flow());
         if dimension == 0 {
             return Err(Error::invalid("the dimension", 0, "at least 1"));
@@ -135,6 +159,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         domain.validate(dimension)?;
         domain.check_start(&start)?;
         flow.validate(&domain)?;
+        let unit_of_length = domain.unit_of_length(&start).unwrap_or(0.0);
         engine.start(Setup {
             flow,
             domain: &domain,
@@ -150,6 +175,11 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             stopping,
             domain,
             steps_by_newton: flow.needs_newton_direction(),
+            is_free_of_units: method.is_free_of_units(),
+            tolerance_is_relative,
+            gradient_unit: 1.0,
+            has_unit: false,
+            unit_of_length,
             x: start,
             is_current: false,
             gradient: vec![0.0; dimension],
@@ -219,6 +249,9 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
                 {
                     log::error!("the best iterate could not be read: {error}");
                 }
+                if untrusted.is_none() {
+                    scale(&mut self.gradient, self.gradient_unit);
+                }
                 self.is_current = false;
                 let is_relative = !self.steps_by_newton && self.first_slope > 0.0;
                 let residual = || kkt_residual(&self.domain, &self.x, &self.gradient) / self.first_slope;
@@ -269,9 +302,25 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         self.trusted.largest_gradient
     }
 
+    /// The largest entry of the gradient at the latest evaluation.
+    pub(super) fn latest_slope(&self) -> f64 {
+        self.largest_gradient
+    }
+
     /// The revision of the objective that the trusted value is of.
     pub(super) fn revision(&self) -> u64 {
         self.trusted.revision
+    }
+
+    /// The change of the unknowns that a run has converged at, in their unit.
+    pub(super) fn tolerance(&self) -> f64 {
+        let unit = if self.tolerance_is_relative { self.unit_of_length } else { 1.0 };
+        self.stopping.tolerance * unit
+    }
+
+    /// The unit of the objective's values as the engine sees them.
+    pub(super) fn value_unit(&self) -> f64 {
+        self.gradient_unit
     }
 
     /// The seconds since the start, an earlier run's included.
@@ -317,7 +366,8 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
 
     /// Reads where the engine's steps have led; surrogate steps are counted.
     pub(super) fn read(&mut self) -> Result<Landing, Ended> {
-        let landing = self.engine.read(&mut self.x)?;
+        let mut landing = self.engine.read(&mut self.x)?;
+        landing.predicted_change *= self.gradient_unit;
         self.is_current = true;
         self.iteration += landing.steps;
         self.surrogate_steps += landing.steps;
@@ -347,7 +397,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         if !landing.is_finite {
             return Err(Ended::Stop(StopReason::Diverged { iteration: self.iteration }));
         }
-        if landing.change <= self.stopping.tolerance {
+        if landing.change <= self.tolerance() {
             return Err(Ended::Stop(self.came_to_rest(landing.change)));
         }
         Ok(landing.change)
@@ -357,10 +407,22 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         let first = self.history.get(self.revision_began).map_or(1, |e| e.evaluation);
         let improved = self.evaluations == first || self.best_evaluation > first;
         if improved {
-            StopReason::Converged { change, tolerance: self.stopping.tolerance }
+            StopReason::Converged { change, tolerance: self.tolerance() }
         } else {
             StopReason::Stalled { evaluations: self.evaluations }
         }
+    }
+
+    /// Ends a run whose budget does not allow the evaluation of the iterate that was just read, and puts the
+    /// trusted one back. It comes after the test for convergence: a run that has converged on its last
+    /// evaluation says so.
+    pub(super) fn require_budget(&mut self) -> Result<(), Ended> {
+        let outcome = self.check_budget();
+        if outcome.is_err() {
+            self.restore()?;
+            self.is_current = false;
+        }
+        outcome
     }
 
     pub(super) fn check_budget(&self) -> Result<(), Ended> {
@@ -374,8 +436,10 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         }
     }
 
+    /// Ends a run that has settled. The residual is computed only where the values have settled: it takes the
+    /// host some fifty passes over x and its gradient, if the latest evaluation is the trusted iterate.
     pub(super) fn stop_where_settled(&self) -> Result<(), Ended> {
-        let Some(Settled { evaluations, change }) = self.stopping.settled else { return Ok(()) };
+        let Some(Settled { evaluations, change, residual }) = self.stopping.settled else { return Ok(()) };
         // Values of earlier revisions are of another function.
         let comparable = &self.history[self.revision_began..];
         let Some(earlier) = comparable.len().checked_sub(evaluations + 1) else { return Ok(()) };
@@ -384,7 +448,11 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             .filter(|e| e.accepted)
             .map(|e| e.objective)
             .fold(f64::INFINITY, f64::min);
-        if before - self.best_value <= change * self.best_value.abs() {
+        let is_steep = |most: f64| {
+            let knows_residual = self.is_current && !self.steps_by_newton && self.first_slope > 0.0;
+            knows_residual && kkt_residual(&self.domain, &self.x, &self.gradient) > most * self.first_slope
+        };
+        if before - self.best_value <= change * self.best_value.abs() && !residual.is_some_and(is_steep) {
             return Err(Ended::Stop(StopReason::Settled { change, evaluations }));
         }
         Ok(())
@@ -409,11 +477,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         let evaluation = self.evaluations;
         let what = match &outcome {
             Ok(value) if !value.is_finite() => Some("value"),
-            Ok(_) => {
-                let summary = self.engine.set_gradient(&self.gradient)?;
-                self.largest_gradient = summary.largest;
-                (!summary.is_finite).then_some("gradient")
-            }
+            Ok(_) => (!self.hand_over_gradient()?).then_some("gradient"),
             Err(_) => None,
         };
         let reason = match (outcome, what) {
@@ -431,6 +495,25 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             return Err(Ended::Fault(Error::Start(ObjectiveError::from(message))));
         }
         Err(Ended::Stop(reason))
+    }
+
+    /// Gives the engine the gradient, in the engine's unit; returns whether it is finite.
+    fn hand_over_gradient(&mut self) -> Result<bool> {
+        let mut summary = self.engine.set_gradient(&self.gradient)?;
+        let exponent = summary.largest.log2();
+        let is_first = !std::mem::replace(&mut self.has_unit, true);
+        if is_first && self.is_free_of_units && exponent.is_finite() && exponent.abs() > PLAIN_EXPONENTS {
+            // Pairs that were learned elsewhere are in another unit.
+            self.engine.forget();
+            self.gradient_unit = exponent.round().exp2();
+        }
+        if self.gradient_unit != 1.0 {
+            scale(&mut self.gradient, 1.0 / self.gradient_unit);
+            summary = self.engine.set_gradient(&self.gradient)?;
+            scale(&mut self.gradient, self.gradient_unit);
+        }
+        self.largest_gradient = summary.largest * self.gradient_unit;
+        Ok(summary.is_finite)
     }
 
     /// Whether the latest evaluation was of another revision of the objective than the trusted iterate's.
@@ -541,6 +624,10 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         if changed || self.history.len() == 1 {
             self.revision_began = self.history.len() - 1;
             self.first_slope = self.largest_gradient;
+        }
+        if self.tolerance_is_relative {
+            let unit = self.domain.unit_of_length(&self.x).unwrap_or(0.0);
+            self.unit_of_length = self.unit_of_length.max(unit);
         }
         self.trusted = Trusted {
             value,

@@ -47,7 +47,7 @@ impl Model {
     fn minimize(&self, domain: &Domain, x: &[f64], g: &[f64]) -> Vec<f64> {
         let mut z = x.to_vec();
         let mut slope = g.to_vec();
-        let unit = domain.unit_of_length(x);
+        let unit = domain.unit_of_length(x).unwrap_or(0.0);
         let mut alpha = 1.0 / self.sigma;
         for _ in 0..INNER {
             let direction = descend(domain, &z, &slope, alpha);
@@ -81,7 +81,7 @@ pub(super) fn minimize(
                 domain,
                 &x,
                 &g,
-                0.2 * domain.unit_of_length(start) / norm_inf(&g).max(f64::MIN_POSITIVE),
+                0.2 * domain.unit_of_length(start).unwrap_or(1.0) / norm_inf(&g).max(f64::MIN_POSITIVE),
             ),
         };
         let slope = dot(&g, &direction);

@@ -28,7 +28,7 @@ pub(super) fn minimize(
     let (mut f, mut g) = truth.evaluate(&x)?;
     let mut recent = VecDeque::from([f]);
     // The first step moves the unknown with the largest gradient by a fifth of the widest interval.
-    let mut alpha = 0.2 * domain.unit_of_length(start) / norm_inf(&g).max(f64::MIN_POSITIVE);
+    let mut alpha = 0.2 * domain.unit_of_length(start).unwrap_or(1.0) / norm_inf(&g).max(f64::MIN_POSITIVE);
     loop {
         let direction = descend(domain, &x, &g, alpha);
         if norm_inf(&direction) <= tolerance {

@@ -21,8 +21,8 @@ pub enum StopReason {
     },
     /// The base flow came to rest, but no iterate was better than the starting point.
     #[error(
-        "the flow came to rest after {evaluations} true evaluations without improving on the starting point \
-         (is the rate too large?)"
+        "the run came to rest after {evaluations} true evaluations without improving on the starting point: \
+         that is a minimum, the steps are too long for it, or the gradient is not that of the objective"
     )]
     Stalled {
         /// The number of true evaluations spent.
@@ -53,7 +53,7 @@ pub enum StopReason {
         seconds: f64,
     },
     /// The budget of true evaluations is spent.
-    #[error("the budget of {limit} true evaluations is spent")]
+    #[error("the budget of {limit} true evaluation{} is spent", if *limit == 1 { "" } else { "s" })]
     MaxEvaluations {
         /// The budget, in true evaluations.
         limit: usize,
@@ -78,8 +78,8 @@ pub enum StopReason {
     },
     /// A step of the base flow itself left the finite numbers: its rate is too large.
     #[error(
-        "step {iteration} of the base flow is not finite (is the rate too large?); the best trusted iterate \
-         is returned"
+        "step {iteration} of the base flow is not finite: its steps are too long, or the gradient is not that of \
+         the objective; the best trusted iterate is returned"
     )]
     Diverged {
         /// The number of the step of the flow.

@@ -129,7 +129,10 @@ fn stoppings() -> [Stopping; 3] {
     [
         Stopping::default(),
         Stopping::default().evaluations(usize::MAX).tolerance(THIRD).target(-0.1 - 0.2).seconds(1e-9),
-        Stopping { settled: Some(Settled { evaluations: 3, change: THIRD }), ..Stopping::default() },
+        Stopping {
+            settled: Some(Settled { evaluations: 3, change: THIRD, residual: Some(THIRD) }),
+            ..Stopping::default()
+        },
     ]
 }
 

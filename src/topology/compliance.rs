@@ -1,12 +1,16 @@
 //! Minimum compliance with SIMP: the flagship objective.
 
+use std::borrow::Cow;
+
 use super::element::q4_plane_stress;
 use super::filter::{FilterKind, HatFilter};
 use super::grid::Grid;
 use super::load_case::{LoadCase, Preset};
+use super::load_path::{self, Joints};
 use super::passive::{PassiveElements, PassiveRegion};
 use super::projection::{Projection, Threshold};
 use super::stiffness::Stiffness;
+use super::symmetry::{Mirrors, Symmetry};
 use crate::domain::{Bounds, Domain, Volume};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
@@ -35,11 +39,14 @@ pub struct ComplianceConfig {
     pub passive: Vec<PassiveRegion>,
     /// Projects the filtered density towards 0 and 1; with the density filter only.
     pub projection: Option<Projection>,
+    /// The mirror images that designs are kept equal to.
+    #[serde(default)]
+    pub symmetry: Symmetry,
 }
 
 impl ComplianceConfig {
     /// The half-MBB beam of the literature: volume fraction 0.5, p = 3, radius 0.04·nelx, E_min = 10⁻⁹, ν =
-    /// 0.3, nothing passive, no projection.
+    /// 0.3, nothing passive, no projection, whatever symmetry the problem has.
     pub fn mbb(nelx: u32, nely: u32, filter: FilterKind) -> Self {
         Self {
             preset: Preset::Mbb,
@@ -52,6 +59,7 @@ impl ComplianceConfig {
             poisson_ratio: 0.3,
             passive: Vec::new(),
             projection: None,
+            symmetry: Symmetry::Auto,
         }
     }
 
@@ -134,6 +142,7 @@ pub struct Compliance {
     filter: HatFilter,
     load_case: LoadCase,
     passive: PassiveElements,
+    mirrors: Mirrors,
     /// The volume constraint on the design; its weights carry the filter.
     volume: Volume,
     stiffness: Stiffness,
@@ -143,7 +152,12 @@ pub struct Compliance {
 
 /// Σ ρ ≤ volume fraction · d over designed and solid elements, as a constraint on the design. Neither penalty
 /// nor projection changes it.
-fn volume_constraint(config: &ComplianceConfig, filter: &HatFilter, passive: &PassiveElements) -> Volume {
+fn volume_constraint(
+    config: &ComplianceConfig,
+    filter: &HatFilter,
+    passive: &PassiveElements,
+    mirrors: &Mirrors,
+) -> Volume {
     let d = filter.row_sums().len();
     let mut counted = vec![1.0; d];
     passive.clear(&mut counted);
@@ -154,6 +168,7 @@ fn volume_constraint(config: &ComplianceConfig, filter: &HatFilter, passive: &Pa
     if !passive.is_empty() {
         weights.iter_mut().for_each(|w| *w = w.max(IDLE_WEIGHT));
     }
+    mirrors.symmetrize(&mut weights);
     Volume::new(weights, config.volume_fraction * d as f64 - passive.solid() as f64)
 }
 
@@ -162,7 +177,7 @@ impl Compliance {
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) for a setting outside its range and for a projection
-    /// with the sensitivity filter and for a load in the void.
+    /// with the sensitivity filter and for a load that the passive regions cut off from its supports.
     pub fn new(config: ComplianceConfig) -> Result<Self> {
         config.validate()?;
         let grid = Grid::new(config.size.0, config.size.1)?;
@@ -170,6 +185,11 @@ impl Compliance {
         let filter = HatFilter::new(grid, config.radius)?;
         let passive =
             PassiveElements::new(&grid, &[config.preset.passive(), config.passive.clone()].concat())?;
+        let load_case = LoadCase::preset(config.preset, &grid);
+        let uncarried = load_path::uncarried(&grid, &load_case, Joints::Pinned, |e| passive.may_be_solid(e))?;
+        if let Some(uncarried) = uncarried {
+            return Err(uncarried.refusal());
+        }
         if !passive.is_empty() {
             let d = grid.elements() as f64;
             let (least, most) = (passive.solid() as f64, (passive.solid() + passive.active()) as f64);
@@ -180,11 +200,21 @@ impl Compliance {
                 return Err(Error::invalid("the volume fraction", config.volume_fraction, allowed));
             }
         }
-        let load_case = LoadCase::preset(config.preset, &grid);
-        passive.check_loads(&grid, &load_case.forces)?;
+        let mirrors = Mirrors::new(config.symmetry, grid, &load_case, |image| passive.is_symmetric(image));
         let stiffness = Stiffness::new(grid, q4_plane_stress(config.poisson_ratio), &load_case)?;
-        let volume = volume_constraint(&config, &filter, &passive);
-        Ok(Self { config, grid, filter, load_case, passive, volume, stiffness, evaluations: 0, revision: 0 })
+        let volume = volume_constraint(&config, &filter, &passive, &mirrors);
+        Ok(Self {
+            config,
+            grid,
+            filter,
+            load_case,
+            passive,
+            mirrors,
+            volume,
+            stiffness,
+            evaluations: 0,
+            revision: 0,
+        })
     }
 
     /// Changes the SIMP exponent, for continuation between runs or evaluations: another objective on the same
@@ -251,6 +281,7 @@ impl Compliance {
 
     /// The physical density and, if there is a projection, what it was computed from.
     fn densities(&self, x: &[f64]) -> (Vec<f64>, Option<(Vec<f64>, Threshold)>) {
+        let x = &self.symmetrized(x);
         let filtered = match self.config.filter {
             FilterKind::Density => self.filter.smooth(x),
             FilterKind::Sensitivity => x.to_vec(),
@@ -264,6 +295,45 @@ impl Compliance {
         };
         self.passive.impose(&mut density);
         (density, projected)
+    }
+
+    /// The mean of the design and of its mirror images, as far as the [`Symmetry`] asks for any: the design
+    /// that the structure is made of.
+    pub fn symmetrized<'a>(&self, x: &'a [f64]) -> Cow<'a, [f64]> {
+        if !self.mirrors.any() {
+            return Cow::Borrowed(x);
+        }
+        let mut mean = x.to_vec();
+        self.mirrors.symmetrize(&mut mean);
+        Cow::Owned(mean)
+    }
+
+    /// What a user should know of the settings: sentences.
+    pub fn warnings(&self) -> Vec<String> {
+        let radius = self.config.radius;
+        let filters_nothing = format!(
+            "the filter radius is {radius} element sides: at most 1 filters nothing, and layouts become \
+             checkerboards that depend on the mesh; 1.5 is the least that filters"
+        );
+        if radius <= 1.0 { vec![filters_nothing] } else { Vec::new() }
+    }
+
+    /// A sentence on the load that a design carries by nothing but densities of at most 0.5, if there is one:
+    /// the structure would fall apart if it were built of the elements above that.
+    ///
+    /// # Errors
+    /// A failed factorisation.
+    pub fn falls_apart(&self, x: &[f64]) -> Result<Option<String>> {
+        let density = self.physical_density(x);
+        let uncarried =
+            load_path::uncarried(&self.grid, &self.load_case, Joints::Rigid, |e| density[e] > 0.5)?;
+        Ok(uncarried.map(|load| {
+            format!(
+                "the design falls apart: the elements of density above 0.5 do not carry {} (element sides) to \
+                 the supports",
+                load.name()
+            )
+        }))
     }
 
     /// The mean physical density, passive elements included.
@@ -309,7 +379,8 @@ impl Compliance {
             match self.config.filter {
                 FilterKind::Density => gradient.copy_from_slice(&self.filter.smooth_transpose(&slope)),
                 FilterKind::Sensitivity => {
-                    let weighted: Vec<f64> = slope.iter().zip(x).map(|(s, x)| s * x).collect();
+                    let x = self.symmetrized(x);
+                    let weighted: Vec<f64> = slope.iter().zip(x.iter()).map(|(s, x)| s * x).collect();
                     let smoothed = self.filter.apply(&weighted);
                     for (i, g) in gradient.iter_mut().enumerate() {
                         *g = smoothed[i] / (self.filter.row_sums()[i] * x[i].max(1e-3));
@@ -317,6 +388,7 @@ impl Compliance {
                     self.passive.clear(gradient);
                 }
             }
+            self.mirrors.symmetrize(gradient);
         }
         Ok(compliance)
     }

@@ -1,22 +1,80 @@
-//! The problems that come before a run (coarse grids, lower penalties, softer projections) and what is handed
-//! from one to the next, whatever method runs on them.
+//! The problems that come before a run (coarse grids, lower penalties, wider filters, softer projections) and
+//! what is handed from one to the next, whatever method runs on them.
+
+use serde::{Deserialize, Serialize};
 
 use super::{Compliance, ComplianceConfig, Grid, Projection, interpolate, prolong};
 use crate::engine::Pair;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::objective::Objective;
 
-/// The budget of true evaluations of the coarsest grid, which is cheap and finds the layout.
+/// The budget of true evaluations of the coarsest grid from a single start.
 const COARSEST_BUDGET: usize = 40;
-/// The budget of every other problem before the run.
+/// The budget of every other problem before the run, if one start led to it.
 const INTERMEDIATE_BUDGET: usize = 30;
-/// The budget of each of the two layouts of a coarse grid that is the only one: the better one is taken.
-const ALTERNATIVE_BUDGET: usize = 30;
-/// The number of penalties below the final one that a continuation goes through on the first grid, from 1,
-/// where compliance is convex. The layout is decided there, and continuation finds better ones.
-const PENALTY_STEPS: usize = 4;
-/// The budget of each of these steps.
-const PENALTY_BUDGET: usize = 10;
+/// The budget of every layout that competes on a grid.
+const REFINEMENT_BUDGET: usize = 12;
+/// The number of layouts that go on to the next coarse grid. Only the best one goes on to the given grid, whose
+/// evaluations are what counts, unless the coarse grid's filter is wider than the given one: then the best two
+/// go on, as the coarse grid cannot tell well which one suits the narrower filter.
+const SURVIVORS: usize = 3;
+/// The number of layouts that compete on the given grid, where any do.
+const FINALISTS: usize = 2;
+/// The budget of each of the layouts that compete on the given grid.
+const FINAL_BUDGET: usize = 6;
+/// Layouts whose compliances differ by less than this share count as one.
+const SAME: f64 = 1e-4;
+
+/// A softer problem on the way to a layout: a penalty between 1 and the final one, where compliance is more
+/// nearly convex, or a wider filter, under which fewer members compete.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Softer {
+    /// The share of the way from the penalty 1 to the final one.
+    penalty: f64,
+    /// The filter radius, in multiples of the problem's own.
+    radius: f64,
+    evaluations: usize,
+}
+
+const fn softer(penalty: f64, radius: f64, evaluations: usize) -> Softer {
+    Softer { penalty, radius, evaluations }
+}
+
+/// The penalty raised from 1 in four steps.
+const RAISED: &[Softer] =
+    &[softer(0.0, 1.0, 10), softer(0.25, 1.0, 10), softer(0.5, 1.0, 10), softer(0.75, 1.0, 10)];
+
+/// The ways to a layout that compete on the coarsest grid, each of them followed by the problem itself. None
+/// is best on most structures; together they come within 0.5 % of the best that is known of nearly all:
+/// `benches/sweeps/recipe.md`.
+const COMPETING: [&[Softer]; 3] = [
+    &[softer(0.0, 1.0, 8), softer(0.25, 1.0, 6), softer(0.5, 1.0, 6), softer(0.75, 1.0, 6)],
+    &[
+        softer(0.0, 2.0, 8),
+        softer(0.25, 2.0, 6),
+        softer(0.5, 2.0, 6),
+        softer(0.75, 2.0, 6),
+        softer(1.0, 2.0, 6),
+    ],
+    &[softer(1.0, 4.0, 12), softer(1.0, 2.5, 8), softer(1.0, 1.6, 8)],
+];
+
+/// How the first layout is found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Continuation {
+    /// Where there are coarse grids, several ways to a layout compete on the coarsest: the penalty raised from
+    /// 1, a filter of twice the radius with the penalty raised, and a filter of four times the radius that is
+    /// narrowed; the second of them again on the next grid. The best three go on from grid to grid, and the
+    /// best one to the given grid, or the best two, if its filter is too narrow for the coarse grids. Without
+    /// coarse grids, straight on.
+    #[default]
+    Auto,
+    /// The penalty is raised from 1 in 4 steps of 10 evaluations on the first grid.
+    On,
+    /// The problem is solved straight on from the uniform design.
+    Off,
+}
 
 /// A design, with what is known of the curvature around it.
 #[derive(Debug, Clone)]
@@ -55,69 +113,120 @@ pub(super) fn stages(mut coarse: Vec<ComplianceConfig>, fine: &ComplianceConfig)
 /// Minimises a problem from a start within a budget; none ends the whole continuation.
 type Runner<'a> = dyn FnMut(&mut Compliance, &WarmStart, usize) -> Result<Option<WarmStart>> + 'a;
 
-/// The start on `fine` that the problems before it lead to; the uniform design without any. With
-/// `raise_penalty` the penalty is raised on the first problem, or on `fine` itself if there is none before
-/// it. On the coarsest of several grids the values are too far from those on the fine grid to compare layouts
-/// by; a single coarse grid is also solved with the final penalty at once, and the better design is taken.
-/// `run` takes a problem, a start and a budget and returns the best design and what was learned, or none to
-/// end the whole continuation.
+/// The start on `fine` that the problems before it lead to; the uniform design without any. `run` takes a
+/// problem, a start and a budget and returns the best design and what was learned, or none to end the whole
+/// continuation.
 pub(crate) fn warm_start(
     before: Vec<ComplianceConfig>,
-    raise_penalty: bool,
+    continuation: Continuation,
     fine: &Compliance,
     mut run: impl FnMut(&mut Compliance, &WarmStart, usize) -> Result<Option<WarmStart>>,
 ) -> Result<Option<WarmStart>> {
-    // The curvature belongs to the penalty, so it is not handed on.
-    let raise = |config: &ComplianceConfig, mut start: WarmStart, run: &mut Runner| {
-        for penalty in penalties(config.penalty) {
-            let mut softer = Compliance::new(ComplianceConfig { penalty, ..config.clone() })?;
-            let Some(better) = run(&mut softer, &start, PENALTY_BUDGET)? else { return Ok(None) };
-            start.design = better.design;
-        }
-        Ok::<_, Error>(Some(start))
-    };
-    let mut found = None;
-    if raise_penalty && before.is_empty() {
-        return raise(fine.config(), begin(fine, None)?, &mut run);
+    if before.is_empty() && continuation == Continuation::On {
+        return soften(fine.config(), RAISED, begin(fine, None)?, &mut run);
     }
-    let count = before.iter().filter(|config| config.size != fine.config().size).count();
-    for (number, config) in before.into_iter().enumerate() {
+    let is_coarse = |config: &ComplianceConfig| config.size != fine.config().size;
+    let mut layouts: Vec<(Grid, WarmStart)> = Vec::new();
+    for (number, config) in before.iter().enumerate() {
         let mut problem = Compliance::new(config.clone())?;
-        let start = begin(&problem, found.as_ref())?;
-        let result = if raise_penalty && number == 0 && count == 1 {
-            // Neither start leads to the better layout always; half the fine grid's resolution is enough to
-            // tell which one did.
-            let Some(direct) = run(&mut problem, &start, ALTERNATIVE_BUDGET)? else { return Ok(None) };
-            let Some(softened) = raise(&config, start, &mut run)? else { return Ok(None) };
-            let Some(continued) = run(&mut problem, &softened, ALTERNATIVE_BUDGET)? else { return Ok(None) };
-            log::info!(
-                "layouts on the coarse grid: {} directly, {} by raising the penalty",
-                direct.value,
-                continued.value
-            );
-            if continued.value <= direct.value { continued } else { direct }
-        } else {
-            let mut start = start;
-            if raise_penalty && number == 0 {
-                let Some(softened) = raise(&config, start, &mut run)? else { return Ok(None) };
-                start = softened;
-            }
-            let Some(result) =
-                run(&mut problem, &start, if number == 0 { COARSEST_BUDGET } else { INTERMEDIATE_BUDGET })?
-            else {
-                return Ok(None);
-            };
-            result
+        let ways: &[&[Softer]] = match (continuation, number) {
+            (Continuation::Auto, 0) if is_coarse(config) => &COMPETING,
+            (Continuation::Auto, 1) if is_coarse(config) => &COMPETING[1..2],
+            (Continuation::On, 0) => &[RAISED],
+            (_, 0) => &[&[]],
+            _ => &[],
         };
-        found = Some((*problem.grid(), result));
+        let budget = match (ways.len().max(layouts.len()), number) {
+            (2.., _) => REFINEMENT_BUDGET,
+            (_, 0) => COARSEST_BUDGET,
+            _ => INTERMEDIATE_BUDGET,
+        };
+        let mut found = Vec::new();
+        let starts = layouts.iter().map(|layout| (begin(&problem, Some(layout)), &[] as &[Softer]));
+        for (start, way) in
+            starts.chain(ways.iter().map(|way| (begin(&problem, None), *way))).collect::<Vec<_>>()
+        {
+            let Some(start) = soften(config, way, start?, &mut run)? else { return Ok(None) };
+            let Some(layout) = run(&mut problem, &start, budget)? else { return Ok(None) };
+            log::info!("layout {} on {:?}: {}", found.len() + 1, config.size, layout.value);
+            found.push(layout);
+        }
+        let survivors = match before.get(number + 1) {
+            Some(next) if is_coarse(next) => SURVIVORS,
+            None if is_coarse(config) && is_wider(config, fine.config()) => FINALISTS,
+            _ => 1,
+        };
+        layouts = best(found, survivors).into_iter().map(|layout| (*problem.grid(), layout)).collect();
     }
-    begin(fine, found.as_ref()).map(Some)
+    if layouts.len() < 2 {
+        return begin(fine, layouts.first()).map(Some);
+    }
+    let mut problem = Compliance::new(fine.config().clone())?;
+    let mut found = Vec::new();
+    for layout in &layouts {
+        let Some(layout) = run(&mut problem, &begin(fine, Some(layout))?, FINAL_BUDGET)? else {
+            return Ok(None);
+        };
+        log::info!("layout {} on the given grid: {}", found.len() + 1, layout.value);
+        found.push(layout);
+    }
+    Ok(best(found, 1).pop())
 }
 
-/// The penalties below the final one.
-fn penalties(last: f64) -> impl Iterator<Item = f64> {
-    let steps = if last > 1.0 { PENALTY_STEPS } else { 0 };
-    (0..steps).map(move |step| 1.0 + (last - 1.0) * step as f64 / steps as f64)
+/// The most runs on the given grid before the last one, for `before` and `continuation`.
+pub(super) fn runs_on_grid(
+    before: &[ComplianceConfig],
+    continuation: Continuation,
+    fine: &ComplianceConfig,
+) -> usize {
+    let on_grid = before.iter().filter(|config| config.size == fine.size).count();
+    let first = before.first().unwrap_or(fine);
+    let raises = continuation == Continuation::On && first.size == fine.size && fine.penalty > 1.0;
+    let duels = continuation == Continuation::Auto
+        && before.last().is_some_and(|last| last.size != fine.size && is_wider(last, fine));
+    on_grid + if raises { RAISED.len() } else { 0 } + if duels { FINALISTS } else { 0 }
+}
+
+/// Whether the filter on the coarse grid is wider than the given one, in units of length.
+fn is_wider(coarse: &ComplianceConfig, fine: &ComplianceConfig) -> bool {
+    let scaled = fine.radius * f64::from(coarse.size.0) / f64::from(fine.size.0);
+    coarse.radius > scaled * (1.0 + 1e-12)
+}
+
+/// Goes through the softer problems of `way`; none if `run` ends it. The curvature belongs to the problem, so
+/// it is not handed on.
+fn soften(
+    config: &ComplianceConfig,
+    way: &[Softer],
+    mut start: WarmStart,
+    run: &mut Runner<'_>,
+) -> Result<Option<WarmStart>> {
+    for step in way.iter().filter(|step| step.radius > 1.0 || config.penalty > 1.0) {
+        let mut problem = Compliance::new(ComplianceConfig {
+            penalty: 1.0 + (config.penalty - 1.0) * step.penalty,
+            radius: config.radius * step.radius,
+            ..config.clone()
+        })?;
+        // Another filter has other volume weights.
+        let design = problem.domain().project(&start.design);
+        let Some(better) = run(&mut problem, &WarmStart::at(design), step.evaluations)? else {
+            return Ok(None);
+        };
+        start = WarmStart::at(better.design);
+    }
+    if let Some(last) = way.last().filter(|last| last.radius > 1.0) {
+        log::debug!("the filter is narrowed from {} times its radius", last.radius);
+        start = WarmStart::at(Compliance::new(config.clone())?.domain().project(&start.design));
+    }
+    Ok(Some(start))
+}
+
+/// The best `count` layouts, the best first; of equal ones the first.
+fn best(mut layouts: Vec<WarmStart>, count: usize) -> Vec<WarmStart> {
+    layouts.sort_by(|a, b| a.value.total_cmp(&b.value));
+    layouts.dedup_by(|next, kept| (next.value - kept.value).abs() <= SAME * kept.value.abs());
+    layouts.truncate(count);
+    layouts
 }
 
 /// The start on this problem's grid: the coarser grid's result, interpolated, or the uniform design. The

@@ -10,14 +10,17 @@ mod element;
 mod filter;
 mod grid;
 mod load_case;
+mod load_path;
 mod multilevel;
 mod passive;
 mod projection;
 mod recipe;
 mod sigmoid;
 mod stiffness;
+mod symmetry;
 
 pub use compliance::{Compliance, ComplianceConfig};
+pub use continuation::Continuation;
 #[cfg(feature = "cli")]
 pub(crate) use continuation::{WarmStart, warm_start};
 pub use element::q4_plane_stress;
@@ -27,5 +30,6 @@ pub use load_case::{LoadCase, Preset};
 pub use multilevel::{Levels, coarse_levels, interpolate, prolong};
 pub use passive::{PassiveRegion, Shape};
 pub use projection::Projection;
-pub use recipe::{Continuation, Level, Recipe, Solution};
+pub use recipe::{Level, Recipe, Solution, Spent};
 pub use sigmoid::SigmoidDesign;
+pub use symmetry::Symmetry;

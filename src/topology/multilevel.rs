@@ -9,20 +9,23 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Levels {
-    /// As many grids as are useful: the grid is halved while there are at least 32 columns, 10 rows and 1.5
-    /// elements in the filter radius.
+    /// As many grids as are useful: the grid is halved while there are at least 20 columns and 6 rows.
     Auto,
     /// This many grids, the given one included; 1 means no coarse grid.
     Count(usize),
 }
 
-/// The fewest columns, rows and element sides in the filter radius of an automatic coarse grid.
-const COARSEST: (u32, u32, f64) = (32, 10, 1.5);
+/// The fewest columns and rows of an automatic coarse grid.
+const COARSEST: (u32, u32) = (20, 6);
+/// The least filter radius on a coarse grid, in its element sides, unless the given one is smaller: below, a
+/// filter hardly smooths. The wider filter makes for a softer problem.
+const LEAST_RADIUS: f64 = 1.5;
 /// The largest number of grids that may be asked for.
 const MAX_LEVELS: usize = 12;
 
 /// The coarse problems before `fine`, the coarsest first: each grid has half the columns and rows of the
-/// next, rounded up, and the same filter radius in units of length (but at least one element).
+/// next, rounded up, and the same filter radius in units of length, but at least 1.5 elements (or the given
+/// number of elements, if that is less).
 ///
 /// # Errors
 /// [`SettingsError`](crate::error::SettingsError) for 0 levels, and for so many that a grid would have no
@@ -39,10 +42,10 @@ pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<Comp
     };
     for _ in 1..count {
         let half = (size.0.div_ceil(2), size.1.div_ceil(2));
-        let radius = fine.radius * f64::from(half.0) / f64::from(fine.size.0);
-        if levels == Levels::Auto && (half.0 < COARSEST.0 || half.1 < COARSEST.1 || radius < COARSEST.2) {
+        if levels == Levels::Auto && (half.0 < COARSEST.0 || half.1 < COARSEST.1) {
             break;
         }
+        let scaled = fine.radius * f64::from(half.0) / f64::from(fine.size.0);
         if half == size {
             return Err(Error::invalid(
                 "the number of levels",
@@ -50,11 +53,20 @@ pub fn coarse_levels(fine: &ComplianceConfig, levels: Levels) -> Result<Vec<Comp
                 format!("at most {} for {}x{} elements", configs.len() + 1, fine.size.0, fine.size.1),
             ));
         }
-        configs.push(ComplianceConfig { size: half, radius: radius.max(1.0), ..fine.clone() });
+        configs.push(ComplianceConfig {
+            size: half,
+            radius: coarse_radius(scaled, fine.radius),
+            ..fine.clone()
+        });
         size = half;
     }
     configs.reverse();
     Ok(configs)
+}
+
+/// The filter radius on a coarse grid, in its element sides: `scaled` has the given one's length.
+pub(super) fn coarse_radius(scaled: f64, given: f64) -> f64 {
+    scaled.max(given.min(LEAST_RADIUS))
 }
 
 /// Interpolates a field on `coarse` bilinearly between element centres to `fine`.
@@ -115,12 +127,20 @@ mod tests {
                 .collect()
         };
         assert_eq!(sizes(300, 100, Levels::Auto), [(38, 13), (75, 25), (150, 50)]);
-        assert_eq!(sizes(60, 20, Levels::Auto), [], "a coarse grid needs a filter radius of 1.5 elements");
+        assert_eq!(sizes(60, 20, Levels::Auto), [(30, 10)]);
+        assert_eq!(sizes(38, 13, Levels::Auto), [], "a coarse grid has at least 20 columns");
+        assert_eq!(sizes(400, 11, Levels::Auto), [(200, 6)], "and 6 rows");
         assert_eq!(sizes(60, 20, Levels::Count(3)), [(15, 5), (30, 10)]);
         let fine = ComplianceConfig::mbb(300, 100, FilterKind::Density);
         for coarse in coarse_levels(&fine, Levels::Auto).unwrap() {
             assert!((coarse.radius / f64::from(coarse.size.0) - fine.radius / 300.0).abs() < 1e-15);
         }
+        let radii = |radius: f64| -> Vec<f64> {
+            let config = ComplianceConfig { radius, ..fine.clone() };
+            coarse_levels(&config, Levels::Auto).unwrap().iter().map(|c| c.radius).collect()
+        };
+        assert_eq!(radii(4.0), [1.5, 1.5, 2.0], "a coarse filter spans 1.5 elements");
+        assert_eq!(radii(1.2), [1.2; 3], "but none more than the given one");
         for count in [0, 13] {
             assert!(coarse_levels(&fine, Levels::Count(count)).is_err());
         }

@@ -159,21 +159,14 @@ impl PassiveElements {
         Ok(Self { given, active, solid })
     }
 
-    /// Refuses a load that only void could carry: its compliance, of the order 1/E_min, would drown
-    /// everything else.
-    pub(super) fn check_loads(&self, grid: &Grid, forces: &[Vec<(usize, f64)>]) -> Result<()> {
-        let mut carried = vec![false; grid.dofs()];
-        for (e, _) in self.given.iter().enumerate().filter(|(_, given)| **given != Some(0.0)) {
-            grid.element_dofs(e).into_iter().for_each(|dof| carried[dof] = true);
-        }
-        if forces.iter().flatten().all(|(dof, _)| carried[*dof]) {
-            return Ok(());
-        }
-        Err(Error::exclusive(
-            "a load",
-            "a passive region",
-            "the load acts on a node with nothing but void around it; move the region",
-        ))
+    /// Whether the element may have material: it is designed or solid.
+    pub(super) fn may_be_solid(&self, e: usize) -> bool {
+        self.given[e] != Some(0.0)
+    }
+
+    /// Whether element `mirrored(e)` has the given density of element e, for all of them.
+    pub(super) fn is_symmetric(&self, mirrored: impl Fn(usize) -> usize) -> bool {
+        (0..self.given.len()).all(|e| self.given[e] == self.given[mirrored(e)])
     }
 
     /// The number of elements that are designed.

@@ -21,8 +21,8 @@ use crate::report::HistoryEntry;
 use crate::run::LgfConfig;
 use crate::surrogate::SurrogateConfig;
 use crate::topology::{
-    Compliance, ComplianceConfig, FilterKind, Levels, PassiveRegion, Projection, WarmStart, coarse_levels,
-    warm_start,
+    Compliance, ComplianceConfig, Continuation, FilterKind, Levels, PassiveRegion, Projection, WarmStart,
+    coarse_levels, warm_start,
 };
 
 /// Gaps to the best value found, percent.
@@ -112,7 +112,7 @@ enum Start {
     Cold,
     /// The method's own result on coarse grids, 40 and 30 evaluations each, where there is room for them
     Multilevel,
-    /// The same, the penalty raised on the coarsest in 4 steps of 10 evaluations, as `lgf topology` does
+    /// The same, the best of several layouts that compete on the coarsest, as `lgf topology` does
     Continuation,
 }
 
@@ -282,7 +282,7 @@ fn solve(
         Start::Cold => Vec::new(),
         Start::Multilevel | Start::Continuation => coarse_levels(&case.config(), Levels::Auto)?,
     };
-    let raise_penalty = args.start == Start::Continuation && !coarse.is_empty();
+    let continuation = if args.start == Start::Continuation { Continuation::Auto } else { Continuation::Off };
     let run = |problem: &mut Compliance, start: &WarmStart, budget: usize| {
         let name = format!("{}x{} {}", problem.grid().nelx(), problem.grid().nely(), method.name());
         let mut progress = args.common.progress(&name, interrupted);
@@ -290,7 +290,7 @@ fn solve(
         Ok::<_, Error>(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
     };
     let mut problem = Compliance::new(case.config())?;
-    let start = warm_start(coarse, raise_penalty, &problem, |coarse, start, budget| {
+    let start = warm_start(coarse, continuation, &problem, |coarse, start, budget| {
         Ok(run(coarse, start, budget)?.map(|(end, _)| end))
     })?;
     let Some(start) = start else { return Ok(None) };
@@ -342,8 +342,8 @@ fn preface(args: &Args) -> String {
             "start from the method's own result on coarse grids where there is room for them"
         }
         Start::Continuation => {
-            "start from the method's own result on coarse grids, the penalty raised on the coarsest (where \
-             there is one only, the better of that and straight on), where there is room for them"
+            "start from the method's own result on coarse grids, the best of several layouts that compete on \
+             the coarsest, where there is room for them"
         }
     };
     line!(

@@ -13,7 +13,7 @@ use crate::method::{
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
 use crate::topology::{
     Compliance, ComplianceConfig, Continuation, FilterKind, Levels, PassiveRegion, Preset, Projection,
-    Recipe, Shape,
+    Recipe, Shape, Symmetry,
 };
 
 /// The number of evaluations that `--settled` looks at.
@@ -58,12 +58,27 @@ impl PresetFlag {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum ContinuationFlag {
-    /// With coarse grids on the coarsest of them, else not at all
+    /// With coarse grids, several ways to a layout compete on the coarsest of them: the penalty raised, wider
+    /// filters that are narrowed, and both; else straight on
     Auto,
-    /// On the first grid
+    /// The penalty is raised from 1 in 4 steps of 10 evaluations on the first grid
     On,
-    /// The penalty is not raised
+    /// Straight on from the uniform design
     Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum SymmetryFlag {
+    /// The symmetries of the problem: of its supports, regions and set of load cases
+    Auto,
+    /// None
+    None,
+    /// Left and right halves, whatever the loads are
+    X,
+    /// Upper and lower halves, whatever the loads are
+    Y,
+    /// All four quarters, whatever the loads are
+    Both,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -126,11 +141,12 @@ pub(in crate::cli) struct Args {
     /// one refines it (potential and OC only) [default: auto with these, else 1]
     #[arg(long, value_name = "N|auto", value_parser = parse_levels)]
     pub levels: Option<Levels>,
-    /// When the penalty is raised from 1 in 4 steps of 10 evaluations before it is what is asked for; where
-    /// there is one coarse grid only, that is done beside going straight on and the better layout taken
-    /// (potential and OC only)
+    /// How the first layout is found (potential and OC only)
     #[arg(long, value_enum, default_value = "auto")]
     pub continuation: ContinuationFlag,
+    /// Mirror images that designs are kept equal to
+    #[arg(long, value_enum, default_value = "auto")]
+    pub symmetry: SymmetryFlag,
     /// What the filter smooths
     #[arg(long, value_enum, default_value = "density")]
     pub filter: FilterFlag,
@@ -183,7 +199,8 @@ pub(in crate::cli) struct Args {
     pub rate: Option<f64>,
     #[command(flatten)]
     pub engine: EngineArgs,
-    /// Budget of true evaluations, at least 1
+    /// Budget of true evaluations on the given grid, softer projections and penalties included, at least 1;
+    /// the coarse grids have their own: at most 122 on the coarsest, 92 on the next, 36 on others
     #[arg(long, default_value_t = 1000)]
     pub max_evaluations: usize,
     /// Wall-clock budget in seconds for all grids together, above 0: no true evaluation begins later, but for
@@ -251,6 +268,7 @@ impl Args {
             volume_fraction: self.volume,
             penalty: self.penalty,
             radius: self.radius.unwrap_or(base.radius.max(1.5)),
+            symmetry: self.symmetry.into(),
             ..base
         }
     }
@@ -303,7 +321,8 @@ impl Args {
         if let (false, Some((flag, _))) = (recipe.is_direct(), refused.iter().find(|(_, given)| *given)) {
             return Err(Error::only_with(*flag, "the potential and oc flows"));
         }
-        let settled = self.settled.map(|change| Settled { evaluations: SETTLED_WINDOW, change });
+        let settled =
+            self.settled.map(|change| Settled { evaluations: SETTLED_WINDOW, change, residual: None });
         let recipe = Recipe {
             levels: self.levels.unwrap_or(recipe.levels),
             continuation: self.continuation.into(),
@@ -403,6 +422,18 @@ impl Args {
                 let rule = CosineTest::with_window(history);
                 Ok(Cosine { rule, ..Cosine::new(flow, surrogate) }.into())
             }
+        }
+    }
+}
+
+impl From<SymmetryFlag> for Symmetry {
+    fn from(flag: SymmetryFlag) -> Self {
+        match flag {
+            SymmetryFlag::Auto => Self::Auto,
+            SymmetryFlag::None => Self::None,
+            SymmetryFlag::X => Self::X,
+            SymmetryFlag::Y => Self::Y,
+            SymmetryFlag::Both => Self::Both,
         }
     }
 }

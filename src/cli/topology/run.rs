@@ -18,6 +18,8 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     let recipe = args.recipe()?;
     let mut problem = args.compliance()?;
+    // What is wrong with the settings is said before the run, which may take long.
+    problem.warnings().iter().for_each(|warning| log::warn!("{warning}"));
     if !recipe.is_direct() {
         // This finds out whether there is an interior design, before anything is written.
         SigmoidDesign::new(&mut problem)?;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use crate::cli::results::{Run, method_line};
-use crate::topology::{Level, Solution};
+use crate::topology::{Level, Solution, Spent};
 
 /// Summarises the runs before the final one.
 pub(in crate::cli) fn before(levels: &[Level]) -> String {
@@ -13,6 +13,13 @@ pub(in crate::cli) fn before(levels: &[Level]) -> String {
         "{} ({:.1} fine-solve equivalents)",
         each.join(", "),
         levels.iter().map(|l| l.fine_equivalents).sum::<f64>()
+    )
+}
+
+fn in_all(spent: &Spent) -> String {
+    format!(
+        "{} on the given grid, {} on coarse ones ({:.1} fine-solve equivalents)",
+        spent.given_grid, spent.coarse_grids, spent.fine_equivalents
     )
 }
 
@@ -40,6 +47,7 @@ pub(super) fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     );
     if !levels.is_empty() {
         line!(out, "  before            {}", before(levels));
+        line!(out, "  in all            {}", in_all(&run.solution.spent));
     }
     line!(out, "  surrogate steps   {}", report.surrogate_steps);
     let earlier: f64 = levels.iter().map(|l| l.wall_seconds).sum();
@@ -59,6 +67,9 @@ pub(super) fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
         run.engine_reason
     );
     line!(out, "  stop              {}", report.stop);
+    for warning in &run.solution.warnings {
+        line!(out, "  warning           {warning}");
+    }
     if let Some(folder) = folder {
         line!(
             out,

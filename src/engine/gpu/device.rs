@@ -11,17 +11,32 @@ use super::pipelines::PipelineCache;
 use crate::error::{EngineError, Error, Result};
 
 /// Which adapters may be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdapterChoice {
     /// The best adapter there is, software included.
     Any,
     /// The best hardware adapter; never software.
     Hardware,
+    /// The adapter of this index in [`list_adapters`], from 0: tells equal cards apart.
+    Index(usize),
+    /// The best adapter whose name contains this text, whatever the case of its letters.
+    Named(String),
+}
+
+impl std::str::FromStr for AdapterChoice {
+    type Err = std::convert::Infallible;
+
+    /// A whole number is an index, and everything else is a part of a name.
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        Ok(text.parse().map_or_else(|_| Self::Named(text.into()), Self::Index))
+    }
 }
 
 /// What a list of adapters says about one of them.
 #[derive(Debug, Clone)]
 pub struct AdapterSummary {
+    /// The index that [`AdapterChoice::Index`] chooses it by.
+    pub index: usize,
     /// The name that its driver gives it.
     pub name: String,
     /// The back end that reaches it: Vulkan, Metal or DX12.
@@ -56,25 +71,43 @@ pub(crate) struct Gpu {
 }
 
 impl Gpu {
-    /// Opens the best adapter: discrete before integrated before virtual before software, `WGPU_ADAPTER_NAME`
-    /// and `WGPU_BACKEND` honoured.
-    pub(crate) fn open(choice: AdapterChoice) -> Result<Self> {
-        let mut adapters = adapters();
-        adapters.retain(|a| choice == AdapterChoice::Any || !is_software(&a.get_info()));
-        let looked_for = || {
-            let name = std::env::var("WGPU_ADAPTER_NAME")
-                .map(|n| format!(", named `{n}` as WGPU_ADAPTER_NAME says"))
-                .unwrap_or_default();
-            let backend =
-                std::env::var("WGPU_BACKEND").map(|b| format!(", WGPU_BACKEND `{b}`")).unwrap_or_default();
-            format!(
-                "looked for Vulkan, Metal or DX12{}{name}{backend}",
-                if choice == AdapterChoice::Hardware { ", hardware" } else { "" }
-            )
+    /// Opens the adapter of the choice, or the best one that it allows: discrete before integrated before
+    /// virtual before software, `WGPU_ADAPTER_NAME` and `WGPU_BACKEND` honoured.
+    pub(crate) fn open(choice: &AdapterChoice) -> Result<Self> {
+        let all = adapters();
+        let wanted = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|_| is_by_environment(choice));
+        let has_name = |adapter: &wgpu::Adapter, name: &str| {
+            adapter.get_info().name.to_lowercase().contains(&name.to_lowercase())
         };
-        let adapter =
-            adapters.into_iter().next().ok_or_else(|| EngineError::NoAdapter { looked_for: looked_for() })?;
-        Self::from_adapter(&adapter)
+        let chosen = all.iter().enumerate().find(|(index, adapter)| match choice {
+            AdapterChoice::Any => wanted.as_ref().is_none_or(|name| has_name(adapter, name)),
+            AdapterChoice::Hardware => {
+                !is_software(&adapter.get_info())
+                    && wanted.as_ref().is_none_or(|name| has_name(adapter, name))
+            }
+            AdapterChoice::Index(wanted) => index == wanted,
+            AdapterChoice::Named(name) => has_name(adapter, name),
+        });
+        if let Some((_, adapter)) = chosen {
+            return Self::from_adapter(adapter);
+        }
+        let what = match (choice, wanted) {
+            (AdapterChoice::Index(index), _) => format!("with the index {index}"),
+            (AdapterChoice::Named(name), _) => format!("named `{name}`"),
+            (_, Some(name)) => format!("named `{name}` as WGPU_ADAPTER_NAME says"),
+            (AdapterChoice::Hardware, None) => "hardware".into(),
+            (AdapterChoice::Any, None) => String::new(),
+        };
+        let backend =
+            std::env::var("WGPU_BACKEND").map(|b| format!(", WGPU_BACKEND `{b}`")).unwrap_or_default();
+        let looked_for = format!("looked for Vulkan, Metal or DX12{backend}");
+        let listed: Vec<String> =
+            all.iter().enumerate().map(|(index, a)| format!("{index}: {}", a.get_info().name)).collect();
+        Err(if listed.is_empty() {
+            EngineError::NoAdapter { looked_for }.into()
+        } else {
+            EngineError::OtherAdapters { what, found: listed.join(", ") }.into()
+        })
     }
 
     fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self> {
@@ -251,20 +284,22 @@ pub(crate) fn required_limits(adapter: &wgpu::Limits) -> wgpu::Limits {
     }
 }
 
+/// Whether the environment may narrow the choice: what is asked for by index or name stands.
+fn is_by_environment(choice: &AdapterChoice) -> bool {
+    matches!(choice, AdapterChoice::Any | AdapterChoice::Hardware)
+}
+
 fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
 }
 
-/// All adapters, best first.
+/// All adapters of the back ends that `WGPU_BACKEND` allows, best first.
 pub(super) fn adapters() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     descriptor.backends &= wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     let backends = descriptor.backends;
     let instance = wgpu::Instance::new(descriptor);
     let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
-    if let Ok(wanted) = std::env::var("WGPU_ADAPTER_NAME") {
-        adapters.retain(|a| a.get_info().name.to_lowercase().contains(&wanted.to_lowercase()));
-    }
     let needed = wgpu::Limits::default();
     adapters.retain(|a| needed.check_limits(&a.limits()));
     // The sort is stable: among equals the driver's order stands.
@@ -282,9 +317,11 @@ pub(super) fn adapters() -> Vec<wgpu::Adapter> {
 pub fn list_adapters() -> Vec<AdapterSummary> {
     adapters()
         .into_iter()
-        .map(|adapter| {
+        .enumerate()
+        .map(|(index, adapter)| {
             let (info, limits) = (adapter.get_info(), adapter.limits());
             AdapterSummary {
+                index,
                 kind: match info.device_type {
                     wgpu::DeviceType::DiscreteGpu => "discrete GPU",
                     wgpu::DeviceType::IntegratedGpu => "integrated GPU",

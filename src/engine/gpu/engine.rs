@@ -73,7 +73,7 @@ impl GpuEngine {
     /// # Errors
     /// [`EngineError::NoAdapter`] and [`EngineError::Device`].
     pub fn open_with(choice: AdapterChoice, options: GpuOptions) -> Result<Self> {
-        Self::new(Gpu::open(choice)?, options)
+        Self::new(Gpu::open(&choice)?, options)
     }
 
     /// Shares a host application's device (both are handles, cheap to clone), so that the host can draw the
