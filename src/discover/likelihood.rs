@@ -15,7 +15,6 @@ use ndarray::{Array1, Array2, ArrayView1, s};
 use super::quadrature::{Stencil, intervals};
 use super::terms::Terms;
 
-
 /// One recording: the samples, what else the terms are made of, and the rule over each interval.
 pub(super) struct Segment {
     samples: Array2<f64>,
@@ -85,6 +84,11 @@ impl Likelihood<'_> {
     /// The number of rows of all intervals and equations.
     pub(super) fn rows(&self) -> usize {
         self.segments.iter().map(|segment| segment.rules.len()).sum::<usize>() * self.sigma.len()
+    }
+
+    /// The numbers that a round keeps for `columns` coefficients.
+    pub(super) fn memory(&self, columns: usize) -> usize {
+        self.rows().saturating_mul(columns + 8 * self.sigma.len())
     }
 
     /// The operations of one round, roughly, for `columns` coefficients.
@@ -192,8 +196,7 @@ impl Likelihood<'_> {
         let current: Vec<(Place, f64)> =
             estimate.places.iter().copied().zip(estimate.values.iter().copied()).collect();
         let c = places.len();
-        let (mut information, mut linear, mut constant) =
-            (Array2::zeros((c, c)), Array1::zeros(c), 0.0);
+        let (mut information, mut linear, mut constant) = (Array2::zeros((c, c)), Array1::zeros(c), 0.0);
         for (segment, z) in self.segments.iter().zip(&estimate.states) {
             let round = self.round(segment, z, &current, places)?;
             information += &round.columns.t().dot(&round.columns);
@@ -206,8 +209,12 @@ impl Likelihood<'_> {
         let moved = information.dot(&at);
         constant += 2.0 * at.dot(&linear) + at.dot(&moved);
         linear += &moved;
-        (constant.is_finite() && linear.iter().all(|v| v.is_finite()))
-            .then_some(Quadratic { places: places.to_vec(), information, linear, constant })
+        (constant.is_finite() && linear.iter().all(|v| v.is_finite())).then_some(Quadratic {
+            places: places.to_vec(),
+            information,
+            linear,
+            constant,
+        })
     }
 
     /// Estimates the coefficients from `start` in at most `rounds` rounds; none where it fails.
@@ -215,8 +222,7 @@ impl Likelihood<'_> {
         let mut now = start.clone();
         let places = now.places.clone();
         for number in 0..rounds {
-            let current: Vec<(Place, f64)> =
-                places.iter().copied().zip(now.values.iter().copied()).collect();
+            let current: Vec<(Place, f64)> = places.iter().copied().zip(now.values.iter().copied()).collect();
             let c = places.len();
             let mut all = Vec::with_capacity(self.segments.len());
             let (mut information, mut linear) = (Array2::zeros((c, c)), Array1::zeros(c));
@@ -226,7 +232,7 @@ impl Likelihood<'_> {
                 linear += &round.columns.t().dot(&round.residual);
                 all.push(round);
             }
-            let step = pseudo_solve(&information, &linear)?;
+            let step = pseudo_inverse(&information)?.dot(&linear);
             now.chi2 = 0.0;
             for ((segment, z), round) in self.segments.iter().zip(&mut now.states).zip(all) {
                 let mut white = round.residual - round.columns.dot(&step);
@@ -238,8 +244,7 @@ impl Likelihood<'_> {
                     for j in 0..d {
                         let multiplier = white[at * d + j];
                         for i in 0..block.ncols() {
-                            z[[rule.first + i / d, i % d]] -=
-                                self.sigma[i % d] * block[[j, i]] * multiplier;
+                            z[[rule.first + i / d, i % d]] -= self.sigma[i % d] * block[[j, i]] * multiplier;
                         }
                     }
                 }
@@ -307,26 +312,21 @@ impl Quadratic {
 
     /// The variances of the coefficients, all of them in the equations.
     pub(super) fn variances(&self) -> Option<Vec<f64>> {
-        let c = self.places.len();
-        (0..c)
-            .map(|i| {
-                let unit = Array1::from_shape_fn(c, |j| f64::from(u8::from(i == j)));
-                pseudo_solve(&self.information, &unit).map(|column| column[i])
-            })
-            .collect()
+        Some(pseudo_inverse(&self.information)?.diag().to_vec())
     }
 
-    /// The coefficient whose loss raises the sum of squares least, and the others' values without it.
-    pub(super) fn weakest(&self) -> Option<(usize, Vec<usize>, Array1<f64>)> {
-        let all: Vec<usize> = (0..self.places.len()).collect();
-        let values = pseudo_solve(&self.information, &self.linear)?;
-        let variances = self.variances()?;
-        let loss = |i: usize| values[i] * values[i] / variances[i].max(f64::MIN_POSITIVE);
-        let weakest = all.iter().copied().min_by(|a, b| loss(*a).total_cmp(&loss(*b)))?;
-        let others: Vec<usize> = all.into_iter().filter(|i| *i != weakest).collect();
-        let (information, linear) = self.sub(&others);
-        let values = pseudo_solve(&information, &linear)?;
-        Some((weakest, others, values))
+    /// The coefficients without the one whose loss raises the sum of squares least: which are left, and their
+    /// values.
+    pub(super) fn without_weakest(&self) -> Option<(Vec<usize>, Vec<f64>)> {
+        let inverse = pseudo_inverse(&self.information)?;
+        let values = inverse.dot(&self.linear);
+        let loss = |i: usize| values[i] * values[i] / inverse[[i, i]].max(f64::MIN_POSITIVE);
+        let all = 0..self.places.len();
+        let weakest = all.clone().min_by(|a, b| loss(*a).total_cmp(&loss(*b)))?;
+        let others: Vec<usize> = all.filter(|i| *i != weakest).collect();
+        let share = values[weakest] / inverse[[weakest, weakest]].max(f64::MIN_POSITIVE);
+        let left = others.iter().map(|i| values[*i] - inverse[[*i, weakest]] * share).collect();
+        Some((others, left))
     }
 
     /// The subset that single removals, additions and exchanges lead to from `subset`, by the criterion
@@ -352,8 +352,7 @@ impl Quadratic {
                     next = Some((found, candidate));
                 }
             };
-            let without =
-                |i: usize| best.iter().copied().filter(|other| *other != i).collect::<Vec<usize>>();
+            let without = |i: usize| best.iter().copied().filter(|other| *other != i).collect::<Vec<usize>>();
             let outside: Vec<usize> = (0..self.places.len()).filter(|i| !best.contains(i)).collect();
             best.iter().for_each(|i| offer(without(*i)));
             for &new in &outside {
@@ -470,32 +469,26 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 /// The matrix with unit diagonal, and the roots of the diagonal.
 fn balanced(matrix: &Array2<f64>) -> (Mat<f64>, Vec<f64>) {
-    let roots: Vec<f64> =
-        matrix.diag().iter().map(|v| if *v > 0.0 { v.sqrt() } else { 1.0 }).collect();
+    let roots: Vec<f64> = matrix.diag().iter().map(|v| if *v > 0.0 { v.sqrt() } else { 1.0 }).collect();
     let n = roots.len();
     (Mat::from_fn(n, n, |i, j| matrix[[i, j]] / (roots[i] * roots[j])), roots)
 }
 
-/// The solution of least norm, in units of the diagonal.
-fn pseudo_solve(matrix: &Array2<f64>, right: &Array1<f64>) -> Option<Array1<f64>> {
-    let n = right.len();
+/// The pseudo-inverse of a symmetric matrix, its cut taken in units of the diagonal.
+fn pseudo_inverse(matrix: &Array2<f64>) -> Option<Array2<f64>> {
+    let n = matrix.nrows();
     if n == 0 {
-        return Some(Array1::zeros(0));
+        return Some(Array2::zeros((0, 0)));
     }
     let (balanced, roots) = balanced(matrix);
     let finite = (0..n).all(|i| (0..n).all(|j| balanced[(i, j)].is_finite()));
     let eigen = finite.then(|| balanced.self_adjoint_eigen(Side::Lower).ok()).flatten()?;
     let largest = eigen.S()[n - 1];
-    let mut solution = Array1::zeros(n);
-    for mode in 0..n {
-        let value = eigen.S()[mode];
-        if value <= 1e-14 * largest {
-            continue;
-        }
-        let along: f64 = (0..n).map(|i| eigen.U()[(i, mode)] * right[i] / roots[i]).sum();
-        (0..n).for_each(|i| solution[i] += eigen.U()[(i, mode)] * along / value / roots[i]);
-    }
-    Some(solution)
+    let kept: Vec<usize> = (0..n).filter(|mode| eigen.S()[*mode] > 1e-14 * largest).collect();
+    let vectors = Array2::from_shape_fn((n, kept.len()), |(i, m)| {
+        eigen.U()[(i, kept[m])] / (roots[i] * eigen.S()[kept[m]].sqrt())
+    });
+    Some(vectors.dot(&vectors.t()))
 }
 
 /// The solution of a positive definite system by Cholesky; none where it is not definite.
@@ -529,4 +522,3 @@ fn definite_solve(matrix: &Array2<f64>, right: &Array1<f64>) -> Option<Array1<f6
     }
     Some((0..n).map(|i| solution[i] / roots[i]).collect())
 }
-

@@ -6,8 +6,8 @@
 //! trajectory's leading directions. Cost: one SVD of the samples (reduced space), the library at K samples,
 //! sparse regressions. Precision: f64 but for the regression itself, which is the engine's.
 //!
-//! [`Search`] chooses what is not given (threshold, bumps, terms) from the recording; [`discover`] takes every
-//! setting as it is.
+//! [`Search`] chooses what is not given (threshold, bumps, terms) from the recording; [`discover`] takes
+//! every setting as it is.
 //!
 //! A pendulum's small swing, x = (cos t, −sin t), obeys x₁' = x₂ and x₂' = −x₁:
 //! ```

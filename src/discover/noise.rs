@@ -65,9 +65,7 @@ fn divided(t: &[f64]) -> Vec<f64> {
     // In units of the whole span, so that no product leaves the floating-point range.
     let span = t[t.len() - 1] - t[0];
     let others = |i: usize| (0..t.len()).filter(move |m| *m != i);
-    let weights: Vec<f64> = (0..t.len())
-        .map(|i| others(i).map(|m| span / (t[i] - t[m])).product())
-        .collect();
+    let weights: Vec<f64> = (0..t.len()).map(|i| others(i).map(|m| span / (t[i] - t[m])).product()).collect();
     let norm = weights.iter().map(|w| w * w).sum::<f64>().sqrt();
     weights.into_iter().map(|w| w / norm).collect()
 }
@@ -89,9 +87,9 @@ impl WeakChoice {
     /// The weak form for `trajectories` and a library of `features` terms.
     ///
     /// A row's signal is Σ B x over the bump's samples, its noise σ‖B‖. Wide bumps average noise out until
-    /// they span the signal's own period, and there are K/w independent ones: the half-width with the greatest
-    /// total (signal/noise)² K/w is taken, among those that leave three fifths of the rows, and more rows than
-    /// features.
+    /// they span the signal's own period, and there are K/w independent ones: the half-width with the
+    /// greatest total (signal/noise)² K/w is taken, among those that leave three fifths of the rows, and
+    /// more rows than features.
     ///
     /// ```
     /// use lgf::discover::{Trajectory, WeakChoice};
@@ -121,9 +119,8 @@ impl WeakChoice {
     }
 
     fn widest(self, trajectories: &[Trajectory], features: usize) -> Result<usize> {
-        let rows = |w: usize| -> usize {
-            trajectories.iter().map(|t| t.times().len().saturating_sub(2 * w)).sum()
-        };
+        let rows =
+            |w: usize| -> usize { trajectories.iter().map(|t| t.times().len().saturating_sub(2 * w)).sum() };
         let samples: usize = trajectories.iter().map(|t| t.times().len()).sum();
         if rows(1) < features {
             let most = features + 2 * trajectories.len();
@@ -140,6 +137,10 @@ impl WeakChoice {
         let mut candidates: Vec<usize> =
             (0..40).map(|i| 1.25_f64.powi(i).round() as usize).filter(|w| *w <= (longest - 1) / 5).collect();
         candidates.dedup();
+        // Narrower bumps integrate polynomials of low degree only: they are for want of samples.
+        if rows(3) >= features.max(2) && candidates.contains(&3) {
+            candidates.retain(|w| *w >= 3);
+        }
         for w in candidates.into_iter().filter(|w| rows(*w) >= features.max(2)) {
             let power = self.power.unwrap_or((w as u32).saturating_add(1).clamp(2, POWER));
             let stride = (w / 4).max(1);
@@ -170,7 +171,7 @@ impl WeakChoice {
     }
 }
 
-/// The largest magnitude of a column, 1 where it is 0.
+/// A power of two next to the values' root mean square, 1 where that is 0.
 pub(super) fn scale(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0_usize), |(sum, count), v| (sum + v * v, count + 1));
     let rms: f64 = (sum / count.max(1) as f64).sqrt();

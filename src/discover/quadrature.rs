@@ -1,5 +1,5 @@
-//! Integrals over recorded grids, even or uneven: the rule over each interval between samples, and bumps whose
-//! discrete integration by parts is exact for low-degree polynomials.
+//! Integrals over recorded grids, even or uneven: the rule over each interval between samples, and bumps
+//! whose discrete integration by parts is exact for low-degree polynomials.
 
 use faer::Mat;
 use ndarray::{ArrayView1, ArrayView2};
@@ -65,8 +65,8 @@ fn gauss3() -> ([f64; 3], [f64; 3]) {
 ///
 /// Features get weights A = −w φ, w the trapezoid rule's on even grids and that of [`intervals`] on uneven
 /// ones. Samples get B = w φ' and the smallest correction, weighted by the bump, with B tⁿ = A n tⁿ⁻¹ for all
-/// n up to [`DEGREE`]: so x' = 1 has slope 1 for every half-width, power and stride, and a bump that is cut by
-/// an end of the recording has its boundary term.
+/// n up to [`DEGREE`]: so x' = 1 has slope 1 for every half-width, power and stride, and a bump that is cut
+/// by an end of the recording has its boundary term.
 ///
 /// # Errors
 /// A bump that no sample is inside of.
@@ -109,7 +109,7 @@ pub(super) fn bumps(weak: WeakForm, t: ArrayView1<f64>, even: Option<f64>) -> Re
                 return Ok(Row { features: moved(&row.features), samples: moved(&row.samples) });
             }
             let (a, b) = (time(first), time(first + 2 * w));
-            let row = bump(weak.power, &t.as_slice_range(from, to), &weights[from..=to], from, a, b)?;
+            let row = bump(weak.power, &t.range(from, to), &weights[from..=to], from, a, b)?;
             if inside {
                 copy = Some((from, row.clone()));
             }
@@ -120,11 +120,11 @@ pub(super) fn bumps(weak: WeakForm, t: ArrayView1<f64>, even: Option<f64>) -> Re
 
 /// The samples of a range, whatever the view's strides.
 trait Range {
-    fn as_slice_range(&self, from: usize, to: usize) -> Vec<f64>;
+    fn range(&self, from: usize, to: usize) -> Vec<f64>;
 }
 
 impl Range for ArrayView1<'_, f64> {
-    fn as_slice_range(&self, from: usize, to: usize) -> Vec<f64> {
+    fn range(&self, from: usize, to: usize) -> Vec<f64> {
         self.iter().skip(from).take(to + 1 - from).copied().collect()
     }
 }
@@ -201,8 +201,7 @@ pub(super) fn differences(t: ArrayView1<f64>, points: usize, at: usize) -> Vec<R
                     (0..points).filter(|m| *m != at).map(|m| (node(at) - node(m)).recip()).sum()
                 } else {
                     let others = (0..points).filter(|m| *m != i && *m != at);
-                    let ratio: f64 =
-                        others.map(|m| (node(at) - node(m)) / (node(i) - node(m))).product();
+                    let ratio: f64 = others.map(|m| (node(at) - node(m)) / (node(i) - node(m))).product();
                     ratio / (node(i) - node(at))
                 }
             });

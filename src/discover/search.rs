@@ -9,7 +9,7 @@ use super::found::{Discovery, Kind, Refinement};
 use super::likelihood::{Likelihood, Segment};
 use super::noise::{WeakChoice, noise, scales};
 use super::quadrature::{Row, apply, bumps, differences};
-use super::select::{Rows, Split, WITHIN_NOISE, by_likelihood, errors, path};
+use super::select::{OVERESTIMATED, Rows, Split, WITHIN_NOISE, by_likelihood, errors, path};
 use super::terms::{Function, Terms};
 use super::trajectory::Trajectory;
 use super::variables::{ReducedSpace, Variables, variables};
@@ -39,8 +39,8 @@ pub enum Aim {
 /// Which coefficients leave the equations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Threshold {
-    /// The sparsest equations that predict the rows held out as well as any, or, by the weak form from a noisy
-    /// recording, those that the likelihood favours.
+    /// The sparsest equations that predict the rows held out as well as any, or, by the weak form from a
+    /// noisy recording, those that the likelihood favours.
     Automatic,
     /// Coefficients below this in magnitude leave; 0 keeps all of them.
     Given(f64),
@@ -95,14 +95,14 @@ pub struct Search {
     pub ridge: Ridge,
     /// At most this many rounds of solving and thresholding, ≥ 1.
     pub max_iterations: usize,
-    /// Whether each column is first divided by its 2-norm; a given threshold then acts on scaled coefficients.
+    /// Whether each column is first divided by its 2-norm; a given threshold then acts on what that leaves.
     pub normalize: bool,
     /// Whether the coefficients on the final support are solved for once more, without ridge.
     pub refit: bool,
     /// Whether the regression sees the features through an orthonormal basis; the equations are then dense.
     pub orthonormal: bool,
-    /// Whether noisy recordings are fitted by maximum likelihood after the weak form, where the equations hold
-    /// within the noise. Only with an automatic threshold.
+    /// Whether noisy recordings are fitted by maximum likelihood after the weak form, where the equations
+    /// hold within the noise. Only with an automatic threshold.
     pub likelihood: bool,
     /// The names of the coordinates; empty for x1, x2, …
     pub names: Vec<String>,
@@ -171,8 +171,8 @@ impl Search {
     /// estimates at most. Precision: f64 but for the regression, which is the engine's.
     ///
     /// # Errors
-    /// Settings outside their ranges, trajectories that do not go together or are too short, targets that they
-    /// do not have, terms that are not finite on them, and faults of the engine.
+    /// Settings outside their ranges, trajectories that do not go together or are too short, targets that
+    /// they do not have, terms that are not finite on them, and faults of the engine.
     pub fn run(&self, trajectories: &[Trajectory], engine: &mut dyn Engine) -> Result<Discovery> {
         self.run_watched(trajectories, engine, &mut |_| ControlFlow::Continue(()))
     }
@@ -192,15 +192,13 @@ impl Search {
         let _ = watch(Progress { stage: "library", done: 0, total: trajectories.len() });
         let (space, energy, moved) = self.moved(trajectories)?;
         let (d, inputs) = (moved[0].states().ncols(), moved[0].inputs().ncols());
-        let terms =
-            Terms::new(d + inputs + usize::from(self.time), self.order, self.bias, &self.functions)?;
+        let terms = Terms::new(d + inputs + usize::from(self.time), self.order, self.bias, &self.functions)?;
         let names = self.variable_names(d, inputs, space.is_some())?;
         let weak = match self.aim {
             Aim::Weak(choice) => Some(choice.resolve(&moved, terms.len())?),
             _ => None,
         };
-        let points: Vec<Array2<f64>> =
-            moved.iter().map(|t| self.points(t)).collect::<Result<Vec<_>>>()?;
+        let points: Vec<Array2<f64>> = moved.iter().map(|t| self.points(t)).collect::<Result<Vec<_>>>()?;
         let mut thetas = Vec::with_capacity(points.len());
         for (number, points) in points.iter().enumerate() {
             thetas.push(terms.evaluate_rows(points.view(), &names)?);
@@ -227,7 +225,7 @@ impl Search {
         }
 
         let threshold = match self.threshold {
-            // Through an orthonormal basis every feature is a mixture of terms: there is nothing to leave out.
+            // Through an orthonormal basis every feature is a mixture of terms: nothing can be left out.
             Threshold::Automatic if self.orthonormal => Threshold::Given(0.0),
             other => other,
         };
@@ -246,14 +244,17 @@ impl Search {
                     floor: assembly.floor.clone(),
                     overlap: weak.map_or(1.0, |w| (w.half_width as f64 / w.stride as f64).max(1.0)),
                 };
-                let found = path(&rows, self.regression(0.0), engine)?;
+                let mut told =
+                    |done: usize, total: usize| watch(Progress { stage: "regression", done, total });
+                let found = path(&rows, self.regression(0.0), engine, &mut told)?;
                 let support = found.best.mapv(|v| v != 0.0);
                 let regressed = Regressed { coefficients: found.best.clone(), support, older: None };
                 (regressed, Some(found))
             }
         };
-        let mut ended =
-            watch(Progress { stage: "regression", done: 1, total: 1 }).is_break();
+        let over = watch(Progress { stage: "regression", done: 1, total: 1 }).is_break();
+        // One threshold that is given leaves nothing to search for.
+        let mut ended = over && trace.is_some();
 
         let sigma = noise(&moved);
         let mut refinement = None;
@@ -274,16 +275,21 @@ impl Search {
                 moved.iter().filter(|t| t.times().len() >= 6).map(|t| t.grid()).collect();
             let deviations = sigma.to_vec();
             let likelihood = Likelihood { segments: &segments, sigma: &deviations, terms: &terms };
-            let noisy = deviations.iter().all(|s| *s > 0.0);
+            let rms = |i: usize| {
+                let squares = moved.iter().map(|t| t.states().column(i).iter().map(|v| v * v).sum::<f64>());
+                let count: usize = moved.iter().map(|t| t.times().len()).sum();
+                (squares.sum::<f64>() / count as f64).sqrt()
+            };
+            // What the numbers themselves are rounded by is no noise.
+            let noisy = deviations.iter().enumerate().all(|(i, s)| *s > 64.0 * f64::EPSILON * rms(i));
             if noisy && !segments.is_empty() && likelihood.resolves(&found.best, &grids) {
-                let mut told = |done: usize, total: usize| {
-                    watch(Progress { stage: "likelihood", done, total })
-                };
+                let mut told =
+                    |done: usize, total: usize| watch(Progress { stage: "likelihood", done, total });
                 if let Some((estimate, early)) = by_likelihood(&likelihood, &starts, &mut told) {
                     ended |= early;
                     let freedom = (likelihood.rows() - estimate.places.len()).max(1) as f64;
                     let misfit = estimate.chi2 / freedom;
-                    let holds = misfit <= WITHIN_NOISE;
+                    let holds = (OVERESTIMATED..=WITHIN_NOISE).contains(&misfit);
                     let mut standard_errors = Array2::zeros(regressed.coefficients.dim());
                     if let Some(variances) = likelihood
                         .quadratic(&estimate, &estimate.places)
@@ -314,8 +320,7 @@ impl Search {
             let size = norm(&targets.to_owned());
             if size > 0.0 { norm(&(features.dot(coefficients) - targets)) / size } else { 0.0 }
         };
-        let fit_error =
-            overall(&regressed.coefficients, assembly.features.view(), assembly.targets.view());
+        let fit_error = overall(&regressed.coefficients, assembly.features.view(), assembly.targets.view());
         let newer = (assembly.newer.features.view(), assembly.newer.targets.view());
         let validation_error = regressed.older.as_ref().map(|older| overall(older, newer.0, newer.1));
         let validation_errors = regressed.older.as_ref().map(|older| errors(older, newer.0, newer.1));
@@ -412,9 +417,10 @@ impl Search {
                 ));
             }
         }
-        for (name, names, count) in
-            [("the number of names", &self.names, d), ("the number of the inputs' names", &self.input_names, m)]
-        {
+        for (name, names, count) in [
+            ("the number of names", &self.names, d),
+            ("the number of the inputs' names", &self.input_names, m),
+        ] {
             if !names.is_empty() && names.len() != count {
                 return Err(Error::invalid(name, names.len(), format!("{count}, one for each")));
             }
@@ -438,8 +444,8 @@ impl Search {
     /// The trajectories in the variables of the equations.
     fn moved(&self, trajectories: &[Trajectory]) -> Result<(ReducedSpace, f64, Vec<Trajectory>)> {
         let views: Vec<_> = trajectories.iter().map(|t| t.states()).collect();
-        let all = concatenate(Axis(0), &views)
-            .map_err(|_| Error::internal("trajectories of different widths"))?;
+        let all =
+            concatenate(Axis(0), &views).map_err(|_| Error::internal("trajectories of different widths"))?;
         let (space, energy, z) = variables(&all, self.variables)?;
         let Some((directions, _, scale)) = &space else {
             return Ok((None, energy, trajectories.to_vec()));
@@ -520,10 +526,10 @@ impl Search {
         transform: Option<&Array2<f64>>,
     ) -> Result<Assembly> {
         let p = transform.map_or(thetas[0].ncols(), |t| t.ncols());
-        let m = trajectories[0].gradients().filter(|_| self.aim == Aim::Tracked).map_or_else(
-            || trajectories[0].states().ncols(),
-            |g| g.ncols(),
-        );
+        let m = trajectories[0]
+            .gradients()
+            .filter(|_| self.aim == Aim::Tracked)
+            .map_or_else(|| trajectories[0].states().ncols(), |g| g.ncols());
         let empty = || (Array2::zeros((0, p)), Array2::zeros((0, m)));
         let (mut all, mut older, mut newer) = (empty(), empty(), empty());
         let (mut off, mut size) = (vec![0.0; m], vec![0.0; m]);
@@ -611,12 +617,7 @@ impl Search {
     }
 
     /// The units of features and targets under a given threshold; none where they are their own.
-    fn unit_scales(
-        &self,
-        terms: &Terms,
-        points: &[Array2<f64>],
-        d: usize,
-    ) -> Option<(Vec<f64>, Vec<f64>)> {
+    fn unit_scales(&self, terms: &Terms, points: &[Array2<f64>], d: usize) -> Option<(Vec<f64>, Vec<f64>)> {
         if self.units == Units::Own || self.orthonormal || self.normalize {
             return None;
         }
@@ -653,7 +654,8 @@ impl Search {
             parts.push(scaled(&assembly.older.features, &assembly.older.targets));
         }
         let regression = self.regression(threshold);
-        let problem = |(features, targets): &'_ (Array2<f64>, Array2<f64>)| (features.clone(), targets.clone());
+        let problem =
+            |(features, targets): &'_ (Array2<f64>, Array2<f64>)| (features.clone(), targets.clone());
         let owned: Vec<_> = parts.iter().map(problem).collect();
         let batch: Vec<RegressionProblem<'_>> = owned
             .iter()
@@ -671,8 +673,7 @@ impl Search {
             }
             solution
         });
-        let solution =
-            solutions.next().ok_or_else(|| Error::internal("the engine returned no solution"))?;
+        let solution = solutions.next().ok_or_else(|| Error::internal("the engine returned no solution"))?;
         Ok(Regressed {
             coefficients: solution.coefficients,
             support: solution.support,
@@ -707,7 +708,8 @@ impl Search {
                 floor: assembly.floor.clone(),
                 overlap: 1.0,
             };
-            starts.extend(path(&rows, self.regression(0.0), engine)?.coefficients);
+            let mut on = |_: usize, _: usize| ControlFlow::Continue(());
+            starts.extend(path(&rows, self.regression(0.0), engine, &mut on)?.coefficients);
         }
         Ok(())
     }

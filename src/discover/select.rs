@@ -14,12 +14,19 @@ use crate::surrogate::{Regression, RegressionProblem};
 /// Thresholds a decade, and the decades below 1.
 const PER_DECADE: usize = 5;
 const DECADES: usize = 6;
+/// Libraries of at most this many terms are solved on the whole path at once.
+const SMALL: usize = 200;
 /// Predictions this close, relative, are as good as exact.
 const EXACT: f64 = 1e-9;
 /// The sum of squares per row up to which the equations count as holding within the noise.
 pub(super) const WITHIN_NOISE: f64 = 1.5;
 /// Operations that the search for terms by the likelihood may take: some ten seconds on one core.
 const WORK: f64 = 2e10;
+/// Numbers that a round of it may keep.
+const MEMORY: usize = 50_000_000;
+/// The sum of squares per row below which the noise was overestimated: sampled too coarsely, the signal
+/// itself counts as noise, and rules over intervals do not resolve it.
+pub(super) const OVERESTIMATED: f64 = 0.6;
 
 /// One threshold of the path and what it leads to.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,8 +101,14 @@ fn compressed(features: ArrayView2<f64>, targets: ArrayView2<f64>) -> (Array2<f6
     (Array2::from_shape_fn((n, p), |(i, j)| r[(i, j)]), Array2::from_shape_fn((n, m), |(i, j)| r[(i, j + p)]))
 }
 
-/// Solves on every threshold of the path, on all rows and on those of the validation, as one batch.
-pub(super) fn path(rows: &Rows<'_>, regression: Regression, engine: &mut dyn Engine) -> Result<Path> {
+/// Solves on every threshold of the path, on all rows and on those of the validation: as one batch where the
+/// library is small, and threshold by threshold, each time telling `watch`, where it is large.
+pub(super) fn path(
+    rows: &Rows<'_>,
+    regression: Regression,
+    engine: &mut dyn Engine,
+    watch: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<Path> {
     let norms = |matrix: ArrayView2<f64>| -> Vec<f64> {
         matrix
             .columns()
@@ -124,10 +137,18 @@ pub(super) fn path(rows: &Rows<'_>, regression: Regression, engine: &mut dyn Eng
             batch.push(RegressionProblem { features, targets, regression: settings(threshold) });
         }
     }
-    let solutions = engine.regress(&batch)?;
     let each = 1 + usize::from(older.is_some());
-    if solutions.len() != batch.len() {
-        return Err(Error::internal("the engine returned another number of solutions"));
+    let at_once = if rows.features.ncols() <= SMALL { batch.len() } else { each };
+    let mut solutions = Vec::with_capacity(batch.len());
+    for part in batch.chunks(at_once) {
+        let found = engine.regress(part)?;
+        if found.len() != part.len() {
+            return Err(Error::internal("the engine returned another number of solutions"));
+        }
+        solutions.extend(found);
+        if watch(solutions.len() / each, thresholds.len()).is_break() {
+            break;
+        }
     }
     let unscaled = |coefficients: &Array2<f64>| {
         Array2::from_shape_fn(coefficients.dim(), |(p, j)| {
@@ -178,8 +199,8 @@ struct Candidate {
 
 /// The terms with the best criterion n ln(χ²/n) + (ln n + 2 ln P) a term, and their estimate.
 ///
-/// From each of `starts` (P×d, distinct supports) an estimate; from the best of them, terms are taken away one
-/// by one, the least significant first; and from the best of those, single terms are removed, added and
+/// From each of `starts` (P×d, distinct supports) an estimate; from the best of them, terms are taken away
+/// one by one, the least significant first; and from the best of those, single terms are removed, added and
 /// exchanged on the quadratic form. `watch` ends the search with the best that was found.
 pub(super) fn by_likelihood(
     problem: &Likelihood<'_>,
@@ -205,7 +226,7 @@ pub(super) fn by_likelihood(
             continue;
         }
         let cost = 6.0 * problem.work(start.places.len());
-        if !pool.is_empty() && work + cost > WORK {
+        if work + cost > WORK || problem.memory(start.places.len()) > MEMORY {
             continue;
         }
         work += cost;
@@ -233,8 +254,8 @@ pub(super) fn by_likelihood(
                 break;
             }
             work += cost;
-            let Some((_, others, values)) =
-                problem.quadratic(&now, &now.places).and_then(|quadratic| quadratic.weakest())
+            let Some((others, values)) =
+                problem.quadratic(&now, &now.places).and_then(|quadratic| quadratic.without_weakest())
             else {
                 break;
             };
@@ -243,7 +264,7 @@ pub(super) fn by_likelihood(
                 break;
             }
             seen.push(places.clone());
-            let Some(next) = problem.estimate(&now.with(places, values.to_vec()), 6) else { break };
+            let Some(next) = problem.estimate(&now.with(places, values), 6) else { break };
             now = next;
             let found = candidate(now.clone());
             // Far beyond the best there is nothing to come back for.
@@ -259,7 +280,7 @@ pub(super) fn by_likelihood(
     }
     finals.sort_by(|a, b| a.score.total_cmp(&b.score));
     let all: Vec<Place> = (0..d).flat_map(|j| (0..p).map(move |p| (p, j))).collect();
-    let room = problem.work(all.len()) <= WORK / 4.0 && n * all.len() <= 50_000_000;
+    let room = problem.work(all.len()) <= WORK / 4.0 && problem.memory(all.len()) <= MEMORY;
     for best in finals.iter_mut().filter(|_| room) {
         for _ in 0..6 {
             if ended || work > 2.0 * WORK {
@@ -291,8 +312,8 @@ pub(super) fn by_likelihood(
             *best = found;
         }
     }
-    let best = finals.into_iter().filter(|c| c.score.is_finite()).min_by(|a, b| a.score.total_cmp(&b.score))?;
+    let best =
+        finals.into_iter().filter(|c| c.score.is_finite()).min_by(|a, b| a.score.total_cmp(&b.score))?;
     let last = problem.estimate(&best.estimate, 12).unwrap_or(best.estimate);
     Some((last, ended))
 }
-

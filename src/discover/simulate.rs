@@ -33,7 +33,10 @@ impl Discovery {
         dt: f64,
     ) -> Result<(Array1<f64>, Array2<f64>)> {
         if self.inputs() > 0 {
-            return Err(Error::only_with("a simulation of equations with inputs", "the inputs as functions of time"));
+            return Err(Error::only_with(
+                "a simulation of equations with inputs",
+                "the inputs as functions of time",
+            ));
         }
         self.simulate_with(start, 0.0, duration, dt, &|_, _| {})
     }

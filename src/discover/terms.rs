@@ -29,16 +29,8 @@ pub enum Function {
 
 impl Function {
     /// All functions, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
-        Self::Sin,
-        Self::Cos,
-        Self::Exp,
-        Self::Log,
-        Self::Sqrt,
-        Self::Reciprocal,
-        Self::Abs,
-        Self::Tanh,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Sin, Self::Cos, Self::Exp, Self::Log, Self::Sqrt, Self::Reciprocal, Self::Abs, Self::Tanh];
 
     /// The name that equations and the command line have for it.
     pub fn name(self) -> &'static str {

@@ -25,10 +25,7 @@ pub enum Variables {
 pub(super) type ReducedSpace = Option<(Array2<f64>, Array1<f64>, f64)>;
 
 /// The directions, their energy, and the samples' coordinates.
-pub(super) fn variables(
-    x: &Array2<f64>,
-    variables: Variables,
-) -> Result<(ReducedSpace, f64, Array2<f64>)> {
+pub(super) fn variables(x: &Array2<f64>, variables: Variables) -> Result<(ReducedSpace, f64, Array2<f64>)> {
     let Variables::Reduced { rank, centered } = variables else { return Ok((None, 1.0, x.clone())) };
     let (k, d) = x.dim();
     match rank {

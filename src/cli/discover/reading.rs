@@ -180,7 +180,6 @@ impl<'a> Arrays<'a> {
     }
 }
 
-
 /// Reads `x`, `t`, `g`, `u` and `names`, of one or several runs. `dt` takes the place of `t`, which is then
 /// not read; where `counted`, samples are a time unit apart if there is neither.
 pub(super) fn load(path: &Path, dt: Option<f64>, counted: bool) -> Result<Recording> {
@@ -191,10 +190,7 @@ pub(super) fn load(path: &Path, dt: Option<f64>, counted: bool) -> Result<Record
     let names = file.texts("names")?;
     let input_names = file.texts("input_names")?;
     let no_times = || {
-        Error::only_with(
-            format!("{}, which has no array `t`,", path.display()),
-            "the samples' spacing, --dt",
-        )
+        Error::only_with(format!("{}, which has no array `t`,", path.display()), "the samples' spacing, --dt")
     };
     let listed = file.runs("x")?;
     let mut trajectories = Vec::new();
@@ -229,19 +225,20 @@ pub(super) fn load(path: &Path, dt: Option<f64>, counted: bool) -> Result<Record
     let (g, u) = (file.numbers("g")?, file.numbers("u")?);
     if x.ndim() == 3 {
         let runs = x.shape()[0];
-        let part = |name: &'static str, array: &Option<ArrayD<f64>>, run: usize| -> Result<Option<Array2<f64>>> {
-            match array {
-                None => Ok(None),
-                Some(a) if a.ndim() >= 2 && a.shape()[0] == runs => {
-                    matrix(name, a.index_axis(Axis(0), run).to_owned()).map(Some)
+        let part =
+            |name: &'static str, array: &Option<ArrayD<f64>>, run: usize| -> Result<Option<Array2<f64>>> {
+                match array {
+                    None => Ok(None),
+                    Some(a) if a.ndim() >= 2 && a.shape()[0] == runs => {
+                        matrix(name, a.index_axis(Axis(0), run).to_owned()).map(Some)
+                    }
+                    Some(a) => Err(Error::invalid(
+                        "an array's shape",
+                        format!("{:?} for `{name}`", a.shape()),
+                        format!("of {runs} runs, as `x` is"),
+                    )),
                 }
-                Some(a) => Err(Error::invalid(
-                    "an array's shape",
-                    format!("{:?} for `{name}`", a.shape()),
-                    format!("of {runs} runs, as `x` is"),
-                )),
-            }
-        };
+            };
         for run in 0..runs {
             let x = matrix("x", x.index_axis(Axis(0), run).to_owned())?;
             let t = match &t {
