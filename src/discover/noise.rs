@@ -171,15 +171,22 @@ impl WeakChoice {
     }
 }
 
-/// A power of two next to the values' root mean square, 1 where that is 0.
-pub(super) fn scale(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0_usize), |(sum, count), v| (sum + v * v, count + 1));
-    let rms: f64 = (sum / count.max(1) as f64).sqrt();
-    // A power of two: what is scaled and scaled back keeps its bits.
-    if rms > 0.0 && rms.is_finite() { rms.log2().round().exp2() } else { 1.0 }
-}
-
-/// What the coordinates are measured in: a power of two next to each one's root mean square.
-pub(super) fn scales(columns: &[ArrayView1<f64>]) -> Vec<f64> {
-    columns.iter().map(|column| scale(column.iter().copied())).collect()
+/// What the variables are measured in so that all of them have the same deviation: the standard deviation of
+/// each, over the geometric mean of those of the first `coordinates`. Where all are alike, each is 1.
+pub(super) fn scales(columns: &[ArrayView1<f64>], coordinates: usize) -> Vec<f64> {
+    let sizes: Vec<f64> = columns
+        .iter()
+        .map(|column| {
+            let mean = column.mean().unwrap_or(0.0);
+            let moment = |center: f64| column.mapv(|v| (v - center).powi(2)).mean().unwrap_or(0.0).sqrt();
+            let (deviation, size) = (moment(mean), moment(0.0));
+            // What does not move is measured by its size; what is 0 has none.
+            let moves = deviation > 1e-12 * size;
+            let found = if moves { deviation } else { size };
+            if found > 0.0 && found.is_finite() { found } else { 1.0 }
+        })
+        .collect();
+    let logs: f64 = sizes.iter().take(coordinates).map(|size| size.ln()).sum();
+    let common = (logs / coordinates.max(1) as f64).exp();
+    sizes.into_iter().map(|size| size / common).collect()
 }

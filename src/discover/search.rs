@@ -51,8 +51,9 @@ pub enum Threshold {
 pub enum Units {
     /// The coordinates' own units.
     Own,
-    /// Every variable is measured in units of its root mean square (the closest power of two), so that no
-    /// equation is lost for the units of its coordinate.
+    /// Units in which all variables have the same standard deviation, the geometric mean of those of the
+    /// coordinates: no equation is lost for the units of its coordinate, and where all coordinates are of one
+    /// size, nothing is scaled.
     Scaled,
 }
 
@@ -624,7 +625,7 @@ impl Search {
         let views: Vec<_> = points.iter().map(|p| p.view()).collect();
         let all = concatenate(Axis(0), &views).ok()?;
         let columns: Vec<_> = all.columns().into_iter().collect();
-        let scales = scales(&columns);
+        let scales = scales(&columns, d);
         let targets = match self.aim {
             // Gradients have units that the samples do not tell.
             Aim::Tracked => return None,

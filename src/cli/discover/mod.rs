@@ -40,7 +40,7 @@ enum TargetsFlag {
 /// What a threshold measures coefficients in.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum UnitsFlag {
-    /// Every variable in units of its root mean square
+    /// Units in which all variables have the same standard deviation
     Scaled,
     /// The coordinates' own units
     Own,
