@@ -95,8 +95,8 @@ def cell(found):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", default=str(ROOT / "target/release/lgf"))
-    parser.add_argument("--seeds", type=int, default=6, help="recordings of a cell below 1000 samples")
-    parser.add_argument("--long-seeds", type=int, default=3, help="recordings of a cell from there on")
+    parser.add_argument("--seeds", type=int, default=6, help="recordings of a cell up to 1000 samples")
+    parser.add_argument("--long-seeds", type=int, default=3, help="recordings of a cell beyond")
     parser.add_argument("--keep", type=pathlib.Path)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -105,7 +105,7 @@ def main():
     for samples in (90, 200, 500, 1000, 2000, 5000, 10000):
         for noise in (0, 0.01, 0.05):
             here, there = [], []
-            seeds = options.seeds if samples < 1000 else options.long_seeds
+            seeds = options.seeds if samples <= 1000 else options.long_seeds
             for seed in range(1, 1 + (seeds if noise else 1)):
                 t, x = recording(samples, noise, seed)
                 here.append(ours(options.program, t, x))
