@@ -251,10 +251,10 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     if let Some(path) = &args.json {
         io::write_file(path, summary::record(trajectories, &found, info.kind.name(), &info.adapter)?)?;
     }
-    if let Some(duration) = args.simulate {
-        if let Some(ending) = simulate(args, &trajectories[0], &found, duration)? {
-            return Ok(ending);
-        }
+    if let Some(duration) = args.simulate
+        && let Some(ending) = simulate(args, &trajectories[0], &found, duration)?
+    {
+        return Ok(ending);
     }
     Ok(if interrupted.load(Ordering::SeqCst) { Ending::Interrupted } else { Ending::Done })
 }
