@@ -626,8 +626,8 @@ fn units_lose_no_equation() {
     }
 }
 
-/// Noise of 5 % on short and long recordings: the default settings find the terms, and the coefficients within
-/// three of their standard errors.
+/// Noise of 5 % on short and long recordings: the default settings find the terms, and the coefficients
+/// within three of their standard errors.
 #[test]
 fn noisy_lorenz_by_the_default_weak_form() {
     for (k, tolerance) in [(200, 0.06), (1000, 0.02), (2000, 0.01)] {

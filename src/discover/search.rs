@@ -30,7 +30,7 @@ pub enum Aim {
     Strong(Differences),
     /// The derivative x' under integrals against bumps, whose widths follow from the recording.
     Weak(WeakChoice),
-    /// The recorded gradients.
+    /// The gradients that were recorded with the samples.
     Tracked,
     /// The next sample, x_{k+1} = f(x_k): a discrete map. Times are not used.
     Map,

@@ -63,7 +63,7 @@ enum TermFlag {
     Exp,
     Log,
     Sqrt,
-    /// 1/x
+    /// One over the variable
     Reciprocal,
     Abs,
     Tanh,
