@@ -9,7 +9,7 @@ Prints Markdown; exits with 1 if lgf is behind in a cell. Lorenz (10, 28, 8/3) f
 constant. Both get the same samples. lgf runs `lgf discover FILE --targets weak` and nothing else; PySINDy
 runs its WeakPDELibrary and STLSQ with ten settings of the half-width of the subdomains, the power of the test
 functions and the threshold; the one that is best by the truth over the cell's recordings stands for it.
-Beside it stands the best of the ten for each recording anew, a choice among ten outcomes by the answer itself.
+Beside it stands the best of the ten for each recording anew, chosen among ten outcomes by the answer itself.
 An error is ||coefficients - truth|| / ||truth||, over all coefficients; a cell is the median over the seeds.
 Errors below 1e-10 are rounding, and level. `--keep FILE` keeps PySINDy's part from one run to the next.
 """
