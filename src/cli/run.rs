@@ -318,12 +318,7 @@ pub(super) fn solve(
     let mut watch = Watch { progress: Progress::new(name, quiet, interrupted.clone()), path: Vec::new() };
     let start = case.start();
     let outcome = lgf.on(&mut *opened).observe(&mut watch).minimize(case.objective(), &start);
-    let report = match outcome {
-        Ok(report) => report,
-        Err(RunError::CutShort { report, .. }) => *report,
-        Err(RunError::NotStarted(error)) => return Err(error),
-        Err(ended @ RunError::Ended) => return Err(Error::internal(ended.to_string())),
-    };
+    let report = outcome.or_else(RunError::into_report)?;
     let mut gradient = vec![0.0; report.x.len()];
     let objective = case.objective().evaluate(&report.x, &mut gradient).unwrap_or(f64::NAN);
     let measures = case.measures(&report.x, plain.map_or(&report.x, |plain| &plain.report.x))?;

@@ -32,6 +32,21 @@ pub enum RunError {
     Ended,
 }
 
+impl RunError {
+    /// The report of a run that was cut short, whose stop reason tells of the fault: what a program does that
+    /// takes what was reached.
+    ///
+    /// # Errors
+    /// The fault of a run that has nothing to report.
+    pub fn into_report(self) -> Result<Report> {
+        match self {
+            Self::CutShort { report, .. } => Ok(*report),
+            Self::NotStarted(error) => Err(error),
+            ended @ Self::Ended => Err(Error::internal(ended.to_string())),
+        }
+    }
+}
+
 /// Everything that a run is defined by, besides the objective, the engine and where it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LgfConfig {

@@ -204,7 +204,7 @@ impl Recipe {
             let mut latent = SigmoidDesign::new(&mut *problem)?;
             let start = vec![0.0; latent.dimension()];
             let lgf = self.lgf(self.stopping)?.on(&mut engine).observe(&mut observer);
-            let report = keep(lgf.minimize(&mut latent, &start))?;
+            let report = lgf.minimize(&mut latent, &start).or_else(RunError::into_report)?;
             let design = latent.design(&report.x);
             (report, design)
         };
@@ -250,7 +250,7 @@ impl Recipe {
             let _ = observer.event(Event::Stage { name: &label(softer, is_projected) });
             let lgf = self.lgf(stopping)?.on(&mut *engine).observe(&mut *observer);
             let from = Start::at(&start.design).with_pairs(&start.pairs);
-            let report = keep(lgf.minimize(&mut *softer, from))?;
+            let report = lgf.minimize(&mut *softer, from).or_else(RunError::into_report)?;
             account.enter(softer, label(softer, is_projected), &report);
             // A fault of the engine is reported by the run on the given grid.
             let pairs = match self.method.samples() {
@@ -269,7 +269,8 @@ impl Recipe {
             ..self.stopping
         })?;
         let from = Start::at(&start.design).with_pairs(&start.pairs);
-        let mut report = keep(lgf.on(engine).observe(observer).minimize(&mut *problem, from))?;
+        let outcome = lgf.on(engine).observe(observer).minimize(&mut *problem, from);
+        let mut report = outcome.or_else(RunError::into_report)?;
         // Both budgets are for all runs.
         match (&mut report.stop, self.stopping.max_seconds) {
             (StopReason::TimeSpent { seconds }, Some(all)) => *seconds = all,
@@ -369,16 +370,6 @@ impl Account {
             coarse_grids: before - self.given_grid,
             fine_equivalents: equivalents + last.true_evaluations as f64,
         }
-    }
-}
-
-/// The report of a run, also of one that was cut short: its stop reason tells of the fault.
-fn keep(outcome: Result<Report, RunError>) -> Result<Report> {
-    match outcome {
-        Ok(report) => Ok(report),
-        Err(RunError::CutShort { report, .. }) => Ok(*report),
-        Err(RunError::NotStarted(error)) => Err(error),
-        Err(ended @ RunError::Ended) => Err(Error::internal(ended.to_string())),
     }
 }
 

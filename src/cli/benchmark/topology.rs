@@ -290,11 +290,28 @@ fn solve(
         Ok::<_, Error>(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
     };
     let mut problem = Compliance::new(case.config())?;
-    let start = warm_start(coarse, continuation, &problem, |coarse, start, budget| {
-        Ok(run(coarse, start, budget)?.map(|(end, _)| end))
+    // Layouts that compete on the given grid are evaluated there, which counts.
+    let mut spent: Vec<HistoryEntry> = Vec::new();
+    let start = warm_start(coarse, continuation, &problem, |softer, start, budget| {
+        let Some((end, history)) = run(softer, start, budget)? else { return Ok(None) };
+        if softer.config() == problem.config() {
+            append(&mut spent, history);
+        }
+        Ok(Some(end))
     })?;
     let Some(start) = start else { return Ok(None) };
-    Ok(run(&mut problem, &start, args.budget)?.map(|(_, history)| history))
+    let left = args.budget.saturating_sub(spent.len()).max(1);
+    let Some((_, history)) = run(&mut problem, &start, left)? else { return Ok(None) };
+    append(&mut spent, history);
+    Ok(Some(spent))
+}
+
+/// Adds the evaluations of a later run to those of the earlier ones, numbered on.
+fn append(spent: &mut Vec<HistoryEntry>, later: Vec<HistoryEntry>) {
+    let before = spent.last().map_or(0, |entry| entry.evaluation);
+    spent.extend(
+        later.into_iter().map(|entry| HistoryEntry { evaluation: before + entry.evaluation, ..entry }),
+    );
 }
 
 /// Runs one method once: the best design and every evaluation; none if the observer ended it.

@@ -8,6 +8,7 @@
 use rayon::prelude::*;
 
 use crate::engine::best::{Best, change, slope};
+use crate::engine::cpu::copy;
 use crate::engine::interface::StepComparison;
 use crate::error::Result;
 
@@ -27,8 +28,9 @@ pub(super) struct Mirror {
 impl Mirror {
     /// The copies of a run that begins at `start`.
     pub(super) fn new(start: &[f64]) -> Self {
-        let narrow: Vec<f32> = start.par_iter().with_min_len(CHUNK).map(|x| *x as f32).collect();
         let zeros = vec![0.0; start.len()];
+        let mut narrow = zeros.clone();
+        copy(start, &mut narrow);
         Self {
             trusted_x: narrow.clone(),
             x: narrow,
@@ -40,10 +42,7 @@ impl Mirror {
 
     /// The state's gradient is `gradient` from here on; returns it as the device gets it.
     pub(super) fn set_gradient(&mut self, gradient: &[f64]) -> &[f32] {
-        self.gradient
-            .par_chunks_mut(CHUNK)
-            .zip(gradient.par_chunks(CHUNK))
-            .for_each(|(to, from)| to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32));
+        copy(gradient, &mut self.gradient);
         &self.gradient
     }
 
@@ -73,13 +72,8 @@ impl Mirror {
     /// The state, whose x was read and whose gradient was set, is trusted.
     pub(super) fn trust(&mut self, is_best: bool) {
         self.best.before_trust(is_best, &mut self.trusted_x, &mut self.trusted_gradient);
-        self.trusted_x.par_chunks_mut(CHUNK).zip(self.x.par_chunks(CHUNK)).for_each(|(to, from)| {
-            to.copy_from_slice(from);
-        });
-        self.trusted_gradient
-            .par_chunks_mut(CHUNK)
-            .zip(self.gradient.par_chunks(CHUNK))
-            .for_each(|(to, from)| to.copy_from_slice(from));
+        copy(&self.x, &mut self.trusted_x);
+        copy(&self.gradient, &mut self.trusted_gradient);
     }
 
     pub(super) fn best(&self, x: &mut [f64], gradient: &mut [f64]) -> Result<()> {
