@@ -76,6 +76,7 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
             "kkt_residual",
             "true_evaluations",
             "rejected",
+            "spent",
             "surrogate_steps",
             "readbacks",
             "stop",
@@ -100,9 +101,21 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
             .filter(|e| e["accepted"] == true)
             .map(|e| e["objective"].as_f64().unwrap())
             .fold(f64::INFINITY, f64::min);
-        // The value is recomputed at the returned design with the same f64 arithmetic, so it is the same.
-        assert_eq!(record["objective"].as_f64().unwrap(), best);
-        assert!((record["volume"].as_f64().unwrap() - 0.5).abs() < 1e-6);
+        // The value is recomputed at the returned design with the same f64 arithmetic, so it is the same in
+        // f64. In f32 the volume is a rounding above its bound at times, and the returned design is not.
+        let found = record["objective"].as_f64().unwrap();
+        assert!(
+            if flag == "cpu" { found == best } else { (found / best - 1.0).abs() < 1e-6 },
+            "{found}, {best}"
+        );
+        let volume = record["volume"].as_f64().unwrap();
+        assert!(volume <= 0.5 * (1.0 + 2e-12) && volume > 0.5 - 1e-6, "{volume}");
+        let spent = &record["spent"];
+        assert_eq!(spent["given_grid"], record["true_evaluations"]);
+        assert_eq!(
+            (spent["coarse_grids"].as_u64(), spent["fine_equivalents"].as_f64()),
+            (Some(0), spent["given_grid"].as_f64())
+        );
 
         assert_eq!(
             files(&out),

@@ -11,7 +11,7 @@ use lgf::report::{Report, StopReason};
 use lgf::topology::{Compliance, ComplianceConfig, FilterKind, Recipe};
 use lgf::{Lgf, Stopping};
 
-/// v · f(x / u).
+/// The objective v · f(x / u), in other units.
 struct InUnits<O> {
     inner: O,
     length: f64,

@@ -33,7 +33,8 @@ use crate::error::{EngineError, Error};
 /// by side.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (results written). Environment:
-/// RUST_LOG=lgf=info logs every evaluation; WGPU_ADAPTER_NAME and WGPU_BACKEND choose the GPU, as --adapter does.
+/// RUST_LOG=lgf=info logs every evaluation; WGPU_ADAPTER_NAME and WGPU_BACKEND choose the GPU, as --adapter
+/// does.
 #[derive(Debug, Parser)]
 #[command(name = "lgf", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
 struct Cli {

@@ -80,9 +80,9 @@ impl Domain {
         }
     }
 
-    /// The length that trust radii and tolerances are fractions of: the largest finite width of the bounds; where
-    /// a width is infinite, at least max |xᵢ|. None where neither tells a length: x = 0 without bounds. No
-    /// constant takes part, so a problem in other units of length is the same problem.
+    /// The length that trust radii and tolerances are fractions of: the largest finite width of the bounds;
+    /// where a width is infinite, at least max |xᵢ|. None where neither tells a length: x = 0 without bounds.
+    /// No constant takes part, so a problem in other units of length is the same problem.
     pub(crate) fn unit_of_length(&self, x: &[f64]) -> Option<f64> {
         let (width, is_open) = self.bounds().widths();
         let size = if is_open { largest(x) } else { 0.0 };

@@ -9,8 +9,8 @@ use crate::linalg::norm_inf;
 /// feasible step follows them downhill.
 ///
 /// In units of the gradient; 0 at a stationary point. "At" a bound: within 10⁻⁶ of the interval's width, or
-/// of max(|bound|, max |xᵢ|) where the other bound is missing; "slack": by more than 10⁻⁶ of the volume, which is
-/// what f32 iterates resolve. Cost: some hundred passes over x. Source: Nocedal & Wright, *Numerical
+/// of max(|bound|, max |xᵢ|) where the other bound is missing; "slack": by more than 10⁻⁶ of the volume,
+/// which is what f32 iterates resolve. Cost: some hundred passes over x. Source: Nocedal & Wright, *Numerical
 /// Optimization* (2006), §12.3.
 pub fn kkt_residual(domain: &Domain, x: &[f64], gradient: &[f64]) -> f64 {
     const ACTIVE_TOLERANCE: f64 = 1e-6;

@@ -27,9 +27,9 @@ use crate::surrogate::potential::{Outside, PotentialConfig};
 /// gradient this is a trust-region method whose model is exact to first order at the trusted iterate, and
 /// converges to a stationary point (Conn, Gould & Toint, *Trust-Region Methods*, 2000, ch. 12).
 ///
-/// Radii are fractions of the box, upper − lower; without bounds, of max |x₀|. From x₀ = 0 without bounds they
-/// are fractions of |f(x₀)| / max |gᵢ|, or of 1 if that is 0 too, and the first landing corrects the length: the
-/// parabola through both values and the first slope tells how far its minimum is.
+/// Radii are fractions of the box, upper − lower; without bounds, of max |x₀|. From x₀ = 0 without bounds
+/// they are fractions of |f(x₀)| / max |gᵢ|, or of 1 if that is 0 too, and the first landing corrects the
+/// length: the parabola through both values and the first slope tells how far its minimum is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Potential {

@@ -20,8 +20,8 @@ pub struct Stopping {
     pub max_evaluations: usize,
     /// The run has converged when a true step of the base flow, or a step to the minimum of a learned
     /// potential, changes no unknown by more than this share, ≥ 0, of the unit of length: the largest finite
-    /// width of the bounds, or, where a bound is missing, the largest magnitude of an unknown so far, if that is
-    /// more. With ADAM, whose rate is the length of its steps, it is in the unit of the unknowns.
+    /// width of the bounds, or, where a bound is missing, the largest magnitude of an unknown so far, if that
+    /// is more. With ADAM, whose rate is the length of its steps, it is in the unit of the unknowns.
     pub tolerance: f64,
     /// The run is done when a trusted value is at most this, whatever the objective's revision. Finite: JSON
     /// keeps no other.

@@ -72,8 +72,8 @@ pub(super) struct Judged {
     entry: Option<HistoryEntry>,
 }
 
-/// Gradients whose largest entry is within 2 to the power of ± this are given to the engine as they are. Beyond,
-/// products of entries could leave the range of f32, and a floor on a gradient would be felt.
+/// Gradients whose largest entry is within 2 to the power of ± this are given to the engine as they are.
+/// Beyond, products of entries could leave the range of f32, and a floor on a gradient would be felt.
 const PLAIN_EXPONENTS: f64 = 20.0;
 
 /// Multiplies every entry by a power of two, which is exact.

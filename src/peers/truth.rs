@@ -137,8 +137,8 @@ pub(super) fn required_volume(domain: &Domain) -> Result<&Volume> {
     domain.volume().ok_or_else(|| Error::domain("this optimizer", "a volume bound"))
 }
 
-/// How far the first step without bounds moves the unknown with the largest gradient: a fifth of max |x₀|, the
-/// first trust radius of a learned potential, so that all begin alike; a fifth of 1 from x₀ = 0.
+/// How far the first step without bounds moves the unknown with the largest gradient: a fifth of max |x₀|,
+/// the first trust radius of a learned potential, so that all begin alike; a fifth of 1 from x₀ = 0.
 pub(super) fn first_length(start: &[f64]) -> f64 {
     let size = norm_inf(start);
     0.2 * if size > 0.0 { size } else { 1.0 }

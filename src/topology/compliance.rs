@@ -329,8 +329,8 @@ impl Compliance {
             load_path::uncarried(&self.grid, &self.load_case, Joints::Rigid, |e| density[e] > 0.5)?;
         Ok(uncarried.map(|load| {
             format!(
-                "the design falls apart: the elements of density above 0.5 do not carry {} (element sides) to \
-                 the supports",
+                "the design falls apart: the elements of density above 0.5 do not carry {} (element sides) \
+                 to the supports",
                 load.name()
             )
         }))

@@ -14,9 +14,9 @@ const COARSEST_BUDGET: usize = 40;
 const INTERMEDIATE_BUDGET: usize = 30;
 /// The budget of every layout that competes on a grid.
 const REFINEMENT_BUDGET: usize = 12;
-/// The number of layouts that go on to the next coarse grid. Only the best one goes on to the given grid, whose
-/// evaluations are what counts, unless the coarse grid's filter is wider than the given one: then the best two
-/// go on, as the coarse grid cannot tell well which one suits the narrower filter.
+/// The number of layouts that go on to the next coarse grid. Only the best one goes on to the given grid,
+/// whose evaluations are what counts, unless the coarse grid's filter is wider than the given one: then the
+/// best two go on, as the coarse grid cannot tell well which one suits the narrower filter.
 const SURVIVORS: usize = 3;
 /// The number of layouts that compete on the given grid, where any do.
 const FINALISTS: usize = 2;
@@ -63,11 +63,11 @@ const COMPETING: [&[Softer]; 3] = [
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Continuation {
-    /// Where there are coarse grids, several ways to a layout compete on the coarsest: the penalty raised from
-    /// 1, a filter of twice the radius with the penalty raised, and a filter of four times the radius that is
-    /// narrowed; the second of them again on the next grid. The best three go on from grid to grid, and the
-    /// best one to the given grid, or the best two, if its filter is too narrow for the coarse grids. Without
-    /// coarse grids, straight on.
+    /// Where there are coarse grids, several ways to a layout compete on the coarsest: the penalty raised
+    /// from 1, a filter of twice the radius with the penalty raised, and a filter of four times the radius
+    /// that is narrowed; the second of them again on the next grid, if that has at most a fifteenth of the
+    /// elements. The best three go on from grid to grid, and the best one to the given grid, or the best two,
+    /// if its filter is too narrow for the coarse grids. Without coarse grids, straight on.
     #[default]
     Auto,
     /// The penalty is raised from 1 in 4 steps of 10 evaluations on the first grid.
@@ -131,7 +131,7 @@ pub(crate) fn warm_start(
         let mut problem = Compliance::new(config.clone())?;
         let ways: &[&[Softer]] = match (continuation, number) {
             (Continuation::Auto, 0) if is_coarse(config) => &COMPETING,
-            (Continuation::Auto, 1) if is_coarse(config) => &COMPETING[1..2],
+            (Continuation::Auto, 1) if is_cheap(config, fine.config()) => &COMPETING[1..2],
             (Continuation::On, 0) => &[RAISED],
             (_, 0) => &[&[]],
             _ => &[],
@@ -185,6 +185,13 @@ pub(super) fn runs_on_grid(
     let duels = continuation == Continuation::Auto
         && before.last().is_some_and(|last| last.size != fine.size && is_wider(last, fine));
     on_grid + if raises { RAISED.len() } else { 0 } + if duels { FINALISTS } else { 0 }
+}
+
+/// Whether a grid has so few elements that another way to a layout costs no more there than a few evaluations
+/// on the given grid: four times fewer columns, about.
+fn is_cheap(coarse: &ComplianceConfig, fine: &ComplianceConfig) -> bool {
+    let elements = |config: &ComplianceConfig| u64::from(config.size.0) * u64::from(config.size.1);
+    15 * elements(coarse) <= elements(fine)
 }
 
 /// Whether the filter on the coarse grid is wider than the given one, in units of length.

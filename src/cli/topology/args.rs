@@ -71,7 +71,7 @@ pub(in crate::cli) enum ContinuationFlag {
 pub(in crate::cli) enum SymmetryFlag {
     /// The symmetries of the problem: of its supports, regions and set of load cases
     Auto,
-    /// None
+    /// No mirror image is kept
     None,
     /// Left and right halves, whatever the loads are
     X,
