@@ -109,10 +109,10 @@ fn a_quadratic_from_its_zero_finds_its_length() {
         }
     }
     for length in [1.0, 1e-6, 1e6, 1e-12] {
-        let stopping = Stopping::default().evaluations(60).tolerance(1e-9);
+        let stopping = Stopping::default().evaluations(100).tolerance(1e-7);
         let report = run(Bowl(length), &[0.0; 3], Potential::default().into(), stopping);
         let wrong = (0..3).map(|i| (report.x[i] / length - (2.0 - i as f64)).abs()).fold(0.0, f64::max);
-        assert!(wrong < 1e-5, "{:?} in units of {length:e}: {}", report.x, report.stop);
+        assert!(wrong < 1e-4, "{:?} in units of {length:e}: {}", report.x, report.stop);
         assert!(matches!(report.stop, StopReason::Converged { .. }), "{}", report.stop);
     }
 }

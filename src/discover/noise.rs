@@ -97,7 +97,7 @@ impl WeakChoice {
     ///
     /// # fn main() -> lgf::Result<()> {
     /// let times = Array::linspace(0.0, 5.0, 99);
-    /// let decay = times.mapv(|t| (-t).exp()).insert_axis(ndarray::Axis(1));
+    /// let decay = times.mapv(|t: f64| (-t).exp()).insert_axis(ndarray::Axis(1));
     /// let weak = WeakChoice::default().resolve(&[Trajectory::new(decay, times, None)?], 3)?;
     /// assert!((1..=19).contains(&weak.half_width), "{weak:?}");
     /// # Ok(())

@@ -67,7 +67,7 @@ pub enum Units {
 /// # fn main() -> lgf::Result<()> {
 /// // x = exp(−t) by 99 samples: x' = −x.
 /// let times = Array::linspace(0.0, 3.0, 99);
-/// let decay = times.mapv(|t| (-t).exp()).insert_axis(ndarray::Axis(1));
+/// let decay = times.mapv(|t: f64| (-t).exp()).insert_axis(ndarray::Axis(1));
 /// let search = Search { aim: Aim::Weak(WeakChoice::default()), ..Search::default() };
 /// let found = search.run(&[Trajectory::new(decay, times, None)?], &mut CpuEngine::new())?;
 /// assert_eq!(found.equations(), ["dx1/dt = -1.000 x1"]);

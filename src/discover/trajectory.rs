@@ -194,7 +194,7 @@ impl Trajectory {
     /// use ndarray::{Array, Array2};
     ///
     /// # fn main() -> lgf::Result<()> {
-    /// let rounded = Array::linspace(0.0, 8.0, 301).mapv(|t| (t * 1e3).round() / 1e3);
+    /// let rounded = Array::linspace(0.0, 8.0, 301).mapv(|t: f64| (t * 1e3).round() / 1e3);
     /// let trajectory = Trajectory::new(Array2::zeros((301, 1)), rounded, None)?;
     /// assert_eq!(trajectory.spacing(), Some(8.0 / 300.0));
     /// # Ok(())

@@ -169,7 +169,7 @@ impl Cycle {
             }
         }
         self.radius = rule.next_radius(radius, step, judged.agreement);
-        if !self.is_length_known {
+        if !self.is_length_known && fit.samples == 0 {
             self.measure(step, landing.predicted_change, judged.value.map(|value| value - trusted));
         }
         match judged.value {
@@ -188,14 +188,16 @@ impl Cycle {
         truth.stop_where_settled()
     }
 
-    /// Corrects a guessed length by the first landing: over a step of length `step` the objective should have
-    /// changed by `slope` and has changed by `change`, unless it could not be evaluated there.
-    fn measure(&mut self, step: f64, slope: f64, change: Option<f64>) {
+    /// Corrects a guessed length by the first landing, the minimum of a model with one curvature for all
+    /// unknowns, `step` away. There the objective should have changed by `predicted`, half of what the slope
+    /// alone makes of the step, and has changed by `change`, unless it could not be evaluated.
+    fn measure(&mut self, step: f64, predicted: f64, change: Option<f64>) {
         let Some(change) = change else {
             self.radius = UNKNOWN_STEP * step;
             return;
         };
-        // The minimum of the parabola, in steps.
+        // The minimum of the parabola through both values with the slope, in steps.
+        let slope = 2.0 * predicted;
         let bend = change - slope;
         let minimum = if bend > 0.0 { -slope / (2.0 * bend) } else { f64::INFINITY };
         if !(0.25..4.0).contains(&minimum) {
