@@ -12,8 +12,13 @@
 // double-word residuals, so that neither the condition number's digits nor, in the second case, the null
 // space's component are lost (Higham, Accuracy and Stability of Numerical Algorithms, ch. 20 and 21). A pivot
 // below its column's rounding counts as zero: never a division by it. Theta and y are double-word as well;
-// the factorisation uses their high words, the residuals both. Inner loops take sixteen rows per turn: Mesa's
-// software rasteriser ends loops, silently, after 65535 turns in all. Twin: surrogate/regression.rs, solve().
+// the factorisation uses their high words, the residuals both. Refinement gets all digits back only where the
+// ridge stands above the rounding of the factor. Below (a refit without ridge, plain least squares) nothing
+// bounds the condition number, and that of a slow flow's iterates, which are nearly collinear, is beyond what
+// f32 factors: there the factorisation and its solves are double-word too, at ten to twenty times the
+// operations and twice the work space. Inner loops take sixteen rows per turn, or four if they are
+// double-word: Mesa's software rasteriser ends loops, silently, after 65535 turns in all. Twin:
+// surrogate/regression.rs, solve().
 struct Params {
     // SOLVE_FIRST, SOLVE_LATER or SOLVE_LAST.
     phase: u32,
@@ -46,6 +51,8 @@ struct Problem {
     threshold: f32,
     // What stands for no ridge at the end.
     refit_root: f32,
+    // Where the ridge's root is below this the factor is double-word.
+    double_below: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> problems: array<Problem>;
@@ -59,11 +66,15 @@ struct Problem {
 const TERMS: u32 = 16u;
 const_assert TERMS * TERMS == THREADS;
 var<workgroup> sums: array<f32, THREADS>;
+var<workgroup> pair_sums: array<vec2<f32>, THREADS>;
 var<workgroup> count: u32;
 var<workgroup> settled: u32;
 
 // The ridge's root in the system being solved.
 var<private> root: f32;
+// How far behind a word of the factor, of its diagonal and scales, and of the two vectors it is solved with
+// their low words are; 0 if there are none.
+var<private> low: u32;
 
 // The system being solved: which problem, and how many features its support has.
 struct System {
@@ -168,6 +179,26 @@ fn reduce(thread: u32, value: f32) -> f32 {
     return total;
 }
 
+// The same of double-word numbers.
+fn reduce_pairs(thread: u32, value: vec2<f32>) -> vec2<f32> {
+    workgroupBarrier();
+    pair_sums[thread] = value;
+    workgroupBarrier();
+    if (thread < TERMS) {
+        var sum = vec2<f32>(0.0);
+        for (var k = 0u; k < TERMS; k++) {
+            sum = dw_add(sum, pair_sums[thread + TERMS * k]);
+        }
+        pair_sums[thread] = sum;
+    }
+    workgroupBarrier();
+    var total = vec2<f32>(0.0);
+    for (var k = 0u; k < TERMS; k++) {
+        total = dw_add(total, pair_sums[k]);
+    }
+    return total;
+}
+
 fn fence() {
     storageBarrier();
     workgroupBarrier();
@@ -179,6 +210,108 @@ fn load_pair(at: u32, i: u32) -> vec2<f32> {
 fn store_pair(at: u32, i: u32, v: vec2<f32>) {
     work[at + 2u * i] = v.x;
     work[at + 2u * i + 1u] = v.y;
+}
+
+// A word with its low word, 0 where there are no low words.
+fn load_word(at: u32) -> vec2<f32> {
+    if (low > 0u) {
+        return vec2<f32>(work[at], work[at + low]);
+    }
+    return vec2<f32>(work[at], 0.0);
+}
+
+// Sets a word, and its low word where there are low words.
+fn store_word(at: u32, v: vec2<f32>) {
+    work[at] = v.x;
+    if (low > 0u) {
+        work[at + low] = v.y;
+    }
+}
+
+// A double-word number as the solves take it: as it is, or rounded to a word.
+fn rounded(v: vec2<f32>) -> vec2<f32> {
+    if (low > 0u) {
+        return dw_normalize(v);
+    }
+    return vec2<f32>(v.x + v.y, 0.0);
+}
+
+// The double-word quotient a / b: two digits of it, each with the remainder of the one before.
+fn dw_divide(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+    let first = a.x / b.x;
+    let rest = dw_add(a, -dw_mul(b, vec2<f32>(first, 0.0)));
+    return fast_two_sum(first, (rest.x + rest.y) / b.x);
+}
+
+// The double-word square root of a > 0: one step of Newton's method from the high word's root.
+fn dw_root(a: vec2<f32>) -> vec2<f32> {
+    let first = sqrt(a.x);
+    let rest = dw_add(a, -two_prod(first, first));
+    return fast_two_sum(first, (rest.x + rest.y) / (2.0 * first));
+}
+
+// The sum plus v w at row i, if there is such a row.
+fn add_row(sum: vec2<f32>, v: u32, w: u32, i: u32, end: u32) -> vec2<f32> {
+    if (i >= end) {
+        return sum;
+    }
+    return dw_add(sum, dw_mul(load_word(v + i), load_word(w + i)));
+}
+
+// w <- w - factor v at row i, if there is such a row.
+fn subtract_row(factor: vec2<f32>, v: u32, w: u32, i: u32, end: u32) {
+    if (i < end) {
+        store_word(w + i, dw_add(load_word(w + i), -dw_mul(factor, load_word(v + i))));
+    }
+}
+
+// Reflects columns `first` to `first` + FACTOR_COLUMNS in double-word.
+fn factorize_double(s: System, thread: u32, first: u32) {
+    let m = tall(s);
+    let n = narrow(s);
+    for (var j = first; j < min(first + FACTOR_COLUMNS, n); j++) {
+        let v = factor_at(s, 0u, j);
+        var part = vec2<f32>(0.0);
+        for (var i = j + thread; i < m; i += THREADS) {
+            part = add_row(part, v, v, i, m);
+        }
+        let square = reduce_pairs(thread, part);
+        let pivot = load_word(v + j);
+        var norm = vec2<f32>(0.0);
+        var beta = vec2<f32>(0.0);
+        // A zero column gets a zero reflection.
+        if (square.x > 0.0) {
+            norm = dw_root(square);
+            let size = dw_add(square, dw_mul(select(pivot, -pivot, pivot.x < 0.0), norm));
+            beta = dw_divide(vec2<f32>(1.0, 0.0), size);
+        }
+        let r = select(norm, -norm, pivot.x >= 0.0);
+        fence();
+        if (thread == 0u) {
+            store_word(v + j, dw_add(pivot, -r));
+            store_word(diagonal_at(s) + j, r);
+            store_word(beta_at(s) + j, beta);
+        }
+        fence();
+        for (var c = j + 1u + thread; c < n; c += THREADS) {
+            let w = factor_at(s, 0u, c);
+            var dot = vec2<f32>(0.0);
+            for (var i = j; i < m; i += DOUBLE_ROWS) {
+                dot = add_row(dot, v, w, i, m);
+                dot = add_row(dot, v, w, i + 1u, m);
+                dot = add_row(dot, v, w, i + 2u, m);
+                dot = add_row(dot, v, w, i + 3u, m);
+            }
+            dot = dw_mul(dot, beta);
+            for (var i = j; i < m; i += DOUBLE_ROWS) {
+                subtract_row(dot, v, w, i, m);
+                subtract_row(dot, v, w, i + 1u, m);
+                subtract_row(dot, v, w, i + 2u, m);
+                subtract_row(dot, v, w, i + 3u, m);
+            }
+        }
+        fence();
+    }
 }
 
 // Reflects columns `first` to `first` + FACTOR_COLUMNS.
@@ -230,10 +363,13 @@ fn factorize(s: System, thread: u32, first: u32) {
 }
 
 // A pivot that is rounding against its own column counts as zero (rounding errors of m operations grow as
-// sqrt(m): Higham & Mary, SISC 41:A2815, 2019); the column's norm is kept by its reflections.
+// sqrt(m): Higham & Mary, SISC 41:A2815, 2019); the column's norm is kept by its reflections. One operation
+// in f32 errs by up to 2^-24. A double-word product errs by up to 7 times 2^-48, a sum by 3 times 2^-48 of
+// its terms (Joldes, Muller & Popescu, ACM TOMS 44:15, 2017), so that its pivot is held against 2^-44.
 fn judge_pivots(s: System, thread: u32) {
     let m = tall(s);
     let n = narrow(s);
+    let rounding = select(1.1920929e-7, 5.684342e-14, low > 0u);
     for (var j = thread; j < n; j += THREADS) {
         var square = 0.0;
         for (var i = 0u; i < m; i += UNROLLED) {
@@ -244,7 +380,7 @@ fn judge_pivots(s: System, thread: u32) {
                 }
             }
         }
-        if (abs(work[diagonal_at(s) + j]) <= 2.0 * sqrt(f32(m) * square) * 1.1920929e-7) {
+        if (abs(work[diagonal_at(s) + j]) <= 2.0 * sqrt(f32(m) * square) * rounding) {
             work[diagonal_at(s) + j] = 0.0;
         }
     }
@@ -253,6 +389,19 @@ fn judge_pivots(s: System, thread: u32) {
 
 fn reflect(s: System, thread: u32, j: u32) {
     let m = tall(s);
+    if (low > 0u) {
+        let v = factor_at(s, 0u, j);
+        var part = vec2<f32>(0.0);
+        for (var i = j + thread; i < m; i += THREADS) {
+            part = add_row(part, v, vector_at(s), i, m);
+        }
+        let factor = dw_mul(reduce_pairs(thread, part), load_word(beta_at(s) + j));
+        for (var i = j + thread; i < m; i += THREADS) {
+            subtract_row(factor, v, vector_at(s), i, m);
+        }
+        fence();
+        return;
+    }
     var dot = 0.0;
     for (var i = j + thread; i < m; i += THREADS) {
         dot += work[factor_at(s, i, j)] * work[vector_at(s) + i];
@@ -278,21 +427,40 @@ fn apply(s: System, thread: u32) {
     }
 }
 
-fn quotient(v: f32, r: f32) -> f32 {
-    return select(v / r, 0.0, r == 0.0);
+// Entry j of the small vector over the diagonal's, 0 where that counts as zero.
+fn quotient(s: System, j: u32) -> vec2<f32> {
+    let v = small_at(s) + j;
+    let r = diagonal_at(s) + j;
+    if (work[r] == 0.0) {
+        return vec2<f32>(0.0);
+    }
+    if (low > 0u) {
+        return dw_divide(load_word(v), load_word(r));
+    }
+    return vec2<f32>(work[v] / work[r], 0.0);
+}
+
+// Entry i of the small vector less v times an entry of the factor.
+fn eliminate(s: System, i: u32, v: vec2<f32>, entry: u32) {
+    if (low > 0u) {
+        let at = small_at(s) + i;
+        store_word(at, dw_add(load_word(at), -dw_mul(v, load_word(entry))));
+    } else {
+        work[small_at(s) + i] -= v.x * work[entry];
+    }
 }
 
 // small <- R^-1 small
 fn solve_upper(s: System, thread: u32) {
     for (var k = narrow(s); k > 0u; k--) {
         let j = k - 1u;
-        let v = quotient(work[small_at(s) + j], work[diagonal_at(s) + j]);
+        let v = quotient(s, j);
         fence();
         if (thread == 0u) {
-            work[small_at(s) + j] = v;
+            store_word(small_at(s) + j, v);
         }
         for (var i = thread; i < j; i += THREADS) {
-            work[small_at(s) + i] -= v * work[factor_at(s, i, j)];
+            eliminate(s, i, v, factor_at(s, i, j));
         }
         fence();
     }
@@ -302,13 +470,13 @@ fn solve_upper(s: System, thread: u32) {
 fn solve_lower(s: System, thread: u32) {
     let n = narrow(s);
     for (var j = 0u; j < n; j++) {
-        let v = quotient(work[small_at(s) + j], work[diagonal_at(s) + j]);
+        let v = quotient(s, j);
         fence();
         if (thread == 0u) {
-            work[small_at(s) + j] = v;
+            store_word(small_at(s) + j, v);
         }
         for (var i = j + 1u + thread; i < n; i += THREADS) {
-            work[small_at(s) + i] -= v * work[factor_at(s, j, i)];
+            eliminate(s, i, v, factor_at(s, j, i));
         }
         fence();
     }
@@ -339,7 +507,7 @@ fn refine(s: System, thread: u32) {
                 }
             }
         }
-        work[vector_at(s) + i] = f.x + f.y;
+        store_word(vector_at(s) + i, rounded(f));
     }
     // g = c - A^T r
     for (var j = thread; j < n; j += THREADS) {
@@ -354,25 +522,30 @@ fn refine(s: System, thread: u32) {
                 }
             }
         }
-        work[small_at(s) + j] = g.x + g.y;
+        store_word(small_at(s) + j, rounded(g));
     }
     fence();
     // h = R^-T g; dx = R^-1 (d1 - h); dr = Q [h; d2] with d = Q^T f
     solve_lower(s, thread);
     apply_transposed(s, thread);
     for (var j = thread; j < n; j += THREADS) {
-        let h = work[small_at(s) + j];
-        work[small_at(s) + j] = work[vector_at(s) + j] - h;
-        work[vector_at(s) + j] = h;
+        let h = load_word(small_at(s) + j);
+        let d = load_word(vector_at(s) + j);
+        var difference = vec2<f32>(d.x - h.x, 0.0);
+        if (low > 0u) {
+            difference = dw_add(d, -h);
+        }
+        store_word(small_at(s) + j, difference);
+        store_word(vector_at(s) + j, h);
     }
     fence();
     solve_upper(s, thread);
     apply(s, thread);
     for (var i = thread; i < m; i += THREADS) {
-        let dr = vec2<f32>(work[vector_at(s) + i], 0.0);
+        let dr = load_word(vector_at(s) + i);
         store_pair(residual_at(s), i, dw_add(load_pair(residual_at(s), i), dr));
         if (i < n) {
-            let dx = vec2<f32>(work[small_at(s) + i], 0.0);
+            let dx = load_word(small_at(s) + i);
             store_pair(solution_at(s), i, dw_add(load_pair(solution_at(s), i), dx));
         }
     }
@@ -393,7 +566,7 @@ fn load(s: System, thread: u32) {
     let n = narrow(s);
     for (var i = thread; i < m; i += THREADS) {
         for (var j = 0u; j < n; j++) {
-            work[factor_at(s, i, j)] = augmented(s, i, j).x;
+            store_word(factor_at(s, i, j), augmented(s, i, j));
         }
         store_pair(solution_at(s), i, vec2<f32>(0.0));
         store_pair(residual_at(s), i, vec2<f32>(0.0));
@@ -470,6 +643,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let all = problems[group.x].features;
     var s = System(group.x, all);
     root = select(problems[group.x].root, problems[group.x].refit_root, params.phase == SOLVE_LAST);
+    if (root < problems[group.x].double_below) {
+        // As many words again follow those of the problem.
+        low = residual_at(s) + 2u * tall(s) - problems[group.x].work_at;
+    }
     if (params.phase == SOLVE_FIRST && params.begin == 0u) {
         for (var p = thread; p < all; p += THREADS) {
             work[chosen_at(s) + p] = bitcast<f32>(p);
@@ -496,7 +673,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             if (unit == 0u) {
                 load(s, thread);
             } else if (unit < pivots) {
-                factorize(s, thread, FACTOR_COLUMNS * (unit - 1u));
+                let first = FACTOR_COLUMNS * (unit - 1u);
+                if (low > 0u) {
+                    factorize_double(s, thread, first);
+                } else {
+                    factorize(s, thread, first);
+                }
             } else if (unit == pivots) {
                 judge_pivots(s, thread);
             } else {

@@ -64,18 +64,20 @@
 //!
 //! # Precision contract
 //! The CPU engine is f64, but for the rows that a learned potential is made of (f32; their inner products
-//! f64). In f32 ([`CpuEngine::single`](engine::CpuEngine::single), `--engine cpu-f32`) its state, history and
-//! tables are f32; inner products over d are sums in f64, but for a state's coordinates, of which runs of 16
-//! products are added in f32. On the GPU the state, the history and the tables are f32; inner products over d
-//! are double-word sums (a self-test at start-up finds out whether the device's compiler leaves them intact,
-//! and the report says which variant ran); factorisations of K×K matrices are done on the host in f64; the
-//! batched regression on the device is a refined QR of the ridge-augmented matrix whose coefficients agree
-//! with f64 to 10⁻⁴ relative for condition numbers up to 10⁴ and whose predictions on the samples agree to
-//! 10⁻⁵ for any. On every engine the basis may be kept in half precision
-//! ([`TableFormat`](engine::TableFormat), `--tables f16`): each entry is rounded by up to 2⁻¹¹ of itself. A
-//! learned potential is fitted on the host in f64 from the pairs' double-word inner products, its directions
-//! are combined in double-word and rounded once. Objective values always come from the user's objective, in
-//! f64. Same input, same engine, same adapter: bit-identical results.
+//! f64). In f32 ([`CpuEngine::single`](engine::CpuEngine::single), `--engine cpu-f32`) its state, history
+//! and tables are f32; inner products over d are sums in f64, but for a state's coordinates, of which runs
+//! of 16 products are added in f32. On the GPU the state, the history and the tables are f32; inner products
+//! over d are double-word sums (a self-test at start-up finds out whether the device's compiler leaves them
+//! intact, and the report says which variant ran); factorisations of K×K matrices are done on the host in
+//! f64; the batched regression on the device is a refined QR of the ridge-augmented matrix, whose factor is
+//! double-word where the ridge does not stand above the rounding of one in f32 (a refit without ridge, plain
+//! least squares): its coefficients agree with f64 to 10⁻⁴ relative for condition numbers up to 10⁴ with a
+//! ridge and 10⁸ without, and its predictions on the samples agree to 10⁻⁵ for any. Without double words
+//! (the self-test tells) both hold as far as f32 resolves them. On every engine the basis may be kept in
+//! half precision ([`TableFormat`](engine::TableFormat), `--tables f16`): each entry is rounded by up to
+//! 2⁻¹¹ of itself. A learned potential is fitted on the host in f64 from the pairs' double-word inner
+//! products, its directions are combined in double-word and rounded once. Objective values always come from
+//! the user's objective, in f64. Same input, same engine, same adapter: bit-identical results.
 
 // `!(x <= limit)` is true for NaN as well, which is what the checks of user data mean.
 #![expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must fail range checks")]

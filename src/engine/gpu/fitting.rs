@@ -503,7 +503,7 @@ impl Recording<'_> {
                 coefficient_stride: outputs as u32,
                 prediction_at: column,
                 prediction_stride: outputs as u32,
-                ..regression::problem(samples, width, &config.regression, ridge, least)
+                ..regression::problem(scaled.view(), &config.regression, ridge, least)
             })
             .collect();
         self.run.shared.regression.record(self.recorder, &mut problems)?;

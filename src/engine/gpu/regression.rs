@@ -4,15 +4,20 @@ use ndarray::{Array1, Array2, ArrayView2};
 
 use super::buffers::Buffer;
 use super::counts;
-use super::kernels::{Params, RegressionSolve, bindings, split};
+use super::kernels::{Eft, Params, RegressionSolve, bindings, split};
 use super::recording::Recorder;
-use super::shared::{FACTOR_COLUMNS, MESA_TURNS, MOST_GROUPS, Problem, Solve, UNROLLED};
+use super::shared::{DOUBLE_ROWS, FACTOR_COLUMNS, MESA_TURNS, MOST_GROUPS, Problem, Solve, UNROLLED};
 use crate::error::{EngineError, Result};
 use crate::surrogate::RegressionProblem;
 use crate::surrogate::regression::{Regression, Solution};
 
 /// Solves per system: the first and its refinements.
 pub(super) const ROUNDS: u32 = 4;
+
+/// Where the ridge's root is below so many times [`pivot_rounding`], the factor is double-word. At once the
+/// rounding, [`ROUNDS`] solves with a factor in f32 leave predictions on the samples off by 10⁻⁴; at twice,
+/// 10⁻⁵; at four times, 10⁻⁶.
+const ROUGH: f64 = 4.0;
 
 /// Work space for the problems that are solved at once, bytes: larger batches are taken in turns.
 const WORK_BYTES: usize = 32 << 20;
@@ -24,12 +29,14 @@ impl Problem {
     }
 
     /// Turns that one thread's loops take in each unit, as the shader writes them: see [`MESA_TURNS`].
-    pub(crate) fn unit_turns(rows: usize, features: usize, rounds: usize) -> Vec<usize> {
+    /// A double-word factor takes [`DOUBLE_ROWS`] rows per turn.
+    pub(crate) fn unit_turns(rows: usize, features: usize, rounds: usize, is_double: bool) -> Vec<usize> {
         let (tall, narrow) = (rows + features, rows.min(features));
         let per_thread = |n: usize| n.div_ceil(RegressionSolve::THREADS as usize);
         let load = per_thread(tall) * (1 + narrow) + 2 * per_thread(features);
+        let per_turn = if is_double { DOUBLE_ROWS } else { UNROLLED } as usize;
         let factor = FACTOR_COLUMNS as usize
-            * (per_thread(tall) + 32 + per_thread(narrow) * 2 * tall.div_ceil(UNROLLED as usize));
+            * (per_thread(tall) + 32 + per_thread(narrow) * 2 * tall.div_ceil(per_turn));
         let pivots = per_thread(narrow) * tall.div_ceil(UNROLLED as usize);
         let reflections = 2 * narrow * (2 * per_thread(tall) + 32);
         let refine = per_thread(tall) * narrow.div_ceil(UNROLLED as usize)
@@ -47,10 +54,16 @@ impl Problem {
     }
 
     /// Words of work space for `rows` rows and `features` features: the support with its count and a flag,
-    /// the factor, its diagonal and scales, two vectors, and solution and residual in double words.
-    pub(crate) fn work_words(rows: usize, features: usize) -> usize {
+    /// the factor, its diagonal and scales, two vectors, and solution and residual in double words; twice as
+    /// many where the factor has low words.
+    pub(crate) fn work_words(rows: usize, features: usize, is_double: bool) -> usize {
         let (tall, narrow) = (rows + features, rows.min(features));
-        2 + features + tall * narrow + 3 * narrow + 5 * tall
+        (2 + features + tall * narrow + 3 * narrow + 5 * tall) * if is_double { 2 } else { 1 }
+    }
+
+    /// Whether one of the solves has a double-word factor.
+    pub(crate) fn is_double(&self) -> bool {
+        self.root < self.double_below || (self.refit != 0 && self.refit_root < self.double_below)
     }
 }
 
@@ -84,7 +97,11 @@ impl RegressionBuffers {
 
     /// Records the solution of `problems`, as many at a time as the work space holds.
     pub(super) fn record(&mut self, recorder: &mut Recorder, problems: &mut [Problem]) -> Result<()> {
-        let words = |p: &Problem| Problem::work_words(p.rows as usize, p.features as usize);
+        if recorder.variant.eft == Eft::Plain {
+            // There are no double words on this device.
+            problems.iter_mut().for_each(|p| p.double_below = 0.0);
+        }
+        let words = |p: &Problem| Problem::work_words(p.rows as usize, p.features as usize, p.is_double());
         let mut at = 0;
         while at < problems.len() {
             let mut used = 0;
@@ -116,7 +133,8 @@ impl RegressionBuffers {
             let groups = counts::each(end - at);
             let rows = problems[at..end].iter().map(|p| p.rows).max().unwrap_or(0) as usize;
             let features = problems[at..end].iter().map(|p| p.features).max().unwrap_or(0) as usize;
-            let dispatches = cut(recorder, rows, features)?;
+            let is_double = problems[at..end].iter().any(Problem::is_double);
+            let dispatches = cut(recorder, rows, features, is_double)?;
             for iteration in 0..=problems[at].iterations {
                 let phase = match iteration {
                     last if last == problems[at].iterations => Solve::Last,
@@ -143,8 +161,13 @@ impl RegressionBuffers {
 
 /// The units of one phase of problems up to this size, cut into dispatches: all in one, but for software
 /// adapters that would take too many turns.
-fn cut(recorder: &Recorder, rows: usize, features: usize) -> Result<Vec<std::ops::Range<usize>>> {
-    let units = Problem::unit_turns(rows, features, ROUNDS as usize);
+fn cut(
+    recorder: &Recorder,
+    rows: usize,
+    features: usize,
+    is_double: bool,
+) -> Result<Vec<std::ops::Range<usize>>> {
+    let units = Problem::unit_turns(rows, features, ROUNDS as usize, is_double);
     if !recorder.gpu.is_software() {
         return Ok(std::iter::once(0..units.len()).collect());
     }
@@ -191,17 +214,20 @@ pub(super) fn pivot_rounding(features: ArrayView2<f64>) -> f64 {
     2.0 * ((rows + columns) as f64 * row_square).sqrt() * f64::from(f32::EPSILON)
 }
 
-/// One problem's numbers, offsets aside. A ridge below the square of `least_root` is raised to it.
+/// One problem's numbers, offsets aside, for a matrix scaled like this. A ridge below the square of
+/// `least_root` is raised to it, and one that does not stand above the rounding of a factor in f32 gets a
+/// double-word factor.
 pub(super) fn problem(
-    rows: usize,
-    features: usize,
+    scaled: ArrayView2<f64>,
     regression: &Regression,
     ridge: f64,
     least_root: f64,
 ) -> Problem {
+    let (rows, features) = scaled.dim();
     Problem {
         rows: rows as u32,
         features: features as u32,
+        double_below: (ROUGH * pivot_rounding(scaled)) as f32,
         iterations: regression.max_iterations as u32,
         refit: u32::from(regression.refit && !regression.is_plain()),
         root: ridge.sqrt().max(least_root) as f32,
@@ -265,7 +291,7 @@ async fn solve_part(
                 coefficient_stride: columns as u32,
                 prediction_at: predictions as u32 + column,
                 prediction_stride: columns as u32,
-                ..problem(rows, features, &item.regression, ridge, 0.0)
+                ..problem(scaled.view(), &item.regression, ridge, 0.0)
             });
         }
         outputs += features * columns;

@@ -57,6 +57,8 @@ numbers! {
     FACTOR_COLUMNS: u32 = 16;
     /// Rows that a long loop takes per turn: Mesa's software rasteriser counts turns.
     UNROLLED: u32 = 16;
+    /// Rows of a double-word factor that a long loop takes per turn.
+    DOUBLE_ROWS: u32 = 4;
     /// Workgroups that a dispatch may have in one direction: what every device allows.
     MOST_GROUPS: u32 = 65_535;
     /// Stands for "no row of a table".
@@ -247,6 +249,7 @@ structures! {
         root: f32,
         threshold: f32,
         refit_root: f32,
+        double_below: f32,
     }
 }
 

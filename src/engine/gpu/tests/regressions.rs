@@ -1,5 +1,7 @@
 //! Batches of regressions against the f64 solver.
 
+use super::super::regression::pivot_rounding;
+use super::super::shared::MESA_TURNS;
 use super::common::*;
 
 /// Solves one batch on the device; returns coefficients and predictions.
@@ -15,8 +17,13 @@ fn solve_on_device(
     (solution.coefficients, predictions)
 }
 
-/// Random matrices with prescribed singular values from 1 down to 1/condition.
+/// Random matrices of f32 with prescribed singular values from 1 down to 1/condition.
 fn conditioned(k: usize, p: usize, condition: f64, seed: u64) -> Array2<f64> {
+    spectral(k, p, condition, seed).mapv(|v| f64::from(v as f32))
+}
+
+/// The same, not rounded: in f32 nothing of a singular value below its rounding would be left.
+fn spectral(k: usize, p: usize, condition: f64, seed: u64) -> Array2<f64> {
     let n = k.min(p);
     let random = faer::Mat::from_fn(k, p, {
         let mut next = noise(seed);
@@ -32,7 +39,7 @@ fn conditioned(k: usize, p: usize, condition: f64, seed: u64) -> Array2<f64> {
             }
         }
     }
-    out.mapv(|v| f64::from(v as f32))
+    out
 }
 
 /// The precision contract: coefficients to 1e-4 relative for condition numbers up to 1e4, predictions on the
@@ -72,6 +79,83 @@ fn regressions_keep_the_precision_contract() {
                 error <= 1e-5,
                 "{k}x{p}, condition {condition:e}, ridge {ridge:e}: predictions off by {error:e}"
             );
+        }
+    }
+}
+
+/// Without ridge nothing bounds the condition number, and a factor in f32 loses the directions below its
+/// rounding. A double-word one errs by some 2⁻⁴⁴ √m of the condition number: coefficients agree to 1e-4 up to
+/// condition numbers of 1e8, in plain least squares and in the refit after a ridge.
+#[test]
+fn regressions_without_ridge_keep_their_digits() {
+    let mut gpu = engine(GpuOptions::default());
+    let plain = Regression::ridge(Ridge::Absolute(0.0));
+    let refit = Regression { refit: true, ..Regression::paper() };
+    for (case, (k, p)) in
+        [(3, 2), (8, 8), (15, 7), (20, 66), (65, 64), (100, 45), (300, 17)].into_iter().enumerate()
+    {
+        for condition in [1e5, 1e7, 1e8] {
+            let features = spectral(k, p, condition, case as u64 + 70);
+            let mut next = noise(4);
+            let targets = Array2::from_shape_fn((k, 3), |_| next());
+            for regression in [plain, refit] {
+                let exact = regression::solve(features.view(), targets.view(), &regression).unwrap();
+                let item =
+                    RegressionProblem { features: features.view(), targets: targets.view(), regression };
+                let found = gpu.regress(&[item]).unwrap().remove(0);
+                let what = format!("{k}x{p}, condition {condition:e}, refit {}", regression.refit);
+                assert_eq!(found.support, exact.support, "{what}");
+                let difference = &found.coefficients - &exact.coefficients;
+                let error = norm(&difference) / norm(&exact.coefficients);
+                assert!(error <= 1e-4, "{what}: coefficients off by {error:e}");
+                let error = norm(&features.dot(&difference)) / norm(&targets);
+                assert!(error <= 1e-5, "{what}: predictions off by {error:e}");
+            }
+        }
+    }
+}
+
+/// A double-word factor that takes more turns than a software adapter has is cut into dispatches as well.
+#[test]
+fn a_large_regression_without_ridge_matches_the_twin() {
+    let mut gpu = engine(GpuOptions::default());
+    let (k, p) = (600, 200);
+    let turns: usize = Problem::unit_turns(k, p, 4, true).iter().sum();
+    assert!(turns > MESA_TURNS, "one dispatch takes it: {turns} turns");
+    let mut next = noise(32);
+    let features = Array2::from_shape_fn((k, p), |_| next());
+    let targets = Array2::from_shape_fn((k, 1), |_| next());
+    let regression = Regression::ridge(Ridge::Absolute(0.0));
+    let exact = regression::solve(features.view(), targets.view(), &regression).unwrap().coefficients;
+    let (found, _) = solve_on_device(&mut gpu, features.view(), targets.view(), 0.0);
+    // The condition number of such a matrix is below (1 + √(p/k)) / (1 − √(p/k)) = 3.8.
+    let error = norm(&(&found - &exact)) / norm(&exact);
+    let rounding = ((k + p) as f64).sqrt() * 2.0_f64.powi(-44);
+    assert!(error <= 3.8 * rounding, "coefficients off by {error:e}");
+}
+
+/// Ridges about the one from which on the factor is in f32, where that is the roughest.
+#[test]
+fn regressions_with_the_least_ridges_keep_their_predictions() {
+    let mut gpu = engine(GpuOptions::default());
+    for (case, (k, p)) in [(15, 7), (40, 20), (7, 15), (100, 45)].into_iter().enumerate() {
+        for condition in [1e5, 1e7, 1e9] {
+            let features = spectral(k, p, condition, case as u64 + 90);
+            let mut next = noise(5);
+            let targets = Array2::from_shape_fn((k, 3), |_| next());
+            for factor in [1.0, 3.9, 4.1, 8.0, 64.0] {
+                let root = factor * pivot_rounding(features.view());
+                let ridge = Ridge::Absolute(root * root);
+                let exact =
+                    regression::solve(features.view(), targets.view(), &Regression::ridge(ridge)).unwrap();
+                let (_, predictions) =
+                    solve_on_device(&mut gpu, features.view(), targets.view(), root * root);
+                let error = norm(&(&predictions - &features.dot(&exact.coefficients))) / norm(&targets);
+                assert!(
+                    error <= 1e-5,
+                    "{k}x{p}, condition {condition:e}, root {factor} of the rounding: off by {error:e}"
+                );
+            }
         }
     }
 }
@@ -183,7 +267,7 @@ fn a_large_batch_is_solved_in_turns() {
         .iter()
         .map(|(a, y)| RegressionProblem { features: a.view(), targets: y.view(), regression })
         .collect();
-    let words: usize = batch.iter().map(|b| 20 * Problem::work_words(b.features.nrows(), 60)).sum();
+    let words: usize = batch.iter().map(|b| 20 * Problem::work_words(b.features.nrows(), 60, false)).sum();
     assert!(4 * words > 32 << 20, "the batch fits at once: {words} words");
     for (solution, item) in gpu.regress(&batch).unwrap().iter().zip(&batch) {
         let exact = regression::solve(item.features, item.targets, &regression).unwrap();
