@@ -28,6 +28,8 @@ struct Params {
     end: u32,
     chunks: u32,
     rounds: u32,
+    // Whether a problem's factor is double-word (1) in this phase, or none is (0).
+    doubles: u32,
 }
 // Offsets count pairs of words of `data`, words of `work`, and entries of the outputs.
 struct Problem {
@@ -75,6 +77,12 @@ var<private> root: f32;
 // How far behind a word of the factor, of its diagonal and scales, and of the two vectors it is solved with
 // their low words are; 0 if there are none.
 var<private> low: u32;
+
+// Whether this problem's factor is double-word. The uniform comes first: adapters that run both sides of a
+// branch are spared one.
+fn is_double() -> bool {
+    return params.doubles != 0u && low > 0u;
+}
 
 // The system being solved: which problem, and how many features its support has.
 struct System {
@@ -214,7 +222,7 @@ fn store_pair(at: u32, i: u32, v: vec2<f32>) {
 
 // A word with its low word, 0 where there are no low words.
 fn load_word(at: u32) -> vec2<f32> {
-    if (low > 0u) {
+    if (is_double()) {
         return vec2<f32>(work[at], work[at + low]);
     }
     return vec2<f32>(work[at], 0.0);
@@ -223,14 +231,14 @@ fn load_word(at: u32) -> vec2<f32> {
 // Sets a word, and its low word where there are low words.
 fn store_word(at: u32, v: vec2<f32>) {
     work[at] = v.x;
-    if (low > 0u) {
+    if (is_double()) {
         work[at + low] = v.y;
     }
 }
 
 // A double-word number as the solves take it: as it is, or rounded to a word.
 fn rounded(v: vec2<f32>) -> vec2<f32> {
-    if (low > 0u) {
+    if (is_double()) {
         return dw_normalize(v);
     }
     return vec2<f32>(v.x + v.y, 0.0);
@@ -369,7 +377,7 @@ fn factorize(s: System, thread: u32, first: u32) {
 fn judge_pivots(s: System, thread: u32) {
     let m = tall(s);
     let n = narrow(s);
-    let rounding = select(1.1920929e-7, 5.684342e-14, low > 0u);
+    let rounding = select(1.1920929e-7, 5.684342e-14, is_double());
     for (var j = thread; j < n; j += THREADS) {
         var square = 0.0;
         for (var i = 0u; i < m; i += UNROLLED) {
@@ -389,7 +397,7 @@ fn judge_pivots(s: System, thread: u32) {
 
 fn reflect(s: System, thread: u32, j: u32) {
     let m = tall(s);
-    if (low > 0u) {
+    if (is_double()) {
         let v = factor_at(s, 0u, j);
         var part = vec2<f32>(0.0);
         for (var i = j + thread; i < m; i += THREADS) {
@@ -434,7 +442,7 @@ fn quotient(s: System, j: u32) -> vec2<f32> {
     if (work[r] == 0.0) {
         return vec2<f32>(0.0);
     }
-    if (low > 0u) {
+    if (is_double()) {
         return dw_divide(load_word(v), load_word(r));
     }
     return vec2<f32>(work[v] / work[r], 0.0);
@@ -442,7 +450,7 @@ fn quotient(s: System, j: u32) -> vec2<f32> {
 
 // Entry i of the small vector less v times an entry of the factor.
 fn eliminate(s: System, i: u32, v: vec2<f32>, entry: u32) {
-    if (low > 0u) {
+    if (is_double()) {
         let at = small_at(s) + i;
         store_word(at, dw_add(load_word(at), -dw_mul(v, load_word(entry))));
     } else {
@@ -532,7 +540,7 @@ fn refine(s: System, thread: u32) {
         let h = load_word(small_at(s) + j);
         let d = load_word(vector_at(s) + j);
         var difference = vec2<f32>(d.x - h.x, 0.0);
-        if (low > 0u) {
+        if (is_double()) {
             difference = dw_add(d, -h);
         }
         store_word(small_at(s) + j, difference);
@@ -643,7 +651,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let all = problems[group.x].features;
     var s = System(group.x, all);
     root = select(problems[group.x].root, problems[group.x].refit_root, params.phase == SOLVE_LAST);
-    if (root < problems[group.x].double_below) {
+    if (params.doubles != 0u && root < problems[group.x].double_below) {
         // As many words again follow those of the problem.
         low = residual_at(s) + 2u * tall(s) - problems[group.x].work_at;
     }
@@ -674,7 +682,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 load(s, thread);
             } else if (unit < pivots) {
                 let first = FACTOR_COLUMNS * (unit - 1u);
-                if (low > 0u) {
+                if (is_double()) {
                     factorize_double(s, thread, first);
                 } else {
                     factorize(s, thread, first);

@@ -294,7 +294,7 @@ kernels! {
             problems: Read, data: Read, work: Write, coefficients: Write, predictions: Write, support:
             Write,
         },
-        params: { phase: u32, begin: u32, end: u32, chunks: u32, rounds: u32 },
+        params: { phase: u32, begin: u32, end: u32, chunks: u32, rounds: u32, doubles: u32 },
     }
     StateGather = "state_gather" {
         threads: 256,

@@ -63,7 +63,15 @@ impl Problem {
 
     /// Whether one of the solves has a double-word factor.
     pub(crate) fn is_double(&self) -> bool {
-        self.root < self.double_below || (self.refit != 0 && self.refit_root < self.double_below)
+        self.is_double_in(Solve::First) || self.is_double_in(Solve::Last)
+    }
+
+    /// Whether the solve of this phase has a double-word factor.
+    fn is_double_in(&self, phase: Solve) -> bool {
+        match phase {
+            Solve::Last => self.refit != 0 && self.refit_root < self.double_below,
+            Solve::First | Solve::Later => self.root < self.double_below,
+        }
     }
 }
 
@@ -140,15 +148,17 @@ impl RegressionBuffers {
                     last if last == problems[at].iterations => Solve::Last,
                     0 => Solve::First,
                     _ => Solve::Later,
-                } as u32;
+                };
+                let doubles = problems[at..end].iter().any(|p| p.is_double_in(phase));
                 for units in &dispatches {
                     let (begin, end) = (units.start as u32, units.end as u32);
                     let params = RegressionSolve {
-                        phase,
+                        phase: phase as u32,
                         begin,
                         end,
                         chunks: Problem::chunks(rows, features) as u32,
                         rounds: ROUNDS,
+                        doubles: u32::from(doubles),
                     };
                     recorder.dispatch(params, &buffers, groups)?;
                 }
