@@ -23,12 +23,18 @@ fn representation(i: usize) -> usize {
     i / 3 ^ (1 << (i % 3))
 }
 
+/// The matrices K̂ of a mesh. A trait and no closure, because it must be inlined.
+pub(super) trait Children<T> {
+    /// Puts K̂ of the element `at` into `out`, which comes as zeros.
+    fn matrix(&self, at: [usize; 3], out: &mut [[T; 24]; 24]);
+}
+
 /// The sum over the children of the coarse element `at` of P̂ᵀ K̂ P̂, with a child's K̂ from `child`.
 #[inline(always)]
 pub(super) fn combine<T: Real>(
     coarsening: &Coarsening,
     at: [usize; 3],
-    mut child: impl FnMut([usize; 3], &mut [[T; 24]; 24]),
+    children: &impl Children<T>,
 ) -> [[T; 24]; 24] {
     let mut total = [[T::default(); 24]; 24];
     for z in coarsening.children(2, at[2]) {
@@ -37,7 +43,7 @@ pub(super) fn combine<T: Real>(
             let mut line = [[T::default(); 24]; 24];
             for x in coarsening.children(0, at[0]) {
                 let mut matrix = [[T::default(); 24]; 24];
-                child([x, y, z], &mut matrix);
+                children.matrix([x, y, z], &mut matrix);
                 restrict_along(&mut matrix, 0, coarsening.span(0, x));
                 add(&mut line, &matrix);
             }
@@ -60,7 +66,7 @@ fn add<T: Real>(sum: &mut [[T; 24]; 24], matrix: &[[T; 24]; 24]) {
 /// P̂ᵀ K̂ P̂ along one axis for a child that covers `span` of its parent; K̂ is symmetric.
 #[inline(always)]
 fn restrict_along<T: Real>(matrix: &mut [[T; 24]; 24], axis: usize, span: [f32; 2]) {
-    let [low, high] = span.map(f64::from);
+    let (low, high) = (f64::from(span[0]), f64::from(span[1]));
     let (even_part, odd_part) = (T::of(1.0 - low - high), T::of(high - low));
     for side in 0..2 {
         for m in (0..8).filter(|m| m >> axis & 1 == 0) {
@@ -110,6 +116,41 @@ pub(super) fn held(mesh: &BrickMesh, mask: &[u8], x: usize, y: usize, z: usize) 
     corners.iter().enumerate().fold(0, |bits, (k, node)| bits | u32::from(mask[*node] & 7) << (3 * k))
 }
 
+/// One of eight children, the others being empty.
+struct Only<'a> {
+    child: usize,
+    modal: &'a Matrix,
+}
+
+impl Children<f64> for Only<'_> {
+    fn matrix(&self, at: [usize; 3], out: &mut Matrix) {
+        if at[0] + 2 * at[1] + 4 * at[2] == self.child {
+            *out = *self.modal;
+        }
+    }
+}
+
+/// The diagonal by corners, of Σ K̂[(m, d), (m', d)] over the pairs of modes with m xor m' = k, for each d and k:
+/// entry (3 k + d, 3 k + d) of H K̂ Hᵀ is Σ (−1)^{|k ∧ (m xor m')|} K̂[(m, d), (m', d)].
+fn diagonal_of(mut sums: [[f32; 8]; 3]) -> [f32; 24] {
+    let mut diagonal = [0.0; 24];
+    for (d, sums) in sums.iter_mut().enumerate() {
+        for bit in [1, 2, 4] {
+            for low in 0..8 {
+                if low & bit == 0 {
+                    let (a, b) = (sums[low], sums[low | bit]);
+                    sums[low] = a + b;
+                    sums[low | bit] = a - b;
+                }
+            }
+        }
+        for (k, value) in sums.iter().enumerate() {
+            diagonal[3 * k + d] = *value;
+        }
+    }
+    diagonal
+}
+
 /// The first coarse level: moduli of children instead of matrices.
 #[derive(Debug, Clone)]
 pub(super) struct ByChildren {
@@ -118,8 +159,10 @@ pub(super) struct ByChildren {
     pub(super) moduli: Vec<f32>,
     /// C in the order (representation, direction).
     coupling: Box<[[f32; 24]; 24]>,
-    /// C in the order of modes, in f64.
-    pub(super) modal: Box<Matrix>,
+    /// C in the order of modes.
+    modal: Box<[[f32; 24]; 24]>,
+    /// Σ over modes m of C[(m, d), (m xor k, d)], for each d and k.
+    diagonal: [[f32; 8]; 3],
     /// Elements whose matrix has a form of its own, row by row: those near supports that the coarse mesh
     /// cannot represent, and the last ones where the number of fine elements is odd.
     pub(super) singles: Vec<Single>,
@@ -134,11 +177,7 @@ impl ByChildren {
         // Any element with two children along each axis.
         let pair = Coarsening::new(BrickMesh { size: [2; 3] }, 1, [2; 3]);
         for c in 0..8 {
-            let share = combine(&pair, [0; 3], |[x, y, z], out: &mut Matrix| {
-                if x + 2 * y + 4 * z == c {
-                    *out = modal_element;
-                }
-            });
+            let share = combine(&pair, [0; 3], &Only { child: c, modal: &modal_element });
             for (i, row) in share.iter().enumerate() {
                 for (j, value) in row.iter().enumerate() {
                     modal[i][j] += value * sign(representation(i) ^ representation(j), c) / 8.0;
@@ -147,12 +186,16 @@ impl ByChildren {
         }
         let place = |i: usize| 3 * ((i / 3) ^ (1 << (i % 3))) + i % 3;
         let coupling = std::array::from_fn(|i| std::array::from_fn(|j| modal[place(i)][place(j)] as f32));
+        let diagonal = std::array::from_fn(|d| {
+            std::array::from_fn(|k| (0..8).map(|m| modal[3 * m + d][3 * (m ^ k) + d]).sum::<f64>() as f32)
+        });
         let rows = mesh.size[1] * mesh.size[2];
         Self {
             nx: mesh.size[0],
             moduli: vec![0.0; rows * mesh.size[0].div_ceil(WIDTH) * 8 * WIDTH],
             coupling: Box::new(coupling),
-            modal,
+            modal: Box::new(narrow(&modal)),
+            diagonal,
             singles: Vec::new(),
             starts: vec![0; rows + 1],
         }
@@ -167,12 +210,33 @@ impl ByChildren {
             return;
         }
         let chunk = row * self.nx.div_ceil(WIDTH) + x / WIDTH;
-        let moduli: [f32; 8] = std::array::from_fn(|k| self.moduli[(chunk * 8 + k) * WIDTH + x % WIDTH]);
+        let mut moduli = [0.0; 8];
+        for (k, modulus) in moduli.iter_mut().enumerate() {
+            *modulus = self.moduli[(chunk * 8 + k) * WIDTH + x % WIDTH];
+        }
         for (i, row) in out.iter_mut().enumerate() {
             for (j, value) in row.iter_mut().enumerate() {
-                *value = moduli[representation(i) ^ representation(j)] * self.modal[i][j] as f32;
+                *value = moduli[representation(i) ^ representation(j)] * self.modal[i][j];
             }
         }
+    }
+}
+
+impl ByChildren {
+    /// The diagonal by corners of the element `x` of a row.
+    pub(super) fn diagonal(&self, row: usize, x: usize) -> [f32; 24] {
+        let singles = self.singles(row);
+        if let Ok(at) = singles.binary_search_by_key(&x, |single| single.x) {
+            return std::array::from_fn(|i| singles[at].matrix[i][i]);
+        }
+        let chunk = row * self.nx.div_ceil(WIDTH) + x / WIDTH;
+        let mut sums = self.diagonal;
+        for row in &mut sums {
+            for (k, sum) in row.iter_mut().enumerate() {
+                *sum *= self.moduli[(chunk * 8 + k) * WIDTH + x % WIDTH];
+            }
+        }
+        diagonal_of(sums)
     }
 }
 
@@ -180,22 +244,25 @@ impl Modal<f32> for ByChildren {
     #[inline(always)]
     fn multiply(&self, row: usize, chunk: usize, modes: &mut Modes<f32>) {
         let at = (row * self.nx.div_ceil(WIDTH) + chunk) * 8 * WIDTH;
-        let moduli: [Lanes<f32>; 8] =
-            std::array::from_fn(|k| Lanes::load(&self.moduli[at + k * WIDTH..at + (k + 1) * WIDTH]));
+        let (chunks, _) = self.moduli[at..at + 8 * WIDTH].as_chunks::<WIDTH>();
+        let mut moduli = [Lanes::zero(); 8];
+        for k in 0..8 {
+            moduli[k] = Lanes(chunks[k]);
+        }
         let mut out: Modes<f32> = [[Lanes::zero(); 8]; 3];
         for s in 0..8 {
-            let mut sums = [Lanes::zero(); 3];
+            let (mut x, mut y, mut z) = (Lanes::zero(), Lanes::zero(), Lanes::zero());
             for t in 0..8 {
                 for e in 0..3 {
                     let u = modes[e][t ^ (1 << e)] * moduli[s ^ t];
-                    for (d, sum) in sums.iter_mut().enumerate() {
-                        *sum = *sum + u.times(self.coupling[3 * s + d][3 * t + e]);
-                    }
+                    x = x + u.times(self.coupling[3 * s][3 * t + e]);
+                    y = y + u.times(self.coupling[3 * s + 1][3 * t + e]);
+                    z = z + u.times(self.coupling[3 * s + 2][3 * t + e]);
                 }
             }
-            for (d, sum) in sums.into_iter().enumerate() {
-                out[d][s ^ (1 << d)] = sum;
-            }
+            out[0][s ^ 1] = x;
+            out[1][s ^ 2] = y;
+            out[2][s ^ 4] = z;
         }
         *modes = out;
     }
@@ -236,12 +303,34 @@ impl Stored {
     }
 }
 
+impl Stored {
+    /// The diagonal by corners of the element `x` of a row.
+    pub(super) fn diagonal(&self, row: usize, x: usize) -> [f32; 24] {
+        let chunk = row * self.nx.div_ceil(WIDTH) + x / WIDTH;
+        let entries = &self.entries[chunk * TRIANGLE * WIDTH..(chunk + 1) * TRIANGLE * WIDTH];
+        let mut sums = [[0.0_f32; 8]; 3];
+        for (d, sums) in sums.iter_mut().enumerate() {
+            for m in 0..8 {
+                for other in 0..=m {
+                    let (i, j) = (3 * m + d, 3 * other + d);
+                    let entry = entries[(i * (i + 1) / 2 + j) * WIDTH + x % WIDTH];
+                    sums[m ^ other] += if m == other { entry } else { 2.0 * entry };
+                }
+            }
+        }
+        diagonal_of(sums)
+    }
+}
+
 impl Modal<f32> for Stored {
     #[inline(always)]
     fn multiply(&self, row: usize, chunk: usize, modes: &mut Modes<f32>) {
         let chunk = row * self.nx.div_ceil(WIDTH) + chunk;
         let (entries, _) = self.entries[chunk * TRIANGLE * WIDTH..(chunk + 1) * TRIANGLE * WIDTH].as_chunks();
-        let u: [Lanes<f32>; 24] = std::array::from_fn(|i| modes[i % 3][i / 3]);
+        let mut u = [Lanes::zero(); 24];
+        for i in 0..24 {
+            u[i] = modes[i % 3][i / 3];
+        }
         let mut out = [Lanes::zero(); 24];
         let mut at = 0;
         for i in 0..24 {

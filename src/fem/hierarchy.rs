@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::coarse::{ByChildren, Stored, TRIANGLE, combine, held, narrow, widen, without};
+use super::coarse::{ByChildren, Children, Stored, TRIANGLE, combine, held, narrow, widen, without};
 use super::coarsening::Coarsening;
 use super::direct::Direct;
 use super::element::{Element, Matrix, to_corners, to_modes};
@@ -389,47 +389,16 @@ impl Level {
                 operator.singles.par_iter_mut().enumerate().for_each(|(i, single)| {
                     let row = starts.partition_point(|start| *start as usize <= i) - 1;
                     let at = [single.x, row % ny, row / ny];
-                    let matrix = combine(coarsening, at, |[x, y, z], out: &mut Matrix| {
-                        let held = held(&fine, &above.mask, x, y, z);
-                        *out = if held == 0 { modal } else { without(&modal, held) };
-                        let modulus = f64::from(moduli[fine.element(x, y, z)]);
-                        for entry in out.as_flattened_mut() {
-                            *entry *= modulus;
-                        }
-                    });
+                    let children = Masked { fine, mask: &above.mask, modal: &modal, moduli };
+                    let matrix = combine(coarsening, at, &children);
                     *single.matrix = narrow(&to_corners(&matrix));
                 });
             }
             LevelOperator::Stored(operator) => {
                 let row_len = nx.div_ceil(WIDTH) * TRIANGLE * WIDTH;
                 operator.entries.par_chunks_exact_mut(row_len).enumerate().for_each(|(row, out)| {
-                    pulp::Arch::new().dispatch(
-                        #[inline(always)]
-                        || {
-                            for x in 0..nx {
-                                let at = [x, row % ny, row / ny];
-                                let matrix = combine(
-                                    coarsening,
-                                    at,
-                                    #[inline(always)]
-                                    |[x, y, z], out: &mut [[f32; 24]; 24]| {
-                                        above.operator.matrix(&fine, fine.element(x, y, z), out);
-                                        let held = held(&fine, &above.mask, x, y, z);
-                                        if held != 0 {
-                                            *out = narrow(&without(&widen(out), held));
-                                        }
-                                    },
-                                );
-                                let mut entry = x / WIDTH * TRIANGLE * WIDTH + x % WIDTH;
-                                for (i, row) in matrix.iter().enumerate() {
-                                    for value in &row[..=i] {
-                                        out[entry] = *value;
-                                        entry += WIDTH;
-                                    }
-                                }
-                            }
-                        },
-                    );
+                    let at = [0, row % ny, row / ny];
+                    pulp::Arch::new().dispatch(RowOfMatrices { coarsening, above, at, out });
                 });
             }
         }
@@ -473,7 +442,7 @@ impl Level {
                         let mut sums = vec![0.0; 3 * row];
                         for (elements, corner) in around(at % (ny + 1), at / (ny + 1)) {
                             for x in 0..nx {
-                                let diagonal = operator.diagonal(nx, elements, x);
+                                let diagonal = operator.diagonal(elements, x);
                                 for d in 0..3 {
                                     sums[d * row + x] += diagonal[3 * corner + d];
                                     sums[d * row + x + 1] += diagonal[3 * (corner + 1) + d];
@@ -500,28 +469,75 @@ impl Level {
 }
 
 impl LevelOperator {
-    /// The diagonal by corners of element `x` of a row.
-    fn diagonal(&self, nx: usize, row: usize, x: usize) -> [f32; 24] {
-        let mut matrix = [[0.0; 24]; 24];
+    /// The diagonal by corners of element `x` of a row; not for the given mesh.
+    fn diagonal(&self, row: usize, x: usize) -> [f32; 24] {
         match self {
-            Self::Given { .. } => {}
-            Self::ByChildren(operator) => operator.matrix(row, x, &mut matrix),
-            Self::Stored(operator) => operator.matrix(row, x, &mut matrix),
+            Self::Given { .. } => [0.0; 24],
+            Self::ByChildren(operator) => operator.diagonal(row, x),
+            Self::Stored(operator) => operator.diagonal(row, x),
         }
-        let _ = nx;
-        // Entry (3 k + d, 3 k + d) of H K̂ Hᵀ is Σ over modes of (−1)^{|k ∧ (m xor m')|} K̂.
-        let mut by_mode = [[0.0_f32; 8]; 3];
-        for d in 0..3 {
-            for m in 0..8 {
-                for other in 0..8 {
-                    by_mode[d][m ^ other] += matrix[3 * m + d][3 * other + d];
+    }
+}
+
+/// The elements of the given mesh near supports, without what is held.
+struct Masked<'a> {
+    fine: BrickMesh,
+    mask: &'a [u8],
+    modal: &'a Matrix,
+    moduli: &'a [f32],
+}
+
+impl Children<f64> for Masked<'_> {
+    fn matrix(&self, [x, y, z]: [usize; 3], out: &mut Matrix) {
+        let held = held(&self.fine, self.mask, x, y, z);
+        *out = if held == 0 { *self.modal } else { without(self.modal, held) };
+        let modulus = f64::from(self.moduli[self.fine.element(x, y, z)]);
+        for entry in out.as_flattened_mut() {
+            *entry *= modulus;
+        }
+    }
+}
+
+/// The elements of a coarse mesh, without what is held.
+impl Children<f32> for Level {
+    #[inline(always)]
+    fn matrix(&self, [x, y, z]: [usize; 3], out: &mut [[f32; 24]; 24]) {
+        let row = y + self.mesh.size[1] * z;
+        match &self.operator {
+            LevelOperator::Given { .. } => {}
+            LevelOperator::ByChildren(operator) => operator.matrix(row, x, out),
+            LevelOperator::Stored(operator) => operator.matrix(row, x, out),
+        }
+        let held = held(&self.mesh, &self.mask, x, y, z);
+        if held != 0 {
+            *out = narrow(&without(&widen(out), held));
+        }
+    }
+}
+
+/// Makes the stored matrices of the row of elements that starts with `at`.
+struct RowOfMatrices<'a> {
+    coarsening: &'a Coarsening,
+    above: &'a Level,
+    at: [usize; 3],
+    out: &'a mut [f32],
+}
+
+impl pulp::NullaryFnOnce for RowOfMatrices<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for x in 0..self.coarsening.coarse.size[0] {
+            let matrix = combine(self.coarsening, [x, self.at[1], self.at[2]], self.above);
+            let mut entry = x / WIDTH * TRIANGLE * WIDTH + x % WIDTH;
+            for i in 0..24 {
+                for j in 0..=i {
+                    self.out[entry] = matrix[i][j];
+                    entry += WIDTH;
                 }
             }
         }
-        std::array::from_fn(|i| {
-            let (k, d) = (i / 3, i % 3);
-            (0..8).map(|m| if (m & k).count_ones() % 2 == 0 { by_mode[d][m] } else { -by_mode[d][m] }).sum()
-        })
     }
 }
 

@@ -77,8 +77,8 @@ impl<T: Real> Lanes<T> {
             Some(chunk) => Self(*chunk),
             None => {
                 let mut lanes = [T::default(); WIDTH];
-                for (lane, value) in lanes.iter_mut().zip(values) {
-                    *lane = *value;
+                for i in 0..values.len() {
+                    lanes[i] = values[i];
                 }
                 Self(lanes)
             }

@@ -143,16 +143,16 @@ impl<T: Real, M: Modal<T>> NullaryFnOnce for SlabProduct<'_, T, M> {
             }
             for y in 0..ny {
                 let at = z * plane + y * row;
-                let u = inputs.map(|part| {
-                    [
-                        &part[at..at + row],
-                        &part[at + row..at + 2 * row],
-                        &part[at + plane..at + plane + row],
-                        &part[at + plane + row..at + plane + 2 * row],
-                    ]
-                });
-                let mut out = low.each_mut().map(|part| &mut part[y * row..(y + 2) * row]);
-                let mut out_high = high.each_mut().map(|part| &mut part[y * row..(y + 2) * row]);
+                let u = [
+                    edges(inputs[0], at, row, plane),
+                    edges(inputs[1], at, row, plane),
+                    edges(inputs[2], at, row, plane),
+                ];
+                let [a, b, c] = &mut low;
+                let rows = y * row..(y + 2) * row;
+                let mut out = [&mut a[rows.clone()], &mut b[rows.clone()], &mut c[rows.clone()]];
+                let [a, b, c] = &mut high;
+                let mut out_high = [&mut a[rows.clone()], &mut b[rows.clone()], &mut c[rows]];
                 multiply_row(modal, y + ny * z, &u, &mut out, &mut out_high);
                 for single in modal.singles(y + ny * z) {
                     multiply_single(single, &u, &mut out, &mut out_high);
@@ -160,6 +160,17 @@ impl<T: Real, M: Modal<T>> NullaryFnOnce for SlabProduct<'_, T, M> {
             }
         }
     }
+}
+
+/// The rows of nodes at the four edges along x of a row of elements; the first starts at `at`.
+#[inline(always)]
+pub(super) fn edges<T>(part: &[T], at: usize, row: usize, plane: usize) -> [&[T]; 4] {
+    [
+        &part[at..at + row],
+        &part[at + row..at + 2 * row],
+        &part[at + plane..at + plane + row],
+        &part[at + plane + row..at + plane + 2 * row],
+    ]
 }
 
 /// The planes of nodes below and above a layer, of each direction.
@@ -204,45 +215,57 @@ fn multiply_row<T: Real, M: Modal<T>>(
     let elements = nodes - 1;
     // What the last element of the chunk before gives to the first node of the next one.
     let mut carry = [[T::default(); 4]; 3];
-    let mut start = 0;
-    while start < elements {
-        let width = WIDTH.min(elements - start);
-        let mut modes: Modes<T> = [[Lanes::zero(); 8]; 3];
-        if width == WIDTH {
-            for d in 0..3 {
-                modes[d] = gather(&u[d], start, WIDTH);
-            }
-        } else {
-            for d in 0..3 {
-                modes[d] = gather(&u[d], start, width);
-            }
-        }
-        modal.multiply(row, start / WIDTH, &mut modes);
-        for d in 0..3 {
-            let a = &mut modes[d];
-            walsh_yz(a);
-            for q in 0..4 {
-                let left = a[2 * q] + a[2 * q + 1];
-                let right = a[2 * q] - a[2 * q + 1];
-                let sum = left + right.shifted(carry[d][q]);
-                carry[d][q] = right.0[width - 1];
-                let target = if q < 2 { &mut *low[d] } else { &mut *high[d] };
-                let target = &mut target[(q & 1) * nodes + start..][..width];
-                if let Some(chunk) = target.first_chunk_mut::<WIDTH>() {
-                    *chunk = (Lanes(*chunk) + sum).0;
-                } else {
-                    for (value, more) in target.iter_mut().zip(sum.0) {
-                        *value += more;
-                    }
-                }
-            }
-        }
-        start += width;
+    let full = elements / WIDTH;
+    for chunk in 0..full {
+        multiply_chunk(modal, row, chunk, WIDTH, u, low, high, &mut carry);
+    }
+    if elements % WIDTH > 0 {
+        multiply_chunk(modal, row, full, elements % WIDTH, u, low, high, &mut carry);
     }
     for d in 0..3 {
         for q in 0..4 {
             let target = if q < 2 { &mut *low[d] } else { &mut *high[d] };
             target[(q & 1) * nodes + elements] += carry[d][q];
+        }
+    }
+}
+
+/// The elements of one chunk, `width` of them, which is a constant where this is inlined.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn multiply_chunk<T: Real, M: Modal<T>>(
+    modal: &M,
+    row: usize,
+    chunk: usize,
+    width: usize,
+    u: &[[&[T]; 4]; 3],
+    low: &mut [&mut [T]; 3],
+    high: &mut [&mut [T]; 3],
+    carry: &mut [[T; 4]; 3],
+) {
+    let (start, nodes) = (chunk * WIDTH, u[0][0].len());
+    let mut modes: Modes<T> =
+        [gather(&u[0], start, width), gather(&u[1], start, width), gather(&u[2], start, width)];
+    modal.multiply(row, chunk, &mut modes);
+    for d in 0..3 {
+        let a = &mut modes[d];
+        walsh_yz(a);
+        for q in 0..4 {
+            let left = a[2 * q] + a[2 * q + 1];
+            let right = a[2 * q] - a[2 * q + 1];
+            let sum = left + right.shifted(carry[d][q]);
+            carry[d][q] = right.0[width - 1];
+            let target = if q < 2 { &mut *low[d] } else { &mut *high[d] };
+            let target = &mut target[(q & 1) * nodes + start..][..width];
+            if width == WIDTH {
+                if let Some(chunk) = target.first_chunk_mut::<WIDTH>() {
+                    *chunk = (Lanes(*chunk) + sum).0;
+                }
+            } else {
+                for i in 0..width {
+                    target[i] += sum.0[i];
+                }
+            }
         }
     }
 }

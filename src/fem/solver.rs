@@ -55,11 +55,8 @@ impl Solver {
     /// [`FemError`] when the coarsest mesh's pattern cannot be analysed.
     pub fn new(mesh: BrickMesh, element: &Element, supports: &Supports) -> Result<Self> {
         if supports.mesh() != mesh {
-            return Err(Error::invalid(
-                "the supports' mesh",
-                format!("{:?}", supports.mesh().size()),
-                "the solver's",
-            ));
+            let found = format!("{:?}", supports.mesh().size());
+            return Err(Error::invalid("the supports' mesh", found, "the solver's"));
         }
         Ok(Self {
             mesh,
