@@ -9,6 +9,8 @@
 //! K̂[i][j] = Ê[sᵢ xor sⱼ] C[i][j], with constant C and eight numbers Ê an element: 4 bytes a fine element
 //! instead of 150. From the second level on, the lower triangle is stored: 1200 bytes for 64 fine elements.
 
+#![expect(clippy::needless_range_loop, reason = "indices are those of the formula")]
+
 use super::coarsening::Coarsening;
 use super::element::{Element, Matrix, sign, to_corners, to_modes};
 use super::lanes::{Lanes, Modes, Real, WIDTH};
@@ -20,7 +22,7 @@ pub(super) const TRIANGLE: usize = 300;
 
 /// The representation of mode index i = 3 m + d, m xor 2^d.
 fn representation(i: usize) -> usize {
-    i / 3 ^ (1 << (i % 3))
+    (i / 3) ^ (1 << (i % 3))
 }
 
 /// The matrices K̂ of a mesh. A trait and no closure, because it must be inlined.

@@ -1,5 +1,7 @@
 //! The stiffness of one brick with 8 nodes, and what its mirror symmetries make of it.
 
+#![expect(clippy::needless_range_loop, reason = "indices are those of the formula")]
+
 use crate::error::{Error, Result};
 
 /// A 24×24 matrix. Row and column 3 k + d belong to corner k and direction d.

@@ -1,5 +1,7 @@
 //! The meshes of multigrid, their operators, and one V-cycle in f32.
 
+#![expect(clippy::needless_range_loop, reason = "indices are those of the formula")]
+
 use rayon::prelude::*;
 
 use super::coarse::{ByChildren, Children, Stored, TRIANGLE, combine, held, narrow, widen, without};

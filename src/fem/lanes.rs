@@ -77,9 +77,7 @@ impl<T: Real> Lanes<T> {
             Some(chunk) => Self(*chunk),
             None => {
                 let mut lanes = [T::default(); WIDTH];
-                for i in 0..values.len() {
-                    lanes[i] = values[i];
-                }
+                lanes[..values.len()].copy_from_slice(values);
                 Self(lanes)
             }
         }
@@ -108,7 +106,7 @@ impl<T: Real> Add for Lanes<T> {
     fn add(self, other: Self) -> Self {
         let mut out = self.0;
         for (lane, value) in out.iter_mut().zip(other.0) {
-            *lane = *lane + value;
+            *lane += value;
         }
         Self(out)
     }

@@ -4,6 +4,8 @@
 //! slabs gets the sum of the lower slab in place and that of the upper one from a private copy, which is
 //! added afterwards. How the mesh is cut depends on its size only, and so does the order of every sum.
 
+#![expect(clippy::needless_range_loop, reason = "indices are those of the formula")]
+
 use pulp::NullaryFnOnce;
 use rayon::prelude::*;
 
@@ -219,7 +221,7 @@ fn multiply_row<T: Real, M: Modal<T>>(
     for chunk in 0..full {
         multiply_chunk(modal, row, chunk, WIDTH, u, low, high, &mut carry);
     }
-    if elements % WIDTH > 0 {
+    if !elements.is_multiple_of(WIDTH) {
         multiply_chunk(modal, row, full, elements % WIDTH, u, low, high, &mut carry);
     }
     for d in 0..3 {
@@ -232,7 +234,7 @@ fn multiply_row<T: Real, M: Modal<T>>(
 
 /// The elements of one chunk, `width` of them, which is a constant where this is inlined.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "the state of the loop that it is the body of")]
 fn multiply_chunk<T: Real, M: Modal<T>>(
     modal: &M,
     row: usize,
