@@ -132,8 +132,8 @@ impl Children<f64> for Only<'_> {
     }
 }
 
-/// The diagonal by corners, of Σ K̂[(m, d), (m', d)] over the pairs of modes with m xor m' = k, for each d and k:
-/// entry (3 k + d, 3 k + d) of H K̂ Hᵀ is Σ (−1)^{|k ∧ (m xor m')|} K̂[(m, d), (m', d)].
+/// The diagonal by corners, of Σ K̂[(m, d), (m', d)] over the pairs of modes with m xor m' = k, for each d
+/// and k: entry (3 k + d, 3 k + d) of H K̂ Hᵀ is Σ (−1)^{|k ∧ (m xor m')|} K̂[(m, d), (m', d)].
 fn diagonal_of(mut sums: [[f32; 8]; 3]) -> [f32; 24] {
     let mut diagonal = [0.0; 24];
     for (d, sums) in sums.iter_mut().enumerate() {

@@ -39,8 +39,8 @@ pub struct Evaluation {
 /// Compliance c(ρ) = Σ fₖᵀuₖ over load cases, K(E(ρ)) uₖ = fₖ, with its gradient −E'(ρ) Σ uₖᵀK₀uₖ.
 ///
 /// Displacements are kept, and each solve starts from the last one of its case. The value that is returned is
-/// 2 fᵀu − uᵀKu: it equals fᵀu for the exact displacement and is below the true compliance by the square of the
-/// error's energy norm, so that a relative residual of 10⁻³ gives some eight digits.
+/// 2 fᵀu − uᵀKu: it equals fᵀu for the exact displacement and is below the true compliance by the square of
+/// the error's energy norm, so that a relative residual of 10⁻³ gives some eight digits.
 ///
 /// Cost: one set-up, one solve a load case, one pass for the energies. Memory: the [`Solver`]'s, and 8 bytes
 /// an element, and for each load case 48 bytes a node. Precision: f64, to the solver's tolerance.
@@ -78,13 +78,13 @@ impl SolidCompliance {
         &self.solver
     }
 
-    /// The compliance of these densities, and its gradient with respect to them. Each solve ends at a relative
-    /// residual of `tolerance`.
+    /// The compliance of these densities, and its gradient with respect to them. Each solve ends at a
+    /// relative residual of `tolerance`.
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) when an array does not have one entry an element or a
-    /// modulus is not positive; [`FemError`](crate::error::FemError) when a solve does not reach `tolerance` in
-    /// `max_iterations`.
+    /// modulus is not positive; [`FemError`](crate::error::FemError) when a solve does not reach
+    /// `tolerance` in `max_iterations`.
     pub fn evaluate(
         &mut self,
         law: &Simp,
@@ -108,7 +108,12 @@ impl SolidCompliance {
         gradient.fill(0.0);
         let mut evaluation = Evaluation { value: 0.0, solves: Vec::with_capacity(self.loads.len()) };
         for (load, displacement) in self.loads.iter().zip(&mut self.displacements) {
-            evaluation.solves.push(self.solver.solve(load, displacement, tolerance, max_iterations)?);
+            let solve = self.solver.solve(load, displacement, tolerance, max_iterations);
+            if solve.is_err() {
+                // No later solve should start from what did not arrive.
+                displacement.fill(0.0);
+            }
+            evaluation.solves.push(solve?);
             self.solver.operator().energies(displacement, &mut self.elements)?;
             let energies = &self.elements;
             let strain = ordered_sum(

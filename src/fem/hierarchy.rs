@@ -16,8 +16,9 @@ use super::transfer::{prolong, restrict};
 use super::vectors::BLOCK;
 use crate::error::Result;
 
-/// The damping ω of Jacobi's method. A V-cycle is positive definite where ω D⁻¹K has no eigenvalue above 2. The
-/// largest eigenvalue of D⁻¹K is 3.1 in a solid and up to 5.4 where single elements are surrounded by void.
+/// The damping ω of Jacobi's method. A V-cycle is positive definite where ω D⁻¹K has no eigenvalue above 2.
+/// The largest eigenvalue of D⁻¹K is 3.1 in a solid and up to 5.4 where single elements are surrounded by
+/// void.
 const DAMPING: f32 = 0.6;
 
 /// The least damping, for eigenvalues up to 8.
@@ -160,7 +161,7 @@ impl Hierarchy {
         Ok(Self { element: element.clone(), levels, coarsenings, direct, damping: DAMPING })
     }
 
-    /// The bytes that the hierarchy of a mesh keeps, the direct solver and matrices near supports not counted.
+    /// The bytes that the hierarchy of a mesh keeps, without the direct solver and matrices near supports.
     pub(super) fn bytes_of(mesh: BrickMesh) -> u64 {
         let coarsenings = coarsenings(mesh);
         let last = coarsenings.len();
@@ -244,7 +245,8 @@ impl Hierarchy {
         cycle(&mut self.levels, &self.coarsenings, &mut self.direct, self.damping);
     }
 
-    /// Lowers the damping for all later cycles, when one has not been positive definite; returns whether it could.
+    /// Lowers the damping for all later cycles, when one has not been positive definite; returns whether it
+    /// could.
     pub(super) fn lower_damping(&mut self) -> bool {
         let can = self.damping > LEAST_DAMPING;
         self.damping = (0.75 * self.damping).max(LEAST_DAMPING);

@@ -1,5 +1,5 @@
-//! Linear elasticity on structured meshes of bricks, without a stored matrix: the element, the product K(E) u,
-//! geometric multigrid as the preconditioner of conjugate gradients, and the density filter.
+//! Linear elasticity on structured meshes of bricks, without a stored matrix: the element, the product K(E)
+//! u, geometric multigrid as the preconditioner of conjugate gradients, and the density filter.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | `lanes` | rows of elements as vector lanes; the Walsh–Hadamard transform of the eight corners |
 //! | `rows` | the parallel loop over rows of elements that every product shares |
 //! | [`operator`] | the product and the element energies on the given mesh, with their slow twins |
+//! | `coarsening` | how a mesh and the next coarser one lie on each other, for any number of elements |
 //! | `hierarchy` | the coarse operators and how they are made |
 //! | `coarse` | the products with the coarse operators |
 //! | `transfer` | restriction and prolongation |

@@ -14,8 +14,8 @@ use super::mesh::BrickMesh;
 
 /// What a product does to the modes of elements: û → K̂ û.
 pub(super) trait Modal<T>: Sync {
-    /// Multiplies the modes of the elements `chunk`·8 … of a row; `row` is y + ny·z. Lanes beyond the row's end
-    /// come as zeros and must stay zeros.
+    /// Multiplies the modes of the elements `chunk`·8 … of a row; `row` is y + ny·z. Lanes beyond the row's
+    /// end come as zeros and must stay zeros.
     fn multiply(&self, row: usize, chunk: usize, modes: &mut Modes<T>);
 
     /// The elements of the row, as (x, matrix by corners), that are multiplied one by one.

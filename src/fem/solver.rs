@@ -26,9 +26,10 @@ pub struct SolveReport {
 /// Solves K(E) u = f on a mesh of bricks, matrix-free.
 ///
 /// Conjugate gradients in f64; the preconditioner is one V-cycle in f32: geometric multigrid by 2:1 on meshes
-/// of any size, trilinear prolongation, Galerkin coarse operators, one sweep of damped Jacobi (ω = 0.6) before
+/// of any size, trilinear prolongation, Galerkin coarse operators, one sweep of damped Jacobi before
 /// and one after, and a sparse Cholesky factorisation on the coarsest mesh. Held degrees of freedom are taken
-/// out at every level.
+/// out at every level. The damping is 0.6, and is lowered for good when a V-cycle turns out not to be
+/// positive definite, as it happens where single solid elements are scattered in void.
 ///
 /// Cost: an iteration takes one product in f64, two in f32 and about as much again on the coarse meshes; the
 /// number of iterations is 10 to 20 for a solid and some 40 for a design of thin members in almost void. New
@@ -125,14 +126,14 @@ impl Solver {
         Ok(())
     }
 
-    /// Solves for one load case, starting from `displacement`: K u = f on the free degrees of freedom, u = 0 on
-    /// the held ones. It ends when ‖f − K u‖ ≤ `tolerance` ‖f‖. The result has the same bits for any number
-    /// of threads.
+    /// Solves for one load case, starting from `displacement`: K u = f on the free degrees of freedom, u = 0
+    /// on the held ones. It ends when ‖f − K u‖ ≤ `tolerance` ‖f‖. The result has the same bits for any
+    /// number of threads.
     ///
     /// # Errors
-    /// [`SettingsError`](crate::error::SettingsError) when an array has the wrong length or no moduli were set;
-    /// [`FemError::Residual`] when the tolerance is not reached in `max_iterations`, with what was reached:
-    /// `displacement` is then the best that was found.
+    /// [`SettingsError`](crate::error::SettingsError) when an array has the wrong length or no moduli were
+    /// set; [`FemError::Residual`] when the tolerance is not reached in `max_iterations`, with what was
+    /// reached: `displacement` is then the best that was found.
     pub fn solve(
         &mut self,
         load: &[f64],
@@ -256,8 +257,11 @@ impl Solver {
     fn turn(&mut self, norm: f64, beta: f64) {
         self.direction.par_chunks_mut(BLOCK).zip(self.hierarchy.solution().par_chunks(BLOCK)).for_each(
             |(p, z)| {
+                if beta == 0.0 {
+                    // What is left of the last solve may not be finite.
+                    p.fill(0.0);
+                }
                 for (p, z) in p.iter_mut().zip(z) {
-                    // The first direction may be left from the last solve, but it is finite.
                     *p = norm * f64::from(*z) + beta * *p;
                 }
             },

@@ -133,8 +133,12 @@ fn a_solve_that_does_not_arrive_says_so() {
     assert_eq!((report.iterations, report.residual), (0, 0.0));
     let mut floating =
         Solver::new(mesh, &Element::new([1.0; 3], 0.3).unwrap(), &Supports::new(mesh)).unwrap();
-    let result = floating.set_moduli(&vec![1.0; mesh.elements()]);
+    // Nothing is held: either the coarsest matrix is refused, or the solve does not arrive.
+    let result = floating
+        .set_moduli(&vec![1.0; mesh.elements()])
+        .and_then(|()| floating.solve(&load, &mut vec![0.0; mesh.dofs()], 1e-6, 200));
     println!("{result:?}");
+    assert!(result.is_err());
 }
 
 /// The memory that is told before is what is kept, and within the budget.
