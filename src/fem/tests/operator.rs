@@ -1,5 +1,7 @@
 //! The element and the product with the operator, against their slow twins.
 
+#![expect(clippy::needless_range_loop, reason = "indices are those of the formula")]
+
 use super::{difference, noise};
 use crate::fem::operator::{energies_by_elements, product_by_elements};
 use crate::fem::{BrickMesh, Element, Operator};
