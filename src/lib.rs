@@ -91,6 +91,7 @@ pub mod discover;
 pub mod domain;
 pub mod engine;
 pub mod error;
+pub mod fem;
 pub mod flow;
 #[cfg(feature = "cli")]
 pub mod io;
