@@ -78,8 +78,8 @@ pub enum StopReason {
     },
     /// A step of the base flow itself left the finite numbers: its rate is too large.
     #[error(
-        "step {iteration} of the base flow is not finite: its steps are too long, or the gradient is not that \
-         of the objective; the best trusted iterate is returned"
+        "step {iteration} of the base flow is not finite: its steps are too long, or the gradient is not \
+         that of the objective; the best trusted iterate is returned"
     )]
     Diverged {
         /// The number of the step of the flow.
