@@ -1,9 +1,9 @@
 //! A cantilever in three dimensions, matrix-free: optimality criteria beside a learned potential, at the same
 //! number of solves.
 //!
-//! `cargo run --release --example cantilever3d [COLUMNS]`: COLUMNS × COLUMNS/2 × COLUMNS/2 bricks, 24 unless
-//! told otherwise. The problem is the objective below: lgf needs its dimension, its domain, and its value with
-//! the gradient.
+//! `cargo run --release --example cantilever3d [COLUMNS]`: COLUMNS × COLUMNS/2 × COLUMNS/2 bricks, 24 columns
+//! unless told otherwise. The problem is the objective below: lgf needs its dimension, its domain, and its
+//! value with the gradient.
 
 use lgf::domain::{Domain, Volume};
 use lgf::engine::CpuEngine;
@@ -19,8 +19,8 @@ const RESIDUAL: f64 = 1e-5;
 /// The share of the box that may be material.
 const VOLUME: f64 = 0.12;
 
-/// The compliance of filtered densities, with the face x = 0 clamped and a unit load down along the lower edge
-/// of the other end.
+/// The compliance of filtered densities, with the face x = 0 clamped and a unit load down along the lower
+/// edge of the other end.
 struct Cantilever {
     compliance: SolidCompliance,
     filter: DensityFilter,

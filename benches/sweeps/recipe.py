@@ -133,20 +133,21 @@ def main():
     rows.sort(key=lambda row: -row[0])
     gaps, given, in_all = ([row[i] for row in rows] for i in (0, 5, 6))
     prose = (
-        f"{len(rows)} structures, default settings, CPU engine. The gap is to the best value of five runs: OC "
-        "to its end (600 evaluations at most), SPG and PQN from the uniform design (200) and from their own "
-        f"results on coarse grids (100; half of all that above {LARGE} elements), in "
-        "`recipe-references.csv`. Evaluations are those on the given grid, all of them; in all: with those on "
-        "coarse grids, times their share of the given grid's elements."
+        f"{len(rows)} structures, default settings, CPU engine. The gap is to the best value of five runs: "
+        "OC to its end (600 evaluations at most), SPG and PQN from the uniform design (200) and from their "
+        f"own results on coarse grids (100; half of all that above {LARGE} elements), in "
+        "`recipe-references.csv`. Evaluations are those on the given grid, all of them; in all: with those "
+        "on coarse grids, times their share of the given grid's elements."
     )
     arguments = "".join(f" {word}" for word in extra)
     summary = (
-        f"Gap: worst {max(gaps):.2f} %, median {statistics.median(gaps):.3f} %, least {min(gaps):.2f} %; above "
-        f"0.5 %: {sum(gap > 0.5 for gap in gaps)} of {len(gaps)}. Evaluations on the given grid: median "
-        f"{statistics.median(given):g}, sum {sum(given)}; in all: median {statistics.median(in_all):.1f}, sum "
-        f"{sum(in_all):.0f}."
+        f"Gap: worst {max(gaps):.2f} %, median {statistics.median(gaps):.3f} %, least {min(gaps):.2f} %; "
+        f"above 0.5 %: {sum(gap > 0.5 for gap in gaps)} of {len(gaps)}. Evaluations on the given grid: "
+        f"median {statistics.median(given):g}, sum {sum(given)}; in all: median "
+        f"{statistics.median(in_all):.1f}, sum {sum(in_all):.0f}."
     )
-    text = ["# The recipe over a sweep of structures", "", f"`python3 benches/sweeps/recipe.py{arguments}`", ""]
+    text = ["# The recipe over a sweep of structures", ""]
+    text += [f"`python3 benches/sweeps/recipe.py{arguments}`", ""]
     text += [*textwrap.wrap(prose, 110), "", *textwrap.wrap(summary, 110), ""]
     text += ["| structure | gap % | compliance | best of the others | by | evaluations | in all | stop |"]
     text += ["|---|---:|---:|---:|---|---:|---:|---|"]

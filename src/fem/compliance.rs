@@ -11,17 +11,17 @@ use crate::error::{Error, Result};
 pub struct Simp {
     /// The exponent p, at least 1.
     pub penalty: f64,
-    /// E_min, above 0.
+    /// The modulus E_min of void, above 0.
     pub void_modulus: f64,
 }
 
 impl Simp {
-    /// E(ρ).
+    /// The modulus E(ρ) of an element.
     pub fn modulus(&self, density: f64) -> f64 {
         self.void_modulus + density.powf(self.penalty) * (1.0 - self.void_modulus)
     }
 
-    /// dE/dρ.
+    /// The slope dE/dρ of the modulus.
     pub fn slope(&self, density: f64) -> f64 {
         self.penalty * density.powf(self.penalty - 1.0) * (1.0 - self.void_modulus)
     }
@@ -73,7 +73,7 @@ impl SolidCompliance {
         &self.displacements
     }
 
-    /// The solver.
+    /// The solver of all load cases.
     pub fn solver(&self) -> &Solver {
         &self.solver
     }

@@ -284,7 +284,7 @@ impl LevelOperator {
 }
 
 impl Level {
-    /// residual = K x.
+    /// Computes the product residual = K x.
     fn product(&mut self) {
         let Self { mesh, operator, x, residual, scratch, .. } = self;
         match operator {

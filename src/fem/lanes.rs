@@ -13,7 +13,7 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
-/// f64 or f32.
+/// A floating-point type, f64 or f32.
 pub trait Real:
     Copy
     + Default

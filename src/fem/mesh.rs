@@ -94,7 +94,7 @@ pub struct Supports {
 }
 
 impl Supports {
-    /// No supports yet.
+    /// Supports that hold nothing yet.
     pub fn new(mesh: BrickMesh) -> Self {
         Self { mesh, mask: vec![0; mesh.nodes()] }
     }

@@ -27,7 +27,7 @@ impl<T: Real> Operator<T> {
         Self { mesh, blocks: element.blocks().map(|b| b.map(|r| r.map(T::of))), scratch: Vec::new() }
     }
 
-    /// The mesh.
+    /// The mesh of the operator.
     pub fn mesh(&self) -> BrickMesh {
         self.mesh
     }

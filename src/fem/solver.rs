@@ -86,12 +86,12 @@ impl Solver {
         vectors as u64 + Operator::<f64>::scratch_bytes(&self.mesh) + self.hierarchy.bytes()
     }
 
-    /// The mesh.
+    /// The mesh that is solved on.
     pub fn mesh(&self) -> BrickMesh {
         self.mesh
     }
 
-    /// The supports.
+    /// The supports that hold the structure.
     pub fn supports(&self) -> &Supports {
         &self.supports
     }

@@ -11,7 +11,7 @@ pub(super) fn ordered_sum(blocks: impl IndexedParallelIterator<Item = f64>) -> f
     sums.iter().sum()
 }
 
-/// aᵀb.
+/// The inner product aᵀb, summed block by block.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     ordered_sum(a.par_chunks(BLOCK).zip(b.par_chunks(BLOCK)).map(|(a, b)| block_dot(a, b)))
 }
