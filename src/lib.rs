@@ -57,6 +57,7 @@
 //! | run it piece by piece in a frame loop, or go on from a report | [`Session`], [`Start::after`] |
 //! | choose where it runs, or share your own wgpu device | [`EngineChoice`], [`GpuEngine::from_device`] |
 //! | optimize a structure | [`topology`] |
+//! | solve an elastic problem in three dimensions without a matrix | [`fem`] |
 //! | find the equations behind a recorded trajectory | [`discover`] |
 //!
 //! [`EngineChoice`]: engine::EngineChoice

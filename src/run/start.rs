@@ -54,9 +54,9 @@ impl<'a> Start<'a> {
     /// // The same curvatures about another minimum.
     /// let at = |a: f64| Quadratic { minimizer: vec![a; 3], ..Quadratic::geometric(3, 100.0) };
     /// let mut engine = CpuEngine::new();
-    /// Lgf::potential().on(&mut engine).minimize(at(1.0), &[0.0; 3])?;
+    /// Lgf::potential().on(&mut engine).minimize(at(1.0), &[-1.0; 3])?;
     /// let pairs = engine.pairs()?;
-    /// let start = Start::at(&[0.0; 3]);
+    /// let start = Start::at(&[-1.0; 3]);
     /// let cold = Lgf::potential().on(&mut engine).minimize(at(2.0), start)?;
     /// let warm = Lgf::potential().on(&mut engine).minimize(at(2.0), start.with_pairs(&pairs))?;
     /// assert!(warm.true_evaluations < cold.true_evaluations);
