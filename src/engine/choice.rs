@@ -93,18 +93,17 @@ impl EngineChoice {
             pipeline_cache: options.pipeline_cache.clone(),
             ..GpuOptions::default()
         };
-        match self {
-            Self::Cpu => Ok((None, "the CPU engine was asked for".into())),
-            Self::CpuSingle => Ok((None, "the CPU engine in f32 was asked for".into())),
-            Self::Gpu => Ok((
+        match (self, adapter) {
+            (Self::Cpu, _) => Ok((None, "the CPU engine was asked for".into())),
+            (Self::CpuSingle, _) => Ok((None, "the CPU engine in f32 was asked for".into())),
+            (Self::Gpu, adapter) => Ok((
                 Some(GpuEngine::open_with(adapter.unwrap_or(AdapterChoice::Any), options)?),
                 "the GPU engine was asked for".into(),
             )),
-            Self::Auto if adapter.is_some() => {
-                let engine = GpuEngine::open_with(adapter.unwrap_or(AdapterChoice::Any), options)?;
-                Ok((Some(engine), "its adapter was asked for".into()))
+            (Self::Auto, Some(adapter)) => {
+                Ok((Some(GpuEngine::open_with(adapter, options)?), "its adapter was asked for".into()))
             }
-            Self::Auto => match GpuEngine::open_with(AdapterChoice::Hardware, options) {
+            (Self::Auto, None) => match GpuEngine::open_with(AdapterChoice::Hardware, options) {
                 Ok(engine) if engine.has_double_word_sums() => {
                     Ok((Some(engine), "a hardware adapter was found".into()))
                 }

@@ -12,6 +12,7 @@ use super::element::{Element, Matrix};
 use super::mesh::{BrickMesh, Supports};
 use super::operator::for_each_element;
 use crate::error::{Error, FemError, Result};
+use crate::linalg::compressed_columns;
 
 /// Marks a degree of freedom that is held.
 const NONE: u32 = u32::MAX;
@@ -49,15 +50,7 @@ impl Direct {
                 columns[col as usize].extend(dofs.iter().filter(|r| **r != NONE && **r >= col));
             }
         });
-        let mut col_ptr = Vec::with_capacity(free + 1);
-        let mut row_idx = Vec::new();
-        col_ptr.push(0);
-        for column in &mut columns {
-            column.sort_unstable();
-            column.dedup();
-            row_idx.extend(column.iter().map(|r| *r as usize));
-            col_ptr.push(row_idx.len());
-        }
+        let (col_ptr, row_idx) = compressed_columns(columns);
         let pattern = SymbolicSparseColMatRef::new_checked(free, free, &col_ptr, None, &row_idx);
         let symbolic = factorize_symbolic_cholesky(
             pattern,

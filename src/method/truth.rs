@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{Method, Settled, Stopping};
 use crate::domain::{Domain, kkt_residual};
-use crate::engine::{Engine, Fit, Landing, PhaseEnd, Setup, Traffic};
+use crate::engine::{Engine, Fit, GradientSummary, Landing, PhaseEnd, Setup, Traffic};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 use crate::record::{Event, HistoryEntry, Observer, PhaseEntry, Report, StopReason, Verdict};
@@ -93,13 +93,14 @@ pub(crate) struct Truth<O, E, W> {
     pub(super) domain: Domain,
     /// The flow steps by H⁻¹g, which is no gradient.
     steps_by_newton: bool,
-    /// Whether the method has a unit of gradient of its own, and the tolerance is a share of the unit of
-    /// length.
+    /// Whether no setting of the method has the unit of an unknown or of a gradient.
     is_free_of_units: bool,
+    /// Whether the tolerance is a share of the unit of length.
     tolerance_is_relative: bool,
     /// The gradients that the engine sees are the objective's divided by this: a power of two, 1 unless the
     /// start's largest entry is far from 1.
     gradient_unit: f64,
+    /// Whether the unit of gradient has been chosen, at the first evaluation.
     has_unit: bool,
     /// The largest unit of length of a trusted iterate so far: see [`Domain::unit_of_length`].
     unit_of_length: f64,
@@ -499,21 +500,25 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
 
     /// Gives the engine the gradient, in the engine's unit; returns whether it is finite.
     fn hand_over_gradient(&mut self) -> Result<bool> {
-        let mut summary = self.engine.set_gradient(&self.gradient)?;
+        let mut summary = self.set_gradient()?;
         let exponent = summary.largest.log2();
         let is_first = !std::mem::replace(&mut self.has_unit, true);
         if is_first && self.is_free_of_units && exponent.is_finite() && exponent.abs() > PLAIN_EXPONENTS {
             // Pairs that were learned elsewhere are in another unit.
             self.engine.forget();
             self.gradient_unit = exponent.round().exp2();
-        }
-        if self.gradient_unit != 1.0 {
-            scale(&mut self.gradient, 1.0 / self.gradient_unit);
-            summary = self.engine.set_gradient(&self.gradient)?;
-            scale(&mut self.gradient, self.gradient_unit);
+            summary = self.set_gradient()?;
         }
         self.largest_gradient = summary.largest * self.gradient_unit;
         Ok(summary.is_finite)
+    }
+
+    /// Sets the engine's gradient, in its unit; the host's stays in the objective's.
+    fn set_gradient(&mut self) -> Result<GradientSummary> {
+        scale(&mut self.gradient, 1.0 / self.gradient_unit);
+        let summary = self.engine.set_gradient(&self.gradient);
+        scale(&mut self.gradient, self.gradient_unit);
+        summary
     }
 
     /// Whether the latest evaluation was of another revision of the objective than the trusted iterate's.

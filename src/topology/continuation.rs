@@ -123,7 +123,7 @@ pub(crate) fn warm_start(
     mut run: impl FnMut(&mut Compliance, &WarmStart, usize) -> Result<Option<WarmStart>>,
 ) -> Result<Option<WarmStart>> {
     if before.is_empty() && continuation == Continuation::On {
-        return soften(fine.config(), RAISED, begin(fine, None)?, &mut run);
+        return soften(fine, RAISED, begin(fine, None)?, &mut run);
     }
     let is_coarse = |config: &ComplianceConfig| config.size != fine.config().size;
     let mut layouts: Vec<(Grid, WarmStart)> = Vec::new();
@@ -141,16 +141,7 @@ pub(crate) fn warm_start(
             (_, 0) => COARSEST_BUDGET,
             _ => INTERMEDIATE_BUDGET,
         };
-        let mut found = Vec::new();
-        let starts = layouts.iter().map(|layout| (begin(&problem, Some(layout)), &[] as &[Softer]));
-        for (start, way) in
-            starts.chain(ways.iter().map(|way| (begin(&problem, None), *way))).collect::<Vec<_>>()
-        {
-            let Some(start) = soften(config, way, start?, &mut run)? else { return Ok(None) };
-            let Some(layout) = run(&mut problem, &start, budget)? else { return Ok(None) };
-            log::info!("layout {} on {:?}: {}", found.len() + 1, config.size, layout.value);
-            found.push(layout);
-        }
+        let Some(found) = compete(&mut problem, &layouts, ways, budget, &mut run)? else { return Ok(None) };
         let survivors = match before.get(number + 1) {
             Some(next) if is_coarse(next) => SURVIVORS,
             None if is_coarse(config) && is_wider(config, fine.config()) => FINALISTS,
@@ -162,15 +153,29 @@ pub(crate) fn warm_start(
         return begin(fine, layouts.first()).map(Some);
     }
     let mut problem = Compliance::new(fine.config().clone())?;
+    let found = compete(&mut problem, &layouts, &[], FINAL_BUDGET, &mut run)?;
+    Ok(found.and_then(|found| best(found, 1).pop()))
+}
+
+/// Solves `problem` within `budget` from each of the coarser grid's layouts, and from the uniform design by
+/// each of the ways; none if `run` ends it.
+fn compete(
+    problem: &mut Compliance,
+    layouts: &[(Grid, WarmStart)],
+    ways: &[&[Softer]],
+    budget: usize,
+    run: &mut Runner<'_>,
+) -> Result<Option<Vec<WarmStart>>> {
     let mut found = Vec::new();
-    for layout in &layouts {
-        let Some(layout) = run(&mut problem, &begin(fine, Some(layout))?, FINAL_BUDGET)? else {
-            return Ok(None);
-        };
-        log::info!("layout {} on the given grid: {}", found.len() + 1, layout.value);
+    let layouts = layouts.iter().map(|layout| (Some(layout), &[] as &[Softer]));
+    for (layout, way) in layouts.chain(ways.iter().map(|way| (None, *way))) {
+        let start = begin(problem, layout)?;
+        let Some(start) = soften(problem, way, start, run)? else { return Ok(None) };
+        let Some(layout) = run(problem, &start, budget)? else { return Ok(None) };
+        log::info!("layout {} on {:?}: {}", found.len() + 1, problem.config().size, layout.value);
         found.push(layout);
     }
-    Ok(best(found, 1).pop())
+    Ok(Some(found))
 }
 
 /// The most runs on the given grid before the last one, for `before` and `continuation`.
@@ -200,14 +205,15 @@ fn is_wider(coarse: &ComplianceConfig, fine: &ComplianceConfig) -> bool {
     coarse.radius > scaled * (1.0 + 1e-12)
 }
 
-/// Goes through the softer problems of `way`; none if `run` ends it. The curvature belongs to the problem, so
-/// it is not handed on.
+/// Goes through the softer problems of `way` to `given`; none if `run` ends it. The curvature belongs to the
+/// problem, so it is not handed on.
 fn soften(
-    config: &ComplianceConfig,
+    given: &Compliance,
     way: &[Softer],
     mut start: WarmStart,
     run: &mut Runner<'_>,
 ) -> Result<Option<WarmStart>> {
+    let config = given.config();
     for step in way.iter().filter(|step| step.radius > 1.0 || config.penalty > 1.0) {
         let mut problem = Compliance::new(ComplianceConfig {
             penalty: 1.0 + (config.penalty - 1.0) * step.penalty,
@@ -223,7 +229,7 @@ fn soften(
     }
     if let Some(last) = way.last().filter(|last| last.radius > 1.0) {
         log::debug!("the filter is narrowed from {} times its radius", last.radius);
-        start = WarmStart::at(Compliance::new(config.clone())?.domain().project(&start.design));
+        start = WarmStart::at(given.domain().project(&start.design));
     }
     Ok(Some(start))
 }

@@ -12,7 +12,7 @@ use faer::{Conj, MatMut, Par, Side};
 use super::grid::Grid;
 use super::load_case::LoadCase;
 use crate::error::{FemError, Result};
-use crate::linalg::norm;
+use crate::linalg::{compressed_columns, norm};
 
 /// Marks an entry without a free degree of freedom.
 const NONE: u32 = u32::MAX;
@@ -55,16 +55,7 @@ impl Stiffness {
                 columns[col as usize].extend(dofs.iter().filter(|r| **r != NONE && **r >= col));
             }
         }
-        let mut col_ptr = Vec::with_capacity(free + 1);
-        let mut row_idx = Vec::new();
-        col_ptr.push(0);
-        for column in &mut columns {
-            column.sort_unstable();
-            column.dedup();
-            row_idx.extend(column.iter().map(|r| *r as usize));
-            col_ptr.push(row_idx.len());
-        }
-        drop(columns);
+        let (col_ptr, row_idx) = compressed_columns(columns);
 
         let mut scatter = vec![NONE; 64 * grid.elements()];
         for (e, targets) in scatter.chunks_exact_mut(64).enumerate() {
