@@ -93,8 +93,6 @@ impl Potential {
 
 /// The share of a step of guessed length that is tried next where the objective could not be evaluated.
 const UNKNOWN_STEP: f64 = 1e-3;
-/// The radius in guessed lengths where pairs are known.
-const KNOWN_BY_PAIRS: f64 = 1e3;
 /// How much a guessed length is corrected by at most, either way, by one landing.
 const FARTHEST: f64 = 1e12;
 
@@ -139,9 +137,6 @@ impl Cycle {
         let learned = PotentialConfig { order: rule.order, outside };
         let fit = truth.engine.fit_potential(steepest / truth.value_unit() / radius, learned)?;
         truth.tell(Event::Fitted { fit })?;
-        // Pairs that were learned elsewhere tell a length better than a guess does.
-        let knows_pairs = !self.is_length_known && fit.samples > 0;
-        let radius = if knows_pairs { KNOWN_BY_PAIRS * radius } else { radius };
         truth.engine.minimize(TrustLimits { steps: rule.steps, radius })?;
         let landing = truth.read()?;
         let step = landing.change;
@@ -174,7 +169,8 @@ impl Cycle {
             }
         }
         self.radius = rule.next_radius(radius, step, judged.agreement);
-        if knows_pairs {
+        if fit.samples > 0 {
+            // The guessed length has been tried on a model with curvatures: the agreement corrects it.
             self.is_length_known = true;
         } else if !self.is_length_known {
             self.measure(step, landing.predicted_change, judged.value.map(|value| value - trusted));
