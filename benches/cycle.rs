@@ -12,7 +12,7 @@ use lgf::engine::{CpuEngine, Engine, GpuEngine, PhaseLimits, Samples, Setup};
 use lgf::flow::{Adam, Flow};
 use lgf::objective::Objective;
 use lgf::surrogate::{Integrator, SurrogateConfig};
-use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
+use lgf::topology::{Compliance, FilterKind, Structure};
 
 const SAMPLES: usize = 8;
 
@@ -21,7 +21,7 @@ fn true_gradient(c: &mut Criterion) {
     group.sample_size(10);
     for (nelx, nely) in [(60, 20), (150, 50), (300, 100)] {
         let mut problem =
-            Compliance::new(ComplianceConfig::mbb(nelx, nely, FilterKind::Density)).expect("valid settings");
+            Compliance::new(Structure::mbb(nelx, nely, FilterKind::Density)).expect("valid settings");
         let x = problem.uniform_start();
         let mut gradient = vec![0.0; x.len()];
         group.throughput(Throughput::Elements(x.len() as u64));

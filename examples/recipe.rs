@@ -3,10 +3,10 @@
 //! `cargo run --release --example recipe`
 
 use lgf::engine::CpuEngine;
-use lgf::topology::{Compliance, ComplianceConfig, FilterKind, Recipe};
+use lgf::topology::{Compliance, FilterKind, Recipe, Structure};
 
 fn main() -> lgf::Result<()> {
-    let mut beam = Compliance::new(ComplianceConfig::mbb(150, 50, FilterKind::Density))?;
+    let mut beam = Compliance::new(Structure::mbb(150, 50, FilterKind::Density))?;
     let solution = Recipe::default().solve(&mut beam, CpuEngine::new(), ())?;
     let (compliance, report) = (solution.objective, &solution.report);
     println!("compliance {compliance:.4} after {} evaluations: {}", report.true_evaluations, report.stop);

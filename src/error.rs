@@ -79,6 +79,14 @@ pub enum SettingsError {
         /// The length that it should have.
         expected: usize,
     },
+    /// A part of a structure makes no sense.
+    #[error("{key} {reason}")]
+    Structure {
+        /// The part, as a problem file names it: `supports[1].at`.
+        key: String,
+        /// What is wrong with it and what to do: the rest of the sentence.
+        reason: String,
+    },
     /// A method does not go with the objective's domain.
     #[error("{method} needs {needs}")]
     Domain {
@@ -278,6 +286,11 @@ impl Error {
     /// Makes a [`SettingsError::Length`] of its fields.
     pub fn length(name: &'static str, found: usize, expected: usize) -> Self {
         SettingsError::Length { name, found, expected }.into()
+    }
+
+    /// Makes a [`SettingsError::Structure`] of its fields.
+    pub fn structure(key: impl Into<String>, reason: impl Into<String>) -> Self {
+        SettingsError::Structure { key: key.into(), reason: reason.into() }.into()
     }
 
     /// Makes a [`SettingsError::Domain`] of its fields.

@@ -119,7 +119,16 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
 
         assert_eq!(
             files(&out),
-            ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json", "variables.npy"]
+            [
+                "convergence.svg",
+                "design.npy",
+                "design.png",
+                "design.vti",
+                "history.csv",
+                "problem.toml",
+                "record.json",
+                "variables.npy"
+            ]
         );
         let full: Value = serde_json::from_slice(&std::fs::read(out.join("record.json")).unwrap()).unwrap();
         assert_eq!(full["objective"], record["objective"]);
@@ -219,18 +228,121 @@ fn quiet_is_quiet_and_a_summary_is_for_people() {
 #[test]
 fn the_main_job_writes_its_table_and_pictures() {
     let dir = tempfile::tempdir().unwrap();
-    let output = output(&["--size", "30x10", "--out", dir.path().to_str().unwrap()]);
+    let output = output(&["--size", "30x10", "--solid", "12x6x6", "--out", dir.path().to_str().unwrap()]);
     assert!(output.status.success(), "{:?}", complaints(&output));
     let words = text(&output.stdout);
     for word in ["plain OC", "LGF-OC", "true evaluations", "compliance", "volume", "seconds", "engine"] {
         assert!(words.contains(word), "no {word} in {words}");
     }
-    assert_eq!(files(dir.path()), ["convergence.svg", "design.png", "lgf", "lgf-oc", "plain"]);
+    assert_eq!(
+        files(dir.path()),
+        [
+            "convergence.svg",
+            "design.png",
+            "lgf",
+            "lgf-oc",
+            "plain",
+            "solid-convergence.svg",
+            "solid-lgf",
+            "solid-plain",
+            "solid.png"
+        ]
+    );
+    let common = [
+        "design.npy",
+        "design.png",
+        "design.vti",
+        "history.csv",
+        "problem.toml",
+        "record.json",
+        "variables.npy",
+    ];
     for run in ["plain", "lgf-oc", "lgf"] {
-        assert_eq!(
-            files(&dir.path().join(run)),
-            ["design.npy", "design.png", "history.csv", "record.json", "variables.npy"]
-        );
+        assert_eq!(files(&dir.path().join(run)), common);
+    }
+    for run in ["solid-plain", "solid-lgf"] {
+        assert!(files(&dir.path().join(run)).contains(&"design.stl".to_string()));
+    }
+}
+
+/// A problem file is written, changed, run, and run again from its own result at another resolution.
+#[test]
+fn a_problem_file_is_optimized_and_gone_on_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
+    assert!(output(&["init", &path("shelf.toml")]).status.success());
+    let again = output(&["init", &path("shelf.toml")]);
+    assert!(!again.status.success() && complaints(&again)[0].contains("there is such a file already"));
+    let run = |more: &[&str]| {
+        let problem = path("shelf.toml");
+        let mut words = vec!["topology", &problem, "--max-evaluations", "4", "--json"];
+        words.extend(more);
+        let output = output(&words);
+        assert!(output.status.success(), "{:?}", complaints(&output));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let coarse = run(&["--size", "15x5x5", "--radius", "30", "--out", &path("coarse"), "--save-every", "2"]);
+    assert_eq!((coarse["problem"].as_str(), coarse["size"].as_str()), (Some("shelf"), Some("15x5x5")));
+    assert_eq!(
+        files(&dir.path().join("coarse")),
+        [
+            "convergence.svg",
+            "design.npy",
+            "design.png",
+            "design.stl",
+            "design.vti",
+            "history.csv",
+            "problem.toml",
+            "record.json",
+            "steps",
+            "variables.npy"
+        ]
+    );
+    assert_eq!(files(&dir.path().join("coarse/steps")), ["variables-00002.npy", "variables-00004.npy"]);
+    // The run's own problem file leads to the same run.
+    let repeated = output(&[
+        "topology",
+        &path("coarse/problem.toml"),
+        "--max-evaluations",
+        "4",
+        "--json",
+        "--out",
+        &path("repeated"),
+    ]);
+    let repeated: Value = serde_json::from_slice(&repeated.stdout).unwrap();
+    assert_eq!(repeated["objective"], coarse["objective"]);
+    let fine =
+        run(&["--size", "30x10x10", "--radius", "30", "--start", &path("coarse"), "--out", &path("fine")]);
+    let first = |record: &Value| record["history"][0]["objective"].as_f64().unwrap();
+    let uniform = run(&["--size", "30x10x10", "--radius", "30", "--levels", "1", "--out", &path("cold")]);
+    assert!(first(&fine) < 0.7 * first(&uniform), "{} and {}", first(&fine), first(&uniform));
+    let saved = output(&["topology", "--preset", "bridge", "--save-problem", &path("bridge.toml")]);
+    assert!(saved.status.success(), "{:?}", complaints(&saved));
+    assert!(std::fs::read_to_string(path("bridge.toml")).unwrap().contains("name = \"all along\""));
+}
+
+#[test]
+fn wrong_problem_files_are_refused_with_a_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let template = lgf::io::PROBLEM_TEMPLATE;
+    let stl = "at = { stl = { file = \"part.stl\" } }";
+    let cylinder =
+        "at = { cylinder = { from = [150.0, 45.0, 0.0], to = [150.0, 45.0, 100.0], radius = 20.0 } }";
+    let cases = [
+        (template.replace("volume = 0.2", "volume = 2"), "the volume fraction is 2"),
+        (template.replace("[mesh]", "[mesch]"), "line 13: unknown field `mesch`"),
+        (template.replace("elements = [60, 20, 20]", "elements = [60, 20]"), "mesh.lengths has 3 numbers"),
+        (template.replace("fix = \"xyz\"", "fix = \"\""), "\"\" names no direction"),
+        (template.replace(cylinder, stl), "part.stl"),
+        ("volume = ".into(), "line 1: "),
+    ];
+    for (text, expected) in cases {
+        let path = dir.path().join("wrong.toml");
+        std::fs::write(&path, text).unwrap();
+        let refused = output(&["topology", path.to_str().unwrap(), "--out", dir.path().to_str().unwrap()]);
+        assert!(!refused.status.success());
+        let found = complaints(&refused);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
     }
 }
 
@@ -499,7 +611,12 @@ fn bad_usage_is_one_sentence() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["--levels", "0"], &["levels is 0", "between 1 and 12"]),
         (&["--hole", "0.5,0.5"], &["0.5,0.5", "--hole", "expected X,Y,R"]),
-        (&["--hole", "0.5,0.5,-1"], &["passive region"]),
+        (&["--hole", "0.5,0.5,-1"], &["radius of a hole is -1", "positive"]),
+        (&["--preset", "bridge", "--size", "20x10"], &["the size is 20x10", "three numbers"]),
+        (&["--size", "8x8x8", "--hole", "0.5,0.5,0.1"], &["--hole", "2D"]),
+        (&["--size", "9999x9999x9999"], &["9999", "degrees of freedom"]),
+        (&["--size", "700x700x700"], &["GiB", "available", "--size"]),
+        (&["nosuchfile.toml", "--preset", "mbb"], &["PROBLEM.toml", "--preset"]),
         (&["--projection", "0"], &["sharpness is 0", "above 0 and at most 1000"]),
         (&["--projection", "4", "--flow", "adam"], &["--projection", "oc flows"]),
         (&["--levels", "many"], &["many", "--levels", "a number or auto"]),
@@ -699,7 +816,16 @@ fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
     assert!(record["history"].as_array().unwrap().len() >= 3);
     assert_eq!(
         files(dir.path()),
-        ["convergence.svg", "design.npy", "design.png", "history.csv", "record.json", "variables.npy"]
+        [
+            "convergence.svg",
+            "design.npy",
+            "design.png",
+            "design.vti",
+            "history.csv",
+            "problem.toml",
+            "record.json",
+            "variables.npy"
+        ]
     );
 }
 

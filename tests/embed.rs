@@ -18,7 +18,7 @@ use lgf::problems::{Quadratic, Rosenbrock};
 use lgf::report::{Report, StopReason};
 use lgf::surrogate::potential::{Outside, PotentialConfig};
 use lgf::surrogate::{Integrator, SurrogateConfig};
-use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
+use lgf::topology::{Compliance, FilterKind, Structure};
 use lgf::{Error, Lgf, RunError, wgpu};
 
 mod common;
@@ -166,7 +166,7 @@ fn a_resumed_run_goes_on_with_counts_budget_and_best() {
 /// the CPU.
 #[test]
 fn a_run_whose_device_is_destroyed_keeps_its_best_design_and_goes_on() {
-    let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density)).unwrap();
+    let mut problem = Compliance::new(Structure::mbb(30, 10, FilterKind::Density)).unwrap();
     let start = problem.uniform_start();
     let oc = Flow::OptimalityCriteria(OptimalityCriteria::default());
     let oc = lgf(Field::adaptive(oc, SurrogateConfig::topology()), 40);
@@ -562,11 +562,9 @@ fn pictures_from_the_device_are_those_from_the_host() {
     for (size, radius, max_binding) in
         [((60, 20), 2.4, None), ((37, 41), 1.0, None), ((60, 40), 3.7, Some(4 * 13 * 1024))]
     {
-        let mut problem = Compliance::new(ComplianceConfig {
-            radius,
-            ..ComplianceConfig::mbb(size.0, size.1, FilterKind::Density)
-        })
-        .unwrap();
+        let mut problem =
+            Compliance::new(Structure { radius, ..Structure::mbb(size.0, size.1, FilterKind::Density) })
+                .unwrap();
         let start = problem.uniform_start();
         let engine = GpuEngine::from_device(
             device.clone(),
@@ -588,8 +586,8 @@ fn pictures_from_the_device_are_those_from_the_host() {
                 continue;
             }
             let design = session.design().unwrap().to_vec();
-            let density = session.objective().physical_density(&design);
-            let png = lgf::io::density_png(session.objective().grid(), &density).unwrap();
+            let density = session.objective().physical_density(&design).unwrap();
+            let png = lgf::io::density_png(session.objective().mesh().grid().unwrap(), &density).unwrap();
             let expected = image::load_from_memory(&png).unwrap().into_luma8();
             let scale = expected.width() / size.0;
             let (width, grey) = view.picture(session.engine_mut(), scale).unwrap();

@@ -11,7 +11,7 @@ use lgf::observe::{self, Event};
 use lgf::problems::Quadratic;
 use lgf::report::StopReason;
 use lgf::surrogate::{Differences, Lift, Rank, Regression, Ridge, SpaceConfig, SurrogateConfig, Targets};
-use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
+use lgf::topology::{Compliance, FilterKind, Structure};
 use lgf::{Error, Lgf, RunError, Stopping};
 
 mod common;
@@ -205,7 +205,7 @@ fn settings_that_make_no_sense_are_named() {
 /// OC from a start outside its box or its volume would return that start as its best design.
 #[test]
 fn a_start_outside_the_domain_is_refused() {
-    let mut problem = Compliance::new(ComplianceConfig::mbb(12, 4, FilterKind::Density)).unwrap();
+    let mut problem = Compliance::new(Structure::mbb(12, 4, FilterKind::Density)).unwrap();
     let lgf = Lgf::new(Flow::OptimalityCriteria(OptimalityCriteria::default())).unwrap();
     for (value, expected) in [
         (1.5, "an entry of the starting point is 1.5"),

@@ -6,13 +6,13 @@ use std::ops::ControlFlow;
 use lgf::observe::{Event, Observer};
 use lgf::peers::{Course, Peer};
 use lgf::report::evaluations_to_reach;
-use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
+use lgf::topology::{Compliance, FilterKind, Structure};
 
 fn course(peer: Peer, budget: usize) -> Course {
-    let mut problem = Compliance::new(ComplianceConfig::mbb(60, 20, FilterKind::Density)).unwrap();
+    let mut problem = Compliance::new(Structure::mbb(60, 20, FilterKind::Density)).unwrap();
     let start = problem.uniform_start();
     let course = peer.minimize(&mut problem, &start, budget, 1e-4, &mut ()).unwrap();
-    let volume = problem.volume(&course.x);
+    let volume = problem.volume(&course.x).unwrap();
     assert!(volume <= 0.5 * (1.0 + 1e-6), "{}: volume {volume}", peer.name());
     assert!((problem.compliance(&course.x).unwrap() - course.objective).abs() <= 1e-12 * course.objective);
     course
@@ -75,12 +75,12 @@ fn iterates_outside_are_not_accepted() {
     impl Observer for Volumes {
         fn event(&mut self, event: Event<'_>) -> ControlFlow<()> {
             if let Event::TrueStep { entry, x, .. } = event {
-                self.1.push((self.0.volume(x), entry.accepted));
+                self.1.push((self.0.volume(x).unwrap(), entry.accepted));
             }
             ControlFlow::Continue(())
         }
     }
-    let problem = || Compliance::new(ComplianceConfig::mbb(60, 20, FilterKind::Density)).unwrap();
+    let problem = || Compliance::new(Structure::mbb(60, 20, FilterKind::Density)).unwrap();
     let mut volumes = Volumes(problem(), Vec::new());
     let mut beam = problem();
     let start = beam.uniform_start();

@@ -6,15 +6,22 @@ use lgf::method::{Method, Potential};
 use lgf::objective::Objective;
 use lgf::report::StopReason;
 use lgf::topology::{
-    Compliance, ComplianceConfig, Continuation, FilterKind, Grid, Level, Levels, PassiveRegion, Preset,
-    Projection, Recipe, Shape, Solution, Symmetry,
+    Compliance, Continuation, FilterKind, Level, Levels, Mesh, Preset, Projection, Recipe, Region, Shape,
+    Solution, Structure, Symmetry,
 };
 
-fn hole(x: f64, y: f64, radius: f64) -> PassiveRegion {
-    PassiveRegion::Void(Shape::Disc { centre: (x, y), radius })
+/// A hole in parts of the width and the height of a box of unit squares.
+fn hole([width, height]: [f64; 2], x: f64, y: f64, radius: f64) -> Region {
+    Region::void(Shape::Sphere { centre: vec![x * width, y * height], radius: radius * height })
 }
 
-fn solve(config: &ComplianceConfig, recipe: Recipe) -> (Compliance, Solution) {
+/// A structure of the plane with the filter radius that the half beam has.
+fn preset(preset: Preset, size: [u32; 2], filter: FilterKind) -> Structure {
+    let radius = Structure::mbb(size[0], size[1], filter).radius;
+    Structure { filter, radius, ..Structure::preset(preset, &size).unwrap() }
+}
+
+fn solve(config: &Structure, recipe: Recipe) -> (Compliance, Solution) {
     let mut problem = Compliance::new(config.clone()).unwrap();
     let solution = recipe.solve(&mut problem, CpuEngine::new(), ()).unwrap();
     (problem, solution)
@@ -23,20 +30,14 @@ fn solve(config: &ComplianceConfig, recipe: Recipe) -> (Compliance, Solution) {
 /// The hole takes the roller of the half beam; another one cuts the cantilever in two.
 #[test]
 fn structures_that_cannot_carry_their_load_are_refused() {
-    let mbb = ComplianceConfig {
-        passive: vec![hole(1.0, 0.0, 0.3)],
-        ..ComplianceConfig::mbb(60, 20, FilterKind::Density)
-    };
+    let mbb = Structure::mbb(60, 20, FilterKind::Density).with(hole([60.0, 20.0], 1.0, 0.0, 0.3));
     let message = Compliance::new(mbb).unwrap_err().to_string();
     assert!(
         message.contains("load case 1 at (0, 20)") && message.contains("support at (60, 0)"),
         "{message}"
     );
-    let cantilever = ComplianceConfig {
-        preset: Preset::Cantilever,
-        passive: vec![hole(0.5, 0.5, 0.6)],
-        ..ComplianceConfig::mbb(40, 20, FilterKind::Density)
-    };
+    let cantilever = preset(Preset::Cantilever, [40, 20], FilterKind::Density);
+    let cantilever = cantilever.with(hole([40.0, 20.0], 0.5, 0.5, 0.6));
     let message = Compliance::new(cantilever).unwrap_err().to_string();
     assert!(message.contains("load case 1 at (40, 0)") && message.contains("from all others"), "{message}");
 }
@@ -44,11 +45,8 @@ fn structures_that_cannot_carry_their_load_are_refused() {
 /// Plain OC, run to its end, reaches 810.5 and 89 evaluations; the recipe used to end at 892.5.
 #[test]
 fn low_volume_on_a_small_grid_is_no_worse_than_plain_oc() {
-    let config = ComplianceConfig {
-        volume_fraction: 0.2,
-        radius: 1.5,
-        ..ComplianceConfig::mbb(60, 20, FilterKind::Density)
-    };
+    let config =
+        Structure { volume_fraction: 0.2, radius: 1.5, ..Structure::mbb(60, 20, FilterKind::Density) };
     let (_, solution) = solve(&config, Recipe::default());
     assert!(solution.objective <= 810.5, "{}", solution.objective);
 }
@@ -57,36 +55,28 @@ fn low_volume_on_a_small_grid_is_no_worse_than_plain_oc() {
 /// 240.34.
 #[test]
 fn the_default_layout_is_as_good_as_the_best_of_its_parts() {
-    let (_, solution) = solve(&ComplianceConfig::mbb(180, 60, FilterKind::Density), Recipe::default());
+    let (_, solution) = solve(&Structure::mbb(180, 60, FilterKind::Density), Recipe::default());
     assert!(solution.objective <= 1.003 * 234.63, "{}", solution.objective);
 }
 
 #[test]
 fn symmetric_problems_have_symmetric_designs_unless_that_is_not_wanted() {
-    let bridge = ComplianceConfig {
-        preset: Preset::TwoLoadBridge,
-        volume_fraction: 0.4,
-        ..ComplianceConfig::mbb(60, 20, FilterKind::Density)
+    let bridge =
+        Structure { volume_fraction: 0.4, ..preset(Preset::TwoLoadBridge, [60, 20], FilterKind::Density) };
+    let cantilever = preset(Preset::CantileverTwoLoads, [40, 20], FilterKind::Density);
+    let mirrored = |mesh: &Mesh, e: usize, x: bool| {
+        let mut place = mesh.element_place(e);
+        let axis = usize::from(!x);
+        place[axis] = mesh.size()[axis] - 1 - place[axis];
+        mesh.element(place)
     };
-    let cantilever = ComplianceConfig {
-        preset: Preset::CantileverTwoLoads,
-        ..ComplianceConfig::mbb(40, 20, FilterKind::Density)
-    };
-    let mirrored = |grid: &Grid, e: usize, x: bool| {
-        let (column, row) = (e / grid.nely(), e % grid.nely());
-        if x {
-            (grid.nelx() - 1 - column) * grid.nely() + row
-        } else {
-            column * grid.nely() + grid.nely() - 1 - row
-        }
-    };
-    let asymmetry = |config: &ComplianceConfig, x: bool| {
+    let asymmetry = |config: &Structure, x: bool| {
         let (problem, solution) = solve(config, Recipe::default());
-        let density = problem.physical_density(&solution.design);
+        let density = problem.physical_density(&solution.design).unwrap();
         let design = &solution.design;
         let images = |field: &[f64]| {
             (0..field.len())
-                .map(|e| (field[e] - field[mirrored(problem.grid(), e, x)]).abs())
+                .map(|e| (field[e] - field[mirrored(problem.mesh(), e, x)]).abs())
                 .fold(0.0, f64::max)
         };
         (images(design), images(&density))
@@ -98,19 +88,16 @@ fn symmetric_problems_have_symmetric_designs_unless_that_is_not_wanted() {
         assert!(density < 1e-14, "{density:e}");
     }
     // A cantilever with one load is not symmetric, and is made so where that is asked for.
-    let single = ComplianceConfig { preset: Preset::Cantilever, ..cantilever };
+    let single = preset(Preset::Cantilever, [40, 20], FilterKind::Density);
     assert!(asymmetry(&single, false).0 > 0.1);
-    assert_eq!(asymmetry(&ComplianceConfig { symmetry: Symmetry::Y, ..single }, false).0, 0.0);
+    assert_eq!(asymmetry(&Structure { symmetry: Symmetry::Y, ..single }, false).0, 0.0);
 }
 
 /// The gradient of x -> c((x + Mx)/2) is that of the objective which is evaluated.
 #[test]
 fn the_gradient_of_a_symmetric_design_is_exact() {
-    let config = ComplianceConfig {
-        preset: Preset::Cantilever,
-        symmetry: Symmetry::Both,
-        ..ComplianceConfig::mbb(9, 6, FilterKind::Density)
-    };
+    let config =
+        Structure { symmetry: Symmetry::Both, ..preset(Preset::Cantilever, [9, 6], FilterKind::Density) };
     let mut problem = Compliance::new(config).unwrap();
     let mut x: Vec<f64> = (0..54).map(|e| 0.4 + 0.2 * (e as f64).sin()).collect();
     let mut gradient = vec![0.0; 54];
@@ -132,9 +119,9 @@ fn the_gradient_of_a_symmetric_design_is_exact() {
 /// counts add up.
 #[test]
 fn a_budget_is_a_budget() {
-    let base = ComplianceConfig::mbb(40, 16, FilterKind::Density);
-    let projected = ComplianceConfig { projection: Some(Projection { beta: 8.0 }), ..base.clone() };
-    let narrow = ComplianceConfig { radius: 1.5, ..base.clone() };
+    let base = Structure::mbb(40, 16, FilterKind::Density);
+    let projected = Structure { projection: Some(Projection { beta: 8.0 }), ..base.clone() };
+    let narrow = Structure { radius: 1.5, ..base.clone() };
     for (config, continuation, levels) in [
         (&projected, Continuation::Auto, Levels::Auto),
         (&projected, Continuation::On, Levels::Count(1)),
@@ -161,7 +148,7 @@ fn a_budget_is_a_budget() {
 /// A run that converges with its n-th evaluation has converged also when it has no more than n.
 #[test]
 fn convergence_on_the_last_evaluation_is_convergence() {
-    let config = ComplianceConfig::mbb(18, 6, FilterKind::Density);
+    let config = Structure::mbb(18, 6, FilterKind::Density);
     let oc = Flow::OptimalityCriteria(OptimalityCriteria::default());
     let adam = Flow::Adam(Adam::new(0.1));
     for method in [Potential::default().into(), oc.into(), Method::from(adam)] {
@@ -181,9 +168,9 @@ fn convergence_on_the_last_evaluation_is_convergence() {
 
 #[test]
 fn the_volume_is_never_above_its_bound() {
-    let solid = PassiveRegion::Solid(Shape::Rectangle { lower: (0.0, 0.8), upper: (1.0, 1.0) });
-    for passive in [vec![], vec![hole(0.4, 0.5, 0.2), solid]] {
-        let config = ComplianceConfig { passive, ..ComplianceConfig::mbb(40, 20, FilterKind::Density) };
+    let solid = Region::solid(Shape::Box { lower: vec![0.0, 16.0], upper: vec![40.0, 20.0] });
+    for regions in [vec![], vec![hole([40.0, 20.0], 0.4, 0.5, 0.2), solid]] {
+        let config = Structure { regions, ..Structure::mbb(40, 20, FilterKind::Density) };
         for choice in [EngineChoice::Cpu, EngineChoice::CpuSingle] {
             let mut problem = Compliance::new(config.clone()).unwrap();
             let solution = Recipe::default().solve(&mut problem, choice.open().unwrap(), ()).unwrap();
@@ -194,7 +181,7 @@ fn the_volume_is_never_above_its_bound() {
 
 #[test]
 fn what_a_user_should_know_is_said() {
-    let config = ComplianceConfig { radius: 0.5, ..ComplianceConfig::mbb(20, 10, FilterKind::Density) };
+    let config = Structure { radius: 0.5, ..Structure::mbb(20, 10, FilterKind::Density) };
     let (_, solution) = solve(&config, Recipe::default());
     assert!(
         solution.warnings.iter().any(|w| w.contains("radius is 0.5 element sides")),
@@ -202,13 +189,10 @@ fn what_a_user_should_know_is_said() {
         solution.warnings
     );
     // So little material that no element is half full.
-    let config = ComplianceConfig {
-        volume_fraction: 0.05,
-        radius: 3.0,
-        ..ComplianceConfig::mbb(20, 10, FilterKind::Density)
-    };
+    let config =
+        Structure { volume_fraction: 0.05, radius: 3.0, ..Structure::mbb(20, 10, FilterKind::Density) };
     let (_, solution) = solve(&config, Recipe::default());
     assert!(solution.warnings.iter().any(|w| w.contains("falls apart")), "{:?}", solution.warnings);
-    let config = ComplianceConfig::mbb(30, 10, FilterKind::Density);
+    let config = Structure::mbb(30, 10, FilterKind::Density);
     assert_eq!(solve(&config, Recipe::default()).1.warnings, Vec::<String>::new());
 }

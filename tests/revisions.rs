@@ -12,7 +12,7 @@ use lgf::observe::{self, Event};
 use lgf::problems::Quadratic;
 use lgf::report::{HistoryEntry, StopReason};
 use lgf::surrogate::SurrogateConfig;
-use lgf::topology::{Compliance, ComplianceConfig, FilterKind, SigmoidDesign};
+use lgf::topology::{Compliance, FilterKind, SigmoidDesign, Structure};
 use lgf::{Lgf, Stopping};
 
 mod common;
@@ -168,7 +168,7 @@ impl Objective for Raised {
     }
     fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError> {
         let penalty = [1.0, 2.0, 3.0][(self.0.evaluations() / 6).min(2)];
-        if penalty != self.0.config().penalty {
+        if penalty != self.0.structure().penalty {
             self.0.set_penalty(penalty)?;
         }
         self.0.evaluate(x, gradient)
@@ -187,12 +187,12 @@ fn a_penalty_is_raised_within_one_run() {
     let oc = Flow::OptimalityCriteria(OptimalityCriteria::default());
     let oc = Lgf::new(Field::adaptive(oc, SurrogateConfig::topology())).unwrap();
     for lgf in [oc.stopping(Stopping::default().evaluations(60)).unwrap(), lgf(Potential::default(), 60)] {
-        let soft = ComplianceConfig { penalty: 1.0, ..ComplianceConfig::mbb(30, 10, FilterKind::Density) };
+        let soft = Structure { penalty: 1.0, ..Structure::mbb(30, 10, FilterKind::Density) };
         let mut problem = Raised(Compliance::new(soft).unwrap());
         let start = problem.0.uniform_start();
         let report = run(lgf, &mut problem, &start);
         assert_eq!(
-            (report.changes.as_slice(), problem.0.config().penalty),
+            (report.changes.as_slice(), problem.0.structure().penalty),
             (&[7, 13][..], 3.0),
             "{}",
             report.stop
@@ -208,7 +208,7 @@ fn a_penalty_is_raised_within_one_run() {
 /// Compliance counts its changes, and its wrappers pass the count on.
 #[test]
 fn compliance_announces_continuation() {
-    let mut problem = Compliance::new(ComplianceConfig::mbb(12, 4, FilterKind::Density)).unwrap();
+    let mut problem = Compliance::new(Structure::mbb(12, 4, FilterKind::Density)).unwrap();
     problem.set_penalty(2.0).unwrap();
     problem.set_penalty(0.0).unwrap_err();
     problem.set_projection(None).unwrap();

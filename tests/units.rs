@@ -8,7 +8,7 @@ use lgf::method::{Method, Potential};
 use lgf::objective::Objective;
 use lgf::problems::Rosenbrock;
 use lgf::report::{Report, StopReason};
-use lgf::topology::{Compliance, ComplianceConfig, FilterKind, Recipe};
+use lgf::topology::{Compliance, FilterKind, Recipe, Structure};
 use lgf::{Lgf, Stopping};
 
 /// The objective v · f(x / u), in other units.
@@ -120,7 +120,7 @@ fn a_quadratic_from_its_zero_finds_its_length() {
 /// Optimality criteria and the potential on a structure, in other units of density and of compliance.
 #[test]
 fn structures_in_any_units_have_the_same_design() {
-    let problem = || Compliance::new(ComplianceConfig::mbb(24, 8, FilterKind::Density)).unwrap();
+    let problem = || Compliance::new(Structure::mbb(24, 8, FilterKind::Density)).unwrap();
     let start = problem().uniform_start();
     for method in
         [Method::from(Flow::OptimalityCriteria(OptimalityCriteria::default())), Potential::default().into()]

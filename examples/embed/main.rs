@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use lgf::engine::GpuEngine;
 use lgf::engine::gpu::GpuOptions;
-use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
+use lgf::topology::{Compliance, FilterKind, Structure};
 use lgf::{Lgf, Session, Stopping, wgpu};
 
 type Run = Session<Compliance, GpuEngine, ()>;
@@ -43,10 +43,8 @@ fn begin(
     queue: &wgpu::Queue,
     size: (u32, u32),
 ) -> Result<Run, Box<dyn std::error::Error>> {
-    let problem = Compliance::new(ComplianceConfig {
-        radius: 2.4,
-        ..ComplianceConfig::mbb(size.0, size.1, FilterKind::Density)
-    })?;
+    let problem =
+        Compliance::new(Structure { radius: 2.4, ..Structure::mbb(size.0, size.1, FilterKind::Density) })?;
     let stopping = Stopping::default().evaluations(200).settled(10, 2e-4);
     let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions::default())?;
     let start = problem.uniform_start();

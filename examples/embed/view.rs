@@ -54,8 +54,8 @@ impl View {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let (grid, radius) =
-            ([problem.grid().nelx() as u32, problem.grid().nely() as u32], problem.config().radius as f32);
+        let [columns, rows, _] = problem.mesh().size();
+        let (grid, radius) = ([columns as u32, rows as u32], problem.structure().radius as f32);
         Self { device, queue, pipeline, settings, grid, radius, gathered: None }
     }
 

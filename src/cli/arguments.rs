@@ -13,6 +13,22 @@ pub(super) fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> 
     }
 }
 
+/// The numbers of elements along each axis, two or three.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Elements(pub Vec<u32>);
+
+/// Parses the size of a mesh in two or three dimensions: `150x50` or `48x24x24`. All numbers are at least 1.
+pub(super) fn parse_elements(text: &str) -> std::result::Result<Elements, String> {
+    let parts: std::result::Result<Vec<u32>, _> = text.split(['x', 'X', '×']).map(str::parse).collect();
+    match parts {
+        Ok(parts) if (2..=3).contains(&parts.len()) && parts.iter().all(|n| *n > 0) => Ok(Elements(parts)),
+        _ => {
+            Err("expected COLUMNSxROWS or COLUMNSxROWSxLAYERS, all at least 1, e.g. 150x50 or 48x24x24"
+                .into())
+        }
+    }
+}
+
 /// Parses a count: `1e7` or `10000000` becomes 10000000. It is at most `most`.
 pub(super) fn parse_count(text: &str, most: f64) -> std::result::Result<u64, String> {
     match text.trim().parse::<f64>() {

@@ -2,18 +2,24 @@
 
 use std::fmt::Write;
 
-use crate::cli::arguments::parse_count;
+use crate::cli::arguments::{Elements, parse_count, parse_elements};
 use crate::cli::ending::{Ending, print};
+use crate::cli::memory;
 use crate::domain::Domain;
 use crate::engine::{Engine, EngineChoice, GpuEngine, Samples, Setup, TableFormat, gpu};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
+use crate::topology::{Compliance, Preset, Structure};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Tell the memory that runs of this many unknowns take, e.g. 10000000 or 1e7, at least 1
     #[arg(long, value_name = "D", value_parser = |text: &str| parse_count(text, 1e12))]
     dimension: Option<u64>,
+    /// Tell the memory that a structure of this many elements takes, COLUMNSxROWSxLAYERS, true gradient and
+    /// CPU engine together
+    #[arg(long, value_name = "CxRxL", value_parser = parse_elements)]
+    size: Option<Elements>,
     /// ... with this many samples (or pairs) in the history, 1 to 256
     #[arg(long, value_name = "K", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=256))]
@@ -29,7 +35,10 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     let mut text = String::new();
     describe(&mut text)?;
     if let Some(dimension) = args.dimension {
-        memory(&mut text, dimension, args.history as usize, args.rank.map(|rank| rank as usize));
+        gpu_memory(&mut text, dimension, args.history as usize, args.rank.map(|rank| rank as usize));
+    }
+    if let Some(Elements(elements)) = &args.size {
+        structure_memory(&mut text, elements)?;
     }
     print(&text)?;
     Ok(Ending::Done)
@@ -74,8 +83,31 @@ fn describe(out: &mut String) -> Result<()> {
     Ok(())
 }
 
+/// The memory that `lgf topology` takes for a mesh in space, with either number format of the CPU engine.
+fn structure_memory(out: &mut String, elements: &[u32]) -> Result<()> {
+    let structure = Structure::preset(Preset::Cantilever, elements)?;
+    let Some(bytes) = Compliance::bytes(&structure)? else {
+        line!(out, "in the plane, memory depends on the factorisation: some 100 log2(d) bytes per element");
+        return Ok(());
+    };
+    let d = structure.elements();
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    line!(out, "{d} elements with one load case: the true gradient takes {:.2} GiB", gib(bytes));
+    for (engine, size) in [("cpu", 8), ("cpu-f32", 4)] {
+        let all = bytes + memory::of_potential(d, size);
+        line!(
+            out,
+            "  with --engine {engine:7} {:8.2} GiB in all, {:.0} bytes per element",
+            gib(all),
+            all as f64 / d as f64
+        );
+    }
+    line!(out, "  available now         {:8.2} GiB", gib(memory::available()));
+    Ok(())
+}
+
 /// The memory that runs of the usual kinds keep resident, from one unknown's share.
-fn memory(out: &mut String, dimension: u64, history: usize, rank: Option<usize>) {
+fn gpu_memory(out: &mut String, dimension: u64, history: usize, rank: Option<usize>) {
     let (one, start) = (Domain::uniform_with_volume(0.0, 1.0, vec![1.0], 1.0), [0.5]);
     let unbounded = Domain::Unbounded;
     let kinds = [

@@ -13,7 +13,9 @@ mod compare;
 mod discover;
 mod ending;
 mod info;
+mod init;
 mod main_job;
+mod memory;
 mod paper;
 mod progress;
 mod results;
@@ -46,7 +48,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Topology optimization: minimum compliance under a volume constraint
+    /// Topology optimization in 2D and 3D: minimum compliance under a volume constraint, of a preset or of
+    /// your own problem file
     Topology(Box<topology::Args>),
     /// One of the method paper's five problems: the plain flow beside LGF, with the problem's pictures
     Run(Box<run::Args>),
@@ -60,6 +63,8 @@ enum Command {
     /// What each pass of a cycle costs on this machine: device times, bandwidth, both engines, against an
     /// earlier measurement
     Bench(bench::Args),
+    /// Write a commented problem file to begin with: your own structure for `lgf topology`
+    Init(init::Args),
     /// Show the GPU adapters, their limits and self-tests, and which engine `auto` takes
     Info(info::Args),
 }
@@ -97,6 +102,7 @@ pub fn main() -> ExitCode {
         Some(Command::Benchmark(args)) => benchmark::run(&args),
         Some(Command::Discover(args)) => discover::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Init(args)) => init::run(&args),
         Some(Command::Info(args)) => info::run(&args),
     };
     match outcome {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ndarray::Array2;
 use serde::Serialize;
 
 use crate::engine::EngineInfo;
@@ -115,8 +114,8 @@ impl<'a> FullRecord<'a> {
 /// A finished run with its design.
 pub(super) struct Run {
     pub solution: Solution,
-    pub problem: &'static str,
-    pub size: (u32, u32),
+    pub problem: String,
+    pub size: String,
     pub recipe: Recipe,
     pub engine_reason: String,
     pub settings: String,
@@ -124,15 +123,14 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn record(&self) -> Record<'_> {
-        let size = format!("{}x{}", self.size.0, self.size.1);
         Record {
             volume: Some(self.solution.volume),
             levels: &self.solution.levels,
             spent: Some(self.solution.spent),
             warnings: &self.solution.warnings,
             ..Record::new(
-                self.problem,
-                size,
+                &self.problem,
+                self.size.clone(),
                 &self.recipe.method,
                 self.solution.objective,
                 &self.solution.report,
@@ -140,28 +138,27 @@ impl Run {
         }
     }
 
-    /// Writes `record.json`, `history.csv`, `design.png`, `design.npy` (physical density, rows from the top),
-    /// `variables.npy` (the design variables) and, for a run of its own, `convergence.svg` to `dir`.
-    pub(super) fn write(&self, dir: &Path, problem: &Compliance, with_plot: bool) -> Result<()> {
+    /// Writes `record.json`, `problem.toml`, `history.csv`, the design's files (see [`io::design_files`])
+    /// and, for a run of its own, `convergence.svg` to `dir`; returns their names.
+    pub(super) fn write(&self, dir: &Path, problem: &Compliance, with_plot: bool) -> Result<Vec<String>> {
         io::prepare(dir)?;
         let record = self.record();
         let full =
             FullRecord::new(&record, &self.engine_reason, self.settings.clone(), &self.solution.report);
-        let density = problem.physical_density(&self.solution.design);
         let mut files = vec![
             ("record.json", json(&full, true)?),
+            ("problem.toml", io::write_problem(problem.structure())?.into_bytes()),
             ("history.csv", io::csv(&self.solution.report.history)?),
-            ("design.png", io::density_png(problem.grid(), &density)?),
-            ("design.npy", io::npy(by_rows(problem, density)?.view())?),
-            ("variables.npy", io::npy(by_rows(problem, self.solution.design.clone())?.view())?),
         ];
+        files.extend(io::design_files(problem, &self.solution.design)?);
         if with_plot {
             let name = method_line(&self.recipe.method);
             let curves = [io::Curve { name: &name, history: &self.solution.report.history }];
-            let title = format!("{} {}x{}", self.problem, self.size.0, self.size.1);
+            let title = format!("{} {}", self.problem, self.size);
             files.push(("convergence.svg", io::convergence_svg(&title, "compliance", &curves)?.into_bytes()));
         }
-        io::write_all(dir, &files)
+        io::write_all(dir, &files)?;
+        Ok(files.into_iter().map(|(name, _)| name.to_string()).collect())
     }
 }
 
@@ -177,14 +174,6 @@ pub(super) fn method_line(method: &Method) -> String {
 pub(super) fn engine_line(engine: &EngineInfo, reason: &str) -> String {
     let software = if engine.software { " (software adapter)" } else { "" };
     format!("engine: {}, {}{software}, {}; {reason}", engine.kind.name(), engine.adapter, engine.precision)
-}
-
-/// A field numbered like the grid's elements as a matrix whose rows run from the top down.
-fn by_rows(problem: &Compliance, field: Vec<f64>) -> Result<Array2<f64>> {
-    let (nelx, nely, found) = (problem.grid().nelx(), problem.grid().nely(), field.len());
-    let columns = Array2::from_shape_vec((nelx, nely), field)
-        .map_err(|_| Error::length("the field", found, nelx * nely))?;
-    Ok(columns.reversed_axes())
 }
 
 /// Compact or pretty JSON.

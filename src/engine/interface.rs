@@ -148,6 +148,14 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// The same pair of an objective that is `factor` times as large.
+    #[must_use]
+    pub fn times(mut self, factor: f64) -> Self {
+        self.change.iter_mut().for_each(|change| *change *= factor);
+        self.note.remainder *= factor;
+        self
+    }
+
     pub(crate) fn check(&self, dimension: usize) -> Result<()> {
         for (name, vector) in
             [("the displacement of a pair", &self.displacement), ("the change of a pair", &self.change)]
@@ -320,7 +328,9 @@ pub trait Engine: Send + Sealed {
     /// [`SettingsError`](crate::error::SettingsError) for vectors that do not fit, and device errors.
     fn put_pair(&mut self, pair: &Pair) -> Result<()>;
 
-    /// Reads a history of pairs, oldest first.
+    /// Reads a history of pairs, oldest first, in the unit of [`Report::gradient_unit`].
+    ///
+    /// [`Report::gradient_unit`]: crate::report::Report::gradient_unit
     ///
     /// # Errors
     /// Device errors.

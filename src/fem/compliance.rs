@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::mesh::BrickMesh;
 use super::solver::{SolveReport, Solver};
 use super::vectors::{BLOCK, block_dot, dot, ordered_sum};
 use crate::error::{Error, Result};
@@ -36,7 +37,8 @@ pub struct Evaluation {
     pub solves: Vec<SolveReport>,
 }
 
-/// Compliance c(ρ) = Σ fₖᵀuₖ over load cases, K(E(ρ)) uₖ = fₖ, with its gradient −E'(ρ) Σ uₖᵀK₀uₖ.
+/// Compliance c(ρ) = Σ fₖᵀuₖ over load cases, K(E(ρ)) uₖ = fₖ, with its gradient −E'(ρ) Σ uₖᵀK₀uₖ, and
+/// 2 uₖᵀ∂fₖ/∂ρ where the structure's own mass is a load.
 ///
 /// Displacements are kept, and each solve starts from the last one of its case. The value that is returned is
 /// 2 fᵀu − uᵀKu: it equals fᵀu for the exact displacement and is below the true compliance by the square of
@@ -49,6 +51,8 @@ pub struct SolidCompliance {
     solver: Solver,
     loads: Vec<Vec<f64>>,
     displacements: Vec<Vec<f64>>,
+    /// The force of each load case on every corner of an element of density 1, along each axis.
+    bodies: Vec<[f64; 3]>,
     /// Moduli first, then energies.
     elements: Vec<f64>,
 }
@@ -65,7 +69,21 @@ impl SolidCompliance {
         }
         let displacements = vec![vec![0.0; dofs]; loads.len()];
         let elements = vec![0.0; solver.mesh().elements()];
-        Ok(Self { solver, loads, displacements, elements })
+        let bodies = vec![[0.0; 3]; loads.len()];
+        Ok(Self { solver, loads, displacements, bodies, elements })
+    }
+
+    /// The same with forces on the structure's own mass: for each load case, the force on every corner of an
+    /// element of density 1, along each axis. An element of density ρ has ρ times as much.
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) when there is not one entry a load case.
+    pub fn with_bodies(self, bodies: Vec<[f64; 3]>) -> Result<Self> {
+        if bodies.len() == self.loads.len() {
+            Ok(Self { bodies, ..self })
+        } else {
+            Err(Error::length("the forces on bodies", bodies.len(), self.loads.len()))
+        }
     }
 
     /// The displacement of each load case at the last evaluation.
@@ -107,7 +125,18 @@ impl SolidCompliance {
         self.solver.set_moduli(&self.elements)?;
         gradient.fill(0.0);
         let mut evaluation = Evaluation { value: 0.0, solves: Vec::with_capacity(self.loads.len()) };
-        for (load, displacement) in self.loads.iter().zip(&mut self.displacements) {
+        let has_weight = self.bodies.iter().any(|body| *body != [0.0; 3]);
+        let masses = if has_weight { masses(&self.solver.mesh(), densities) } else { Vec::new() };
+        for ((load, body), displacement) in self.loads.iter().zip(&self.bodies).zip(&mut self.displacements) {
+            let mut heavy = Vec::new();
+            let mut load = load;
+            if *body != [0.0; 3] {
+                heavy.extend_from_slice(load);
+                for (part, share) in heavy.chunks_exact_mut(masses.len()).zip(body) {
+                    part.iter_mut().zip(&masses).for_each(|(force, mass)| *force += share * mass);
+                }
+                load = &heavy;
+            }
             let solve = self.solver.solve(load, displacement, tolerance, max_iterations);
             if solve.is_err() {
                 // No later solve should start from what did not arrive.
@@ -131,7 +160,38 @@ impl SolidCompliance {
                     }),
             );
             evaluation.value += 2.0 * dot(load, displacement) - strain;
+            if *body != [0.0; 3] {
+                add_weight_slope(&self.solver.mesh(), *body, displacement, gradient);
+            }
         }
         Ok(evaluation)
     }
+}
+
+/// The sum of the densities of the elements around each node.
+fn masses(mesh: &BrickMesh, densities: &[f64]) -> Vec<f64> {
+    let mut masses = vec![0.0; mesh.nodes()];
+    let [nx, ny, _] = mesh.size();
+    masses.par_iter_mut().enumerate().for_each(|(node, mass)| {
+        let place = [node % (nx + 1), node / (nx + 1) % (ny + 1), node / ((nx + 1) * (ny + 1))];
+        let around = |axis: usize| place[axis].saturating_sub(1)..(place[axis] + 1).min(mesh.size()[axis]);
+        for z in around(2) {
+            for y in around(1) {
+                *mass += around(0).map(|x| densities[mesh.element(x, y, z)]).sum::<f64>();
+            }
+        }
+    });
+    masses
+}
+
+/// Adds 2 uᵀ∂f/∂ρ of every element, the force on each of its corners being `body` times ρ.
+fn add_weight_slope(mesh: &BrickMesh, body: [f64; 3], displacement: &[f64], gradient: &mut [f64]) {
+    let [nx, ny, _] = mesh.size();
+    gradient.par_iter_mut().enumerate().for_each(|(e, gradient)| {
+        let corners = mesh.corners(e % nx, e / nx % ny, e / (nx * ny));
+        for (axis, share) in body.iter().enumerate().filter(|(_, share)| **share != 0.0) {
+            let sum: f64 = corners.iter().map(|node| displacement[mesh.dof(*node, axis)]).sum();
+            *gradient += 2.0 * share * sum;
+        }
+    });
 }

@@ -1,6 +1,6 @@
 use std::io::Cursor;
 
-use image::{GrayImage, ImageFormat, Luma};
+use image::{GrayImage, ImageFormat, Luma, RgbImage};
 
 use crate::error::{Error, Result};
 use crate::topology::Grid;
@@ -25,6 +25,13 @@ pub fn density_png(grid: &Grid, density: &[f64]) -> Result<Vec<u8>> {
         let shade = 1.0 - density[ix * grid.nely() + iy].clamp(0.0, 1.0);
         Luma([(255.0 * shade).round() as u8])
     });
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).map_err(|e| Error::encoding("design.png", e))?;
+    Ok(bytes.into_inner())
+}
+
+/// A picture in colour as PNG.
+pub(super) fn encode(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).map_err(|e| Error::encoding("design.png", e))?;
     Ok(bytes.into_inner())

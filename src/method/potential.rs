@@ -19,6 +19,7 @@ use crate::surrogate::potential::{Outside, PotentialConfig};
 /// | landing | iterate | trust radius Δ, max |x − x_trusted| |
 /// |---|---|---|
 /// | ρ > 0.75, step at the radius | kept | doubled |
+/// | ρ > 1.9, no pair of positive curvature | kept | times 4: the radius stands for the curvature |
 /// | 0.1 ≤ ρ < 0.25 | kept | × 0.8 |
 /// | ρ < 0.1 | kept while ρ > 10⁻⁴ | half the step |
 /// | ρ ≤ 10⁻⁴, or the objective fails | undone | half the step |
@@ -55,6 +56,8 @@ impl Default for Potential {
 impl Potential {
     /// The least ρ of a landing that is kept.
     const LEAST_AGREEMENT: f64 = 1e-4;
+    /// From this ρ on, an objective has next to no curvature along a step to the minimum of a parabola.
+    const STRAIGHT: f64 = 1.9;
 
     pub(super) fn validate(&self) -> Result<()> {
         if !(1..=64).contains(&self.memory) {
@@ -80,9 +83,11 @@ impl Potential {
         agreement > Self::LEAST_AGREEMENT
     }
 
-    /// The next Δ after a step of `step`; `agreement` is none if the landing could not be evaluated.
-    pub(crate) fn next_radius(&self, radius: f64, step: f64, agreement: Option<f64>) -> f64 {
+    /// The next Δ after a step of `step`; `agreement` is none if the landing could not be evaluated. Without
+    /// `pairs` the model's curvature was made from the radius; ρ = 2 says that there was none on the way.
+    pub(crate) fn next_radius(&self, radius: f64, step: f64, agreement: Option<f64>, pairs: usize) -> f64 {
         match agreement {
+            Some(rho) if rho > Self::STRAIGHT && pairs == 0 => 4.0 * radius,
             Some(rho) if rho > 0.75 && step > 0.9 * radius => 2.0 * radius,
             Some(rho) if rho >= 0.25 => radius,
             Some(rho) if rho >= 0.1 => 0.8 * radius,
@@ -168,7 +173,7 @@ impl Cycle {
                 truth.engine.record_pair((value - trusted) / truth.value_unit(), judged.accepted)?;
             }
         }
-        self.radius = rule.next_radius(radius, step, judged.agreement);
+        self.radius = rule.next_radius(radius, step, judged.agreement, fit.samples);
         if fit.samples > 0 {
             // The guessed length has been tried on a model with curvatures: the agreement corrects it.
             self.is_length_known = true;
@@ -231,12 +236,15 @@ mod tests {
     #[test]
     fn radius_follows_the_agreement() {
         let rule = Potential::default();
-        assert_eq!(rule.next_radius(0.2, 0.2, Some(0.9)), 0.4);
-        assert_eq!(rule.next_radius(0.2, 0.1, Some(0.9)), 0.2, "the radius was not what limited the step");
-        assert_eq!(rule.next_radius(0.2, 0.2, Some(0.5)), 0.2);
-        assert_eq!(rule.next_radius(0.2, 0.2, Some(0.2)), 0.8 * 0.2);
-        assert_eq!(rule.next_radius(0.2, 0.1, Some(-3.0)), 0.05);
-        assert_eq!(rule.next_radius(0.2, 0.1, None), 0.05);
+        let next = |step, agreement| rule.next_radius(0.2, step, agreement, 3);
+        assert_eq!(next(0.2, Some(0.9)), 0.4);
+        assert_eq!(next(0.1, Some(0.9)), 0.2, "the radius was not what limited the step");
+        assert_eq!(next(0.2, Some(0.5)), 0.2);
+        assert_eq!(next(0.2, Some(0.2)), 0.8 * 0.2);
+        assert_eq!(next(0.1, Some(-3.0)), 0.05);
+        assert_eq!(next(0.1, None), 0.05);
+        assert_eq!(rule.next_radius(0.2, 0.01, Some(2.0), 0), 0.8, "a guessed curvature was too large");
+        assert_eq!(rule.next_radius(0.2, 0.1, Some(0.5), 0), 0.2);
         assert!(rule.accepts(0.01) && !rule.accepts(0.0) && !rule.accepts(f64::NAN));
     }
 }

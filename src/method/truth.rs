@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{Method, Settled, Stopping};
 use crate::domain::{Domain, kkt_residual};
-use crate::engine::{Engine, Fit, GradientSummary, Landing, PhaseEnd, Setup, Traffic};
+use crate::engine::{Engine, Fit, GradientSummary, Landing, PhaseEnd, Samples, Setup, Traffic};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::objective::Objective;
 use crate::record::{Event, HistoryEntry, Observer, PhaseEntry, Report, StopReason, Verdict};
@@ -100,6 +100,8 @@ pub(crate) struct Truth<O, E, W> {
     /// The gradients that the engine sees are the objective's divided by this: a power of two, 1 unless the
     /// start's largest entry is far from 1.
     gradient_unit: f64,
+    /// Whether the run records pairs, which are in the unit of gradient.
+    has_pairs: bool,
     /// Whether the unit of gradient has been chosen, at the first evaluation.
     has_unit: bool,
     /// The largest unit of length of a trusted iterate so far: see [`Domain::unit_of_length`].
@@ -179,6 +181,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             is_free_of_units: method.is_free_of_units(),
             tolerance_is_relative,
             gradient_unit: 1.0,
+            has_pairs: method.samples() == Samples::Pairs,
             has_unit: false,
             unit_of_length,
             x: start,
@@ -265,6 +268,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             x,
             kkt_residual,
             first_slope: self.first_slope,
+            gradient_unit: self.gradient_unit,
             objective: self.best_value,
             best_evaluation: self.best_evaluation,
             true_evaluations: self.evaluations,
@@ -504,9 +508,13 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         let exponent = summary.largest.log2();
         let is_first = !std::mem::replace(&mut self.has_unit, true);
         if is_first && self.is_free_of_units && exponent.is_finite() && exponent.abs() > PLAIN_EXPONENTS {
-            // Pairs that were learned elsewhere are in another unit.
-            self.engine.forget();
             self.gradient_unit = exponent.round().exp2();
+            // Pairs that were learned elsewhere are in the objective's unit.
+            let pairs = if self.has_pairs { self.engine.pairs()? } else { Vec::new() };
+            self.engine.forget();
+            for pair in pairs {
+                self.engine.put_pair(&pair.times(1.0 / self.gradient_unit))?;
+            }
             summary = self.set_gradient()?;
         }
         self.largest_gradient = summary.largest * self.gradient_unit;

@@ -175,6 +175,10 @@ pub struct Report {
     pub kkt_residual: Option<f64>,
     /// That largest entry, of the Newton direction for the Newton flow.
     pub first_slope: f64,
+    /// The unit that the engine's gradients and pairs are in, 1 unless gradients are far from it: pairs that
+    /// another run is to know are [`Engine::pairs`](crate::engine::Engine::pairs), times this.
+    #[serde(default = "one")]
+    pub gradient_unit: f64,
     /// True evaluations, all of them: training iterates, landing checks and rejected landings.
     pub true_evaluations: usize,
     /// The first trusted evaluations of all further [revisions](crate::objective::Objective::revision) of the
@@ -198,6 +202,10 @@ pub struct Report {
     pub wall_seconds: f64,
     /// The seconds spent in true evaluations.
     pub objective_seconds: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 impl Report {

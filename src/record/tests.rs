@@ -16,8 +16,8 @@ use crate::surrogate::{
     TargetTransform, Targets, WeakForm,
 };
 use crate::topology::{
-    Compliance, ComplianceConfig, Continuation, FilterKind, Levels, PassiveRegion, Preset, Projection,
-    Recipe, Shape, Solution,
+    Compliance, Continuation, FilterKind, Levels, Preset, Projection, Recipe, Region, Shape, Solution,
+    Structure,
 };
 use crate::{Lgf, LgfConfig, Settled, Stopping};
 use serde::Serialize;
@@ -152,17 +152,17 @@ fn settings_survive() {
             }
         }
     }
-    let bounded = Shape::Rectangle { lower: (0.1, -0.2), upper: (THIRD, 0.7) };
-    let disc = Shape::Disc { centre: (THIRD, 0.5), radius: 0.1 + 0.2 };
-    let base = ComplianceConfig::mbb(7, 5, FilterKind::Sensitivity);
+    let bounded = Shape::Box { lower: vec![0.1, -0.2], upper: vec![THIRD, 0.7] };
+    let disc = Shape::Sphere { centre: vec![THIRD, 0.5], radius: 0.1 + 0.2 };
+    let base = Structure::mbb(7, 5, FilterKind::Sensitivity);
     for preset in
         [Preset::Mbb, Preset::Cantilever, Preset::CantileverTwoLoads, Preset::LBracket, Preset::TwoLoadBridge]
     {
-        assert_survives(ComplianceConfig { preset, ..base.clone() });
+        assert_survives(Structure::preset(preset, &[7, 5]).unwrap());
     }
-    assert_survives(ComplianceConfig {
+    assert_survives(Structure {
         filter: FilterKind::Density,
-        passive: vec![PassiveRegion::Void(bounded), PassiveRegion::Solid(disc)],
+        regions: vec![Region::void(bounded), Region::solid(disc)],
         projection: Some(Projection { beta: THIRD }),
         ..base
     });
@@ -266,7 +266,7 @@ fn results_survive() {
 
 #[test]
 fn a_solution_survives() {
-    let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density)).unwrap();
+    let mut problem = Compliance::new(Structure::mbb(30, 10, FilterKind::Density)).unwrap();
     let recipe = Recipe { levels: Levels::Count(2), ..Recipe::default() };
     let solution = recipe.solve(&mut problem, CpuEngine::new(), ()).unwrap();
     let found: Solution = read_back(&solution);

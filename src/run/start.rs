@@ -43,8 +43,9 @@ impl<'a> Start<'a> {
     }
 
     /// The same start with `pairs` that were learned elsewhere, oldest first: on a coarser grid, say, from
-    /// [`Engine::pairs`](crate::engine::Engine::pairs) at the end of its run. A learned potential begins with
-    /// them; the other methods have no use for them.
+    /// [`Engine::pairs`](crate::engine::Engine::pairs) at the end of its run, in the objective's own unit
+    /// (see [`Report::gradient_unit`]). A learned potential begins with them; the other methods have no use
+    /// for them.
     /// ```
     /// use lgf::engine::{CpuEngine, Engine};
     /// use lgf::problems::Quadratic;

@@ -2,129 +2,59 @@
 
 use std::borrow::Cow;
 
-use super::element::q4_plane_stress;
-use super::filter::{FilterKind, HatFilter};
-use super::grid::Grid;
-use super::load_case::{LoadCase, Preset};
+use super::boundary::Boundary;
+use super::filter::FilterKind;
 use super::load_path::{self, Joints};
-use super::passive::{PassiveElements, PassiveRegion};
+use super::mesh::Mesh;
+use super::model::{Evaluated, Filter, Model};
+use super::passive::PassiveElements;
 use super::projection::{Projection, Threshold};
-use super::stiffness::Stiffness;
-use super::symmetry::{Mirrors, Symmetry};
+use super::structure::{Structure, Unit};
+use super::symmetry::Mirrors;
 use crate::domain::{Bounds, Domain, Volume};
 use crate::error::{Error, ObjectiveError, Result};
+use crate::fem::{Simp, SolveReport, Solver};
 use crate::objective::Objective;
-
-/// The settings of a compliance problem. Lengths are in element sides, moduli relative to the solid's.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct ComplianceConfig {
-    /// The structure to optimize.
-    pub preset: Preset,
-    /// The grid's size in elements (columns, rows).
-    pub size: (u32, u32),
-    /// The volume fraction, in (0, 1]: of all nelx·nely elements, passive ones included.
-    pub volume_fraction: f64,
-    /// The SIMP exponent p, in \[1, 10\].
-    pub penalty: f64,
-    /// The filter radius in element sides, above 0.
-    pub radius: f64,
-    /// What the filter smooths, densities or sensitivities.
-    pub filter: FilterKind,
-    /// Young's modulus of void, E_min, relative to the solid's: keeps the stiffness matrix regular.
-    pub void_modulus: f64,
-    /// Poisson's ratio of the material.
-    pub poisson_ratio: f64,
-    /// Regions that are void or solid whatever the design is, besides the preset's own; where they overlap,
-    /// the last one counts.
-    pub passive: Vec<PassiveRegion>,
-    /// Projects the filtered density towards 0 and 1; with the density filter only.
-    pub projection: Option<Projection>,
-    /// The mirror images that designs are kept equal to.
-    #[serde(default)]
-    pub symmetry: Symmetry,
-}
-
-impl ComplianceConfig {
-    /// The half-MBB beam of the literature: volume fraction 0.5, p = 3, radius 0.04·nelx, E_min = 10⁻⁹, ν =
-    /// 0.3, nothing passive, no projection, whatever symmetry the problem has.
-    pub fn mbb(nelx: u32, nely: u32, filter: FilterKind) -> Self {
-        Self {
-            preset: Preset::Mbb,
-            size: (nelx, nely),
-            volume_fraction: 0.5,
-            penalty: 3.0,
-            radius: 0.04 * f64::from(nelx),
-            filter,
-            void_modulus: 1e-9,
-            poisson_ratio: 0.3,
-            passive: Vec::new(),
-            projection: None,
-            symmetry: Symmetry::Auto,
-        }
-    }
-
-    /// # Errors
-    /// [`SettingsError`](crate::error::SettingsError) for a setting outside its range and for two that
-    /// exclude each other.
-    fn validate(&self) -> Result<()> {
-        let Self { volume_fraction, penalty, void_modulus, poisson_ratio, .. } = *self;
-        if !(volume_fraction > 0.0 && volume_fraction <= 1.0) {
-            return Err(Error::invalid("the volume fraction", volume_fraction, "above 0 and at most 1"));
-        }
-        if !(1.0..=10.0).contains(&penalty) {
-            return Err(Error::invalid("the penalty", penalty, "between 1 and 10"));
-        }
-        if !(void_modulus > 0.0 && void_modulus < 1.0) {
-            return Err(Error::invalid("the void modulus", void_modulus, "between 0 and 1, both excluded"));
-        }
-        if !(poisson_ratio > -1.0 && poisson_ratio < 0.5) {
-            return Err(Error::invalid("Poisson's ratio", poisson_ratio, "above -1 and below 0.5"));
-        }
-        if let Some(projection) = self.projection {
-            projection.validate()?;
-            if self.filter == FilterKind::Sensitivity {
-                return Err(Error::exclusive(
-                    "the projection",
-                    "the sensitivity filter",
-                    "the projection needs the density filter, the other one leaves nothing to project",
-                ));
-            }
-        }
-        Ok(())
-    }
-}
 
 /// The volume weight of an unknown that no designed density depends on. It must be positive; so small, the
 /// volume such unknowns take from the others is at most this times their number.
 const IDLE_WEIGHT: f64 = 1e-9;
 
-/// Compliance c(x) = Σ fₖᵀuₖ over the load cases, K(ρ) uₖ = fₖ, with E(ρ) = E_min + ρᵖ (1 − E_min) and ρ the
-/// physical density: the filtered design x, projected if asked for, and 0 or 1 in passive elements.
+/// The relative residual of solves in space, for values and gradients that an optimizer goes by.
+const RESIDUAL: f64 = 1e-4;
+/// The relative residual for values that are reported: the compliance is then right to some 12 digits.
+const REPORTED: f64 = 1e-7;
+
+/// Compliance c(x) = Σ wₖ fₖᵀuₖ over the load cases, K(ρ) uₖ = fₖ, with E(ρ) = E_min + ρᵖ (1 − E_min) and ρ
+/// the physical density: the filtered design x, projected if asked for, and 0 or 1 in passive elements.
 ///
-/// The gradient is exact for the density filter: g = Hᵀ[s / H1], s = −p ρ^{p−1} (1 − E_min) Σ uₖᵀK₀uₖ, passed
-/// through the projection (see [`Projection`]) and 0 in passive elements. With the sensitivity filter it is
-/// the usual heuristic. x lives in \[0, 1\]^d with Σ wᵢ xᵢ ≤ V: the weights carry the filter, so that the
-/// *physical* volume is bounded, Σ ρ ≤ volume fraction · nelx·nely over designed and solid elements.
+/// The gradient is exact for the density filter: g = Hᵀ[s / H1], s = −p ρ^{p−1} (1 − E_min) Σ wₖ uₖᵀK₀uₖ (and
+/// 2 wₖ uₖᵀ∂fₖ/∂ρ under gravity), passed through the projection (see [`Projection`]) and 0 in passive
+/// elements. With the sensitivity filter it is the usual heuristic. x lives in \[0, 1\]^d with Σ wᵢ xᵢ ≤ V:
+/// the weights carry the filter, so that the *physical* volume is bounded, Σ ρ ≤ volume fraction · d over
+/// designed and solid elements.
 ///
 /// Passive elements keep their unknowns, for the filter carries them into the neighbours' densities. An
 /// unknown that reaches passive elements only has no influence: its gradient is 0, and as weights must be
 /// positive its weight is 10⁻⁹ instead of 0. So the physical volume never exceeds the bound, and what the
 /// bound loses is below 10⁻⁹ elements per such unknown.
 ///
-/// Units: unit squares, unit solid modulus, unit load; d = nelx·nely. Cost per evaluation: one sparse
-/// Cholesky factorisation (about 31 d^1.5 multiply-adds in 2D), one solve per load case and O(d r²) for the
-/// filter. Precision: f64 throughout. Source: Andreassen et al., *Efficient topology optimization in MATLAB
-/// using 88 lines of code*, SMO 43 (2011) 1–16.
+/// Units: the structure's own, a force times a length; d is the number of elements. Cost per evaluation: in
+/// the plane one sparse Cholesky factorisation (about 31 d^1.5 multiply-adds) and one solve per load case; in
+/// space some 10 to 50 iterations of multigrid per load case; O(d rⁿ) for the filter of radius r in n
+/// dimensions. Precision: f64 throughout; in space, solves end at a relative residual of 10⁻⁴, which makes a
+/// relative error of some 10⁻⁹ in the value, and 10⁻⁷ in [`compliance`](Self::compliance). Source: Andreassen
+/// et al., *Efficient topology optimization in MATLAB using 88 lines of code*, SMO 43 (2011) 1–16.
 ///
 /// More material makes a structure stiffer, and the gradient is that of the compliance:
 /// ```
 /// use lgf::objective::Objective;
-/// use lgf::topology::{Compliance, ComplianceConfig, FilterKind};
+/// use lgf::topology::{Compliance, FilterKind, Structure};
 ///
 /// # fn main() -> Result<(), lgf::error::ObjectiveError> {
-/// let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density))?;
+/// let mut problem = Compliance::new(Structure::mbb(30, 10, FilterKind::Density))?;
 /// let mut x = problem.uniform_start();
-/// assert!((problem.volume(&x) - 0.5).abs() < 1e-12);
+/// assert!((problem.volume(&x)? - 0.5).abs() < 1e-12);
 /// let mut gradient = vec![0.0; problem.dimension()];
 /// let compliance = problem.evaluate(&x, &mut gradient)?;
 /// assert!(gradient.iter().all(|g| *g < 0.0));
@@ -137,82 +67,89 @@ const IDLE_WEIGHT: f64 = 1e-9;
 /// ```
 #[derive(Debug)]
 pub struct Compliance {
-    config: ComplianceConfig,
-    grid: Grid,
-    filter: HatFilter,
-    load_case: LoadCase,
+    structure: Structure,
+    mesh: Mesh,
+    filter: Filter,
+    boundary: Boundary,
     passive: PassiveElements,
     mirrors: Mirrors,
     /// The volume constraint on the design; its weights carry the filter.
     volume: Volume,
-    stiffness: Stiffness,
+    model: Model,
+    unit: Unit,
+    tolerance: f64,
     evaluations: usize,
+    solves: Vec<SolveReport>,
     revision: u64,
 }
 
 /// Σ ρ ≤ volume fraction · d over designed and solid elements, as a constraint on the design. Neither penalty
 /// nor projection changes it.
 fn volume_constraint(
-    config: &ComplianceConfig,
-    filter: &HatFilter,
+    structure: &Structure,
+    filter: &Filter,
     passive: &PassiveElements,
     mirrors: &Mirrors,
-) -> Volume {
-    let d = filter.row_sums().len();
+    d: usize,
+) -> Result<Volume> {
     let mut counted = vec![1.0; d];
     passive.clear(&mut counted);
-    let mut weights = match config.filter {
-        FilterKind::Density => filter.smooth_transpose(&counted),
-        FilterKind::Sensitivity => counted,
-    };
+    let mut weights = counted;
+    if structure.filter == FilterKind::Density {
+        let counted = weights.clone();
+        filter.smooth_transpose(&counted, &mut weights)?;
+    }
     if !passive.is_empty() {
         weights.iter_mut().for_each(|w| *w = w.max(IDLE_WEIGHT));
     }
     mirrors.symmetrize(&mut weights);
-    Volume::new(weights, config.volume_fraction * d as f64 - passive.solid() as f64)
+    Ok(Volume::new(weights, structure.volume_fraction * d as f64 - passive.solid() as f64))
 }
 
 impl Compliance {
-    /// Sets up the grid, the filter and the symbolic factorisation.
+    /// Sets up the mesh, the filter, and the symbolic factorisation or the multigrid.
     ///
     /// # Errors
-    /// [`SettingsError`](crate::error::SettingsError) for a setting outside its range and for a projection
-    /// with the sensitivity filter and for a load that the passive regions cut off from its supports.
-    pub fn new(config: ComplianceConfig) -> Result<Self> {
-        config.validate()?;
-        let grid = Grid::new(config.size.0, config.size.1)?;
-        config.preset.check_size(&grid)?;
-        let filter = HatFilter::new(grid, config.radius)?;
-        let passive =
-            PassiveElements::new(&grid, &[config.preset.passive(), config.passive.clone()].concat())?;
-        let load_case = LoadCase::preset(config.preset, &grid);
-        let uncarried = load_path::uncarried(&grid, &load_case, Joints::Pinned, |e| passive.may_be_solid(e))?;
+    /// [`SettingsError`](crate::error::SettingsError) for a setting outside its range, for a projection with
+    /// the sensitivity filter, and for a load that the regions cut off from its supports.
+    pub fn new(structure: Structure) -> Result<Self> {
+        structure.validate()?;
+        let mesh = Mesh::new(&structure.mesh.elements)?;
+        let filter = Filter::new(&structure, &mesh)?;
+        let passive = PassiveElements::new(&structure, &mesh)?;
+        let boundary = Boundary::new(&structure, mesh, |e| passive.may_be_solid(e))?;
+        let lattice = structure.lattice(mesh);
+        let uncarried =
+            load_path::uncarried(&lattice, &boundary, Joints::Pinned, |e| passive.may_be_solid(e))?;
         if let Some(uncarried) = uncarried {
             return Err(uncarried.refusal());
         }
         if !passive.is_empty() {
-            let d = grid.elements() as f64;
+            let d = mesh.elements() as f64;
             let (least, most) = (passive.solid() as f64, (passive.solid() + passive.active()) as f64);
-            let volume = config.volume_fraction * d;
+            let volume = structure.volume_fraction * d;
             if !(volume > least && volume <= most) {
                 let allowed =
                     format!("above {} and at most {}, what the passive elements leave", least / d, most / d);
-                return Err(Error::invalid("the volume fraction", config.volume_fraction, allowed));
+                return Err(Error::invalid("the volume fraction", structure.volume_fraction, allowed));
             }
         }
-        let mirrors = Mirrors::new(config.symmetry, grid, &load_case, |image| passive.is_symmetric(image));
-        let stiffness = Stiffness::new(grid, q4_plane_stress(config.poisson_ratio), &load_case)?;
-        let volume = volume_constraint(&config, &filter, &passive, &mirrors);
+        let mirrors = Mirrors::new(structure.symmetry, mesh, &boundary, |image| passive.is_symmetric(image));
+        let volume = volume_constraint(&structure, &filter, &passive, &mirrors, mesh.elements())?;
+        let model = Model::new(&structure, mesh, &boundary)?;
         Ok(Self {
-            config,
-            grid,
+            unit: structure.unit(),
+            structure,
+            mesh,
             filter,
-            load_case,
+            boundary,
             passive,
             mirrors,
             volume,
-            stiffness,
+            model,
+            tolerance: RESIDUAL,
             evaluations: 0,
+            solves: Vec::new(),
             revision: 0,
         })
     }
@@ -223,7 +160,7 @@ impl Compliance {
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) unless it is in \[1, 10\]; nothing has changed then.
     pub fn set_penalty(&mut self, penalty: f64) -> Result<()> {
-        self.replace_config(ComplianceConfig { penalty, ..self.config.clone() })
+        self.replace(Structure { penalty, ..self.structure.clone() })
     }
 
     /// Changes the projection or, with `None`, ends it; for continuation, like
@@ -234,29 +171,67 @@ impl Compliance {
     /// [`SettingsError`](crate::error::SettingsError) for a sharpness outside its range and with the
     /// sensitivity filter; nothing has changed then.
     pub fn set_projection(&mut self, projection: Option<Projection>) -> Result<()> {
-        self.replace_config(ComplianceConfig { projection, ..self.config.clone() })
+        self.replace(Structure { projection, ..self.structure.clone() })
     }
 
-    fn replace_config(&mut self, config: ComplianceConfig) -> Result<()> {
-        config.validate()?;
-        self.config = config;
+    /// Changes the relative residual at which solves in space end, 10⁻⁴ at first. The value's relative error
+    /// is about its square; the gradient's is about as large as itself. In the plane solves are exact.
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) unless it is between 10⁻¹⁰ and 10⁻¹.
+    pub fn set_tolerance(&mut self, tolerance: f64) -> Result<()> {
+        if !(1e-10..=0.1).contains(&tolerance) {
+            return Err(Error::invalid("the solver's tolerance", tolerance, "between 1e-10 and 0.1"));
+        }
+        self.tolerance = tolerance;
+        Ok(())
+    }
+
+    fn replace(&mut self, structure: Structure) -> Result<()> {
+        structure.validate_settings()?;
+        self.structure = structure;
         self.revision += 1;
         Ok(())
     }
 
-    /// The current settings of the problem.
-    pub fn config(&self) -> &ComplianceConfig {
-        &self.config
+    /// The bytes that a problem in space keeps, known before it is set up: the solver, the loads and
+    /// displacements, the filter, and what an evaluation needs on the way. None in the plane, where the
+    /// factorisation's size depends on the structure.
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) for a mesh that makes no sense.
+    pub fn bytes(structure: &Structure) -> Result<Option<u64>> {
+        let Mesh::Solid(mesh) = Mesh::new(&structure.mesh.elements)? else { return Ok(None) };
+        let (elements, dofs) = (mesh.elements() as u64, mesh.dofs() as u64);
+        // Loads and displacements; moduli or energies, filter, volume weights, given densities, density and
+        // slope, and two fields on the way.
+        let vectors = 16 * dofs * structure.load_cases.len() as u64 + (7 * 8 + 1) * elements;
+        Ok(Some(Solver::bytes(mesh) + vectors))
     }
 
-    /// The grid of elements and nodes.
-    pub fn grid(&self) -> &Grid {
-        &self.grid
+    /// The structure that is optimized, with the current penalty and projection.
+    pub fn structure(&self) -> &Structure {
+        &self.structure
     }
 
-    /// The supports and loads.
-    pub fn load_case(&self) -> &LoadCase {
-        &self.load_case
+    /// The mesh of elements and nodes.
+    pub fn mesh(&self) -> &Mesh {
+        &self.mesh
+    }
+
+    /// The supports and loads on the mesh.
+    pub fn boundary(&self) -> &Boundary {
+        &self.boundary
+    }
+
+    /// The solves of the last evaluation, one a load case; none in the plane, where a factorisation is exact.
+    pub fn solves(&self) -> &[SolveReport] {
+        &self.solves
+    }
+
+    /// The displacement of each load case at the last evaluation, one value a degree of freedom, as a length.
+    pub fn displacements(&self) -> Vec<Vec<f64>> {
+        self.model.displacements(&self.structure, &self.boundary)
     }
 
     /// The number of linear solves so far, whoever asked for them.
@@ -266,27 +241,33 @@ impl Compliance {
 
     /// The uniform design that uses up the volume; with nothing passive its value is the volume fraction.
     pub fn uniform_start(&self) -> Vec<f64> {
-        let mut value = self.config.volume_fraction;
+        let mut value = self.structure.volume_fraction;
         if !self.passive.is_empty() {
             value = self.volume.bound / self.volume.weights.iter().sum::<f64>();
         }
-        vec![value; self.grid.elements()]
+        vec![value; self.mesh.elements()]
     }
 
     /// The density the structure is made of: the filtered design (density filter), projected if asked for, or
     /// the design itself; 0 or 1 in passive elements.
-    pub fn physical_density(&self, x: &[f64]) -> Vec<f64> {
-        self.densities(x).0
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) when x has the wrong length.
+    pub fn physical_density(&self, x: &[f64]) -> Result<Vec<f64>> {
+        self.densities(x).map(|(density, _)| density)
     }
 
     /// The physical density and, if there is a projection, what it was computed from.
-    fn densities(&self, x: &[f64]) -> (Vec<f64>, Option<(Vec<f64>, Threshold)>) {
+    fn densities(&self, x: &[f64]) -> Result<(Vec<f64>, Option<(Vec<f64>, Threshold)>)> {
+        if x.len() != self.mesh.elements() {
+            return Err(Error::length("the design", x.len(), self.mesh.elements()));
+        }
         let x = &self.symmetrized(x);
-        let filtered = match self.config.filter {
-            FilterKind::Density => self.filter.smooth(x),
+        let filtered = match self.structure.filter {
+            FilterKind::Density => self.filter.smooth(x)?,
             FilterKind::Sensitivity => x.to_vec(),
         };
-        let (mut density, projected) = match self.config.projection {
+        let (mut density, projected) = match self.structure.projection {
             None => (filtered, None),
             Some(projection) => {
                 let threshold = projection.threshold(self.passive.active_values(&filtered));
@@ -294,7 +275,7 @@ impl Compliance {
             }
         };
         self.passive.impose(&mut density);
-        (density, projected)
+        Ok((density, projected))
     }
 
     /// The mean of the design and of its mirror images, as far as the [`Symmetry`] asks for any: the design
@@ -310,7 +291,7 @@ impl Compliance {
 
     /// What a user should know of the settings: sentences.
     pub fn warnings(&self) -> Vec<String> {
-        let radius = self.config.radius;
+        let radius = self.structure.radius_in_sides();
         let filters_nothing = format!(
             "the filter radius is {radius} element sides: at most 1 filters nothing, and layouts become \
              checkerboards that depend on the mesh; 1.5 is the least that filters"
@@ -324,21 +305,23 @@ impl Compliance {
     /// # Errors
     /// A failed factorisation.
     pub fn falls_apart(&self, x: &[f64]) -> Result<Option<String>> {
-        let density = self.physical_density(x);
-        let uncarried =
-            load_path::uncarried(&self.grid, &self.load_case, Joints::Rigid, |e| density[e] > 0.5)?;
+        let density = self.physical_density(x)?;
+        let lattice = self.structure.lattice(self.mesh);
+        let uncarried = load_path::uncarried(&lattice, &self.boundary, Joints::Rigid, |e| density[e] > 0.5)?;
         Ok(uncarried.map(|load| {
             format!(
-                "the design falls apart: the elements of density above 0.5 do not carry {} (element sides) \
-                 to the supports",
+                "the design falls apart: the elements of density above 0.5 do not carry {} to the supports",
                 load.name()
             )
         }))
     }
 
     /// The mean physical density, passive elements included.
-    pub fn volume(&self, x: &[f64]) -> f64 {
-        self.physical_density(x).iter().sum::<f64>() / x.len() as f64
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) when x has the wrong length.
+    pub fn volume(&self, x: &[f64]) -> Result<f64> {
+        Ok(self.physical_density(x)?.iter().sum::<f64>() / x.len() as f64)
     }
 
     /// The compliance at x, in f64.
@@ -347,60 +330,43 @@ impl Compliance {
     /// [`FemError`](crate::error::FemError) when the system cannot be solved,
     /// [`SettingsError`](crate::error::SettingsError) when x has the wrong length.
     pub fn compliance(&mut self, x: &[f64]) -> Result<f64> {
-        self.value(x, None)
+        self.value(x, self.tolerance.min(REPORTED), None)
     }
 
-    fn value(&mut self, x: &[f64], gradient: Option<&mut [f64]>) -> Result<f64> {
-        if x.len() != self.grid.elements() {
-            return Err(Error::length("the design", x.len(), self.grid.elements()));
-        }
-        let (p, e_min) = (self.config.penalty, self.config.void_modulus);
-        let (density, projected) = self.densities(x);
-        let moduli: Vec<f64> = density.iter().map(|rho| e_min + rho.powf(p) * (1.0 - e_min)).collect();
+    fn value(&mut self, x: &[f64], tolerance: f64, gradient: Option<&mut [f64]>) -> Result<f64> {
+        let (density, projected) = self.densities(x)?;
+        let law =
+            Simp { penalty: self.structure.penalty, void_modulus: self.structure.material.void_modulus };
         self.evaluations += 1;
-        let mut energies = vec![0.0; x.len()];
-        for u in self.stiffness.solve(&moduli, &self.load_case.forces)? {
-            energies
-                .iter_mut()
-                .zip(self.stiffness.unit_energies(&u))
-                .for_each(|(sum, energy)| *sum += energy);
-        }
-        let compliance = moduli.iter().zip(&energies).map(|(e, c)| e * c).sum();
+        let mut slope = vec![0.0; x.len()];
+        let Evaluated { value, solves } = self.model.evaluate(&law, &density, tolerance, &mut slope)?;
+        self.solves = solves;
         if let Some(gradient) = gradient {
-            let mut slope: Vec<f64> = density
-                .iter()
-                .zip(&energies)
-                .map(|(rho, c)| -p * rho.powf(p - 1.0) * (1.0 - e_min) * c)
-                .collect();
             self.passive.clear(&mut slope);
             if let Some((filtered, threshold)) = projected {
                 threshold.chain(&filtered, &mut slope, |e| self.passive.is_active(e));
             }
-            match self.config.filter {
-                FilterKind::Density => gradient.copy_from_slice(&self.filter.smooth_transpose(&slope)),
+            match self.structure.filter {
+                FilterKind::Density => self.filter.smooth_transpose(&slope, gradient)?,
                 FilterKind::Sensitivity => {
-                    let x = self.symmetrized(x);
-                    let weighted: Vec<f64> = slope.iter().zip(x.iter()).map(|(s, x)| s * x).collect();
-                    let smoothed = self.filter.apply(&weighted);
-                    for (i, g) in gradient.iter_mut().enumerate() {
-                        *g = smoothed[i] / (self.filter.row_sums()[i] * x[i].max(1e-3));
-                    }
+                    self.filter.smooth_sensitivity(&slope, &self.symmetrized(x), gradient)?;
                     self.passive.clear(gradient);
                 }
             }
             self.mirrors.symmetrize(gradient);
+            gradient.iter_mut().for_each(|g| *g *= self.unit.compliance);
         }
-        Ok(compliance)
+        Ok(value * self.unit.compliance)
     }
 }
 
 impl Objective for Compliance {
     fn dimension(&self) -> usize {
-        self.grid.elements()
+        self.mesh.elements()
     }
 
     fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError> {
-        Ok(self.value(x, Some(gradient))?)
+        Ok(self.value(x, self.tolerance, Some(gradient))?)
     }
 
     fn domain(&self) -> Domain {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compliance, ComplianceConfig, Grid, Projection, interpolate, prolong};
+use super::{Compliance, Mesh, Projection, Structure, interpolate, prolong};
 use crate::engine::Pair;
 use crate::error::Result;
 use crate::objective::Objective;
@@ -95,17 +95,15 @@ impl WarmStart {
 /// The problems before `fine`: on `coarse` grids, the coarsest first, then on its own grid with
 /// projections of half its sharpness and so on, the softest (β ≤ 1, which the coarse grids have as well)
 /// first.
-pub(super) fn stages(mut coarse: Vec<ComplianceConfig>, fine: &ComplianceConfig) -> Vec<ComplianceConfig> {
+pub(super) fn stages(mut coarse: Vec<Structure>, fine: &Structure) -> Vec<Structure> {
     let Some(Projection { beta }) = fine.projection else { return coarse };
     let mut softer: Vec<f64> =
         std::iter::successors(Some(beta), |b| (*b > 1.0).then(|| 0.5 * b)).skip(1).collect();
     softer.reverse();
     let softest = softer.first().copied().unwrap_or(beta);
-    coarse.iter_mut().for_each(|config| config.projection = Some(Projection { beta: softest }));
+    coarse.iter_mut().for_each(|structure| structure.projection = Some(Projection { beta: softest }));
     coarse.extend(
-        softer
-            .into_iter()
-            .map(|beta| ComplianceConfig { projection: Some(Projection { beta }), ..fine.clone() }),
+        softer.into_iter().map(|beta| Structure { projection: Some(Projection { beta }), ..fine.clone() }),
     );
     coarse
 }
@@ -117,7 +115,7 @@ type Runner<'a> = dyn FnMut(&mut Compliance, &WarmStart, usize) -> Result<Option
 /// problem, a start and a budget and returns the best design and what was learned, or none to end the whole
 /// continuation.
 pub(crate) fn warm_start(
-    before: Vec<ComplianceConfig>,
+    before: Vec<Structure>,
     continuation: Continuation,
     fine: &Compliance,
     mut run: impl FnMut(&mut Compliance, &WarmStart, usize) -> Result<Option<WarmStart>>,
@@ -125,13 +123,13 @@ pub(crate) fn warm_start(
     if before.is_empty() && continuation == Continuation::On {
         return soften(fine, RAISED, begin(fine, None)?, &mut run);
     }
-    let is_coarse = |config: &ComplianceConfig| config.size != fine.config().size;
-    let mut layouts: Vec<(Grid, WarmStart)> = Vec::new();
-    for (number, config) in before.iter().enumerate() {
-        let mut problem = Compliance::new(config.clone())?;
+    let is_coarse = |structure: &Structure| structure.mesh.elements != fine.structure().mesh.elements;
+    let mut layouts: Vec<(Mesh, WarmStart)> = Vec::new();
+    for (number, structure) in before.iter().enumerate() {
+        let mut problem = Compliance::new(structure.clone())?;
         let ways: &[&[Softer]] = match (continuation, number) {
-            (Continuation::Auto, 0) if is_coarse(config) => &COMPETING,
-            (Continuation::Auto, 1) if is_cheap(config, fine.config()) => &COMPETING[1..2],
+            (Continuation::Auto, 0) if is_coarse(structure) => &COMPETING,
+            (Continuation::Auto, 1) if is_cheap(structure, fine.structure()) => &COMPETING[1..2],
             (Continuation::On, 0) => &[RAISED],
             (_, 0) => &[&[]],
             _ => &[],
@@ -144,15 +142,15 @@ pub(crate) fn warm_start(
         let Some(found) = compete(&mut problem, &layouts, ways, budget, &mut run)? else { return Ok(None) };
         let survivors = match before.get(number + 1) {
             Some(next) if is_coarse(next) => SURVIVORS,
-            None if is_coarse(config) && is_wider(config, fine.config()) => FINALISTS,
+            None if is_coarse(structure) && is_wider(structure, fine.structure()) => FINALISTS,
             _ => 1,
         };
-        layouts = best(found, survivors).into_iter().map(|layout| (*problem.grid(), layout)).collect();
+        layouts = best(found, survivors).into_iter().map(|layout| (*problem.mesh(), layout)).collect();
     }
     if layouts.len() < 2 {
         return begin(fine, layouts.first()).map(Some);
     }
-    let mut problem = Compliance::new(fine.config().clone())?;
+    let mut problem = Compliance::new(fine.structure().clone())?;
     let found = compete(&mut problem, &layouts, &[], FINAL_BUDGET, &mut run)?;
     Ok(found.and_then(|found| best(found, 1).pop()))
 }
@@ -161,7 +159,7 @@ pub(crate) fn warm_start(
 /// each of the ways; none if `run` ends it.
 fn compete(
     problem: &mut Compliance,
-    layouts: &[(Grid, WarmStart)],
+    layouts: &[(Mesh, WarmStart)],
     ways: &[&[Softer]],
     budget: usize,
     run: &mut Runner<'_>,
@@ -172,37 +170,34 @@ fn compete(
         let start = begin(problem, layout)?;
         let Some(start) = soften(problem, way, start, run)? else { return Ok(None) };
         let Some(layout) = run(problem, &start, budget)? else { return Ok(None) };
-        log::info!("layout {} on {:?}: {}", found.len() + 1, problem.config().size, layout.value);
+        log::info!("layout {} on {}: {}", found.len() + 1, problem.mesh(), layout.value);
         found.push(layout);
     }
     Ok(Some(found))
 }
 
 /// The most runs on the given grid before the last one, for `before` and `continuation`.
-pub(super) fn runs_on_grid(
-    before: &[ComplianceConfig],
-    continuation: Continuation,
-    fine: &ComplianceConfig,
-) -> usize {
-    let on_grid = before.iter().filter(|config| config.size == fine.size).count();
+pub(super) fn runs_on_grid(before: &[Structure], continuation: Continuation, fine: &Structure) -> usize {
+    let is_fine = |structure: &Structure| structure.mesh.elements == fine.mesh.elements;
+    let on_grid = before.iter().filter(|structure| is_fine(structure)).count();
     let first = before.first().unwrap_or(fine);
-    let raises = continuation == Continuation::On && first.size == fine.size && fine.penalty > 1.0;
+    let raises = continuation == Continuation::On && is_fine(first) && fine.penalty > 1.0;
     let duels = continuation == Continuation::Auto
-        && before.last().is_some_and(|last| last.size != fine.size && is_wider(last, fine));
+        && before.last().is_some_and(|last| !is_fine(last) && is_wider(last, fine));
     on_grid + if raises { RAISED.len() } else { 0 } + if duels { FINALISTS } else { 0 }
 }
 
 /// Whether a grid has so few elements that another way to a layout costs no more there than a few evaluations
-/// on the given grid: four times fewer columns, about.
-fn is_cheap(coarse: &ComplianceConfig, fine: &ComplianceConfig) -> bool {
-    let elements = |config: &ComplianceConfig| u64::from(config.size.0) * u64::from(config.size.1);
-    15 * elements(coarse) <= elements(fine)
+/// on the given grid: in the plane, four times fewer columns, about.
+fn is_cheap(coarse: &Structure, fine: &Structure) -> bool {
+    15 * coarse.elements() <= fine.elements()
 }
 
-/// Whether the filter on the coarse grid is wider than the given one, in units of length.
-fn is_wider(coarse: &ComplianceConfig, fine: &ComplianceConfig) -> bool {
-    let scaled = fine.radius * f64::from(coarse.size.0) / f64::from(fine.size.0);
-    coarse.radius > scaled * (1.0 + 1e-12)
+/// Whether the filter on the coarse grid is wider than the given one, as a share of the length.
+fn is_wider(coarse: &Structure, fine: &Structure) -> bool {
+    let elements = |structure: &Structure| f64::from(structure.mesh.elements[0]);
+    let scaled = fine.radius_in_sides() * elements(coarse) / elements(fine);
+    coarse.radius_in_sides() > scaled * (1.0 + 1e-12)
 }
 
 /// Goes through the softer problems of `way` to `given`; none if `run` ends it. The curvature belongs to the
@@ -213,12 +208,12 @@ fn soften(
     mut start: WarmStart,
     run: &mut Runner<'_>,
 ) -> Result<Option<WarmStart>> {
-    let config = given.config();
-    for step in way.iter().filter(|step| step.radius > 1.0 || config.penalty > 1.0) {
-        let mut problem = Compliance::new(ComplianceConfig {
-            penalty: 1.0 + (config.penalty - 1.0) * step.penalty,
-            radius: config.radius * step.radius,
-            ..config.clone()
+    let structure = given.structure();
+    for step in way.iter().filter(|step| step.radius > 1.0 || structure.penalty > 1.0) {
+        let mut problem = Compliance::new(Structure {
+            penalty: 1.0 + (structure.penalty - 1.0) * step.penalty,
+            radius: structure.radius * step.radius,
+            ..structure.clone()
         })?;
         // Another filter has other volume weights.
         let design = problem.domain().project(&start.design);
@@ -243,22 +238,22 @@ fn best(mut layouts: Vec<WarmStart>, count: usize) -> Vec<WarmStart> {
 }
 
 /// The start on this problem's grid: the coarser grid's result, interpolated, or the uniform design. The
-/// entries of a gradient scale with the area of their element, so the pairs are scaled along.
-fn begin(problem: &Compliance, coarse: Option<&(Grid, WarmStart)>) -> Result<WarmStart> {
-    let (Some((grid, result)), Some(volume)) = (coarse, problem.domain().volume().cloned()) else {
+/// entries of a gradient scale with the measure of their element, so the pairs are scaled along.
+fn begin(problem: &Compliance, coarse: Option<&(Mesh, WarmStart)>) -> Result<WarmStart> {
+    let (Some((mesh, result)), Some(volume)) = (coarse, problem.domain().volume().cloned()) else {
         return Ok(WarmStart::at(problem.uniform_start()));
     };
-    let fine = problem.grid();
-    let share = grid.elements() as f64 / fine.elements() as f64;
-    if grid == fine {
+    let fine = problem.mesh();
+    let share = mesh.elements() as f64 / fine.elements() as f64;
+    if mesh == fine {
         // On the same grid the projection is another, and the curvature belongs to the projection.
         return Ok(WarmStart::at(result.design.clone()));
     }
     let pair = |pair: &Pair| -> Result<Pair> {
-        let change = interpolate(grid, &pair.change, fine)?.iter().map(|y| share * y).collect();
-        Ok(Pair { displacement: interpolate(grid, &pair.displacement, fine)?, change, note: pair.note })
+        let change = interpolate(mesh, &pair.change, fine)?.iter().map(|y| share * y).collect();
+        Ok(Pair { displacement: interpolate(mesh, &pair.displacement, fine)?, change, note: pair.note })
     };
     let pairs = result.pairs.iter().map(pair).collect::<Result<_>>()?;
-    let design = prolong(grid, &result.design, fine, &volume.weights, volume.bound)?;
+    let design = prolong(mesh, &result.design, fine, &volume.weights, volume.bound)?;
     Ok(WarmStart { pairs, ..WarmStart::at(design) })
 }

@@ -1,6 +1,8 @@
-//! The four-node plane-stress element.
+//! The four-node plane element.
 
 use glam::{DMat2, DVec2};
+
+use super::structure::PlaneState;
 
 /// Stiffness matrix of the bilinear unit square in plane stress, unit Young's modulus and thickness:
 /// K = ∫ Bᵀ D B over the square by 2×2 Gauss points, which is exact here.
@@ -8,13 +10,28 @@ use glam::{DMat2, DVec2};
 /// Degrees of freedom as in [`Grid::element_dofs`](super::Grid::element_dofs). `nu` is Poisson's ratio.
 /// Source: any finite-element text, e.g. Bathe, *Finite Element Procedures*, §5.3.
 pub fn q4_plane_stress(nu: f64) -> [[f64; 8]; 8] {
-    // Reference coordinates in [-1, 1]²; the element has side 1, so the Jacobian is ½ I.
+    q4(1.0, nu, PlaneState::Stress)
+}
+
+/// The same for a rectangle that is `height` times as high as it is wide, which is all that its stiffness
+/// depends on, in plane stress or strain.
+pub(super) fn q4(height: f64, nu: f64, plane: PlaneState) -> [[f64; 8]; 8] {
+    // Reference coordinates in [-1, 1]²; the element has the width 1, so the Jacobian is diag(1, height)/2.
     let corners =
         [DVec2::new(-1.0, -1.0), DVec2::new(1.0, -1.0), DVec2::new(1.0, 1.0), DVec2::new(-1.0, 1.0)];
-    let inverse_jacobian = DMat2::from_diagonal(DVec2::splat(2.0));
-    let weight = 0.25;
-    let factor = 1.0 / (1.0 - nu * nu);
-    let d = [[factor, factor * nu, 0.0], [factor * nu, factor, 0.0], [0.0, 0.0, factor * (1.0 - nu) / 2.0]];
+    let inverse_jacobian = DMat2::from_diagonal(DVec2::new(2.0, 2.0 / height));
+    let weight = 0.25 * height;
+    let d = match plane {
+        PlaneState::Stress => {
+            let factor = 1.0 / (1.0 - nu * nu);
+            [[factor, factor * nu, 0.0], [factor * nu, factor, 0.0], [0.0, 0.0, factor * (1.0 - nu) / 2.0]]
+        }
+        PlaneState::Strain => {
+            let factor = 1.0 / ((1.0 + nu) * (1.0 - 2.0 * nu));
+            let (stretch, cross) = (factor * (1.0 - nu), factor * nu);
+            [[stretch, cross, 0.0], [cross, stretch, 0.0], [0.0, 0.0, 0.5 / (1.0 + nu)]]
+        }
+    };
     let mut k = [[0.0; 8]; 8];
     let gauss = 1.0 / 3.0_f64.sqrt();
     for point in corners.map(|c| c * gauss) {
@@ -73,10 +90,30 @@ mod tests {
         }
     }
 
+    /// A rectangle under a uniform strain has the energy that the material law gives: ½ εᵀDε times its area.
+    #[test]
+    fn uniform_strains_have_the_energy_of_the_material_law() {
+        for (height, nu, plane) in
+            [(1.0, 0.3, PlaneState::Stress), (0.4, 0.2, PlaneState::Stress), (2.5, 0.3, PlaneState::Strain)]
+        {
+            let k = q4(height, nu, plane);
+            let corners = [(0.0, 0.0), (1.0, 0.0), (1.0, height), (0.0, height)];
+            let stretch: Vec<f64> = corners.iter().flat_map(|(x, _)| [*x, 0.0]).collect();
+            let shear: Vec<f64> = corners.iter().flat_map(|(_, y)| [*y, 0.0]).collect();
+            let energy = |u: &[f64]| -> f64 { (0..64).map(|i| u[i / 8] * k[i / 8][i % 8] * u[i % 8]).sum() };
+            let modulus = match plane {
+                PlaneState::Stress => 1.0 / (1.0 - nu * nu),
+                PlaneState::Strain => (1.0 - nu) / ((1.0 + nu) * (1.0 - 2.0 * nu)),
+            };
+            approx::assert_relative_eq!(energy(&stretch), modulus * height, epsilon = 1e-14);
+            approx::assert_relative_eq!(energy(&shear), 0.5 / (1.0 + nu) * height, epsilon = 1e-14);
+        }
+    }
+
     #[test]
     fn rigid_body_motions_cost_nothing() {
-        let k = q4_plane_stress(0.3);
-        let corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)];
+        let k = q4(0.7, 0.3, PlaneState::Strain);
+        let corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 0.7), (0.0, 0.7)];
         let rotation: Vec<f64> = corners.iter().flat_map(|(x, y)| [-y, *x]).collect();
         let translation: Vec<f64> = (0..8).map(|i| f64::from(i % 2 == 0)).collect();
         for motion in [rotation, translation] {

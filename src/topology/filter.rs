@@ -6,10 +6,11 @@ use super::grid::Grid;
 use crate::error::{Error, Result};
 
 /// What the filter smooths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FilterKind {
     /// ρ = H x / H1: the density is filtered and the chain rule is exact (Bruns & Tortorelli 2001).
+    #[default]
     Density,
     /// ρ = x; the gradient is replaced by H(x ∘ g) / (H1 ∘ max(x, 10⁻³)): a heuristic (Sigmund 1997), not the
     /// gradient of any known function.
@@ -23,19 +24,28 @@ pub enum FilterKind {
 #[derive(Debug, Clone)]
 pub struct HatFilter {
     grid: Grid,
-    reach: usize,
-    /// Stencil weights, (2 reach + 1)², column by column.
+    /// How far the filter reaches along x and y, in elements.
+    reach: [usize; 2],
+    /// Stencil weights, (2 reach + 1) along each axis, column by column.
     stencil: Vec<f64>,
     row_sums: Vec<f64>,
 }
 
 impl HatFilter {
-    /// A filter with a radius of `radius` element sides.
+    /// A filter with a radius of `radius` element sides, on squares.
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) unless 0 < radius ≤ 1000. A radius up to 1 changes
     /// nothing.
     pub fn new(grid: Grid, radius: f64) -> Result<Self> {
+        Self::on_rectangles(grid, 1.0, radius)
+    }
+
+    /// A filter with a radius of `radius` sides along x, on rectangles that are `height` such sides high.
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) unless 0 < radius ≤ 1000.
+    pub(super) fn on_rectangles(grid: Grid, height: f64, radius: f64) -> Result<Self> {
         if !(radius > 0.0 && radius <= 1000.0) {
             return Err(Error::invalid(
                 "the filter radius",
@@ -43,12 +53,14 @@ impl HatFilter {
                 "above 0 and at most 1000 element sides",
             ));
         }
-        let reach = (radius.ceil() as usize).saturating_sub(1);
-        let side = 2 * reach + 1;
-        let stencil = (0..side * side)
+        let reach = [1.0, height].map(|side| ((radius / side).ceil() as usize).saturating_sub(1));
+        let [columns, rows] = reach.map(|reach| 2 * reach + 1);
+        let stencil = (0..columns * rows)
             .map(|k| {
-                let offset =
-                    glam::DVec2::new((k / side) as f64 - reach as f64, (k % side) as f64 - reach as f64);
+                let offset = glam::DVec2::new(
+                    (k / rows) as f64 - reach[0] as f64,
+                    height * ((k % rows) as f64 - reach[1] as f64),
+                );
                 (radius - offset.length()).max(0.0)
             })
             .collect();
@@ -59,8 +71,8 @@ impl HatFilter {
 
     /// The product H v; H is symmetric.
     pub fn apply(&self, v: &[f64]) -> Vec<f64> {
-        let (nelx, nely, reach) = (self.grid.nelx(), self.grid.nely(), self.reach);
-        let side = 2 * reach + 1;
+        let (nelx, nely, [reach, tall]) = (self.grid.nelx(), self.grid.nely(), self.reach);
+        let side = 2 * tall + 1;
         let mut out = vec![0.0; v.len()];
         // Each column is summed by one thread in a fixed order: the result does not depend on the number of
         // threads.
@@ -69,8 +81,8 @@ impl HatFilter {
                 let weights = &self.stencil[(jx + reach - ix) * side..][..side];
                 let source = &v[jx * nely..][..nely];
                 for (iy, sum) in column.iter_mut().enumerate() {
-                    let (first, last) = (iy.saturating_sub(reach), (iy + reach + 1).min(nely));
-                    let w = &weights[first + reach - iy..][..last - first];
+                    let (first, last) = (iy.saturating_sub(tall), (iy + tall + 1).min(nely));
+                    let w = &weights[first + tall - iy..][..last - first];
                     *sum += w.iter().zip(&source[first..last]).map(|(w, s)| w * s).sum::<f64>();
                 }
             }

@@ -1,14 +1,14 @@
 //! Whether loads find a way to the supports through material.
 //!
-//! Elements with material that share an edge move as one rigid body when nothing strains; bodies that share a
-//! node only are pinned to each other there. A load that does work on a motion which neither supports nor
-//! pins prevent is carried by void alone, and its compliance is of the order 1/E_min.
+//! Elements with material that share a side (in space, a face) move as one rigid body when nothing strains;
+//! bodies that share nodes only are pinned to each other there, in space by a hinge along an edge. A load
+//! that does work on a motion which neither supports nor pins prevent is carried by void alone, and its
+//! compliance is of the order 1/E_min. Gravity is no such load: void has no mass.
 
 use faer::{Mat, Side};
-use glam::DVec2;
 
-use super::grid::Grid;
-use super::load_case::LoadCase;
+use super::boundary::Boundary;
+use super::shape::Lattice;
 use crate::error::{Error, Result};
 
 /// Where more bodies than this hang together by pins, their joints count as rigid: the check then overlooks
@@ -47,11 +47,25 @@ pub(super) enum Cause {
 pub(super) struct Uncarried {
     /// The load case, counted from 0.
     pub load_case: usize,
-    /// Where one of its loads acts, in element sides from the lower left corner.
-    pub load: DVec2,
+    /// Where one of its loads acts, in lengths from the lower left corner.
+    pub load: Point,
     pub cause: Cause,
-    /// A support that the material around the load does not reach, in element sides.
-    pub lost_support: Option<DVec2>,
+    /// A support that the material around the load does not reach, in lengths.
+    pub lost_support: Option<Point>,
+}
+
+/// The coordinates of a node, in the plane with 2 of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    coordinates: [f64; 3],
+    dimension: usize,
+}
+
+impl Point {
+    fn of(lattice: &Lattice, node: usize) -> Self {
+        let place = lattice.mesh.node_place(node);
+        Self { coordinates: lattice.node(place).into(), dimension: lattice.mesh.dimension() }
+    }
 }
 
 impl Uncarried {
@@ -87,27 +101,20 @@ impl Uncarried {
     }
 }
 
-fn at(point: DVec2) -> String {
-    format!("({}, {})", point.x, point.y)
+fn at(point: Point) -> String {
+    let shown: Vec<String> = point.coordinates[..point.dimension].iter().map(f64::to_string).collect();
+    format!("({})", shown.join(", "))
 }
 
 /// The bodies of the elements with material.
 struct Bodies<'a> {
-    grid: &'a Grid,
+    lattice: &'a Lattice,
+    /// The number of rigid motions of a body: 3 in the plane, 6 in space.
+    motions: usize,
     /// The body of every element with material.
     of_element: Vec<Option<usize>>,
     /// The cluster of every body: bodies hang together by shared nodes.
     cluster: Vec<usize>,
-}
-
-/// The elements around node (ix, iy).
-fn around(grid: &Grid, node: usize) -> impl Iterator<Item = usize> + use<> {
-    let (nelx, nely) = (grid.nelx(), grid.nely());
-    let (ix, iy) = (node / (nely + 1), node % (nely + 1));
-    let columns = ix.saturating_sub(1)..(ix + 1).min(nelx);
-    columns.flat_map(move |column| {
-        (iy.saturating_sub(1)..(iy + 1).min(nely)).map(move |row| column * nely + row)
-    })
 }
 
 /// Labels the connected parts of `count` things from 0 in order of their first member; `link` visits pairs.
@@ -140,9 +147,9 @@ fn label(count: usize, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<usize
 }
 
 impl<'a> Bodies<'a> {
-    fn new(grid: &'a Grid, has_material: impl Fn(usize) -> bool) -> Self {
-        let (nelx, nely) = (grid.nelx(), grid.nely());
-        let number: Vec<Option<usize>> = (0..grid.elements())
+    fn new(lattice: &'a Lattice, has_material: impl Fn(usize) -> bool) -> Self {
+        let mesh = &lattice.mesh;
+        let number: Vec<Option<usize>> = (0..mesh.elements())
             .scan(0, |next, e| {
                 Some(has_material(e).then(|| {
                     *next += 1;
@@ -151,35 +158,48 @@ impl<'a> Bodies<'a> {
             })
             .collect();
         let count = number.iter().flatten().count();
-        let edges = (0..grid.elements()).flat_map(|e| {
-            let right = (e / nely + 1 < nelx).then_some(e + nely);
-            let below = (e % nely + 1 < nely).then_some(e + 1);
-            [right, below].into_iter().flatten().map(move |other| (e, other))
+        let size = mesh.size();
+        let sides = (0..mesh.elements()).flat_map(|e| {
+            let place = mesh.element_place(e);
+            (0..3).filter(move |axis| place[*axis] + 1 < size[*axis]).map(move |axis| {
+                let mut next = place;
+                next[axis] += 1;
+                (e, mesh.element(next))
+            })
         });
-        let bodies = label(count, edges.filter_map(|(a, b)| Some((number[a]?, number[b]?))));
+        let bodies = label(count, sides.filter_map(|(a, b)| Some((number[a]?, number[b]?))));
         let of_element: Vec<Option<usize>> = number.iter().map(|n| n.map(|n| bodies[n])).collect();
         let most = bodies.iter().max().map_or(0, |b| b + 1);
-        let nodes = 0..grid.dofs() / 2;
+        // A single body shares its nodes with no other one.
+        let nodes = 0..if most > 1 { mesh.nodes() } else { 0 };
         let shared = nodes.flat_map(|node| {
-            let mut parts = around(grid, node).filter_map(|e| of_element[e]);
+            let mut parts = mesh.around(node).filter_map(|e| of_element[e]);
             let first = parts.next();
-            parts.filter_map(move |part| Some((first?, part))).collect::<Vec<_>>()
+            parts.filter_map(move |part| Some((first?, part))).filter(|(a, b)| a != b).collect::<Vec<_>>()
         });
         let cluster = label(most, shared);
-        Self { grid, of_element, cluster }
+        Self { lattice, motions: if mesh.dimension() == 2 { 3 } else { 6 }, of_element, cluster }
     }
 
     /// A body at `node`, if there is one.
     fn at(&self, node: usize) -> Option<usize> {
-        around(self.grid, node).find_map(|e| self.of_element[e])
+        self.lattice.mesh.around(node).find_map(|e| self.of_element[e])
     }
 
-    /// The motion of a node's degree of freedom by its body's three rigid motions about the domain's corner,
-    /// in units of the domain's size.
-    fn lever(&self, dof: usize) -> [f64; 3] {
-        let size = self.grid.nelx().max(self.grid.nely()) as f64;
-        let p = self.grid.position(dof / 2) / size;
-        if dof.is_multiple_of(2) { [1.0, 0.0, -p.y] } else { [0.0, 1.0, p.x] }
+    /// The body and the motion of a node's degree of freedom by the body's rigid motions about the box's
+    /// corner, in units of the box's size: translations first, then rotations.
+    fn lever(&self, dof: usize) -> [f64; 6] {
+        let mesh = &self.lattice.mesh;
+        let (node, axis) = mesh.node_and_axis(dof);
+        let size = self.lattice.node(mesh.last_node()).max_element();
+        let p = self.lattice.node(mesh.node_place(node)) / size;
+        match (self.motions, axis) {
+            (3, 0) => [1.0, 0.0, -p.y, 0.0, 0.0, 0.0],
+            (3, _) => [0.0, 1.0, p.x, 0.0, 0.0, 0.0],
+            (_, 0) => [1.0, 0.0, 0.0, 0.0, p.z, -p.y],
+            (_, 1) => [0.0, 1.0, 0.0, -p.z, 0.0, p.x],
+            _ => [0.0, 0.0, 1.0, p.y, -p.x, 0.0],
+        }
     }
 
     /// The motions of a cluster that neither supports nor pins prevent, as columns over its bodies' rigid
@@ -187,34 +207,37 @@ impl<'a> Bodies<'a> {
     fn free_motions(&self, bodies: &[usize], rigid_joints: bool, fixed: &[usize]) -> Result<Mat<f64>> {
         let place = |body: usize| if rigid_joints { Some(0) } else { bodies.binary_search(&body).ok() };
         let count = if rigid_joints { 1 } else { bodies.len() };
-        let mut gram = Mat::<f64>::zeros(3 * count, 3 * count);
-        let mut hold = |terms: &[(usize, [f64; 3], f64)]| {
+        let motions = self.motions;
+        let mut gram = Mat::<f64>::zeros(motions * count, motions * count);
+        let mut hold = |terms: &[(usize, [f64; 6], f64)]| {
             for (a, left, s) in terms {
                 for (b, right, t) in terms {
-                    for i in 0..3 {
-                        for j in 0..3 {
-                            gram[(3 * a + i, 3 * b + j)] += s * left[i] * t * right[j];
+                    for i in 0..motions {
+                        for j in 0..motions {
+                            gram[(motions * a + i, motions * b + j)] += s * left[i] * t * right[j];
                         }
                     }
                 }
             }
         };
         let cluster = self.cluster[bodies[0]];
+        let mesh = &self.lattice.mesh;
         for dof in fixed {
-            if let Some(body) = self.at(dof / 2).filter(|b| self.cluster[*b] == cluster)
+            let (node, _) = mesh.node_and_axis(*dof);
+            if let Some(body) = self.at(node).filter(|b| self.cluster[*b] == cluster)
                 && let Some(place) = place(body)
             {
                 hold(&[(place, self.lever(*dof), 1.0)]);
             }
         }
         if !rigid_joints {
-            for node in 0..self.grid.dofs() / 2 {
-                let mut parts: Vec<usize> =
-                    around(self.grid, node).filter_map(|e| self.of_element[e]).collect();
+            let nodes = 0..if count > 1 { mesh.nodes() } else { 0 };
+            for node in nodes {
+                let mut parts: Vec<usize> = mesh.around(node).filter_map(|e| self.of_element[e]).collect();
                 parts.dedup();
                 for pair in parts.windows(2).filter(|pair| pair[0] != pair[1]) {
                     if let (Some(a), Some(b)) = (place(pair[0]), place(pair[1])) {
-                        for dof in [2 * node, 2 * node + 1] {
+                        for dof in (0..mesh.dimension()).map(|axis| mesh.dof(node, axis)) {
                             hold(&[(a, self.lever(dof), 1.0), (b, self.lever(dof), -1.0)]);
                         }
                     }
@@ -224,10 +247,10 @@ impl<'a> Bodies<'a> {
         let eigen = gram
             .self_adjoint_eigen(Side::Lower)
             .map_err(|_| Error::factorization("eigenvalue decomposition of the supports"))?;
-        let values: Vec<f64> = (0..3 * count).map(|i| eigen.S()[i]).collect();
+        let values: Vec<f64> = (0..motions * count).map(|i| eigen.S()[i]).collect();
         let largest = values.iter().fold(0.0_f64, |m, v| m.max(*v));
-        let free: Vec<usize> = (0..3 * count).filter(|i| values[*i] <= HELD * largest).collect();
-        Ok(Mat::from_fn(3 * count, free.len(), |i, j| eigen.U()[(i, free[j])]))
+        let free: Vec<usize> = (0..motions * count).filter(|i| values[*i] <= HELD * largest).collect();
+        Ok(Mat::from_fn(motions * count, free.len(), |i, j| eigen.U()[(i, free[j])]))
     }
 }
 
@@ -237,32 +260,34 @@ impl<'a> Bodies<'a> {
 /// # Errors
 /// A failed factorisation.
 pub(super) fn uncarried(
-    grid: &Grid,
-    load_case: &LoadCase,
+    lattice: &Lattice,
+    boundary: &Boundary,
     joints: Joints,
     has_material: impl Fn(usize) -> bool,
 ) -> Result<Option<Uncarried>> {
-    let bodies = Bodies::new(grid, has_material);
+    let bodies = Bodies::new(lattice, has_material);
+    let node_of = |dof: usize| lattice.mesh.node_and_axis(dof).0;
     let clusters = bodies.cluster.iter().max().map_or(0, |c| c + 1);
     let mut members = vec![Vec::new(); clusters];
     bodies.cluster.iter().enumerate().for_each(|(body, cluster)| members[*cluster].push(body));
-    let cluster_at = |dof: usize| bodies.at(dof / 2).map(|body| bodies.cluster[body]);
+    let cluster_at = |dof: usize| bodies.at(node_of(dof)).map(|body| bodies.cluster[body]);
     let mut motions: Vec<Option<Mat<f64>>> = vec![None; clusters];
-    for (number, forces) in load_case.forces.iter().enumerate() {
+    for (number, case) in boundary.cases.iter().enumerate() {
+        let forces = &case.forces;
         let loaded = |f: &&(usize, f64)| f.1 != 0.0;
         let fault = |dof: usize, cluster: Option<usize>| Uncarried {
             load_case: number,
-            load: grid.position(dof / 2),
+            load: Point::of(lattice, node_of(dof)),
             cause: match cluster {
                 None => Cause::InVoid,
-                Some(_) if load_case.fixed.iter().any(|dof| cluster_at(*dof) == cluster) => Cause::Free,
+                Some(_) if boundary.fixed.iter().any(|dof| cluster_at(*dof) == cluster) => Cause::Free,
                 Some(_) => Cause::CutOff,
             },
-            lost_support: load_case
+            lost_support: boundary
                 .fixed
                 .iter()
                 .find(|fixed| cluster.is_none() || cluster_at(**fixed) != cluster)
-                .map(|fixed| grid.position(fixed / 2)),
+                .map(|fixed| Point::of(lattice, node_of(*fixed))),
         };
         if let Some((dof, _)) = forces.iter().filter(loaded).find(|f| cluster_at(f.0).is_none()) {
             return Ok(Some(fault(*dof, None)));
@@ -275,15 +300,15 @@ pub(super) fn uncarried(
             let rigid_joints = joints == Joints::Rigid || parts.len() > MAX_PINNED;
             let free = match &mut motions[cluster] {
                 Some(free) => free,
-                empty => empty.insert(bodies.free_motions(parts, rigid_joints, &load_case.fixed)?),
+                empty => empty.insert(bodies.free_motions(parts, rigid_joints, &boundary.fixed)?),
             };
             let mut resultant = vec![0.0; free.nrows()];
             let mut size = 0.0;
             for (dof, force) in &here {
-                let body = bodies.at(dof / 2).unwrap_or(parts[0]);
+                let body = bodies.at(node_of(*dof)).unwrap_or(parts[0]);
                 let place = if rigid_joints { 0 } else { parts.binary_search(&body).unwrap_or(0) };
                 let lever = bodies.lever(*dof);
-                (0..3).for_each(|i| resultant[3 * place + i] += force * lever[i]);
+                (0..bodies.motions).for_each(|i| resultant[bodies.motions * place + i] += force * lever[i]);
                 size += force.abs();
             }
             let work = |motion: usize| -> f64 {
@@ -300,20 +325,22 @@ pub(super) fn uncarried(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::Preset;
+    use crate::topology::{Mesh, Preset, Structure};
+
+    fn find(preset: Preset, elements: &[u32], void: impl Fn([f64; 3]) -> bool) -> Option<Uncarried> {
+        let structure = Structure::preset(preset, elements).unwrap();
+        let mesh = Mesh::new(elements).unwrap();
+        let has_material = |e: usize| !void(mesh.element_place(e).map(|place| place as f64 + 0.5));
+        let boundary = Boundary::new(&structure, mesh, has_material).unwrap();
+        uncarried(&structure.lattice(mesh), &boundary, Joints::Pinned, has_material).unwrap()
+    }
 
     fn check(preset: Preset, nelx: u32, nely: u32, void: impl Fn(f64, f64) -> bool) -> Option<Uncarried> {
-        let grid = Grid::new(nelx, nely).unwrap();
-        let centre = |e: usize| {
-            let (column, row) = (e / grid.nely(), e % grid.nely());
-            (column as f64 + 0.5, grid.nely() as f64 - row as f64 - 0.5)
-        };
-        let load_case = LoadCase::preset(preset, &grid);
-        uncarried(&grid, &load_case, Joints::Pinned, |e| {
-            let (x, y) = centre(e);
-            !void(x, y)
-        })
-        .unwrap()
+        find(preset, &[nelx, nely], |[x, y, _]| void(x, y))
+    }
+
+    fn plane(x: f64, y: f64) -> Point {
+        Point { coordinates: [x, y, 0.0], dimension: 2 }
     }
 
     #[test]
@@ -339,8 +366,8 @@ mod tests {
     fn a_lost_roller_is_named() {
         let gone = |x: f64, y: f64| x > 27.0 && y < 3.0;
         let found = check(Preset::Mbb, 30, 10, gone).unwrap();
-        assert_eq!((found.load_case, found.load), (0, DVec2::new(0.0, 10.0)));
-        assert_eq!((found.cause, found.lost_support), (Cause::Free, Some(DVec2::new(30.0, 0.0))));
+        assert_eq!((found.load_case, found.load), (0, plane(0.0, 10.0)));
+        assert_eq!((found.cause, found.lost_support), (Cause::Free, Some(plane(30.0, 0.0))));
         let text = found.refusal().to_string();
         assert!(text.contains("load case 1 at (0, 10)") && text.contains("the support at (30, 0)"), "{text}");
     }
@@ -366,8 +393,34 @@ mod tests {
     }
 
     #[test]
+    fn solids_carry_their_loads() {
+        for preset in [Preset::Mbb, Preset::Cantilever, Preset::LBracket, Preset::Bridge, Preset::Torsion] {
+            for elements in [[4, 4, 4], [9, 5, 4]] {
+                let l = |[x, y, _]: [f64; 3]| {
+                    preset == Preset::LBracket
+                        && x > 0.4 * f64::from(elements[0])
+                        && y > 0.4 * f64::from(elements[1])
+                };
+                assert_eq!(find(preset, &elements, l), None, "{preset:?} {elements:?}");
+            }
+        }
+    }
+
+    /// Two halves of a solid beam that touch along an edge turn about it, those that touch in a face do not.
+    #[test]
+    fn a_hinge_in_space_is_a_mechanism() {
+        let hinge = |[x, y, _]: [f64; 3]| (x > 5.0) == (y > 2.0);
+        let found = find(Preset::Cantilever, &[10, 4, 3], hinge).unwrap();
+        assert_eq!(found.cause, Cause::Free, "{found:?}");
+        let joined = |[x, y, _]: [f64; 3]| (x > 6.0 && y > 2.0) || (x < 5.0 && y < 2.0);
+        assert_eq!(find(Preset::Cantilever, &[10, 4, 3], joined), None);
+        let gap = |[x, ..]: [f64; 3]| (x - 5.0).abs() < 1.0;
+        assert_eq!(find(Preset::Cantilever, &[10, 4, 3], gap).unwrap().cause, Cause::CutOff);
+    }
+
+    #[test]
     fn a_load_in_the_void_is_uncarried() {
         let found = check(Preset::Cantilever, 20, 10, |x, y| x > 18.0 && y < 2.0).unwrap();
-        assert_eq!((found.load, found.cause), (DVec2::new(20.0, 0.0), Cause::InVoid));
+        assert_eq!((found.load, found.cause), (plane(20.0, 0.0), Cause::InVoid));
     }
 }

@@ -6,8 +6,9 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::continuation::{Continuation, WarmStart, runs_on_grid, stages, warm_start};
+use super::mesh::Mesh;
 use super::multilevel::coarse_radius;
-use super::{Compliance, ComplianceConfig, Levels, Projection, SigmoidDesign, coarse_levels};
+use super::{Compliance, Levels, Projection, SigmoidDesign, Structure, coarse_levels, interpolate, prolong};
 use crate::engine::{Engine, Samples};
 use crate::error::{Error, Result};
 use crate::flow::Flow;
@@ -21,10 +22,10 @@ use crate::run::{Lgf, LgfConfig, RunError, Start};
 ///
 /// ```
 /// use lgf::engine::CpuEngine;
-/// use lgf::topology::{Compliance, ComplianceConfig, FilterKind, Recipe};
+/// use lgf::topology::{Compliance, FilterKind, Recipe, Structure};
 ///
 /// # fn main() -> lgf::Result<()> {
-/// let mut problem = Compliance::new(ComplianceConfig::mbb(60, 20, FilterKind::Density))?;
+/// let mut problem = Compliance::new(Structure::mbb(60, 20, FilterKind::Density))?;
 /// let solution = Recipe::default().solve(&mut problem, CpuEngine::new(), ())?;
 /// assert!(solution.objective < 236.0 && solution.report.true_evaluations < 60);
 /// # Ok(())
@@ -154,7 +155,7 @@ impl Recipe {
     ///
     /// # Errors
     /// [`Error::Settings`](crate::Error), naming the culprit.
-    pub fn validate(&self, problem: &ComplianceConfig) -> Result<()> {
+    pub fn validate(&self, problem: &Structure) -> Result<()> {
         self.lgf(self.stopping)?;
         if !self.is_direct() {
             let refused = [
@@ -177,7 +178,7 @@ impl Recipe {
     }
 
     /// The problems to solve before `problem`: coarse grids and softer projections.
-    fn before(&self, problem: &ComplianceConfig) -> Result<Vec<ComplianceConfig>> {
+    fn before(&self, problem: &Structure) -> Result<Vec<Structure>> {
         Ok(stages(coarse_levels(problem, self.levels)?, problem))
     }
 
@@ -193,13 +194,53 @@ impl Recipe {
     pub fn solve<E: Engine, W: Observer>(
         &self,
         problem: &mut Compliance,
+        engine: E,
+        observer: W,
+    ) -> Result<Solution> {
+        self.solve_or_go_on(problem, None, engine, observer)
+    }
+
+    /// The same from a design on any mesh that covers the structure's box, numbered as its mesh is: it is
+    /// interpolated and scaled to the volume, and no coarse grids and softer problems come before the run.
+    ///
+    /// # Errors
+    /// Those of [`solve`](Self::solve), and a design that does not fit its mesh or a method that does not
+    /// work on the densities themselves.
+    pub fn solve_from<E: Engine, W: Observer>(
+        &self,
+        problem: &mut Compliance,
+        (mesh, design): (&Mesh, &[f64]),
+        engine: E,
+        observer: W,
+    ) -> Result<Solution> {
+        if !self.is_direct() {
+            return Err(Error::only_with(
+                "a design to start from",
+                "the methods that work on the densities themselves: the potential and the OC flow",
+            ));
+        }
+        if mesh.dimension() != problem.mesh().dimension() {
+            return Err(Error::exclusive("the design to start from", "the mesh", "they have other axes"));
+        }
+        let domain = problem.domain();
+        let start = match domain.volume() {
+            Some(volume) => prolong(mesh, design, problem.mesh(), &volume.weights, volume.bound)?,
+            None => interpolate(mesh, design, problem.mesh())?,
+        };
+        self.solve_or_go_on(problem, Some(start), engine, observer)
+    }
+
+    fn solve_or_go_on<E: Engine, W: Observer>(
+        &self,
+        problem: &mut Compliance,
+        from: Option<Vec<f64>>,
         mut engine: E,
         mut observer: W,
     ) -> Result<Solution> {
-        self.validate(problem.config())?;
+        self.validate(problem.structure())?;
         let mut account = Account::new(problem);
         let (report, design) = if self.is_direct() {
-            self.solve_direct(problem, &mut account, &mut engine, &mut observer)?
+            self.solve_direct(problem, from, &mut account, &mut engine, &mut observer)?
         } else {
             let mut latent = SigmoidDesign::new(&mut *problem)?;
             let start = vec![0.0; latent.dimension()];
@@ -215,12 +256,13 @@ impl Recipe {
         warnings.extend(problem.falls_apart(&design)?);
         let spent = account.spent(&report);
         let levels = account.levels;
-        Ok(Solution { volume: problem.volume(&design), design, objective, report, levels, spent, warnings })
+        Ok(Solution { volume: problem.volume(&design)?, design, objective, report, levels, spent, warnings })
     }
 
     fn solve_direct(
         &self,
         problem: &mut Compliance,
+        from: Option<Vec<f64>>,
         account: &mut Account,
         engine: &mut impl Engine,
         observer: &mut impl Observer,
@@ -231,13 +273,16 @@ impl Recipe {
             let spent = began.elapsed().as_secs_f64();
             self.stopping.max_seconds.map(|seconds| (seconds - spent).max(1e-3))
         };
-        let before = self.before(problem.config())?;
-        let is_projected = problem.config().projection.is_some();
+        let (before, continuation) = match from {
+            Some(_) => (Vec::new(), Continuation::Off),
+            None => (self.before(problem.structure())?, self.continuation),
+        };
+        let is_projected = problem.structure().projection.is_some();
         let budget_in_all = self.stopping.max_evaluations;
-        let mut runs_ahead = runs_on_grid(&before, self.continuation, problem.config());
-        let start = warm_start(before, self.continuation, problem, |softer, start, budget| {
+        let mut runs_ahead = runs_on_grid(&before, continuation, problem.structure());
+        let run = |softer: &mut Compliance, start: &WarmStart, budget: usize| {
             let mut budget = budget;
-            if softer.config().size == account.size {
+            if *softer.mesh() == account.mesh {
                 // The runs on the given grid share its budget; the last one gets at least one evaluation.
                 budget = budget.min((budget_in_all - account.given_grid) / (runs_ahead + 1));
                 runs_ahead = runs_ahead.saturating_sub(1);
@@ -254,12 +299,19 @@ impl Recipe {
             account.enter(softer, label(softer, is_projected), &report);
             // A fault of the engine is reported by the run on the given grid.
             let pairs = match self.method.samples() {
-                Samples::Pairs => engine.pairs().unwrap_or_default(),
+                Samples::Pairs => {
+                    let pairs = engine.pairs().unwrap_or_default();
+                    pairs.into_iter().map(|pair| pair.times(report.gradient_unit)).collect()
+                }
                 Samples::Points => Vec::new(),
             };
             Ok(Some(WarmStart { value: report.objective, design: report.x, pairs }))
-        })?
-        .unwrap_or_else(|| WarmStart::at(problem.uniform_start()));
+        };
+        let start = match from {
+            Some(design) => WarmStart::at(design),
+            None => warm_start(before, continuation, problem, run)?
+                .unwrap_or_else(|| WarmStart::at(problem.uniform_start())),
+        };
         if !account.levels.is_empty() {
             let _ = observer.event(Event::Stage { name: &label(problem, is_projected) });
         }
@@ -308,31 +360,26 @@ struct Account {
     levels: Vec<Level>,
     /// The best compliance of the given problem's kind on the latest of these grids.
     reached: Option<f64>,
-    /// The given grid, its number of elements, and the penalty and the relative filter radius there.
-    size: (u32, u32),
-    elements: usize,
-    penalty: f64,
-    radius: f64,
+    /// The given problem and its grid.
+    given: Structure,
+    mesh: Mesh,
     given_grid: usize,
 }
 
 impl Account {
     fn new(problem: &Compliance) -> Self {
-        let config = problem.config();
         Self {
             levels: Vec::new(),
             reached: None,
-            size: config.size,
-            elements: problem.grid().elements(),
-            penalty: config.penalty,
-            radius: config.radius / f64::from(config.size.0),
+            given: problem.structure().clone(),
+            mesh: *problem.mesh(),
             given_grid: 0,
         }
     }
 
     /// Adds a run on the grid `size` to the records.
     fn enter(&mut self, problem: &Compliance, size: String, report: &Report) {
-        let config = problem.config();
+        let structure = problem.structure();
         let before = match self.levels.pop() {
             // The run is on the same grid as the last one, with another start or a softer problem.
             Some(level) if level.size == size => Some(level),
@@ -343,17 +390,16 @@ impl Account {
         };
         // Of the grid's own problem the best value counts; before that, the latest one.
         self.reached = self.reached.filter(|_| before.is_some());
-        let own_radius =
-            coarse_radius(self.radius * f64::from(config.size.0), self.radius * f64::from(self.size.0));
-        if config.penalty == self.penalty && config.radius <= own_radius * (1.0 + 1e-12) {
+        let own_radius = coarse_radius(structure, &self.given);
+        if structure.penalty == self.given.penalty && structure.radius <= own_radius * (1.0 + 1e-12) {
             self.reached = Some(self.reached.map_or(report.objective, |r| r.min(report.objective)));
         }
-        if config.size == self.size {
+        if *problem.mesh() == self.mesh {
             self.given_grid += report.true_evaluations;
         }
         let true_evaluations =
             before.as_ref().map_or(0, |level| level.true_evaluations) + report.true_evaluations;
-        let share = problem.grid().elements() as f64 / self.elements as f64;
+        let share = problem.mesh().elements() as f64 / self.mesh.elements() as f64;
         self.levels.push(Level {
             size,
             true_evaluations,
@@ -378,10 +424,9 @@ impl Account {
 
 /// The grid, and the projection if the run has any.
 fn label(problem: &Compliance, is_projected: bool) -> String {
-    let (columns, rows) = (problem.grid().nelx(), problem.grid().nely());
-    match problem.config().projection {
-        Some(Projection { beta }) if is_projected => format!("{columns}x{rows} beta {beta}"),
-        _ => format!("{columns}x{rows}"),
+    match problem.structure().projection {
+        Some(Projection { beta }) if is_projected => format!("{} beta {beta}", problem.mesh()),
+        _ => problem.mesh().to_string(),
     }
 }
 
@@ -399,7 +444,7 @@ mod tests {
     #[test]
     fn a_run_that_loses_its_gpu_ends_on_the_cpu() {
         for at in [7, 37] {
-            let mut problem = Compliance::new(ComplianceConfig::mbb(30, 10, FilterKind::Density)).unwrap();
+            let mut problem = Compliance::new(Structure::mbb(30, 10, FilterKind::Density)).unwrap();
             let engine = GpuEngine::open(AdapterChoice::Any)
                 .expect("the GPU tests need an adapter, for example a software one");
             let device = engine.device().clone();

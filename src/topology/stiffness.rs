@@ -10,7 +10,6 @@ use faer::sparse::{SparseColMatRef, SymbolicSparseColMatRef};
 use faer::{Conj, MatMut, Par, Side};
 
 use super::grid::Grid;
-use super::load_case::LoadCase;
 use crate::error::{FemError, Result};
 use crate::linalg::{compressed_columns, norm};
 
@@ -36,9 +35,9 @@ pub(crate) struct Stiffness {
 
 impl Stiffness {
     /// Analyses the pattern: fill-reducing ordering (AMD) and symbolic factorisation, once.
-    pub(crate) fn new(grid: Grid, element: [[f64; 8]; 8], load_case: &LoadCase) -> Result<Self> {
+    pub(crate) fn new(grid: Grid, element: [[f64; 8]; 8], fixed: &[usize]) -> Result<Self> {
         let mut free_index = vec![0_u32; grid.dofs()];
-        for &dof in &load_case.fixed {
+        for &dof in fixed {
             free_index[dof] = NONE;
         }
         let mut free = 0;
@@ -102,13 +101,13 @@ impl Stiffness {
         })
     }
 
-    /// Solves K(moduli) u = f for every load case with one factorisation; u covers all degrees of freedom,
-    /// fixed ones included (0 there).
+    /// Solves K(moduli) u = f for every load case with one factorisation; f and u cover all degrees of
+    /// freedom, fixed ones included (u is 0 there).
     ///
     /// # Errors
     /// [`FemError`](crate::error::FemError) when the matrix is not positive definite in double precision or
     /// the solution does not satisfy the system.
-    pub(crate) fn solve(&mut self, moduli: &[f64], cases: &[Vec<(usize, f64)>]) -> Result<Vec<Vec<f64>>> {
+    pub(crate) fn solve(&mut self, moduli: &[f64], cases: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         self.values.fill(0.0);
         for (targets, modulus) in self.scatter.chunks_exact(64).zip(moduli) {
             for (target, k) in targets.iter().zip(self.element.as_flattened()) {
@@ -136,9 +135,9 @@ impl Stiffness {
         let mut displacements = Vec::with_capacity(cases.len());
         for forces in cases {
             let mut rhs = vec![0.0; self.free];
-            for &(dof, force) in forces {
-                if self.free_index[dof] != NONE {
-                    rhs[self.free_index[dof] as usize] += force;
+            for (index, force) in self.free_index.iter().zip(forces) {
+                if *index != NONE {
+                    rhs[*index as usize] = *force;
                 }
             }
             let load = norm(&rhs);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::grid::Grid;
-use super::load_case::LoadCase;
+use super::boundary::{Boundary, CaseForces};
+use super::mesh::Mesh;
 
 /// Which halves of the domain are kept mirror images of each other.
 ///
@@ -23,16 +23,21 @@ pub enum Symmetry {
     X,
     /// The upper and the lower half are mirror images, whatever the loads are.
     Y,
-    /// All four quarters are mirror images, whatever the loads are.
+    /// The front and the back half are mirror images, whatever the loads are; in three dimensions.
+    Z,
+    /// All four quarters are mirror images, left to right and top to bottom, whatever the loads are.
     Both,
+    /// All eight eighths are mirror images, whatever the loads are; in three dimensions.
+    All,
 }
 
-/// The mirror images that designs on a grid are kept equal to.
+/// The mirror images that designs on a mesh are kept equal to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mirrors {
-    grid: Grid,
-    /// Whether there is a mirror that swaps left and right, and one that swaps up and down.
-    axes: [bool; 2],
+    mesh: Mesh,
+    /// Whether there is a mirror that swaps left and right, one that swaps up and down, and one that swaps
+    /// front and back.
+    axes: [bool; 3],
 }
 
 impl Mirrors {
@@ -40,33 +45,37 @@ impl Mirrors {
     /// their own images under a map of element numbers.
     pub(super) fn new(
         symmetry: Symmetry,
-        grid: Grid,
-        load_case: &LoadCase,
+        mesh: Mesh,
+        boundary: &Boundary,
         has_symmetric_regions: impl Fn(&dyn Fn(usize) -> usize) -> bool,
     ) -> Self {
-        let axes = match symmetry {
-            Symmetry::None => [false, false],
-            Symmetry::X => [true, false],
-            Symmetry::Y => [false, true],
-            Symmetry::Both => [true, true],
-            Symmetry::Auto => [0, 1].map(|axis| {
-                is_mirrored(&grid, load_case, axis)
-                    && has_symmetric_regions(&|e| mirrored_element(&grid, e, axis))
+        let mut axes = match symmetry {
+            Symmetry::None => [false; 3],
+            Symmetry::X => [true, false, false],
+            Symmetry::Y => [false, true, false],
+            Symmetry::Z => [false, false, true],
+            Symmetry::Both => [true, true, false],
+            Symmetry::All => [true; 3],
+            Symmetry::Auto => [0, 1, 2].map(|axis| {
+                axis < mesh.dimension()
+                    && is_mirrored(&mesh, boundary, axis)
+                    && has_symmetric_regions(&|e| mesh.mirrored_element(e, axis))
             }),
         };
-        Self { grid, axes }
+        axes[2] &= mesh.dimension() == 3;
+        Self { mesh, axes }
     }
 
     /// Whether any symmetry is kept.
     pub(super) fn any(&self) -> bool {
-        self.axes != [false, false]
+        self.axes != [false; 3]
     }
 
     /// Replaces a field on the elements by the mean of itself and of its mirror images, exactly symmetric.
     pub(super) fn symmetrize(&self, field: &mut [f64]) {
-        for axis in (0..2).filter(|axis| self.axes[*axis]) {
+        for axis in (0..3).filter(|axis| self.axes[*axis]) {
             for e in 0..field.len() {
-                let image = mirrored_element(&self.grid, e, axis);
+                let image = self.mesh.mirrored_element(e, axis);
                 if e < image {
                     let mean = 0.5 * (field[e] + field[image]);
                     (field[e], field[image]) = (mean, mean);
@@ -76,46 +85,47 @@ impl Mirrors {
     }
 }
 
-/// The mirror image of element `e`: left and right are swapped with axis 0, up and down with axis 1.
-fn mirrored_element(grid: &Grid, e: usize, axis: usize) -> usize {
-    let (column, row) = (e / grid.nely(), e % grid.nely());
-    if axis == 0 { (grid.nelx() - 1 - column) * grid.nely() + row } else { e - row + grid.nely() - 1 - row }
-}
-
 /// The mirror image of a degree of freedom, and the sign that its value gets.
-fn mirrored_dof(grid: &Grid, dof: usize, axis: usize) -> (usize, f64) {
-    let (node, component) = (dof / 2, dof % 2);
-    let (ix, iy) = (node / (grid.nely() + 1), node % (grid.nely() + 1));
-    let image = if axis == 0 { grid.node(grid.nelx() - ix, iy) } else { grid.node(ix, grid.nely() - iy) };
-    (2 * image + component, if component == axis { -1.0 } else { 1.0 })
+fn mirrored_dof(mesh: &Mesh, dof: usize, mirror: usize) -> (usize, f64) {
+    let (node, axis) = mesh.node_and_axis(dof);
+    (mesh.dof(mesh.mirrored_node(node, mirror), axis), if axis == mirror { -1.0 } else { 1.0 })
 }
 
-/// Whether supports and load cases are their own mirror images. A load case and its negative count as equal,
-/// for they have the same compliance.
-fn is_mirrored(grid: &Grid, load_case: &LoadCase, axis: usize) -> bool {
-    let sorted = |mut values: Vec<usize>| {
-        values.sort_unstable();
-        values.dedup();
-        values
-    };
-    let fixed = sorted(load_case.fixed.clone());
-    let image = sorted(fixed.iter().map(|dof| mirrored_dof(grid, *dof, axis).0).collect());
-    // Forces are added up by degree of freedom and written with the first sign positive.
-    let normal = |forces: &mut dyn Iterator<Item = (usize, f64)>| {
-        let mut sums = std::collections::BTreeMap::new();
-        forces.for_each(|(dof, force)| *sums.entry(dof).or_insert(0.0) += force);
-        sums.retain(|_, force| *force != 0.0);
-        let sign = sums.values().next().map_or(1.0, |force: &f64| force.signum());
-        sums.into_iter().map(|(dof, force)| (dof, sign * force)).collect::<Vec<_>>()
-    };
-    let cases: Vec<_> = load_case.forces.iter().map(|f| normal(&mut f.iter().copied())).collect();
-    let mut unmatched = cases.clone();
-    fixed == image
-        && load_case.forces.iter().all(|forces| {
-            let image = normal(&mut forces.iter().map(|(dof, force)| {
-                let (dof, sign) = mirrored_dof(grid, *dof, axis);
+/// What a load case does, written so that equal ones are equal: forces added up by degree of freedom, their
+/// weight and gravity. A load case and its negative count as equal, for they have the same compliance.
+fn normal(
+    forces: impl Iterator<Item = (usize, f64)>,
+    gravity: [f64; 3],
+    weight: f64,
+) -> (Vec<(usize, f64)>, [f64; 3], f64) {
+    let mut sums = std::collections::BTreeMap::new();
+    forces.for_each(|(dof, force)| *sums.entry(dof).or_insert(0.0) += force);
+    sums.retain(|_, force| *force != 0.0);
+    let mut all = sums.values().chain(&gravity);
+    let sign = all.find(|force| **force != 0.0).map_or(1.0, |force| force.signum());
+    // Zero has one sign only.
+    (
+        sums.into_iter().map(|(dof, force)| (dof, sign * force)).collect(),
+        gravity.map(|g| sign * g + 0.0),
+        weight,
+    )
+}
+
+/// Whether supports and load cases are their own mirror images.
+fn is_mirrored(mesh: &Mesh, boundary: &Boundary, axis: usize) -> bool {
+    let mut image: Vec<usize> = boundary.fixed.iter().map(|dof| mirrored_dof(mesh, *dof, axis).0).collect();
+    image.sort_unstable();
+    let of = |case: &CaseForces| normal(case.forces.iter().copied(), case.gravity, case.weight);
+    let mut unmatched: Vec<_> = boundary.cases.iter().map(of).collect();
+    boundary.fixed == image
+        && boundary.cases.iter().all(|case| {
+            let mut gravity = case.gravity;
+            gravity[axis] *= -1.0;
+            let forces = case.forces.iter().map(|(dof, force)| {
+                let (dof, sign) = mirrored_dof(mesh, *dof, axis);
                 (dof, sign * force)
-            }));
+            });
+            let image = normal(forces, gravity, case.weight);
             let found = unmatched.iter().position(|case| *case == image);
             found.map(|at| unmatched.swap_remove(at)).is_some()
         })
@@ -124,41 +134,55 @@ fn is_mirrored(grid: &Grid, load_case: &LoadCase, axis: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::Preset;
+    use crate::topology::{Preset, Structure};
 
-    fn auto(preset: Preset, nelx: u32, nely: u32) -> [bool; 2] {
-        let grid = Grid::new(nelx, nely).unwrap();
-        Mirrors::new(Symmetry::Auto, grid, &LoadCase::preset(preset, &grid), |_| true).axes
+    fn mirrors(preset: Preset, elements: &[u32], symmetry: Symmetry, regions: bool) -> [bool; 3] {
+        let structure = Structure::preset(preset, elements).unwrap();
+        let mesh = Mesh::new(elements).unwrap();
+        let boundary = Boundary::new(&structure, mesh, |_| true).unwrap();
+        Mirrors::new(symmetry, mesh, &boundary, |_| regions).axes
     }
 
     #[test]
     fn presets_have_the_symmetries_of_their_loads() {
-        for (nelx, nely) in [(12, 6), (13, 7)] {
-            assert_eq!(auto(Preset::TwoLoadBridge, nelx, nely), [true, false]);
-            assert_eq!(auto(Preset::CantileverTwoLoads, nelx, nely), [false, true]);
+        for elements in [[12, 6], [13, 7]] {
+            let auto = |preset| mirrors(preset, &elements, Symmetry::Auto, true);
+            assert_eq!(auto(Preset::TwoLoadBridge), [true, false, false]);
+            assert_eq!(auto(Preset::CantileverTwoLoads), [false, true, false]);
             for preset in [Preset::Mbb, Preset::Cantilever, Preset::LBracket] {
-                assert_eq!(auto(preset, nelx, nely), [false, false], "{preset:?}");
+                assert_eq!(auto(preset), [false; 3], "{preset:?}");
             }
         }
-        let grid = Grid::new(6, 4).unwrap();
-        let held = |symmetry, regions: bool| {
-            Mirrors::new(symmetry, grid, &LoadCase::preset(Preset::TwoLoadBridge, &grid), |_| regions).axes
-        };
-        assert_eq!(held(Symmetry::Auto, false), [false, false], "the passive regions are not symmetric");
-        assert_eq!(held(Symmetry::Both, false), [true, true], "what is asked for is kept");
-        assert_eq!(held(Symmetry::None, true), [false, false]);
+        let held = |symmetry, regions: bool| mirrors(Preset::TwoLoadBridge, &[6, 4], symmetry, regions);
+        assert_eq!(held(Symmetry::Auto, false), [false; 3], "the passive regions are not symmetric");
+        assert_eq!(held(Symmetry::Both, false), [true, true, false], "what is asked for is kept");
+        assert_eq!(held(Symmetry::All, false), [true, true, false], "there is no third axis");
+        assert_eq!(held(Symmetry::None, true), [false; 3]);
+        for elements in [[12, 6, 4], [13, 7, 5]] {
+            let auto = |preset| mirrors(preset, &elements, Symmetry::Auto, true);
+            assert_eq!(auto(Preset::Cantilever), [false, false, true]);
+            assert_eq!(auto(Preset::Mbb), [false; 3]);
+            assert_eq!(auto(Preset::Bridge), [true, false, true]);
+            assert_eq!(auto(Preset::Torsion), [false, true, true], "a mirrored couple is its negative");
+        }
     }
 
     #[test]
     fn fields_become_exactly_symmetric_and_symmetric_ones_stay() {
-        let grid = Grid::new(5, 4).unwrap();
-        let field: Vec<f64> = (0..20).map(|e| (e as f64 * 0.7).sin()).collect();
-        for (axes, count) in [([true, false], 1), ([false, true], 1), ([true, true], 2)] {
-            let mirrors = Mirrors { grid, axes };
+        for (elements, axes, count) in [
+            (&[5, 4][..], [true, false, false], 1),
+            (&[5, 4], [false, true, false], 1),
+            (&[5, 4], [true, true, false], 2),
+            (&[3, 4, 5], [true, false, true], 2),
+        ] {
+            let mesh = Mesh::new(elements).unwrap();
+            let field: Vec<f64> = (0..mesh.elements()).map(|e| (e as f64 * 0.7).sin()).collect();
+            let mirrors = Mirrors { mesh, axes };
             let mut mean = field.clone();
             mirrors.symmetrize(&mut mean);
-            for axis in (0..2).filter(|axis| axes[*axis]) {
-                assert!((0..20).all(|e| mean[e] == mean[mirrored_element(&grid, e, axis)]), "{axes:?}");
+            for axis in (0..3).filter(|axis| axes[*axis]) {
+                let image = |e| mesh.mirrored_element(e, axis);
+                assert!((0..mean.len()).all(|e| mean[e] == mean[image(e)]), "{axes:?}");
             }
             let again = mean.clone();
             mirrors.symmetrize(&mut mean);

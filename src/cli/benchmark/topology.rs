@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 
 use super::{Common, Contest, Entry, Gap, Measure, by_lgf, by_peer};
-use crate::cli::arguments::parse_size;
+use crate::cli::arguments::parse_elements;
 use crate::cli::ending::Ending;
 use crate::cli::progress::Progress;
 use crate::cli::topology::PresetFlag;
@@ -21,8 +21,8 @@ use crate::report::HistoryEntry;
 use crate::run::LgfConfig;
 use crate::surrogate::SurrogateConfig;
 use crate::topology::{
-    Compliance, ComplianceConfig, Continuation, FilterKind, Levels, PassiveRegion, Projection, WarmStart,
-    coarse_levels, warm_start,
+    Compliance, Continuation, FilterKind, Levels, Projection, Region, Structure, WarmStart, coarse_levels,
+    warm_start,
 };
 
 /// Gaps to the best value found, percent.
@@ -130,12 +130,12 @@ impl Start {
 const TOLERANCE: f64 = 1e-4;
 
 /// A structure: its preset, elements, volume fraction, filter with radius, and projection.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Case {
     preset: PresetFlag,
     /// The classical round hole, with its centre at a third of the length.
     hole: bool,
-    size: (u32, u32),
+    size: Vec<u32>,
     volume: f64,
     radius: f64,
     filter: FilterKind,
@@ -147,6 +147,10 @@ const CASES: &str = "60x20:0.5:2.4,90x30:0.3:3.6,80x40:0.6:2.5,120x30:0.4:3,150x
                      60x20:0.5:1.5:sensitivity,150x50:0.5:6:sensitivity,cantilever:100x50:0.4:3,\
                      cantilever-hole:90x60:0.5:2.7,cantilever-two-loads:90x30:0.5:3,l-bracket:80x80:0.3:3.2,\
                      two-load-bridge:120x40:0.3:3";
+
+/// The cases that `--dimension 3` stands for.
+const SOLIDS: &str = "cantilever:48x24x24:0.12:1.732,cantilever:48x24x24:0.3:2.5,mbb:48x16x16:0.2:1.5,\
+                      l-bracket:36x36x18:0.2:1.5,bridge:48x24x16:0.15:1.5,torsion:48x20x20:0.2:1.5";
 
 impl Case {
     fn name(&self) -> String {
@@ -160,30 +164,29 @@ impl Case {
         } else {
             format!("{}{hole}-", self.preset.name())
         };
-        format!("{structure}{}x{}-vf{}-r{}{beta}", self.size.0, self.size.1, self.volume, self.radius)
+        let size: Vec<String> = self.size.iter().map(u32::to_string).collect();
+        format!("{structure}{}-vf{}-r{}{beta}", size.join("x"), self.volume, self.radius)
     }
 
-    fn config(&self) -> ComplianceConfig {
-        let base = ComplianceConfig::mbb(self.size.0, self.size.1, self.filter);
-        ComplianceConfig {
-            preset: self.preset.preset(),
-            passive: if self.hole {
-                vec![PassiveRegion::classic_hole(self.size.0, self.size.1)]
-            } else {
-                Vec::new()
-            },
+    fn structure(&self) -> Result<Structure> {
+        let mut structure = Structure::preset(self.preset.preset(), &self.size)?;
+        if let (true, [columns, rows]) = (self.hole, &self.size[..]) {
+            structure = structure.with(Region::classic_hole(*columns, *rows));
+        }
+        Ok(Structure {
+            filter: self.filter,
             projection: self.beta.map(|beta| Projection { beta }),
             volume_fraction: self.volume,
             radius: self.radius,
-            ..base
-        }
+            ..structure
+        })
     }
 }
 
 fn parse_case(text: &str) -> std::result::Result<Case, String> {
     let wrong = || {
-        "expected [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA|:sensitivity], e.g. 60x20:0.5:2.4 or \
-         cantilever-hole:90x60:0.5:2.7"
+        "expected [STRUCTURE:]SIZE:VOLUME:RADIUS[:BETA|:sensitivity], e.g. 60x20:0.5:2.4, \
+         cantilever-hole:90x60:0.5:2.7 or torsion:48x20x20:0.2:1.5"
             .to_string()
     };
     let mut parts: Vec<&str> = text.split(':').collect();
@@ -206,7 +209,7 @@ fn parse_case(text: &str) -> std::result::Result<Case, String> {
     Ok(Case {
         preset,
         hole,
-        size: parse_size(size)?,
+        size: parse_elements(size)?.0,
         volume: number(volume)?,
         radius: number(radius)?,
         filter,
@@ -216,11 +219,15 @@ fn parse_case(text: &str) -> std::result::Result<Case, String> {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Structures with density filter, [STRUCTURE:]COLUMNSxROWS:VOLUME:RADIUS[:BETA] separated by commas;
-    /// STRUCTURE (default: mbb) as for lgf topology, or cantilever-hole; BETA: sharpness of a projection, or
-    /// the word sensitivity for that filter, whose field only optimality criteria can follow
-    #[arg(long, value_delimiter = ',', value_parser = parse_case, default_value = CASES)]
+    /// Structures with density filter, [STRUCTURE:]SIZE:VOLUME:RADIUS[:BETA] separated by commas; STRUCTURE
+    /// (default: mbb) as for lgf topology, or cantilever-hole; SIZE: COLUMNSxROWS or COLUMNSxROWSxLAYERS; BETA:
+    /// sharpness of a projection, or the word sensitivity for that filter, whose field only optimality
+    /// criteria can follow [default: thirteen structures of 2D, six of 3D]
+    #[arg(long, value_delimiter = ',', value_parser = parse_case)]
     cases: Vec<Case>,
+    /// Which structures the default cases are, 2 or 3 dimensions
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
+    dimension: u8,
     /// Which optimizers, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Method::value_variants().to_vec())]
     methods: Vec<Method>,
@@ -234,13 +241,23 @@ pub(super) struct Args {
     common: Common,
 }
 
+/// The cases that are given, or those that the dimension stands for.
+fn cases(args: &Args) -> Result<Vec<Case>> {
+    if !args.cases.is_empty() {
+        return Ok(args.cases.clone());
+    }
+    let defaults = if args.dimension == 3 { SOLIDS } else { CASES };
+    let parsed = defaults.split(',').map(|case| parse_case(case.trim()));
+    parsed.collect::<std::result::Result<_, _>>().map_err(Error::internal)
+}
+
 pub(super) fn run(args: &Args) -> Result<Ending> {
     args.common.check(args.budget)?;
-    for case in &args.cases {
-        Compliance::new(case.config())?;
+    let cases = cases(args)?;
+    for case in &cases {
+        Compliance::new(case.structure()?)?;
     }
-    let methods: Vec<Vec<Method>> = args
-        .cases
+    let methods: Vec<Vec<Method>> = cases
         .iter()
         .map(|case| args.methods.iter().copied().filter(|method| method.applies(case.filter)).collect())
         .collect();
@@ -262,13 +279,12 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         if args.start == Start::Cold { String::new() } else { format!("-{}", args.start.name()) };
     let contest = Contest {
         common: &args.common,
-        entries: args.cases.iter().zip(&methods).map(entry).collect(),
-        suffix: format!("{}{start_suffix}", args.budget),
-        preface: preface(args),
+        entries: cases.iter().zip(&methods).map(entry).collect(),
+        suffix: format!("{}{start_suffix}{}", args.budget, if args.dimension == 3 { "-3d" } else { "" }),
+        preface: preface(args, &cases),
         measure: MEASURE,
     };
-    contest
-        .hold(|case, method, interrupted| solve(&args.cases[case], methods[case][method], args, interrupted))
+    contest.hold(|case, method, interrupted| solve(&cases[case], methods[case][method], args, interrupted))
 }
 
 /// Runs one method on one case, the coarse grids first if it starts there; none if it was interrupted.
@@ -280,21 +296,21 @@ fn solve(
 ) -> Result<Option<Vec<HistoryEntry>>> {
     let coarse = match args.start {
         Start::Cold => Vec::new(),
-        Start::Multilevel | Start::Continuation => coarse_levels(&case.config(), Levels::Auto)?,
+        Start::Multilevel | Start::Continuation => coarse_levels(&case.structure()?, Levels::Auto)?,
     };
     let continuation = if args.start == Start::Continuation { Continuation::Auto } else { Continuation::Off };
     let run = |problem: &mut Compliance, start: &WarmStart, budget: usize| {
-        let name = format!("{}x{} {}", problem.grid().nelx(), problem.grid().nely(), method.name());
+        let name = format!("{} {}", problem.mesh(), method.name());
         let mut progress = args.common.progress(&name, interrupted);
         let done = minimize(method, problem, start, budget, &mut progress)?;
         Ok::<_, Error>(done.filter(|_| !interrupted.load(Ordering::SeqCst)))
     };
-    let mut problem = Compliance::new(case.config())?;
+    let mut problem = Compliance::new(case.structure()?)?;
     // Layouts that compete on the given grid are evaluated there, which counts.
     let mut spent: Vec<HistoryEntry> = Vec::new();
     let start = warm_start(coarse, continuation, &problem, |softer, start, budget| {
         let Some((end, history)) = run(softer, start, budget)? else { return Ok(None) };
-        if softer.config() == problem.config() {
+        if softer.structure() == problem.structure() {
             append(&mut spent, history);
         }
         Ok(Some(end))
@@ -347,10 +363,11 @@ fn minimize(
         return Ok(None);
     };
     let pairs = if let LgfMethod::Potential(_) = method { engine.pairs()? } else { Vec::new() };
+    let pairs = pairs.into_iter().map(|pair| pair.times(report.gradient_unit)).collect();
     Ok(Some((WarmStart { value: report.objective, design: report.x, pairs }, report.history)))
 }
 
-fn preface(args: &Args) -> String {
+fn preface(args: &Args, cases: &[Case]) -> String {
     let mut text = String::new();
     let out = &mut text;
     let start = match args.start {
@@ -371,7 +388,7 @@ fn preface(args: &Args) -> String {
     );
     line!(out, "true evaluations on the given grid to within a gap of the best value");
     line!(out, "that any of these methods found. Optima are many: a gap may be another design.");
-    if args.cases.iter().any(|case| case.filter == FilterKind::Sensitivity) {
+    if cases.iter().any(|case| case.filter == FilterKind::Sensitivity) {
         line!(
             out,
             "With the sensitivity filter the least value is passed on the way: where its field vanishes is \

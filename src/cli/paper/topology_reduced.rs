@@ -4,7 +4,7 @@ use crate::flow::{Flow, GradientDescent};
 use crate::io;
 use crate::objective::Objective;
 use crate::surrogate::{Rank, Regression, SpaceConfig, SurrogateConfig};
-use crate::topology::{Compliance, ComplianceConfig, FilterKind, SigmoidDesign};
+use crate::topology::{Compliance, FilterKind, SigmoidDesign, Structure};
 
 pub(super) struct Beam {
     problem: SigmoidDesign<Compliance>,
@@ -15,11 +15,7 @@ impl Beam {
     pub(super) fn new(scale: Scale) -> Result<Self> {
         let (nelx, nely, iterations) = if scale == Scale::Full { (60, 20, 900) } else { (30, 10, 280) };
         Ok(Self {
-            problem: SigmoidDesign::new(Compliance::new(ComplianceConfig::mbb(
-                nelx,
-                nely,
-                FilterKind::Density,
-            ))?)?,
+            problem: SigmoidDesign::new(Compliance::new(Structure::mbb(nelx, nely, FilterKind::Density))?)?,
             iterations,
         })
     }
@@ -27,8 +23,7 @@ impl Beam {
 
 impl Case for Beam {
     fn title(&self) -> String {
-        let grid = self.problem.inner().grid();
-        format!("half-MBB beam {}x{}, sigmoid parametrisation", grid.nelx(), grid.nely())
+        format!("half-MBB beam {}, sigmoid parametrisation", self.problem.inner().mesh())
     }
 
     fn settings(&self) -> Settings {
@@ -59,7 +54,7 @@ impl Case for Beam {
 
     fn measures(&mut self, x: &[f64], _plain: &[f64]) -> Result<Vec<(&'static str, f64)>> {
         let design = self.problem.design(x);
-        Ok(vec![("volume fraction", self.problem.inner().volume(&design))])
+        Ok(vec![("volume fraction", self.problem.inner().volume(&design)?)])
     }
 
     fn pictures(&mut self, runs: &[Solved<'_>]) -> Result<Vec<File>> {
@@ -67,8 +62,7 @@ impl Case for Beam {
         let mut files = Vec::new();
         for (run, name) in runs.iter().zip(names) {
             let design = self.problem.design(run.x);
-            let beam = self.problem.inner();
-            files.push((name, io::density_png(beam.grid(), &beam.physical_density(&design))?));
+            files.push((name, io::design_png(self.problem.inner(), &design)?));
         }
         Ok(files)
     }

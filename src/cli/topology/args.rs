@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::cli::arguments::{EngineArgs, parse_size};
+use crate::cli::arguments::{Elements, EngineArgs, parse_elements};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
+use crate::io;
 use crate::method::{
     Adaptive, Cadence, Cosine, CosineTest, Field, Fixed, Method, Potential, Settled, Stopping,
 };
 use crate::surrogate::{Rank, Regression, Ridge, SpaceConfig, SurrogateConfig};
 use crate::topology::{
-    Compliance, ComplianceConfig, Continuation, FilterKind, Levels, PassiveRegion, Preset, Projection,
-    Recipe, Shape, Symmetry,
+    Continuation, FilterKind, Levels, Preset, Projection, Recipe, Region, Shape, Structure, Symmetry,
 };
 
 /// The number of evaluations that `--settled` looks at.
@@ -21,17 +21,21 @@ const SETTLED_WINDOW: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum PresetFlag {
-    /// Half of the MBB beam: symmetry at the left edge, roller at the lower right corner, load at the upper
-    /// left
+    /// Half of the MBB beam (a quarter in 3D): symmetry at the left, roller at the lower right, load at the
+    /// upper left
     Mbb,
-    /// Left edge clamped, load at the lower right corner
+    /// Left side clamped, load at the lower right
     Cantilever,
-    /// Left edge clamped, two load cases: down at the lower right corner, up at the upper right one
+    /// Left edge clamped, two load cases: down at the lower right corner, up at the upper right one; 2D
     CantileverTwoLoads,
     /// An L, its upper end clamped, load down at the tip of its right end
     LBracket,
-    /// Lower corners held, two load cases on the lower edge
+    /// Lower corners held, two load cases on the lower edge; 2D
     TwoLoadBridge,
+    /// A solid deck on four footings, loaded all along, on the left half and on the right half; 3D
+    Bridge,
+    /// Left face clamped, the right face twisted; 3D
+    Torsion,
 }
 
 impl PresetFlag {
@@ -42,16 +46,20 @@ impl PresetFlag {
             Self::CantileverTwoLoads => Preset::CantileverTwoLoads,
             Self::LBracket => Preset::LBracket,
             Self::TwoLoadBridge => Preset::TwoLoadBridge,
+            Self::Bridge => Preset::Bridge,
+            Self::Torsion => Preset::Torsion,
         }
     }
 
     pub(in crate::cli) fn name(self) -> &'static str {
+        self.preset().name()
+    }
+
+    /// The size of the mesh without any wish.
+    fn elements(self) -> Vec<u32> {
         match self {
-            Self::Mbb => "mbb",
-            Self::Cantilever => "cantilever",
-            Self::CantileverTwoLoads => "cantilever-two-loads",
-            Self::LBracket => "l-bracket",
-            Self::TwoLoadBridge => "two-load-bridge",
+            Self::Bridge | Self::Torsion => vec![48, 24, 24],
+            _ => vec![150, 50],
         }
     }
 }
@@ -77,8 +85,12 @@ pub(in crate::cli) enum SymmetryFlag {
     X,
     /// Upper and lower halves, whatever the loads are
     Y,
+    /// Front and back halves, whatever the loads are; 3D
+    Z,
     /// All four quarters, whatever the loads are
     Both,
+    /// All eight eighths, whatever the loads are; 3D
+    All,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -121,20 +133,26 @@ pub(in crate::cli) enum MethodFlag {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// The structure to optimize
-    #[arg(long, value_enum, default_value = "mbb")]
-    pub preset: PresetFlag,
-    /// Elements, COLUMNSxROWS, each 1 to 16384, at most 4194304 in all
-    #[arg(long, value_name = "CxR", value_parser = parse_size, default_value = "150x50")]
-    pub size: (u32, u32),
-    /// Volume fraction of the whole grid, passive elements included, above 0 and at most 1
-    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
-    pub volume: f64,
-    /// SIMP penalty exponent, 1 to 10
-    #[arg(long, default_value_t = 3.0, allow_negative_numbers = true)]
-    pub penalty: f64,
-    /// Filter radius in element sides, above 0 and at most 1000; up to 1 filters nothing [default: 0.04 times
-    /// the columns, at least 1.5]
+    /// A problem file: your own mesh, material, supports, loads and regions, as `lgf init` writes one; the
+    /// options below change it
+    #[arg(value_name = "PROBLEM.toml", conflicts_with = "preset")]
+    pub problem: Option<PathBuf>,
+    /// The structure to optimize, without a problem file [default: mbb]
+    #[arg(long, value_enum)]
+    pub preset: Option<PresetFlag>,
+    /// Elements, COLUMNSxROWS (each 1 to 16384, at most 4194304 in all) or COLUMNSxROWSxLAYERS; the box of a
+    /// problem file keeps its lengths [default: 150x50, for presets of 3D 48x24x24]
+    #[arg(long, value_name = "CxR[xL]", value_parser = parse_elements)]
+    pub size: Option<Elements>,
+    /// Volume fraction of the whole box, regions included, above 0 and at most 1 [default: 0.5, in 3D 0.2]
+    #[arg(long, allow_negative_numbers = true)]
+    pub volume: Option<f64>,
+    /// SIMP penalty exponent, 1 to 10 [default: 3]
+    #[arg(long, allow_negative_numbers = true)]
+    pub penalty: Option<f64>,
+    /// Filter radius, above 0 and at most 1000 element sides; a length in the units of the problem file, for
+    /// presets in element sides; up to 1 side filters nothing [default: 0.04 times the columns, at least 1.5;
+    /// in 3D 1.5]
     #[arg(long, allow_negative_numbers = true)]
     pub radius: Option<f64>,
     /// Grids to go through, the given one included: 1 to 12, or auto; coarse ones find the layout, the fine
@@ -144,19 +162,19 @@ pub(in crate::cli) struct Args {
     /// How the first layout is found (potential and OC only)
     #[arg(long, value_enum, default_value = "auto")]
     pub continuation: ContinuationFlag,
-    /// Mirror images that designs are kept equal to
-    #[arg(long, value_enum, default_value = "auto")]
-    pub symmetry: SymmetryFlag,
-    /// What the filter smooths
-    #[arg(long, value_enum, default_value = "density")]
-    pub filter: FilterFlag,
+    /// Mirror images that designs are kept equal to [default: auto]
+    #[arg(long, value_enum)]
+    pub symmetry: Option<SymmetryFlag>,
+    /// What the filter smooths [default: density]
+    #[arg(long, value_enum)]
+    pub filter: Option<FilterFlag>,
     /// Sharpness BETA of a projection of the filtered densities towards 0 and 1 that keeps the volume, above
     /// 0 and at most 1000; reached by doubling, 30 evaluations each (potential and OC, density filter only)
     /// [default: none]
     #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
     pub projection: Option<f64>,
-    /// A round hole where there is never material: its centre in parts of width and height from the lower
-    /// left, its radius in parts of the height; may be given several times
+    /// A round hole where there is never material, in 2D: its centre in parts of width and height from the
+    /// lower left, its radius in parts of the height; may be given several times
     #[arg(long = "hole", value_name = "X,Y,R", value_parser = parse_hole)]
     pub holes: Vec<(f64, f64, f64)>,
     /// What alternates true evaluations and a learned model [default: potential; adaptive with a flow, with
@@ -219,7 +237,18 @@ pub(in crate::cli) struct Args {
     /// Stop as soon as the compliance of a trusted design is at most this [default: none]
     #[arg(long, value_name = "COMPLIANCE", allow_negative_numbers = true)]
     pub target: Option<f64>,
-    /// Folder for design.png, design.npy, variables.npy, convergence.svg, record.json and history.csv
+    /// Start from a design: an array that a run wrote, design.npy or variables.npy, or a run's folder, also
+    /// of another resolution; no coarse grids come before (potential and OC only)
+    #[arg(long, value_name = "FILE|DIR")]
+    pub start: Option<PathBuf>,
+    /// Write the structure as a problem file and stop
+    #[arg(long, value_name = "FILE")]
+    pub save_problem: Option<PathBuf>,
+    /// Write the design variables of every N-th true evaluation on the given grid to DIR/steps, at least 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub save_every: Option<u64>,
+    /// Folder for design.png, design.npy, variables.npy, design.vti, in 3D design.stl, convergence.svg,
+    /// record.json and history.csv
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// Print one JSON object and nothing else on the standard output
@@ -246,42 +275,55 @@ fn parse_levels(text: &str) -> std::result::Result<Levels, String> {
 }
 
 impl Args {
-    /// Checks the arguments and sets up the problem.
-    pub(in crate::cli) fn compliance(&self) -> Result<Compliance> {
-        Compliance::new(self.problem())
-    }
-
-    fn problem(&self) -> ComplianceConfig {
-        let filter = match self.filter {
-            FilterFlag::Density => FilterKind::Density,
-            FilterFlag::Sensitivity => FilterKind::Sensitivity,
+    /// The structure of the problem file or of the preset, with what the options change.
+    pub(in crate::cli) fn structure(&self) -> Result<Structure> {
+        let preset = self.preset.unwrap_or(PresetFlag::Mbb);
+        let mut structure = match (&self.problem, &self.size) {
+            (Some(path), size) => {
+                let mut structure = io::read_problem(path)?;
+                if let Some(Elements(elements)) = size {
+                    structure.mesh.lengths = structure.lengths()[..structure.dimension()].to_vec();
+                    structure.mesh.elements.clone_from(elements);
+                }
+                structure
+            }
+            (None, Some(Elements(elements))) => Structure::preset(preset.preset(), elements)?,
+            (None, None) => Structure::preset(preset.preset(), &preset.elements())?,
         };
-        let base = ComplianceConfig::mbb(self.size.0, self.size.1, filter);
-        ComplianceConfig {
-            preset: self.preset.preset(),
-            passive: self
-                .holes
-                .iter()
-                .map(|&(x, y, radius)| PassiveRegion::Void(Shape::Disc { centre: (x, y), radius }))
-                .collect(),
-            projection: self.projection.map(|beta| Projection { beta }),
-            volume_fraction: self.volume,
-            penalty: self.penalty,
-            radius: self.radius.unwrap_or(base.radius.max(1.5)),
-            symmetry: self.symmetry.into(),
-            ..base
+        if !self.holes.is_empty() && structure.dimension() == 3 {
+            return Err(Error::only_with("--hole", "structures in 2D; a problem file has regions for 3D"));
         }
+        let [width, height, _] = structure.lengths();
+        for &(x, y, radius) in &self.holes {
+            if !(radius > 0.0 && radius.is_finite()) {
+                return Err(Error::invalid("the radius of a hole", radius, "positive and finite"));
+            }
+            let hole = Shape::Sphere { centre: vec![x * width, y * height], radius: radius * height };
+            structure.regions.push(Region::void(hole));
+        }
+        let given = structure;
+        let structure = Structure {
+            filter: self.filter.map_or(given.filter, FilterKind::from),
+            projection: self.projection.map(|beta| Projection { beta }).or(given.projection),
+            volume_fraction: self.volume.unwrap_or(given.volume_fraction),
+            penalty: self.penalty.unwrap_or(given.penalty),
+            radius: self.radius.unwrap_or(given.radius),
+            symmetry: self.symmetry.map_or(given.symmetry, Symmetry::from),
+            ..given
+        };
+        structure.validate()?;
+        Ok(structure)
     }
 
     /// The method that is given or implied.
-    fn method(&self) -> Result<MethodFlag> {
+    fn method(&self, filter: FilterKind) -> Result<MethodFlag> {
         let is_potential = self.flow == Some(FlowFlag::Potential);
         match self.method {
             None if is_potential => Ok(MethodFlag::Potential),
             None if self.flow.is_some() || self.of_fields().is_some() => Ok(MethodFlag::Adaptive),
-            None => Ok(match self.filter {
-                FilterFlag::Density => MethodFlag::Potential,
-                FilterFlag::Sensitivity => MethodFlag::Adaptive,
+            None => Ok(match filter {
+                FilterKind::Density => MethodFlag::Potential,
+                FilterKind::Sensitivity => MethodFlag::Adaptive,
             }),
             Some(MethodFlag::Potential) if self.flow.is_some() && !is_potential => Err(Error::exclusive(
                 "--flow",
@@ -306,17 +348,18 @@ impl Args {
         options.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
     }
 
-    /// Checks the settings and makes the recipe.
-    pub(in crate::cli) fn recipe(&self) -> Result<Recipe> {
-        let method = match self.method()? {
-            MethodFlag::Potential => self.potential()?.into(),
-            method => self.with_flow(method)?,
+    /// Checks the settings and makes the recipe for a structure.
+    pub(in crate::cli) fn recipe(&self, structure: &Structure) -> Result<Recipe> {
+        let method = match self.method(structure.filter)? {
+            MethodFlag::Potential => self.potential(structure.filter)?.into(),
+            method => self.with_flow(method, structure.elements() as f64)?,
         };
         let recipe = Recipe::new(method);
         let refused = [
             ("--levels", self.levels.is_some_and(|levels| levels != Levels::Count(1))),
             ("--continuation", self.continuation == ContinuationFlag::On),
-            ("--projection", self.projection.is_some()),
+            ("--projection", structure.projection.is_some()),
+            ("--start", self.start.is_some()),
         ];
         if let (false, Some((flag, _))) = (recipe.is_direct(), refused.iter().find(|(_, given)| *given)) {
             return Err(Error::only_with(*flag, "the potential and oc flows"));
@@ -335,12 +378,12 @@ impl Args {
             },
             ..recipe
         };
-        recipe.validate(&self.problem())?;
+        recipe.validate(structure)?;
         Ok(recipe)
     }
 
-    fn potential(&self) -> Result<Potential> {
-        if let FilterFlag::Sensitivity = self.filter {
+    fn potential(&self, filter: FilterKind) -> Result<Potential> {
+        if filter == FilterKind::Sensitivity {
             return Err(Error::exclusive(
                 "the sensitivity filter",
                 "--method potential",
@@ -368,12 +411,11 @@ impl Args {
     }
 
     /// The plain flow, or a field learned along it.
-    fn with_flow(&self, method: MethodFlag) -> Result<Method> {
+    fn with_flow(&self, method: MethodFlag, elements: f64) -> Result<Method> {
         let flow = match self.flow.unwrap_or(FlowFlag::Oc) {
             FlowFlag::Oc | FlowFlag::Potential => Flow::OptimalityCriteria(OptimalityCriteria::default()),
             FlowFlag::Adam => Flow::Adam(Adam::new(self.rate.unwrap_or(0.1))),
             FlowFlag::GradientDescent => {
-                let elements = f64::from(self.size.0) * f64::from(self.size.1);
                 Flow::GradientDescent(GradientDescent { rate: self.rate.unwrap_or(0.001 * elements) })
             }
         };
@@ -426,6 +468,15 @@ impl Args {
     }
 }
 
+impl From<FilterFlag> for FilterKind {
+    fn from(flag: FilterFlag) -> Self {
+        match flag {
+            FilterFlag::Density => Self::Density,
+            FilterFlag::Sensitivity => Self::Sensitivity,
+        }
+    }
+}
+
 impl From<SymmetryFlag> for Symmetry {
     fn from(flag: SymmetryFlag) -> Self {
         match flag {
@@ -433,7 +484,9 @@ impl From<SymmetryFlag> for Symmetry {
             SymmetryFlag::None => Self::None,
             SymmetryFlag::X => Self::X,
             SymmetryFlag::Y => Self::Y,
+            SymmetryFlag::Z => Self::Z,
             SymmetryFlag::Both => Self::Both,
+            SymmetryFlag::All => Self::All,
         }
     }
 }

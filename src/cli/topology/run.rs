@@ -1,23 +1,35 @@
 //! Running a recipe as a command: progress, files, the record.
 
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::args::Args;
 use super::summary::summary;
 use crate::cli::ending::{Ending, interrupt_flag, print};
+use crate::cli::memory;
 use crate::cli::progress::Progress;
 use crate::cli::results::{Run, json};
 use crate::engine::Opened;
 use crate::error::Result;
 use crate::io;
+use crate::observe::{Event, Observer};
 use crate::report::{Report, StopReason};
-use crate::topology::{Compliance, Recipe, SigmoidDesign};
+use crate::topology::{Compliance, Mesh, Recipe, SigmoidDesign};
 
 pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
-    let recipe = args.recipe()?;
-    let mut problem = args.compliance()?;
+    let structure = args.structure()?;
+    if let Some(path) = &args.save_problem {
+        io::write_file(path, io::write_problem(&structure)?.into_bytes())?;
+        print(&format!("written: {}\n", path.display()))?;
+        return Ok(Ending::Done);
+    }
+    let recipe = args.recipe(&structure)?;
+    let start = args.start.as_ref().map(|path| io::read_design(path, structure.dimension())).transpose()?;
+    memory::check(&structure)?;
+    let mut problem = Compliance::new(structure)?;
     // What is wrong with the settings is said before the run, which may take long.
     problem.warnings().iter().for_each(|warning| log::warn!("{warning}"));
     if !recipe.is_direct() {
@@ -26,14 +38,15 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
     }
     let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
-    let label = Label { name: "lgf", problem: args.preset.name(), quiet: args.quiet };
-    let run = solve(&mut problem, recipe, &mut opened, label, interrupted)?;
+    let saver = args.save_every.map(|every| Saver::new(every, &args.out, &problem)).transpose()?;
+    let label = Label { name: "lgf", quiet: args.quiet };
+    let run = solve(&mut problem, recipe, start.as_ref(), &mut opened, label, (interrupted, saver))?;
     // The summary is printed even if the disk is full.
     let written = run.write(&args.out, &problem, true);
     if args.json {
         print(&(String::from_utf8_lossy(&json(&run.record(), false)?).into_owned() + "\n"))?;
     } else if !args.quiet {
-        print(&summary(&run, written.is_ok().then_some(&args.out)))?;
+        print(&summary(&run, written.as_ref().ok().map(|files| (&args.out, files))))?;
     }
     written?;
     Ok(ending(&run.solution.report))
@@ -42,28 +55,81 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
 /// The name of a run, and whether its progress is shown.
 pub(in crate::cli) struct Label<'a> {
     pub name: &'a str,
-    pub problem: &'static str,
     pub quiet: bool,
 }
 
-/// Solves `problem` by `recipe` with a progress bar.
+/// Solves `problem` by `recipe` with a progress bar, from a design if one is given.
 pub(in crate::cli) fn solve(
     problem: &mut Compliance,
     recipe: Recipe,
+    start: Option<&(Mesh, Vec<f64>)>,
     opened: &mut Opened,
     label: Label<'_>,
-    interrupted: Arc<AtomicBool>,
+    (interrupted, saver): (Arc<AtomicBool>, Option<Saver>),
 ) -> Result<Run> {
-    let progress = Progress::new(label.name, label.quiet, interrupted);
-    let solution = recipe.solve(problem, &mut *opened, progress)?;
+    let watch = Watch { progress: Progress::new(label.name, label.quiet, interrupted), saver };
+    let solution = match start {
+        Some((mesh, design)) => recipe.solve_from(problem, (mesh, design), &mut *opened, watch)?,
+        None => recipe.solve(problem, &mut *opened, watch)?,
+    };
     Ok(Run {
-        problem: label.problem,
-        size: problem.config().size,
+        problem: problem.structure().name.clone(),
+        size: problem.mesh().to_string(),
         recipe,
-        settings: format!("{:?}, {recipe:?}", problem.config()),
+        settings: format!("{:?}, {recipe:?}", problem.structure()),
         solution,
         engine_reason: opened.reason().into(),
     })
+}
+
+/// Writes the design variables of every so many evaluations on the given grid.
+pub(in crate::cli) struct Saver {
+    every: u64,
+    folder: PathBuf,
+    mesh: Mesh,
+    seen: u64,
+}
+
+impl Saver {
+    fn new(every: u64, out: &Path, problem: &Compliance) -> Result<Self> {
+        let folder = out.join("steps");
+        io::prepare(&folder)?;
+        Ok(Self { every, folder, mesh: *problem.mesh(), seen: 0 })
+    }
+
+    fn see(&mut self, x: &[f64]) {
+        if x.len() != self.mesh.elements() {
+            return;
+        }
+        self.seen += 1;
+        if self.seen.is_multiple_of(self.every) {
+            let name = format!("variables-{:05}.npy", self.seen);
+            let written = io::field_array(&self.mesh, x)
+                .and_then(|array| io::array_npy(array.view()))
+                .and_then(|bytes| io::write_file(&self.folder.join(&name), bytes));
+            // A full disk must not end a run that has not lost anything.
+            if let Err(error) = written {
+                log::warn!("{name} is not written: {error}");
+            }
+        }
+    }
+}
+
+/// The progress bar, and what is written on the way.
+struct Watch {
+    progress: Progress,
+    saver: Option<Saver>,
+}
+
+impl Observer for Watch {
+    fn event(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        if let (Some(saver), Event::TrueStep { x, .. } | Event::Landed { entry: Some(_), x, .. }) =
+            (&mut self.saver, &event)
+        {
+            saver.see(x);
+        }
+        self.progress.event(event)
+    }
 }
 
 /// The outcome of the command for a run that returned.

@@ -23,12 +23,11 @@ fn in_all(spent: &Spent) -> String {
     )
 }
 
-pub(super) fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
+pub(super) fn summary(run: &Run, written: Option<(&PathBuf, &Vec<String>)>) -> String {
     let mut text = String::new();
     let out = &mut text;
     let Solution { report, levels, .. } = &run.solution;
-    let (columns, rows) = run.size;
-    line!(out, "{} {columns}x{rows}, method {}", run.problem, method_line(&run.recipe.method));
+    line!(out, "{} {}, method {}", run.problem, run.size, method_line(&run.recipe.method));
     line!(
         out,
         "  compliance        {:.4} at evaluation {} (the best; recomputed in f64)",
@@ -70,13 +69,8 @@ pub(super) fn summary(run: &Run, folder: Option<&PathBuf>) -> String {
     for warning in &run.solution.warnings {
         line!(out, "  warning           {warning}");
     }
-    if let Some(folder) = folder {
-        line!(
-            out,
-            "  written to        {}: design.png design.npy variables.npy convergence.svg record.json \
-             history.csv",
-            folder.display()
-        );
+    if let Some((folder, files)) = written {
+        line!(out, "  written to        {}: {}", folder.display(), files.join(" "));
     }
     text
 }

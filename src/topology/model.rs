@@ -1,0 +1,260 @@
+//! Densities to compliance: a sparse factorisation in the plane, multigrid in space.
+
+use super::boundary::Boundary;
+use super::element::q4;
+use super::filter::HatFilter;
+use super::mesh::Mesh;
+use super::stiffness::Stiffness;
+use super::structure::{Structure, Unit};
+use crate::error::Result;
+use crate::fem::{DensityFilter, Element, Simp, SolidCompliance, SolveReport, Solver, Supports};
+
+/// The greatest number of iterations of one solve: some forty times what thin members in almost void need.
+const MAX_ITERATIONS: usize = 2000;
+
+/// The finite elements of a structure on one mesh. Forces are divided by their [`Unit`], so that the
+/// compliance of internal numbers times the unit's is the structure's; a case's forces carry the root of its
+/// weight.
+#[derive(Debug)]
+pub(super) enum Model {
+    Plane(PlaneModel),
+    Solid(SolidModel),
+}
+
+/// One evaluation: the weighted compliance, and what the solves cost.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Evaluated {
+    pub value: f64,
+    /// The solve of each load case; none for a factorisation.
+    pub solves: Vec<SolveReport>,
+}
+
+impl Model {
+    pub(super) fn new(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Result<Self> {
+        Ok(match mesh {
+            Mesh::Plane(_) => Self::Plane(PlaneModel::new(structure, mesh, boundary)?),
+            Mesh::Solid(_) => Self::Solid(SolidModel::new(structure, mesh, boundary)?),
+        })
+    }
+
+    /// The compliance of these densities and, if asked for, its slope with respect to each. Solves in space
+    /// end at a relative residual of `tolerance`; a factorisation is exact.
+    pub(super) fn evaluate(
+        &mut self,
+        law: &Simp,
+        density: &[f64],
+        tolerance: f64,
+        slope: &mut [f64],
+    ) -> Result<Evaluated> {
+        match self {
+            Self::Plane(model) => model.evaluate(law, density, slope),
+            Self::Solid(model) => model.evaluate(law, density, tolerance, slope),
+        }
+    }
+
+    /// The displacement of each load case at the last evaluation, in lengths: one value a degree of freedom.
+    pub(super) fn displacements(&self, structure: &Structure, boundary: &Boundary) -> Vec<Vec<f64>> {
+        let Unit { force, compliance, .. } = structure.unit();
+        let found = match self {
+            Self::Plane(model) => &model.displacements[..],
+            Self::Solid(model) => model.compliance.displacements(),
+        };
+        let scaled = |(u, weight): (&Vec<f64>, f64)| {
+            let unit = compliance / force / weight.sqrt();
+            u.iter().map(|u| unit * u).collect()
+        };
+        found.iter().zip(boundary.cases.iter().map(|case| case.weight)).map(scaled).collect()
+    }
+}
+
+/// What gravity does to each corner of an element of density 1, by load case and axis, in internal units.
+fn bodies(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Vec<[f64; 3]> {
+    let sides = structure.sides();
+    let [area, depth] =
+        [sides[0] * sides[1], if mesh.dimension() == 2 { structure.material.thickness } else { sides[2] }];
+    let corners = f64::from(1_u32 << mesh.dimension());
+    let share = structure.material.density * area * depth / corners / structure.unit().force;
+    boundary.cases.iter().map(|case| case.gravity.map(|g| case.weight.sqrt() * g * share)).collect()
+}
+
+/// The forces of each load case on all degrees of freedom, in internal units.
+fn loads(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Vec<Vec<f64>> {
+    let unit = structure.unit().force;
+    let of = |case: &super::boundary::CaseForces| {
+        let mut load = vec![0.0; mesh.dofs()];
+        for (dof, force) in &case.forces {
+            load[*dof] += case.weight.sqrt() * (force / unit);
+        }
+        load
+    };
+    boundary.cases.iter().map(of).collect()
+}
+
+/// Four-node rectangles, solved by a sparse Cholesky factorisation.
+#[derive(Debug)]
+pub(super) struct PlaneModel {
+    mesh: Mesh,
+    stiffness: Stiffness,
+    loads: Vec<Vec<f64>>,
+    bodies: Vec<[f64; 3]>,
+    displacements: Vec<Vec<f64>>,
+}
+
+impl PlaneModel {
+    fn new(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Result<Self> {
+        let Mesh::Plane(grid) = mesh else {
+            return Err(crate::error::Error::internal("a plane model on a mesh in space"));
+        };
+        let [width, height, _] = structure.sides();
+        let material = &structure.material;
+        let element = q4(height / width, material.poisson_ratio, material.plane);
+        let stiffness = Stiffness::new(grid, element, &boundary.fixed)?;
+        let displacements = vec![Vec::new(); boundary.cases.len()];
+        Ok(Self {
+            mesh,
+            stiffness,
+            loads: loads(structure, mesh, boundary),
+            bodies: bodies(structure, mesh, boundary),
+            displacements,
+        })
+    }
+
+    /// The degrees of freedom of an element along an axis.
+    fn corners(&self, e: usize, axis: usize) -> impl Iterator<Item = usize> + use<> {
+        let mesh = self.mesh;
+        let [x, y, _] = mesh.element_place(e);
+        (0..4).map(move |k| mesh.dof(mesh.node([x + (k & 1), y + (k >> 1), 0]), axis))
+    }
+
+    fn evaluate(&mut self, law: &Simp, density: &[f64], slope: &mut [f64]) -> Result<Evaluated> {
+        let moduli: Vec<f64> = density.iter().map(|rho| law.modulus(*rho)).collect();
+        let has_weight = self.bodies.iter().any(|body| *body != [0.0; 3]);
+        let mut heavy;
+        let mut loads = &self.loads;
+        if has_weight {
+            heavy = self.loads.clone();
+            for (load, body) in heavy.iter_mut().zip(&self.bodies) {
+                for (e, rho) in density.iter().enumerate() {
+                    for (axis, share) in body.iter().enumerate().take(2) {
+                        self.corners(e, axis).for_each(|dof| load[dof] += share * rho);
+                    }
+                }
+            }
+            loads = &heavy;
+        }
+        self.displacements = self.stiffness.solve(&moduli, loads)?;
+        let mut energies = vec![0.0; density.len()];
+        for u in &self.displacements {
+            energies.iter_mut().zip(self.stiffness.unit_energies(u)).for_each(|(sum, energy)| *sum += energy);
+        }
+        for ((slope, rho), energy) in slope.iter_mut().zip(density).zip(&energies) {
+            *slope = -law.slope(*rho) * energy;
+        }
+        if has_weight {
+            for (u, body) in self.displacements.iter().zip(&self.bodies) {
+                for (e, slope) in slope.iter_mut().enumerate() {
+                    for (axis, share) in body.iter().enumerate().take(2) {
+                        *slope += 2.0 * share * self.corners(e, axis).map(|dof| u[dof]).sum::<f64>();
+                    }
+                }
+            }
+        }
+        Ok(Evaluated { value: moduli.iter().zip(&energies).map(|(e, c)| e * c).sum(), solves: Vec::new() })
+    }
+}
+
+/// Bricks, solved by conjugate gradients with multigrid.
+#[derive(Debug)]
+pub(super) struct SolidModel {
+    compliance: SolidCompliance,
+}
+
+impl SolidModel {
+    fn new(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Result<Self> {
+        let Mesh::Solid(bricks) = mesh else {
+            return Err(crate::error::Error::internal("a solid model on a plane mesh"));
+        };
+        let sides = structure.sides();
+        // Lengths in sides along x: the stiffness of a brick is proportional to its size.
+        let element = Element::new(sides.map(|side| side / sides[0]), structure.material.poisson_ratio)?;
+        let mut supports = Supports::new(bricks);
+        for dof in &boundary.fixed {
+            let (node, axis) = mesh.node_and_axis(*dof);
+            supports.fix(node, std::array::from_fn(|direction| direction == axis));
+        }
+        let solver = Solver::new(bricks, &element, &supports)?;
+        let compliance = SolidCompliance::new(solver, loads(structure, mesh, boundary))?
+            .with_bodies(bodies(structure, mesh, boundary))?;
+        Ok(Self { compliance })
+    }
+
+    fn evaluate(
+        &mut self,
+        law: &Simp,
+        density: &[f64],
+        tolerance: f64,
+        slope: &mut [f64],
+    ) -> Result<Evaluated> {
+        let found = self.compliance.evaluate(law, density, tolerance, MAX_ITERATIONS, slope)?;
+        Ok(Evaluated { value: found.value, solves: found.solves })
+    }
+}
+
+/// The density filter on either kind of mesh.
+#[derive(Debug, Clone)]
+pub(super) enum Filter {
+    Plane(HatFilter),
+    Solid(DensityFilter),
+}
+
+impl Filter {
+    pub(super) fn new(structure: &Structure, mesh: &Mesh) -> Result<Self> {
+        let sides = structure.sides();
+        let radius = structure.radius_in_sides();
+        Ok(match mesh {
+            Mesh::Plane(grid) => Self::Plane(HatFilter::on_rectangles(*grid, sides[1] / sides[0], radius)?),
+            Mesh::Solid(bricks) => {
+                Self::Solid(DensityFilter::new(*bricks, sides.map(|side| side / sides[0]), radius)?)
+            }
+        })
+    }
+
+    /// The values after the filter.
+    pub(super) fn smooth(&self, values: &[f64]) -> Result<Vec<f64>> {
+        match self {
+            Self::Plane(filter) => Ok(filter.smooth(values)),
+            Self::Solid(filter) => {
+                let mut out = vec![0.0; values.len()];
+                filter.apply(values, &mut out)?;
+                Ok(out)
+            }
+        }
+    }
+
+    /// The transpose of [`smooth`](Self::smooth): the chain rule for gradients.
+    pub(super) fn smooth_transpose(&self, values: &[f64], out: &mut [f64]) -> Result<()> {
+        match self {
+            Self::Plane(filter) => out.copy_from_slice(&filter.smooth_transpose(values)),
+            Self::Solid(filter) => filter.transpose(values, out)?,
+        }
+        Ok(())
+    }
+
+    /// The heuristic of the sensitivity filter: H(x ∘ s) / (H1 ∘ max(x, 10⁻³)).
+    pub(super) fn smooth_sensitivity(&self, slope: &[f64], x: &[f64], out: &mut [f64]) -> Result<()> {
+        let weighted: Vec<f64> = slope.iter().zip(x.iter()).map(|(s, x)| s * x).collect();
+        match self {
+            Self::Plane(filter) => {
+                let smoothed = filter.apply(&weighted);
+                for (i, g) in out.iter_mut().enumerate() {
+                    *g = smoothed[i] / (filter.row_sums()[i] * x[i].max(1e-3));
+                }
+            }
+            Self::Solid(filter) => {
+                filter.apply(&weighted, out)?;
+                out.iter_mut().zip(x).for_each(|(g, x)| *g /= x.max(1e-3));
+            }
+        }
+        Ok(())
+    }
+}
