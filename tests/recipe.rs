@@ -134,7 +134,9 @@ fn a_budget_is_a_budget() {
             let (problem, solution) = solve(config, recipe);
             let spent = solution.spent;
             assert!(spent.given_grid <= budget, "{spent:?} of {budget}");
-            assert_eq!(problem.evaluations(), solution.report.true_evaluations + 1, "one for the result");
+            // One for the result; softer problems count their own, competing layouts are evaluated here.
+            let own = problem.evaluations() - 1;
+            assert!((solution.report.true_evaluations..=spent.given_grid).contains(&own), "{own}");
             let (on_grid, coarse): (Vec<&Level>, Vec<&Level>) =
                 solution.levels.iter().partition(|level| level.size.starts_with("40x16"));
             let sum = |levels: &[&Level]| levels.iter().map(|l| l.true_evaluations).sum::<usize>();

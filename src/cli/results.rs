@@ -11,7 +11,7 @@ use crate::flow::Flow;
 use crate::io;
 use crate::method::Method;
 use crate::report::{HistoryEntry, Report};
-use crate::topology::{Compliance, Level, Recipe, Solution, Spent};
+use crate::topology::{Compliance, Level, Recipe, Solution, SolveEntry, Spent};
 
 /// The object `--json` prints and, with the details, `record.json`.
 #[derive(Debug, Serialize)]
@@ -97,6 +97,9 @@ pub(super) struct FullRecord<'a> {
     command: Vec<String>,
     settings: String,
     report: &'a Report,
+    /// The iterations and the residual of every solve on the given grid, in space.
+    #[serde(skip_serializing_if = "<[SolveEntry]>::is_empty")]
+    solves: &'a [SolveEntry],
 }
 
 impl<'a> FullRecord<'a> {
@@ -107,7 +110,15 @@ impl<'a> FullRecord<'a> {
         report: &'a Report,
     ) -> Self {
         let command = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
-        Self { version: env!("CARGO_PKG_VERSION"), record, engine_reason, command, settings, report }
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            record,
+            engine_reason,
+            command,
+            settings,
+            report,
+            solves: &[],
+        }
     }
 }
 
@@ -145,6 +156,7 @@ impl Run {
         let record = self.record();
         let full =
             FullRecord::new(&record, &self.engine_reason, self.settings.clone(), &self.solution.report);
+        let full = FullRecord { solves: &self.solution.solves, ..full };
         let mut files = vec![
             ("record.json", json(&full, true)?),
             ("problem.toml", io::write_problem(problem.structure())?.into_bytes()),

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::mesh::BrickMesh;
-use super::solver::{SolveReport, Solver};
+use super::solver::{Accuracy, SolveReport, Solver};
 use super::vectors::{BLOCK, block_dot, dot, ordered_sum};
 use crate::error::{Error, Result};
 
@@ -97,7 +97,7 @@ impl SolidCompliance {
     }
 
     /// The compliance of these densities, and its gradient with respect to them. Each solve ends at a
-    /// relative residual of `tolerance`.
+    /// relative residual of `tolerance`, or as an [`Accuracy`] says.
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) when an array does not have one entry an element or a
@@ -107,10 +107,11 @@ impl SolidCompliance {
         &mut self,
         law: &Simp,
         densities: &[f64],
-        tolerance: f64,
+        tolerance: impl Into<Accuracy>,
         max_iterations: usize,
         gradient: &mut [f64],
     ) -> Result<Evaluation> {
+        let accuracy = tolerance.into();
         let elements = self.solver.mesh().elements();
         for (name, found) in [("the densities", densities.len()), ("the gradient", gradient.len())] {
             if found != elements {
@@ -137,7 +138,7 @@ impl SolidCompliance {
                 }
                 load = &heavy;
             }
-            let solve = self.solver.solve(load, displacement, tolerance, max_iterations);
+            let solve = self.solver.solve(load, displacement, accuracy, max_iterations);
             if solve.is_err() {
                 // No later solve should start from what did not arrive.
                 displacement.fill(0.0);

@@ -71,4 +71,4 @@ pub use filter::DensityFilter;
 pub use lanes::Real;
 pub use mesh::{BrickMesh, Supports};
 pub use operator::Operator;
-pub use solver::{SolveReport, Solver};
+pub use solver::{Accuracy, SolveReport, Solver};

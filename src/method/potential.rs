@@ -19,10 +19,16 @@ use crate::surrogate::potential::{Outside, PotentialConfig};
 /// | landing | iterate | trust radius Δ, max |x − x_trusted| |
 /// |---|---|---|
 /// | ρ > 0.75, step at the radius | kept | doubled |
-/// | ρ > 1.9, no pair of positive curvature | kept | times 4: the radius stands for the curvature |
+/// | ρ > 1, recorded pairs and none of positive curvature | kept | times 1/(2 − ρ), at most 64 |
+/// | ρ > 1.9, no pair recorded | kept | the same |
 /// | 0.1 ≤ ρ < 0.25 | kept | × 0.8 |
 /// | ρ < 0.1 | kept while ρ > 10⁻⁴ | half the step |
 /// | ρ ≤ 10⁻⁴, or the objective fails | undone | half the step |
+///
+/// Without a pair of positive curvature the model has one curvature for all unknowns, which is made from the
+/// radius: so a larger radius is a longer step even where the step is far from it. ρ = 2 − c says that the
+/// curvature met is c times that one. That is how a grey structure
+/// becomes black and white, along whose way the objective has next to no curvature.
 ///
 /// An undone landing is learned from like any other. With radii of at least the step of plain projected
 /// gradient this is a trust-region method whose model is exact to first order at the trusted iterate, and
@@ -58,6 +64,8 @@ impl Potential {
     const LEAST_AGREEMENT: f64 = 1e-4;
     /// From this ρ on, an objective has next to no curvature along a step to the minimum of a parabola.
     const STRAIGHT: f64 = 1.9;
+    /// The least curvature that a guessed one is corrected to, as a share of it.
+    const LEAST_CURVATURE: f64 = 1.0 / 64.0;
 
     pub(super) fn validate(&self) -> Result<()> {
         if !(1..=64).contains(&self.memory) {
@@ -83,11 +91,22 @@ impl Potential {
         agreement > Self::LEAST_AGREEMENT
     }
 
-    /// The next Δ after a step of `step`; `agreement` is none if the landing could not be evaluated. Without
-    /// `pairs` the model's curvature was made from the radius; ρ = 2 says that there was none on the way.
-    pub(crate) fn next_radius(&self, radius: f64, step: f64, agreement: Option<f64>, pairs: usize) -> f64 {
+    /// The next Δ after a step of `step`; `agreement` is none if the landing could not be evaluated.
+    pub(crate) fn next_radius(
+        &self,
+        radius: f64,
+        step: f64,
+        agreement: Option<f64>,
+        knows: Curvature,
+    ) -> f64 {
+        // The share of the guessed curvature below which it is corrected.
+        let met = match knows {
+            Curvature::Learned => f64::NEG_INFINITY,
+            Curvature::None => 1.0,
+            Curvature::Unknown => 2.0 - Self::STRAIGHT,
+        };
         match agreement {
-            Some(rho) if rho > Self::STRAIGHT && pairs == 0 => 4.0 * radius,
+            Some(rho) if 2.0 - rho < met => radius / (2.0 - rho).max(Self::LEAST_CURVATURE),
             Some(rho) if rho > 0.75 && step > 0.9 * radius => 2.0 * radius,
             Some(rho) if rho >= 0.25 => radius,
             Some(rho) if rho >= 0.1 => 0.8 * radius,
@@ -101,6 +120,17 @@ const UNKNOWN_STEP: f64 = 1e-3;
 /// How much a guessed length is corrected by at most, either way, by one landing.
 const FARTHEST: f64 = 1e12;
 
+/// What the recorded pairs tell of the curvature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Curvature {
+    /// Some have a positive one.
+    Learned,
+    /// There are pairs, and none of them has any.
+    None,
+    /// There is no pair yet.
+    Unknown,
+}
+
 /// The trust radii of a run: the first one (of the run or of the objective's newest revision), and the
 /// current one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,6 +140,8 @@ pub(crate) struct Cycle {
     radius: f64,
     /// Whether the radii come from a length that the problem tells, not from a guess.
     is_length_known: bool,
+    /// Whether a pair has been recorded since the history was dropped.
+    has_pairs: bool,
 }
 
 impl Cycle {
@@ -124,7 +156,13 @@ impl Cycle {
         let guess = value.abs() / truth.latest_slope();
         let unit = known.unwrap_or(if guess > 0.0 && guess.is_finite() { guess } else { 1.0 });
         let first_radius = rule.radius * unit;
-        Ok(Self { rule, first_radius, radius: first_radius, is_length_known: known.is_some() })
+        Ok(Self {
+            rule,
+            first_radius,
+            radius: first_radius,
+            is_length_known: known.is_some(),
+            has_pairs: false,
+        })
     }
 
     /// One fit, the minimum of its potential in the trust region, and the landing there.
@@ -155,6 +193,7 @@ impl Cycle {
             }
             // The model leads nowhere, so the history is dropped and learning begins again.
             truth.engine.forget();
+            self.has_pairs = false;
             truth.restore()?;
             self.radius = self.first_radius;
             return Ok(());
@@ -166,14 +205,20 @@ impl Cycle {
         let judged = truth.judge(attempt, true, |_, _, agreement| {
             agreement.is_some_and(|agreement| rule.accepts(agreement))
         })?;
+        let knows = match (fit.samples, self.has_pairs) {
+            (1.., _) => Curvature::Learned,
+            (0, true) => Curvature::None,
+            (0, false) => Curvature::Unknown,
+        };
         if let Some(value) = judged.value {
+            self.has_pairs = !judged.changed;
             if judged.changed {
                 truth.engine.forget();
             } else {
                 truth.engine.record_pair((value - trusted) / truth.value_unit(), judged.accepted)?;
             }
         }
-        self.radius = rule.next_radius(radius, step, judged.agreement, fit.samples);
+        self.radius = rule.next_radius(radius, step, judged.agreement, knows);
         if fit.samples > 0 {
             // The guessed length has been tried on a model with curvatures: the agreement corrects it.
             self.is_length_known = true;
@@ -236,15 +281,18 @@ mod tests {
     #[test]
     fn radius_follows_the_agreement() {
         let rule = Potential::default();
-        let next = |step, agreement| rule.next_radius(0.2, step, agreement, 3);
+        let next = |step, agreement| rule.next_radius(0.2, step, agreement, Curvature::Learned);
         assert_eq!(next(0.2, Some(0.9)), 0.4);
         assert_eq!(next(0.1, Some(0.9)), 0.2, "the radius was not what limited the step");
         assert_eq!(next(0.2, Some(0.5)), 0.2);
         assert_eq!(next(0.2, Some(0.2)), 0.8 * 0.2);
         assert_eq!(next(0.1, Some(-3.0)), 0.05);
         assert_eq!(next(0.1, None), 0.05);
-        assert_eq!(rule.next_radius(0.2, 0.01, Some(2.0), 0), 0.8, "a guessed curvature was too large");
-        assert_eq!(rule.next_radius(0.2, 0.1, Some(0.5), 0), 0.2);
+        let guessed = |agreement, knows| rule.next_radius(0.2, 0.01, Some(agreement), knows);
+        assert_eq!(guessed(2.5, Curvature::Unknown), 64.0 * 0.2, "the guessed curvature was too large");
+        assert_eq!(guessed(1.5, Curvature::Unknown), 0.2);
+        assert_eq!(guessed(1.5, Curvature::None), 0.4, "half of it was met");
+        assert_eq!(guessed(0.9, Curvature::None), 0.2);
         assert!(rule.accepts(0.01) && !rule.accepts(0.0) && !rule.accepts(f64::NAN));
     }
 }

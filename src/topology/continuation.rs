@@ -7,6 +7,7 @@ use super::{Compliance, Mesh, Projection, Structure, interpolate, prolong};
 use crate::engine::Pair;
 use crate::error::Result;
 use crate::objective::Objective;
+use crate::run::Start;
 
 /// The budget of true evaluations of the coarsest grid from a single start.
 const COARSEST_BUDGET: usize = 40;
@@ -90,6 +91,11 @@ impl WarmStart {
     pub(crate) fn at(design: Vec<f64>) -> Self {
         Self { design, pairs: Vec::new(), value: f64::INFINITY }
     }
+
+    /// What a run begins with.
+    pub(crate) fn as_start(&self) -> Start<'_> {
+        Start::at(&self.design).with_pairs(&self.pairs)
+    }
 }
 
 /// The problems before `fine`: on `coarse` grids, the coarsest first, then on its own grid with
@@ -108,8 +114,9 @@ pub(super) fn stages(mut coarse: Vec<Structure>, fine: &Structure) -> Vec<Struct
     coarse
 }
 
-/// Minimises a problem from a start within a budget; none ends the whole continuation.
-type Runner<'a> = dyn FnMut(&mut Compliance, &WarmStart, usize) -> Result<Option<WarmStart>> + 'a;
+/// Minimises a problem from a start within a budget; none ends the whole continuation. The start is given
+/// away, for its pairs take much memory once the engine has them too.
+type Runner<'a> = dyn FnMut(&mut Compliance, WarmStart, usize) -> Result<Option<WarmStart>> + 'a;
 
 /// The start on `fine` that the problems before it lead to; the uniform design without any. `run` takes a
 /// problem, a start and a budget and returns the best design and what was learned, or none to end the whole
@@ -117,19 +124,20 @@ type Runner<'a> = dyn FnMut(&mut Compliance, &WarmStart, usize) -> Result<Option
 pub(crate) fn warm_start(
     before: Vec<Structure>,
     continuation: Continuation,
-    fine: &Compliance,
-    mut run: impl FnMut(&mut Compliance, &WarmStart, usize) -> Result<Option<WarmStart>>,
+    fine: &mut Compliance,
+    mut run: impl FnMut(&mut Compliance, WarmStart, usize) -> Result<Option<WarmStart>>,
 ) -> Result<Option<WarmStart>> {
     if before.is_empty() && continuation == Continuation::On {
         return soften(fine, RAISED, begin(fine, None)?, &mut run);
     }
-    let is_coarse = |structure: &Structure| structure.mesh.elements != fine.structure().mesh.elements;
+    let given = fine.structure().clone();
+    let is_coarse = |structure: &Structure| structure.mesh.elements != given.mesh.elements;
     let mut layouts: Vec<(Mesh, WarmStart)> = Vec::new();
     for (number, structure) in before.iter().enumerate() {
         let mut problem = Compliance::new(structure.clone())?;
         let ways: &[&[Softer]] = match (continuation, number) {
             (Continuation::Auto, 0) if is_coarse(structure) => &COMPETING,
-            (Continuation::Auto, 1) if is_cheap(structure, fine.structure()) => &COMPETING[1..2],
+            (Continuation::Auto, 1) if is_cheap(structure, &given) => &COMPETING[1..2],
             (Continuation::On, 0) => &[RAISED],
             (_, 0) => &[&[]],
             _ => &[],
@@ -142,7 +150,7 @@ pub(crate) fn warm_start(
         let Some(found) = compete(&mut problem, &layouts, ways, budget, &mut run)? else { return Ok(None) };
         let survivors = match before.get(number + 1) {
             Some(next) if is_coarse(next) => SURVIVORS,
-            None if is_coarse(structure) && is_wider(structure, fine.structure()) => FINALISTS,
+            None if is_coarse(structure) && is_wider(structure, &given) => FINALISTS,
             _ => 1,
         };
         layouts = best(found, survivors).into_iter().map(|layout| (*problem.mesh(), layout)).collect();
@@ -150,8 +158,7 @@ pub(crate) fn warm_start(
     if layouts.len() < 2 {
         return begin(fine, layouts.first()).map(Some);
     }
-    let mut problem = Compliance::new(fine.structure().clone())?;
-    let found = compete(&mut problem, &layouts, &[], FINAL_BUDGET, &mut run)?;
+    let found = compete(fine, &layouts, &[], FINAL_BUDGET, &mut run)?;
     Ok(found.and_then(|found| best(found, 1).pop()))
 }
 
@@ -169,7 +176,7 @@ fn compete(
     for (layout, way) in layouts.chain(ways.iter().map(|way| (None, *way))) {
         let start = begin(problem, layout)?;
         let Some(start) = soften(problem, way, start, run)? else { return Ok(None) };
-        let Some(layout) = run(problem, &start, budget)? else { return Ok(None) };
+        let Some(layout) = run(problem, start, budget)? else { return Ok(None) };
         log::info!("layout {} on {}: {}", found.len() + 1, problem.mesh(), layout.value);
         found.push(layout);
     }
@@ -217,7 +224,7 @@ fn soften(
         })?;
         // Another filter has other volume weights.
         let design = problem.domain().project(&start.design);
-        let Some(better) = run(&mut problem, &WarmStart::at(design), step.evaluations)? else {
+        let Some(better) = run(&mut problem, WarmStart::at(design), step.evaluations)? else {
             return Ok(None);
         };
         start = WarmStart::at(better.design);

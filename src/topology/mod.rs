@@ -25,7 +25,7 @@ mod structure;
 mod symmetry;
 
 pub use boundary::{Boundary, CaseForces};
-pub use compliance::Compliance;
+pub use compliance::{Compliance, SolveEntry};
 pub use continuation::Continuation;
 #[cfg(feature = "cli")]
 pub(crate) use continuation::{WarmStart, warm_start};

@@ -7,7 +7,7 @@ use super::mesh::Mesh;
 use super::stiffness::Stiffness;
 use super::structure::{Structure, Unit};
 use crate::error::Result;
-use crate::fem::{DensityFilter, Element, Simp, SolidCompliance, SolveReport, Solver, Supports};
+use crate::fem::{Accuracy, DensityFilter, Element, Simp, SolidCompliance, SolveReport, Solver, Supports};
 
 /// The greatest number of iterations of one solve: some forty times what thin members in almost void need.
 const MAX_ITERATIONS: usize = 2000;
@@ -38,17 +38,17 @@ impl Model {
     }
 
     /// The compliance of these densities and, if asked for, its slope with respect to each. Solves in space
-    /// end at a relative residual of `tolerance`; a factorisation is exact.
+    /// end as `accuracy` says; a factorisation is exact.
     pub(super) fn evaluate(
         &mut self,
         law: &Simp,
         density: &[f64],
-        tolerance: f64,
+        accuracy: Accuracy,
         slope: &mut [f64],
     ) -> Result<Evaluated> {
         match self {
             Self::Plane(model) => model.evaluate(law, density, slope),
-            Self::Solid(model) => model.evaluate(law, density, tolerance, slope),
+            Self::Solid(model) => model.evaluate(law, density, accuracy, slope),
         }
     }
 
@@ -192,10 +192,10 @@ impl SolidModel {
         &mut self,
         law: &Simp,
         density: &[f64],
-        tolerance: f64,
+        accuracy: Accuracy,
         slope: &mut [f64],
     ) -> Result<Evaluated> {
-        let found = self.compliance.evaluate(law, density, tolerance, MAX_ITERATIONS, slope)?;
+        let found = self.compliance.evaluate(law, density, accuracy, MAX_ITERATIONS, slope)?;
         Ok(Evaluated { value: found.value, solves: found.solves })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::compliance::SolveEntry;
 use super::continuation::{Continuation, WarmStart, runs_on_grid, stages, warm_start};
 use super::mesh::Mesh;
 use super::multilevel::coarse_radius;
@@ -16,7 +17,7 @@ use crate::method::{Method, Potential, Settled, Stopping};
 use crate::objective::Objective;
 use crate::observe::{Event, Observer};
 use crate::report::{Report, StopReason};
-use crate::run::{Lgf, LgfConfig, RunError, Start};
+use crate::run::{Lgf, LgfConfig, RunError, Session};
 
 /// How a structure is optimized.
 ///
@@ -112,6 +113,9 @@ pub struct Solution {
     /// What a user should know of the settings and of the design: sentences.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The solves of the problem on the given grid, in space: the last ones are of the reported value.
+    #[serde(default)]
+    pub solves: Vec<SolveEntry>,
 }
 
 /// When a run with a potential has settled: it would find small improvements for long. On 38 structures that
@@ -256,7 +260,9 @@ impl Recipe {
         warnings.extend(problem.falls_apart(&design)?);
         let spent = account.spent(&report);
         let levels = account.levels;
-        Ok(Solution { volume: problem.volume(&design)?, design, objective, report, levels, spent, warnings })
+        let solves = problem.solves().to_vec();
+        let volume = problem.volume(&design)?;
+        Ok(Solution { volume, design, objective, report, levels, spent, warnings, solves })
     }
 
     fn solve_direct(
@@ -280,22 +286,23 @@ impl Recipe {
         let is_projected = problem.structure().projection.is_some();
         let budget_in_all = self.stopping.max_evaluations;
         let mut runs_ahead = runs_on_grid(&before, continuation, problem.structure());
-        let run = |softer: &mut Compliance, start: &WarmStart, budget: usize| {
+        let run = |softer: &mut Compliance, start: WarmStart, budget: usize| {
             let mut budget = budget;
             if *softer.mesh() == account.mesh {
                 // The runs on the given grid share its budget; the last one gets at least one evaluation.
                 budget = budget.min((budget_in_all - account.given_grid) / (runs_ahead + 1));
                 runs_ahead = runs_ahead.saturating_sub(1);
                 if budget == 0 {
-                    return Ok(Some(start.clone()));
+                    return Ok(Some(start));
                 }
             }
             let stopping =
                 Stopping { max_evaluations: budget, target: None, max_seconds: left(), ..self.stopping };
             let _ = observer.event(Event::Stage { name: &label(softer, is_projected) });
             let lgf = self.lgf(stopping)?.on(&mut *engine).observe(&mut *observer);
-            let from = Start::at(&start.design).with_pairs(&start.pairs);
-            let report = lgf.minimize(&mut *softer, from).or_else(RunError::into_report)?;
+            let session = lgf.session(&mut *softer, start.as_start());
+            drop(start);
+            let report = session.and_then(Session::finish).or_else(RunError::into_report)?;
             account.enter(softer, label(softer, is_projected), &report);
             // A fault of the engine is reported by the run on the given grid.
             let pairs = match self.method.samples() {
@@ -320,9 +327,9 @@ impl Recipe {
             max_evaluations: budget_in_all - account.given_grid,
             ..self.stopping
         })?;
-        let from = Start::at(&start.design).with_pairs(&start.pairs);
-        let outcome = lgf.on(engine).observe(observer).minimize(&mut *problem, from);
-        let mut report = outcome.or_else(RunError::into_report)?;
+        let session = lgf.on(engine).observe(observer).session(&mut *problem, start.as_start());
+        drop(start);
+        let mut report = session.and_then(Session::finish).or_else(RunError::into_report)?;
         // Both budgets are for all runs.
         match (&mut report.stop, self.stopping.max_seconds) {
             (StopReason::TimeSpent { seconds }, Some(all)) => *seconds = all,

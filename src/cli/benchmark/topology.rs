@@ -220,8 +220,8 @@ fn parse_case(text: &str) -> std::result::Result<Case, String> {
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Structures with density filter, [STRUCTURE:]SIZE:VOLUME:RADIUS[:BETA] separated by commas; STRUCTURE
-    /// (default: mbb) as for lgf topology, or cantilever-hole; SIZE: COLUMNSxROWS or COLUMNSxROWSxLAYERS; BETA:
-    /// sharpness of a projection, or the word sensitivity for that filter, whose field only optimality
+    /// (default: mbb) as for lgf topology, or cantilever-hole; SIZE: COLUMNSxROWS or COLUMNSxROWSxLAYERS;
+    /// BETA: sharpness of a projection, or the word sensitivity for that filter, whose field only optimality
     /// criteria can follow [default: thirteen structures of 2D, six of 3D]
     #[arg(long, value_delimiter = ',', value_parser = parse_case)]
     cases: Vec<Case>,
@@ -308,9 +308,10 @@ fn solve(
     let mut problem = Compliance::new(case.structure()?)?;
     // Layouts that compete on the given grid are evaluated there, which counts.
     let mut spent: Vec<HistoryEntry> = Vec::new();
-    let start = warm_start(coarse, continuation, &problem, |softer, start, budget| {
-        let Some((end, history)) = run(softer, start, budget)? else { return Ok(None) };
-        if softer.structure() == problem.structure() {
+    let given = problem.structure().clone();
+    let start = warm_start(coarse, continuation, &mut problem, |softer, start, budget| {
+        let Some((end, history)) = run(softer, &start, budget)? else { return Ok(None) };
+        if *softer.structure() == given {
             append(&mut spent, history);
         }
         Ok(Some(end))

@@ -49,6 +49,12 @@ pub(super) fn summary(run: &Run, written: Option<(&PathBuf, &Vec<String>)>) -> S
         line!(out, "  in all            {}", in_all(&run.solution.spent));
     }
     line!(out, "  surrogate steps   {}", report.surrogate_steps);
+    if !run.solution.solves.is_empty() {
+        let solves = &run.solution.solves;
+        let most = solves.iter().map(|solve| solve.iterations).max().unwrap_or_default();
+        let mean = solves.iter().map(|solve| solve.iterations).sum::<usize>() as f64 / solves.len() as f64;
+        line!(out, "  iterations        {mean:.1} of multigrid in a solve on the given grid, at most {most}");
+    }
     let earlier: f64 = levels.iter().map(|l| l.wall_seconds).sum();
     let with = if levels.is_empty() { String::new() } else { format!(", {earlier:.2} before that") };
     line!(
