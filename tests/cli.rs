@@ -690,7 +690,8 @@ fn bad_usage_is_one_sentence() {
         let out = dir.path().join("out");
         let args = [&["topology", "--size", "12x4", "--out", out.to_str().unwrap()][..], arguments].concat();
         // A flag given twice is an error of its own, so --size is left out where it is tested.
-        let args: Vec<&str> = if arguments.contains(&"--size") { [&args[..1], &args[3..]].concat() } else { args };
+        let args: Vec<&str> =
+            if arguments.contains(&"--size") { [&args[..1], &args[3..]].concat() } else { args };
         let output = output(&args);
         assert_refused(&output, 2, arguments, expected);
         assert!(!out.exists(), "{arguments:?}");

@@ -65,6 +65,21 @@ fn the_pages_commands_work_as_written() {
     }
 }
 
+/// The README's problem file is the example's, and every example can be set up.
+#[test]
+fn the_problem_files_are_problems() {
+    let readme = &pages()[0].1;
+    let block = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let example = std::fs::read_to_string(root().join("examples/bracket.toml")).unwrap();
+    assert_eq!(block, example);
+    for name in ["bracket", "machine"] {
+        let path = root().join(format!("examples/{name}.toml"));
+        let structure = lgf::io::read_problem(&path).unwrap();
+        assert_eq!(structure.name, name);
+        lgf::topology::Compliance::new(structure).unwrap();
+    }
+}
+
 #[test]
 fn what_the_pages_link_to_exists() {
     // The package leaves out the results of benchmarks, pictures included; the repository has them.

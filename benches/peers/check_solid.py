@@ -1,6 +1,6 @@
 """Checks a run folder's design.stl and design.vti against design.npy with trimesh and meshio or VTK.
 
-Usage: check_results.py FOLDER [SIDE_X SIDE_Y SIDE_Z]
+Usage: check_solid.py FOLDER [SIDE_X SIDE_Y SIDE_Z]
 
 The density in design.npy has the axes [x, y, z]. The cells' sides come from design.vti unless they are given.
 The script prints what it finds, and its exit status is 1 if anything is wrong. It needs numpy and trimesh,

@@ -97,7 +97,7 @@ def main():
         text.append(f"| {structure} | {best:.5g} | " + " | ".join(cells) + " |")
     for label, of in [("median gap", statistics.median), ("worst gap", max)]:
         text.append(f"| {label} | | " + " | ".join(f"{of(gaps[name]):.2f}" for name in names + labels) + " |")
-    for label, column in [("evaluations, sum", 0), ("in all, fine solves, sum", 1), ("seconds, sum", 2)]:
+    for label, column in [("evaluations, sum", 0), ("in all, fine solves, sum", 1)]:
         sums = [f"{sum(s[column] for s in spent[name]):.0f}" for name in names]
         text.append(f"| {label} | | " + " | ".join(sums + [""] * len(labels)) + " |")
     with open(os.path.join(HERE, "recipe_solid.md"), "w") as file:

@@ -11,13 +11,15 @@ pub(super) fn available() -> u64 {
     system.available_memory()
 }
 
-/// The bytes that a run with a learned potential keeps on the CPU engine with numbers of `size` bytes: design
-/// and gradient on the host, five vectors of state, the pairs and, unless they are narrow already, their
-/// narrow copies, and five vectors in double precision while the potential is minimised.
+/// The bytes that a run with a learned potential keeps at its peak on the CPU engine with numbers of `size`
+/// bytes: design and gradient on the host, five vectors of state, the pairs and, unless they are narrow
+/// already, their narrow copies, five vectors in double precision while the potential is minimised, and two
+/// layouts that compete with their pairs.
 pub(super) fn of_potential(unknowns: u64, size: u64) -> u64 {
     let pairs = 2 * Potential::default().memory as u64;
     let copies = if size == 4 { 0 } else { 4 * pairs };
-    unknowns * (16 + 5 * size + pairs * size + copies + 40)
+    let layouts = 2 * 8 * (pairs + 2);
+    unknowns * (16 + 5 * size + pairs * size + copies + 40 + layouts)
 }
 
 /// Refuses a structure in space whose run would not fit into memory.

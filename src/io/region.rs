@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use ndarray::ArrayD;
-use ndarray_npy::ReadNpyExt;
+use ndarray::{ArrayD, ArrayViewD};
+use ndarray_npy::ViewNpyExt;
 
 use super::solid::{read_stl, voxelise};
 use crate::error::{Error, Result};
@@ -68,12 +68,18 @@ pub fn mask_cells(path: &Path, dimension: usize) -> Result<Cells> {
     Ok(Cells { size, inside })
 }
 
-/// A NumPy array of truth values or numbers, as numbers.
+/// A NumPy array of truth values or numbers, as numbers. What the header promises is compared with the file's
+/// length before anything is allocated.
 pub(super) fn read_array(path: &Path) -> Result<ArrayD<f64>> {
     let bytes = read_bounded(path, LARGEST)?;
+    // Views need aligned numbers.
+    let mut words = vec![0_u64; bytes.len().div_ceil(8)];
+    let aligned: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    aligned[..bytes.len()].copy_from_slice(&bytes);
+    let bytes = &aligned[..bytes.len()];
     macro_rules! attempt {
         ($kind:ty, $convert:expr) => {
-            if let Ok(array) = ArrayD::<$kind>::read_npy(&bytes[..]) {
+            if let Ok(array) = ArrayViewD::<$kind>::view_npy(bytes) {
                 return Ok(array.mapv($convert));
             }
         };
@@ -84,6 +90,81 @@ pub(super) fn read_array(path: &Path) -> Result<ArrayD<f64>> {
     attempt!(i8, f64::from);
     attempt!(i32, f64::from);
     attempt!(i64, |v| v as f64);
-    let array = ArrayD::<f64>::read_npy(&bytes[..]);
-    array.map_err(|reason| Error::format(path, format!("it is no NumPy array of numbers: {reason}")))
+    match ArrayViewD::<f64>::view_npy(bytes) {
+        Ok(array) => Ok(array.to_owned()),
+        Err(reason) => {
+            Err(Error::format(path, format!("it is no NumPy array of this machine's numbers: {reason}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::{array_npy, solid};
+
+    #[test]
+    fn masks_of_any_kind_of_number_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mask.npy");
+        let array = ndarray::arr2(&[[0.0, 1.0, 0.0], [2.0, 0.0, 0.0]]);
+        std::fs::write(&path, array_npy(array.view().into_dyn()).unwrap()).unwrap();
+        let cells = mask_cells(&path, 2).unwrap();
+        assert_eq!(cells.size, [2, 3, 1]);
+        // x runs first.
+        assert_eq!(cells.inside, [false, true, true, false, false, false]);
+        assert!(mask_cells(&path, 3).unwrap_err().to_string().contains("2 axes, and the structure has 3"));
+        let truths = ndarray::arr1(&[true, false]).into_dyn();
+        let mut bytes = Vec::new();
+        ndarray_npy::WriteNpyExt::write_npy(&truths, &mut bytes).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(read_array(&path).unwrap().as_slice(), Some(&[1.0, 0.0][..]));
+    }
+
+    /// A header that promises more than the file holds is refused before anything of that size is allocated.
+    #[test]
+    fn files_that_are_no_arrays_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mask.npy");
+        let header = |shape: &str| {
+            let mut text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
+            while !(10 + text.len() + 1).is_multiple_of(64) {
+                text.push(' ');
+            }
+            text.push('\n');
+            let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+            bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.extend_from_slice(&[0; 16]);
+            bytes
+        };
+        for bytes in [
+            Vec::new(),
+            b"\x93NUMPY".to_vec(),
+            header("(1000000000000,)"),
+            header("(4294967296, 4294967296)"),
+            header("(3,)"),
+            header("'no shape'"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            assert!(read_array(&path).is_err());
+        }
+        assert!(read_array(dir.path()).unwrap_err().to_string().contains("this is no file"));
+        assert!(read_array(&dir.path().join("nothing.npy")).is_err());
+    }
+
+    #[test]
+    fn closed_surfaces_hold_cells_and_open_ones_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("part.stl");
+        let density: Vec<f64> = (0..60).map(|e| f64::from(u8::from(e % 5 > 0 && e % 5 < 4))).collect();
+        let mut surface = solid::boundary([5, 4, 3], [1.0; 3], &density).surface;
+        std::fs::write(&path, solid::write_stl(&surface)).unwrap();
+        let cells = stl_cells(&path, &[5, 4, 3], [5.0, 4.0, 3.0]).unwrap();
+        assert_eq!(cells.inside, density.iter().map(|d| *d > 0.5).collect::<Vec<_>>());
+        surface.triangles.pop();
+        std::fs::write(&path, solid::write_stl(&surface)).unwrap();
+        let refused = stl_cells(&path, &[5, 4, 3], [5.0, 4.0, 3.0]).unwrap_err().to_string();
+        assert!(refused.contains("not closed"), "{refused}");
+    }
 }

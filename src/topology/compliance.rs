@@ -18,6 +18,9 @@ use crate::error::{Error, ObjectiveError, Result};
 use crate::fem::{Accuracy, Simp, SolveReport, Solver};
 use crate::objective::Objective;
 
+/// The filtered density that a projected one was computed from, and the threshold that it was projected at.
+type Projected = Option<(Vec<f64>, Threshold)>;
+
 /// The record of one solve in space.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SolveEntry {
@@ -278,7 +281,7 @@ impl Compliance {
     }
 
     /// The physical density and, if there is a projection, what it was computed from.
-    fn densities(&self, x: &[f64]) -> Result<(Vec<f64>, Option<(Vec<f64>, Threshold)>)> {
+    fn densities(&self, x: &[f64]) -> Result<(Vec<f64>, Projected)> {
         if x.len() != self.mesh.elements() {
             return Err(Error::length("the design", x.len(), self.mesh.elements()));
         }

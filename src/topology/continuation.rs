@@ -158,8 +158,13 @@ pub(crate) fn warm_start(
     if layouts.len() < 2 {
         return begin(fine, layouts.first()).map(Some);
     }
-    let found = compete(fine, &layouts, &[], FINAL_BUDGET, &mut run)?;
-    Ok(found.and_then(|found| best(found, 1).pop()))
+    // Of the layouts on the given grid only the best one is kept at any time, for their pairs take much memory.
+    let mut leader = None;
+    for layout in layouts {
+        let Some(found) = compete(fine, &[layout], &[], FINAL_BUDGET, &mut run)? else { return Ok(None) };
+        leader = best(leader.into_iter().chain(found).collect(), 1).pop();
+    }
+    Ok(leader)
 }
 
 /// Solves `problem` within `budget` from each of the coarser grid's layouts, and from the uniform design by

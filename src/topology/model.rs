@@ -17,8 +17,8 @@ const MAX_ITERATIONS: usize = 2000;
 /// weight.
 #[derive(Debug)]
 pub(super) enum Model {
-    Plane(PlaneModel),
-    Solid(SolidModel),
+    Plane(Box<PlaneModel>),
+    Solid(Box<SolidModel>),
 }
 
 /// One evaluation: the weighted compliance, and what the solves cost.
@@ -32,8 +32,8 @@ pub(super) struct Evaluated {
 impl Model {
     pub(super) fn new(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Result<Self> {
         Ok(match mesh {
-            Mesh::Plane(_) => Self::Plane(PlaneModel::new(structure, mesh, boundary)?),
-            Mesh::Solid(_) => Self::Solid(SolidModel::new(structure, mesh, boundary)?),
+            Mesh::Plane(_) => Self::Plane(Box::new(PlaneModel::new(structure, mesh, boundary)?)),
+            Mesh::Solid(_) => Self::Solid(Box::new(SolidModel::new(structure, mesh, boundary)?)),
         })
     }
 
