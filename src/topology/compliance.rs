@@ -301,8 +301,8 @@ impl Compliance {
         Ok((density, projected))
     }
 
-    /// The mean of the design and of its mirror images, as far as the [`Symmetry`] asks for any: the design
-    /// that the structure is made of.
+    /// The mean of the design and of its mirror images, as far as the [`Symmetry`](super::Symmetry) asks for
+    /// any: the design that the structure is made of.
     pub fn symmetrized<'a>(&self, x: &'a [f64]) -> Cow<'a, [f64]> {
         if !self.mirrors.any() {
             return Cow::Borrowed(x);

@@ -158,7 +158,8 @@ pub(crate) fn warm_start(
     if layouts.len() < 2 {
         return begin(fine, layouts.first()).map(Some);
     }
-    // Of the layouts on the given grid only the best one is kept at any time, for their pairs take much memory.
+    // Of the layouts on the given grid only the best one is kept at any time, for their pairs take much
+    // memory.
     let mut leader = None;
     for layout in layouts {
         let Some(found) = compete(fine, &[layout], &[], FINAL_BUDGET, &mut run)? else { return Ok(None) };
