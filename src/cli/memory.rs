@@ -13,12 +13,12 @@ pub(super) fn available() -> u64 {
 
 /// The bytes that a run with a learned potential keeps at its peak on the CPU engine with numbers of `size`
 /// bytes: design and gradient on the host, five vectors of state, the pairs and, unless they are narrow
-/// already, their narrow copies, five vectors in double precision while the potential is minimised, and two
-/// layouts that compete with their pairs.
+/// already, their narrow copies, five vectors in double precision while the potential is minimised, and the
+/// start and two layouts that compete, with their pairs.
 pub(super) fn of_potential(unknowns: u64, size: u64) -> u64 {
     let pairs = 2 * Potential::default().memory as u64;
     let copies = if size == 4 { 0 } else { 4 * pairs };
-    let layouts = 2 * 8 * (pairs + 2);
+    let layouts = 3 * 8 * (pairs + 2);
     unknowns * (16 + 5 * size + pairs * size + copies + 40 + layouts)
 }
 

@@ -114,8 +114,7 @@ pub(super) fn stages(mut coarse: Vec<Structure>, fine: &Structure) -> Vec<Struct
     coarse
 }
 
-/// Minimises a problem from a start within a budget; none ends the whole continuation. The start is given
-/// away, for its pairs take much memory once the engine has them too.
+/// Minimises a problem from a start within a budget; none ends the whole continuation.
 type Runner<'a> = dyn FnMut(&mut Compliance, WarmStart, usize) -> Result<Option<WarmStart>> + 'a;
 
 /// The start on `fine` that the problems before it lead to; the uniform design without any. `run` takes a

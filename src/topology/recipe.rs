@@ -17,7 +17,7 @@ use crate::method::{Method, Potential, Settled, Stopping};
 use crate::objective::Objective;
 use crate::observe::{Event, Observer};
 use crate::report::{Report, StopReason};
-use crate::run::{Lgf, LgfConfig, RunError, Session};
+use crate::run::{Lgf, LgfConfig, RunError};
 
 /// How a structure is optimized.
 ///
@@ -300,9 +300,7 @@ impl Recipe {
                 Stopping { max_evaluations: budget, target: None, max_seconds: left(), ..self.stopping };
             let _ = observer.event(Event::Stage { name: &label(softer, is_projected) });
             let lgf = self.lgf(stopping)?.on(&mut *engine).observe(&mut *observer);
-            let session = lgf.session(&mut *softer, start.as_start());
-            drop(start);
-            let report = session.and_then(Session::finish).or_else(RunError::into_report)?;
+            let report = lgf.minimize(&mut *softer, start.as_start()).or_else(RunError::into_report)?;
             account.enter(softer, label(softer, is_projected), &report);
             // A fault of the engine is reported by the run on the given grid.
             let pairs = match self.method.samples() {
@@ -327,9 +325,8 @@ impl Recipe {
             max_evaluations: budget_in_all - account.given_grid,
             ..self.stopping
         })?;
-        let session = lgf.on(engine).observe(observer).session(&mut *problem, start.as_start());
-        drop(start);
-        let mut report = session.and_then(Session::finish).or_else(RunError::into_report)?;
+        let outcome = lgf.on(engine).observe(observer).minimize(&mut *problem, start.as_start());
+        let mut report = outcome.or_else(RunError::into_report)?;
         // Both budgets are for all runs.
         match (&mut report.stop, self.stopping.max_seconds) {
             (StopReason::TimeSpent { seconds }, Some(all)) => *seconds = all,
