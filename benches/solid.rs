@@ -1,4 +1,4 @@
-//! What the finite elements in three dimensions cost: the product beside a copy of as many bytes, one solve at
+//! What the finite elements in three dimensions cost: the product beside a copy of as many bytes, solves at
 //! several settings, and design iterations of optimality criteria.
 //!
 //! `cargo bench --bench solid -- product 160x80x80`, `… -- solves`, `… -- iterations 128x64x64`. Ratios are

@@ -72,8 +72,8 @@ def main():
         print(*case, f"best {best:.5g}", gaps, flush=True)
         print({name: f"{100 * (value / best - 1):.2f} %" for name, value in peers.items()}, flush=True)
     text = ["# The recipe in three dimensions", "",
-            "Gap to the best value that any column found, in per cent, with the evaluations on the given grid",
-            "in brackets; the last columns are optimizers without a learned model and their budgets. CPU",
+            "Gap to the best value that any column found, in per cent, with the evaluations on the given",
+            "grid in brackets; the last columns are optimizers without a learned model and their budgets. CPU",
             "engine, f64, 2 cores; `python3 benches/sweeps/recipe_solid.py`.", ""]
     names = list(VARIANTS)
     labels = [f"{m}, {s}, {b}" for m, s, b in PEERS]
