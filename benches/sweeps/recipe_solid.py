@@ -73,8 +73,8 @@ def main():
         print({name: f"{100 * (value / best - 1):.2f} %" for name, value in peers.items()}, flush=True)
     text = ["# The recipe in three dimensions", "",
             "Gap to the best value that any column found, in per cent, with the evaluations on the given",
-            "grid in brackets; the last columns are optimizers without a learned model and their budgets. CPU",
-            "engine, f64, 2 cores; `python3 benches/sweeps/recipe_solid.py`.", ""]
+            "grid in brackets; the last columns are optimizers without a learned model and their budgets.",
+            "CPU engine, f64, 2 cores; `python3 benches/sweeps/recipe_solid.py`.", ""]
     names = list(VARIANTS)
     labels = [f"{m}, {s}, {b}" for m, s, b in PEERS]
     text += ["| structure | best | " + " | ".join(names + labels) + " |",
