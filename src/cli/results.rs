@@ -154,9 +154,11 @@ impl Run {
     pub(super) fn write(&self, dir: &Path, problem: &Compliance, with_plot: bool) -> Result<Vec<String>> {
         io::prepare(dir)?;
         let record = self.record();
-        let full =
-            FullRecord::new(&record, &self.engine_reason, self.settings.clone(), &self.solution.report);
-        let full = FullRecord { solves: &self.solution.solves, ..full };
+        let (settings, report) = (self.settings.clone(), &self.solution.report);
+        let full = FullRecord {
+            solves: &self.solution.solves,
+            ..FullRecord::new(&record, &self.engine_reason, settings, report)
+        };
         let mut files = vec![
             ("record.json", json(&full, true)?),
             ("problem.toml", io::write_problem(problem.structure())?.into_bytes()),

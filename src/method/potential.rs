@@ -27,8 +27,8 @@ use crate::surrogate::potential::{Outside, PotentialConfig};
 ///
 /// Without a pair of positive curvature the model has one curvature for all unknowns, which is made from the
 /// radius: so a larger radius is a longer step even where the step is far from it. ρ = 2 − c says that the
-/// curvature met is c times that one. That is how a grey structure
-/// becomes black and white, along whose way the objective has next to no curvature.
+/// curvature met is c times that one. That is how a grey structure becomes black and white, along whose way
+/// the objective has next to no curvature.
 ///
 /// An undone landing is learned from like any other. With radii of at least the step of plain projected
 /// gradient this is a trust-region method whose model is exact to first order at the trusted iterate, and

@@ -8,14 +8,14 @@ use super::boundary::Boundary;
 use super::filter::FilterKind;
 use super::load_path::{self, Joints};
 use super::mesh::Mesh;
-use super::model::{Evaluated, Filter, Model};
+use super::model::{Filter, Model};
 use super::passive::PassiveElements;
 use super::projection::{Projection, Threshold};
 use super::structure::{Structure, Unit};
 use super::symmetry::Mirrors;
 use crate::domain::{Bounds, Domain, Volume};
 use crate::error::{Error, ObjectiveError, Result};
-use crate::fem::{Accuracy, Simp, SolveReport, Solver};
+use crate::fem::{Accuracy, Evaluation, Simp, SolveReport, Solver};
 use crate::objective::Objective;
 
 /// The filtered density that a projected one was computed from, and the threshold that it was projected at.
@@ -367,7 +367,8 @@ impl Compliance {
             Simp { penalty: self.structure.penalty, void_modulus: self.structure.material.void_modulus };
         self.evaluations += 1;
         let mut slope = vec![0.0; x.len()];
-        let Evaluated { value, solves } = self.model.evaluate(&law, &density, accuracy.into(), &mut slope)?;
+        let Evaluation { value, solves } =
+            self.model.evaluate(&law, &density, accuracy.into(), &mut slope)?;
         let entry = |(load_case, solve): (usize, &SolveReport)| SolveEntry {
             evaluation: self.evaluations,
             load_case,

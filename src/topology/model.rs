@@ -3,11 +3,14 @@
 use super::boundary::Boundary;
 use super::element::q4;
 use super::filter::HatFilter;
+use super::grid::Grid;
 use super::mesh::Mesh;
 use super::stiffness::Stiffness;
 use super::structure::{Structure, Unit};
 use crate::error::Result;
-use crate::fem::{Accuracy, DensityFilter, Element, Simp, SolidCompliance, SolveReport, Solver, Supports};
+use crate::fem::{
+    Accuracy, BrickMesh, DensityFilter, Element, Evaluation, Simp, SolidCompliance, Solver, Supports,
+};
 
 /// The greatest number of iterations of one solve: some forty times what thin members in almost void need.
 const MAX_ITERATIONS: usize = 2000;
@@ -17,38 +20,32 @@ const MAX_ITERATIONS: usize = 2000;
 /// weight.
 #[derive(Debug)]
 pub(super) enum Model {
+    /// Four-node rectangles, solved by a sparse Cholesky factorisation.
     Plane(Box<PlaneModel>),
-    Solid(Box<SolidModel>),
-}
-
-/// One evaluation: the weighted compliance, and what the solves cost.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Evaluated {
-    pub value: f64,
-    /// The solve of each load case; none for a factorisation.
-    pub solves: Vec<SolveReport>,
+    /// Bricks, solved by conjugate gradients with multigrid.
+    Solid(Box<SolidCompliance>),
 }
 
 impl Model {
     pub(super) fn new(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Result<Self> {
         Ok(match mesh {
-            Mesh::Plane(_) => Self::Plane(Box::new(PlaneModel::new(structure, mesh, boundary)?)),
-            Mesh::Solid(_) => Self::Solid(Box::new(SolidModel::new(structure, mesh, boundary)?)),
+            Mesh::Plane(grid) => Self::Plane(Box::new(PlaneModel::new(structure, grid, boundary)?)),
+            Mesh::Solid(bricks) => Self::Solid(Box::new(solid(structure, bricks, boundary)?)),
         })
     }
 
-    /// The compliance of these densities and, if asked for, its slope with respect to each. Solves in space
-    /// end as `accuracy` says; a factorisation is exact.
+    /// The weighted compliance of these densities, and its slope with respect to each. Solves in space end as
+    /// `accuracy` says; a factorisation is exact, and no solve is told of.
     pub(super) fn evaluate(
         &mut self,
         law: &Simp,
         density: &[f64],
         accuracy: Accuracy,
         slope: &mut [f64],
-    ) -> Result<Evaluated> {
+    ) -> Result<Evaluation> {
         match self {
             Self::Plane(model) => model.evaluate(law, density, slope),
-            Self::Solid(model) => model.evaluate(law, density, accuracy, slope),
+            Self::Solid(model) => model.evaluate(law, density, accuracy, MAX_ITERATIONS, slope),
         }
     }
 
@@ -57,7 +54,7 @@ impl Model {
         let Unit { force, compliance, .. } = structure.unit();
         let found = match self {
             Self::Plane(model) => &model.displacements[..],
-            Self::Solid(model) => model.compliance.displacements(),
+            Self::Solid(model) => model.displacements(),
         };
         let scaled = |(u, weight): (&Vec<f64>, f64)| {
             let unit = compliance / force / weight.sqrt();
@@ -101,10 +98,8 @@ pub(super) struct PlaneModel {
 }
 
 impl PlaneModel {
-    fn new(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Result<Self> {
-        let Mesh::Plane(grid) = mesh else {
-            return Err(crate::error::Error::internal("a plane model on a mesh in space"));
-        };
+    fn new(structure: &Structure, grid: Grid, boundary: &Boundary) -> Result<Self> {
+        let mesh = Mesh::Plane(grid);
         let [width, height, _] = structure.sides();
         let material = &structure.material;
         let element = q4(height / width, material.poisson_ratio, material.plane);
@@ -126,7 +121,7 @@ impl PlaneModel {
         (0..4).map(move |k| mesh.dof(mesh.node([x + (k & 1), y + (k >> 1), 0]), axis))
     }
 
-    fn evaluate(&mut self, law: &Simp, density: &[f64], slope: &mut [f64]) -> Result<Evaluated> {
+    fn evaluate(&mut self, law: &Simp, density: &[f64], slope: &mut [f64]) -> Result<Evaluation> {
         let moduli: Vec<f64> = density.iter().map(|rho| law.modulus(*rho)).collect();
         let has_weight = self.bodies.iter().any(|body| *body != [0.0; 3]);
         let mut heavy;
@@ -159,45 +154,24 @@ impl PlaneModel {
                 }
             }
         }
-        Ok(Evaluated { value: moduli.iter().zip(&energies).map(|(e, c)| e * c).sum(), solves: Vec::new() })
+        Ok(Evaluation { value: moduli.iter().zip(&energies).map(|(e, c)| e * c).sum(), solves: Vec::new() })
     }
 }
 
-/// Bricks, solved by conjugate gradients with multigrid.
-#[derive(Debug)]
-pub(super) struct SolidModel {
-    compliance: SolidCompliance,
-}
-
-impl SolidModel {
-    fn new(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Result<Self> {
-        let Mesh::Solid(bricks) = mesh else {
-            return Err(crate::error::Error::internal("a solid model on a plane mesh"));
-        };
-        let sides = structure.sides();
-        // Lengths in sides along x: the stiffness of a brick is proportional to its size.
-        let element = Element::new(sides.map(|side| side / sides[0]), structure.material.poisson_ratio)?;
-        let mut supports = Supports::new(bricks);
-        for dof in &boundary.fixed {
-            let (node, axis) = mesh.node_and_axis(*dof);
-            supports.fix(node, std::array::from_fn(|direction| direction == axis));
-        }
-        let solver = Solver::new(bricks, &element, &supports)?;
-        let compliance = SolidCompliance::new(solver, loads(structure, mesh, boundary))?
-            .with_bodies(bodies(structure, mesh, boundary))?;
-        Ok(Self { compliance })
+/// The compliance of a mesh of bricks. Lengths are in sides along x, as the stiffness of a brick is
+/// proportional to its size.
+fn solid(structure: &Structure, bricks: BrickMesh, boundary: &Boundary) -> Result<SolidCompliance> {
+    let mesh = Mesh::Solid(bricks);
+    let sides = structure.sides();
+    let element = Element::new(sides.map(|side| side / sides[0]), structure.material.poisson_ratio)?;
+    let mut supports = Supports::new(bricks);
+    for dof in &boundary.fixed {
+        let (node, axis) = mesh.node_and_axis(*dof);
+        supports.fix(node, std::array::from_fn(|direction| direction == axis));
     }
-
-    fn evaluate(
-        &mut self,
-        law: &Simp,
-        density: &[f64],
-        accuracy: Accuracy,
-        slope: &mut [f64],
-    ) -> Result<Evaluated> {
-        let found = self.compliance.evaluate(law, density, accuracy, MAX_ITERATIONS, slope)?;
-        Ok(Evaluated { value: found.value, solves: found.solves })
-    }
+    let solver = Solver::new(bricks, &element, &supports)?;
+    let loads = loads(structure, mesh, boundary);
+    SolidCompliance::new(solver, loads)?.with_bodies(bodies(structure, mesh, boundary))
 }
 
 /// The density filter on either kind of mesh.
