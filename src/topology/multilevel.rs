@@ -94,11 +94,12 @@ pub fn interpolate(coarse: &Mesh, field: &[f64], fine: &Mesh) -> Result<Vec<f64>
             })
             .collect()
     });
+    // Rows are counted as the mesh numbers its elements: on a plane mesh from the top.
+    let row = |mesh: &Mesh, y: usize| if mesh.grid().is_some() { mesh.size()[1] - 1 - y } else { y };
     let at = |e: usize| {
-        let place = fine.element_place(e);
-        let [x, y, z]: [(usize, usize, f64); 3] = std::array::from_fn(|axis| along[axis][place[axis]]);
-        let value = |x: usize, y: usize, z: usize| field[coarse.element([x, y, z])];
-        // Towards the upper neighbour last, as along the columns of a plane mesh.
+        let [x, y, z] = fine.element_place(e);
+        let (x, y, z) = (along[0][x], along[1][row(fine, y)], along[2][z]);
+        let value = |x: usize, y: usize, z: usize| field[coarse.element([x, row(coarse, y), z])];
         let column = |x: usize, z: usize| (1.0 - y.2) * value(x, y.0, z) + y.2 * value(x, y.1, z);
         let slice = |z: usize| (1.0 - x.2) * column(x.0, z) + x.2 * column(x.1, z);
         if z.2 == 0.0 { slice(z.0) } else { (1.0 - z.2) * slice(z.0) + z.2 * slice(z.1) }
