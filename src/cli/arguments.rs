@@ -52,6 +52,18 @@ pub(super) enum EngineFlag {
     CpuF32,
 }
 
+/// The values of the `--gradient` flag.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum GradientFlag {
+    /// The GPU where a hardware one is taken for the engine, the structure is in 3D and it fits; else the CPU
+    #[default]
+    Auto,
+    /// The CPU, in f64
+    Cpu,
+    /// The GPU, software adapters included; 3D
+    Gpu,
+}
+
 /// The values of the `--tables` flag.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 pub(super) enum TablesFlag {
@@ -70,6 +82,16 @@ impl EngineArgs {
             return Err(Error::only_with("--adapter", "--engine auto and gpu"));
         }
         EngineChoice::from(self.engine).open_with(&self.options())
+    }
+
+    /// The adapter that true gradients are computed on, if `gradient` asks for one.
+    pub(super) fn gradient_adapter(&self, gradient: GradientFlag) -> Option<AdapterChoice> {
+        let chosen = self.adapter.clone();
+        match (gradient, self.engine) {
+            (GradientFlag::Cpu, _) | (GradientFlag::Auto, EngineFlag::Cpu | EngineFlag::CpuF32) => None,
+            (GradientFlag::Auto, _) => Some(chosen.unwrap_or(AdapterChoice::Hardware)),
+            (GradientFlag::Gpu, _) => Some(chosen.unwrap_or(AdapterChoice::Any)),
+        }
     }
 
     pub(super) fn options(&self) -> EngineOptions {

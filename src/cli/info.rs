@@ -103,6 +103,16 @@ fn structure_memory(out: &mut String, elements: &[u32]) -> Result<()> {
         );
     }
     line!(out, "  available now         {:8.2} GiB", gib(memory::available()));
+    if let Some(bytes) = Compliance::device_bytes(&structure)? {
+        line!(
+            out,
+            "  on a GPU the true gradient takes {:.2} GiB ({:.0} bytes per element), with bindings of up to \
+             {:.2} GiB; `--engine gpu` takes its own besides: `lgf info --dimension {d}`",
+            gib(bytes.all),
+            bytes.all as f64 / d as f64,
+            gib(bytes.largest_binding)
+        );
+    }
     Ok(())
 }
 

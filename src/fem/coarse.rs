@@ -132,6 +132,13 @@ impl Children<f64> for Only<'_> {
     }
 }
 
+/// What one of eight equal children of matrix `modal` adds to its parent's.
+pub(super) fn child_share(modal: &Matrix, child: usize) -> Matrix {
+    // Any element with two children along each axis.
+    let pair = Coarsening::new(BrickMesh { size: [2; 3] }, 1, [2; 3]);
+    combine(&pair, [0; 3], &Only { child, modal })
+}
+
 /// The diagonal by corners, of Σ K̂[(m, d), (m', d)] over the pairs of modes with m xor m' = k, for each d
 /// and k: entry (3 k + d, 3 k + d) of H K̂ Hᵀ is Σ (−1)^{|k ∧ (m xor m')|} K̂[(m, d), (m', d)].
 fn diagonal_of(mut sums: [[f32; 8]; 3]) -> [f32; 24] {
@@ -176,10 +183,8 @@ impl ByChildren {
     pub(super) fn new(mesh: &BrickMesh, element: &Element) -> Self {
         let modal_element = to_modes(element.stiffness());
         let mut modal = Box::new([[0.0; 24]; 24]);
-        // Any element with two children along each axis.
-        let pair = Coarsening::new(BrickMesh { size: [2; 3] }, 1, [2; 3]);
         for c in 0..8 {
-            let share = combine(&pair, [0; 3], &Only { child: c, modal: &modal_element });
+            let share = child_share(&modal_element, c);
             for (i, row) in share.iter().enumerate() {
                 for (j, value) in row.iter().enumerate() {
                     modal[i][j] += value * sign(representation(i) ^ representation(j), c) / 8.0;

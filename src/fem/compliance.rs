@@ -91,6 +91,22 @@ impl SolidCompliance {
         &self.displacements
     }
 
+    /// Starts the next solves from these displacements, one for each load case.
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) when there is not one of the mesh's length a load case.
+    pub fn start_from(&mut self, displacements: Vec<Vec<f64>>) -> Result<()> {
+        if displacements.len() != self.loads.len() {
+            return Err(Error::length("the displacements", displacements.len(), self.loads.len()));
+        }
+        let dofs = self.solver.mesh().dofs();
+        if let Some(other) = displacements.iter().find(|u| u.len() != dofs) {
+            return Err(Error::length("a displacement", other.len(), dofs));
+        }
+        self.displacements = displacements;
+        Ok(())
+    }
+
     /// The solver of all load cases.
     pub fn solver(&self) -> &Solver {
         &self.solver
@@ -170,7 +186,7 @@ impl SolidCompliance {
 }
 
 /// The sum of the densities of the elements around each node.
-fn masses(mesh: &BrickMesh, densities: &[f64]) -> Vec<f64> {
+pub(crate) fn masses(mesh: &BrickMesh, densities: &[f64]) -> Vec<f64> {
     let mut masses = vec![0.0; mesh.nodes()];
     let [nx, ny, _] = mesh.size();
     masses.par_iter_mut().enumerate().for_each(|(node, mass)| {

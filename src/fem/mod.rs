@@ -12,13 +12,14 @@
 //! | `hierarchy` | the coarse operators and how they are made |
 //! | `coarse` | the products with the coarse operators |
 //! | `transfer` | restriction and prolongation |
+//! | `layout` | the meshes of multigrid, for a device that keeps their operators itself |
 //! | `direct` | assembly and sparse Cholesky factorisation: the coarsest level, and the twin of the solver |
-//! | [`solver`] | conjugate gradients with the V-cycle, and the report of a solve |
+//! | [`solver`] | conjugate gradients with the cycle, and the report of a solve |
 //! | [`filter`] | the density filter and its transpose |
 //! | [`compliance`] | densities to compliance and gradient |
 //! | `vectors` | sums that do not depend on the number of threads |
 //!
-//! **Precision.** Displacements, residuals and energies are f64; the V-cycle is f32. **Order of sums.** Every
+//! **Precision.** Displacements, residuals and energies are f64; the cycle is f32. **Order of sums.** Every
 //! sum has one order, which depends on the mesh only: results are the same bits for any number of threads,
 //! and for any width of the machine's vectors.
 //!
@@ -55,6 +56,7 @@ pub mod element;
 pub mod filter;
 mod hierarchy;
 mod lanes;
+pub(crate) mod layout;
 pub mod mesh;
 pub mod operator;
 mod rows;
@@ -64,6 +66,7 @@ mod tests;
 mod transfer;
 mod vectors;
 
+pub(crate) use compliance::masses;
 pub use compliance::{Evaluation, Simp, SolidCompliance};
 pub use direct::solve_directly;
 pub use element::Element;

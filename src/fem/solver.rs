@@ -1,4 +1,4 @@
-//! Conjugate gradients in f64 with one V-cycle of multigrid in f32 as the preconditioner.
+//! Conjugate gradients in f64 with one cycle of multigrid in f32 as the preconditioner.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ pub struct Accuracy {
 
 impl Accuracy {
     /// No reduction beside the load leads below this residual.
-    const FLOOR: f64 = 1e-10;
+    pub(crate) const FLOOR: f64 = 1e-10;
 
     /// The residual to reach, beside a load of length `load`, from a residual of length `start`.
     fn target(&self, load: f64, start: f64) -> f64 {
@@ -56,7 +56,7 @@ impl From<f64> for Accuracy {
 
 /// Solves K(E) u = f on a mesh of bricks, matrix-free.
 ///
-/// Conjugate gradients in f64; the preconditioner is one V-cycle in f32: geometric multigrid by 2:1 on meshes
+/// Conjugate gradients in f64; the preconditioner is one cycle in f32: geometric multigrid by 2:1 on meshes
 /// of any size, trilinear prolongation, Galerkin coarse operators, one sweep of damped Jacobi before
 /// and one after, and a sparse Cholesky factorisation on the coarsest mesh. Held degrees of freedom are taken
 /// out at every level. The damping is 0.6, and is lowered for good when a V-cycle turns out not to be

@@ -161,7 +161,7 @@ fn fields(problem: &Compliance, x: &[f64], density: &[f64]) -> Result<Vec<u8>> {
     let size = mesh.size();
     let last = if mesh.dimension() == 3 { size } else { [size[0], size[1], 0] };
     let moved: Vec<(String, Vec<f64>)> = problem
-        .displacements()
+        .displacements()?
         .iter()
         .enumerate()
         .filter(|(_, u)| u.len() == mesh.dofs())

@@ -14,6 +14,7 @@ use super::projection::{Projection, Threshold};
 use super::structure::{Structure, Unit};
 use super::symmetry::Mirrors;
 use crate::domain::{Bounds, Domain, Volume};
+use crate::engine::gpu::{DeviceBytes, DeviceCompliance, SolidDevice};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::fem::{Accuracy, Evaluation, Simp, SolveReport, Solver};
 use crate::objective::Objective;
@@ -46,6 +47,12 @@ const RESIDUAL: f64 = 1e-3;
 const REDUCTION: f64 = 0.01;
 /// The relative residual for values that are reported: the compliance is then right to some 12 digits.
 const REPORTED: f64 = 1e-7;
+/// Up to so many elements the compliance that is reported is computed by the CPU in f64, wherever the
+/// gradients come from.
+const MOST_REPORTED_BY_CPU: usize = 2_000_000;
+/// A problem on the way to another one on a device is there as well from so many elements on: below, the CPU
+/// is about as fast.
+const LEAST_ON_DEVICE: usize = 10_000;
 
 /// Compliance c(x) = Σ wₖ fₖᵀuₖ over the load cases, K(ρ) uₖ = fₖ, with E(ρ) = E_min + ρᵖ (1 − E_min) and ρ
 /// the physical density: the filtered design x, projected if asked for, and 0 or 1 in passive elements.
@@ -136,6 +143,63 @@ impl Compliance {
     /// [`SettingsError`](crate::error::SettingsError) for a setting outside its range, for a projection with
     /// the sensitivity filter, and for a load that the regions cut off from its supports.
     pub fn new(structure: Structure) -> Result<Self> {
+        Self::with_model(structure, Model::new)
+    }
+
+    /// The compliance of a structure in space whose true gradient is computed on `device`; see
+    /// [`DeviceCompliance`](crate::engine::gpu::DeviceCompliance). Where the device is lost or a solve does
+    /// not reach its tolerance there, the CPU goes on. [`compliance`](Self::compliance) is computed by the
+    /// CPU in f64 up to two million elements, and by the device's double-word arithmetic beyond.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new), and of the device: [`EngineError`](crate::error::EngineError) where the
+    /// mesh does not fit.
+    pub fn on_device(structure: Structure, device: &SolidDevice) -> Result<Self> {
+        Self::with_model(structure, |structure, mesh, boundary| {
+            Model::on_device(structure, mesh, boundary, device)
+        })
+    }
+
+    /// Another problem on the way to this one: its gradient is computed where this one's is, if it is large
+    /// enough for that.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn sibling(&self, structure: Structure) -> Result<Self> {
+        let elements: u64 = structure.elements();
+        if let Some(device) = self.device().filter(|_| elements >= LEAST_ON_DEVICE as u64) {
+            match Self::on_device(structure.clone(), device) {
+                Err(Error::Engine(fault)) => log::info!("the CPU takes a coarse mesh: {fault}"),
+                other => return other,
+            }
+        }
+        Self::new(structure)
+    }
+
+    /// The device that the gradient is computed on; none for the CPU.
+    pub fn device(&self) -> Option<&SolidDevice> {
+        self.model.device()
+    }
+
+    /// What computes the gradient, for records.
+    pub fn gradient_by(&self) -> String {
+        let precise = "f32, refined with double-word residuals";
+        self.device().map_or_else(|| "CPU, f64".into(), |device| format!("{}, {precise}", device.adapter()))
+    }
+
+    /// What computes [`compliance`](Self::compliance), for records.
+    pub fn reported_by(&self) -> String {
+        if self.is_reported_by_cpu() { "CPU, f64".into() } else { self.gradient_by() }
+    }
+
+    fn is_reported_by_cpu(&self) -> bool {
+        self.device().is_none() || self.mesh.elements() <= MOST_REPORTED_BY_CPU
+    }
+
+    fn with_model(
+        structure: Structure,
+        model: impl FnOnce(&Structure, Mesh, &Boundary) -> Result<Model>,
+    ) -> Result<Self> {
         structure.validate()?;
         let mesh = Mesh::new(&structure.mesh.elements)?;
         let filter = Filter::new(&structure, &mesh)?;
@@ -159,7 +223,7 @@ impl Compliance {
         }
         let mirrors = Mirrors::new(structure.symmetry, mesh, &boundary, |image| passive.is_symmetric(image));
         let volume = volume_constraint(&structure, &filter, &passive, &mirrors, mesh.elements())?;
-        let model = Model::new(&structure, mesh, &boundary)?;
+        let model = model(&structure, mesh, &boundary)?;
         Ok(Self {
             unit: structure.unit(),
             structure,
@@ -232,6 +296,16 @@ impl Compliance {
         Ok(Some(Solver::bytes(mesh) + vectors))
     }
 
+    /// The bytes that the true gradient of a structure in space takes on a device, known before it is set up;
+    /// none in the plane.
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) for a mesh that makes no sense.
+    pub fn device_bytes(structure: &Structure) -> Result<Option<DeviceBytes>> {
+        let Mesh::Solid(mesh) = Mesh::new(&structure.mesh.elements)? else { return Ok(None) };
+        Ok(Some(DeviceCompliance::bytes(mesh, structure.load_cases.len())))
+    }
+
     /// The structure that is optimized, with the current penalty and projection.
     pub fn structure(&self) -> &Structure {
         &self.structure
@@ -253,7 +327,10 @@ impl Compliance {
     }
 
     /// The displacement of each load case at the last evaluation, one value a degree of freedom, as a length.
-    pub fn displacements(&self) -> Vec<Vec<f64>> {
+    ///
+    /// # Errors
+    /// Those of the device, if it keeps them.
+    pub fn displacements(&self) -> Result<Vec<Vec<f64>>> {
         self.model.displacements(&self.structure, &self.boundary)
     }
 
@@ -353,7 +430,16 @@ impl Compliance {
     /// [`FemError`](crate::error::FemError) when the system cannot be solved,
     /// [`SettingsError`](crate::error::SettingsError) when x has the wrong length.
     pub fn compliance(&mut self, x: &[f64]) -> Result<f64> {
-        self.value(x, self.tolerance.min(REPORTED), None)
+        let tolerance = self.tolerance.min(REPORTED);
+        if self.device().is_none() || !self.is_reported_by_cpu() {
+            return self.value(x, tolerance, None);
+        }
+        // The device's displacements are where the CPU starts from.
+        let on_cpu = self.model.to_cpu(&self.structure, self.mesh, &self.boundary)?;
+        let on_device = std::mem::replace(&mut self.model, on_cpu);
+        let value = self.value(x, tolerance, None);
+        self.model = on_device;
+        value
     }
 
     fn value(
@@ -367,8 +453,16 @@ impl Compliance {
             Simp { penalty: self.structure.penalty, void_modulus: self.structure.material.void_modulus };
         self.evaluations += 1;
         let mut slope = vec![0.0; x.len()];
-        let Evaluation { value, solves } =
-            self.model.evaluate(&law, &density, accuracy.into(), &mut slope)?;
+        let accuracy = accuracy.into();
+        let outcome = match self.model.evaluate(&law, &density, accuracy, &mut slope) {
+            Err(fault) if self.device().is_some() => {
+                log::warn!("the CPU goes on with the true gradient: {fault}");
+                self.model = self.model.to_cpu(&self.structure, self.mesh, &self.boundary)?;
+                self.model.evaluate(&law, &density, accuracy, &mut slope)
+            }
+            other => other,
+        };
+        let Evaluation { value, solves } = outcome?;
         let entry = |(load_case, solve): (usize, &SolveReport)| SolveEntry {
             evaluation: self.evaluations,
             load_case,

@@ -23,6 +23,8 @@ const SURVIVORS: usize = 3;
 const FINALISTS: usize = 2;
 /// The budget of each of the layouts that compete on the given grid.
 const FINAL_BUDGET: usize = 6;
+/// The budget of the layout that comes from the uniform design on the given grid and competes with them.
+const CHALLENGER_BUDGET: usize = 12;
 /// Layouts whose compliances differ by less than this share count as one.
 const SAME: f64 = 1e-4;
 
@@ -133,7 +135,7 @@ pub(crate) fn warm_start(
     let is_coarse = |structure: &Structure| structure.mesh.elements != given.mesh.elements;
     let mut layouts: Vec<(Mesh, WarmStart)> = Vec::new();
     for (number, structure) in before.iter().enumerate() {
-        let mut problem = Compliance::new(structure.clone())?;
+        let mut problem = fine.sibling(structure.clone())?;
         let ways: &[&[Softer]] = match (continuation, number) {
             (Continuation::Auto, 0) if is_coarse(structure) => &COMPETING,
             (Continuation::Auto, 1) if is_cheap(structure, &given) => &COMPETING[1..2],
@@ -149,22 +151,37 @@ pub(crate) fn warm_start(
         let Some(found) = compete(&mut problem, &layouts, ways, budget, &mut run)? else { return Ok(None) };
         let survivors = match before.get(number + 1) {
             Some(next) if is_coarse(next) => SURVIVORS,
-            None if is_coarse(structure) && is_wider(structure, &given) => FINALISTS,
+            None if is_contested(before.last(), continuation, &given) => FINALISTS,
             _ => 1,
         };
         layouts = best(found, survivors).into_iter().map(|layout| (*problem.mesh(), layout)).collect();
     }
-    if layouts.len() < 2 {
+    let challengers = challengers(&given);
+    if !is_contested(before.last(), continuation, &given) || layouts.len() + challengers.len() < 2 {
         return begin(fine, layouts.first()).map(Some);
     }
     // Of the layouts on the given grid only the best one is kept at any time, for their pairs take much
     // memory.
     let mut leader = None;
-    for layout in layouts {
-        let Some(found) = compete(fine, &[layout], &[], FINAL_BUDGET, &mut run)? else { return Ok(None) };
+    let finalists = layouts.into_iter().map(|layout| (Some(layout), &[] as &[&[Softer]], FINAL_BUDGET));
+    for (layout, ways, budget) in finalists.chain([(None, challengers, CHALLENGER_BUDGET)]) {
+        let Some(found) = compete(fine, layout.as_slice(), ways, budget, &mut run)? else { return Ok(None) };
         leader = best(leader.into_iter().chain(found).collect(), 1).pop();
     }
     Ok(leader)
+}
+
+/// The ways to a layout that compete on the given grid itself. Walls are what serves best in space, and one
+/// that is thinner than an element of the coarse grid exists on the given grid only; in the plane there are
+/// no walls.
+fn challengers(given: &Structure) -> &'static [&'static [Softer]] {
+    if given.mesh.elements.len() == 3 { &[&[]] } else { &[] }
+}
+
+/// Whether layouts compete on the given grid: where its filter is narrower than that of the grid before.
+fn is_contested(before: Option<&Structure>, continuation: Continuation, given: &Structure) -> bool {
+    continuation == Continuation::Auto
+        && before.is_some_and(|last| last.mesh.elements != given.mesh.elements && is_wider(last, given))
 }
 
 /// Solves `problem` within `budget` from each of the coarser grid's layouts, and from the uniform design by
@@ -194,9 +211,9 @@ pub(super) fn runs_on_grid(before: &[Structure], continuation: Continuation, fin
     let on_grid = before.iter().filter(|structure| is_fine(structure)).count();
     let first = before.first().unwrap_or(fine);
     let raises = continuation == Continuation::On && is_fine(first) && fine.penalty > 1.0;
-    let duels = continuation == Continuation::Auto
-        && before.last().is_some_and(|last| !is_fine(last) && is_wider(last, fine));
-    on_grid + if raises { RAISED.len() } else { 0 } + if duels { FINALISTS } else { 0 }
+    let duels =
+        if is_contested(before.last(), continuation, fine) { FINALISTS + challengers(fine).len() } else { 0 };
+    on_grid + if raises { RAISED.len() } else { 0 } + duels
 }
 
 /// Whether a grid has so few elements that another way to a layout costs no more there than a few evaluations
@@ -222,7 +239,7 @@ fn soften(
 ) -> Result<Option<WarmStart>> {
     let structure = given.structure();
     for step in way.iter().filter(|step| step.radius > 1.0 || structure.penalty > 1.0) {
-        let mut problem = Compliance::new(Structure {
+        let mut problem = given.sibling(Structure {
             penalty: 1.0 + (structure.penalty - 1.0) * step.penalty,
             radius: structure.radius * step.radius,
             ..structure.clone()

@@ -1,4 +1,5 @@
-//! Densities to compliance: a sparse factorisation in the plane, multigrid in space.
+//! Densities to compliance: a sparse factorisation in the plane, multigrid in space, on the CPU or on a
+//! device.
 
 use super::boundary::Boundary;
 use super::element::q4;
@@ -7,7 +8,8 @@ use super::grid::Grid;
 use super::mesh::Mesh;
 use super::stiffness::Stiffness;
 use super::structure::{Structure, Unit};
-use crate::error::Result;
+use crate::engine::gpu::{DeviceCompliance, SolidDevice};
+use crate::error::{Error, Result};
 use crate::fem::{
     Accuracy, BrickMesh, DensityFilter, Element, Evaluation, Simp, SolidCompliance, Solver, Supports,
 };
@@ -24,6 +26,8 @@ pub(super) enum Model {
     Plane(Box<PlaneModel>),
     /// Bricks, solved by conjugate gradients with multigrid.
     Solid(Box<SolidCompliance>),
+    /// The same on a device.
+    Device(Box<DeviceCompliance>),
 }
 
 impl Model {
@@ -46,21 +50,57 @@ impl Model {
         match self {
             Self::Plane(model) => model.evaluate(law, density, slope),
             Self::Solid(model) => model.evaluate(law, density, accuracy, MAX_ITERATIONS, slope),
+            Self::Device(model) => model.evaluate(law, density, accuracy, MAX_ITERATIONS, slope),
         }
     }
 
+    /// The model of a structure in space on a device.
+    pub(super) fn on_device(
+        structure: &Structure,
+        mesh: Mesh,
+        boundary: &Boundary,
+        device: &SolidDevice,
+    ) -> Result<Self> {
+        let Mesh::Solid(bricks) = mesh else {
+            return Err(Error::only_with("a true gradient on the GPU", "structures in three dimensions"));
+        };
+        let Bricks { element, supports, loads, bodies } = Bricks::new(structure, bricks, boundary)?;
+        Ok(Self::Device(Box::new(DeviceCompliance::new(device, &element, &supports, loads, bodies)?)))
+    }
+
+    /// The handle of the device that the model is on, if it is on one.
+    pub(super) fn device(&self) -> Option<&SolidDevice> {
+        if let Self::Device(model) = self { Some(model.device()) } else { None }
+    }
+
+    /// The same model on the CPU, with the displacements of a model on a device, if that can still tell them.
+    pub(super) fn to_cpu(&self, structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Result<Self> {
+        let mut model = Self::new(structure, mesh, boundary)?;
+        if let (Self::Solid(solid), Self::Device(device)) = (&mut model, self)
+            && let Ok(displacements) = device.displacements()
+        {
+            solid.start_from(displacements)?;
+        }
+        Ok(model)
+    }
+
     /// The displacement of each load case at the last evaluation, in lengths: one value a degree of freedom.
-    pub(super) fn displacements(&self, structure: &Structure, boundary: &Boundary) -> Vec<Vec<f64>> {
+    pub(super) fn displacements(&self, structure: &Structure, boundary: &Boundary) -> Result<Vec<Vec<f64>>> {
         let Unit { force, compliance, .. } = structure.unit();
+        let read;
         let found = match self {
             Self::Plane(model) => &model.displacements[..],
             Self::Solid(model) => model.displacements(),
+            Self::Device(model) => {
+                read = model.displacements()?;
+                &read
+            }
         };
         let scaled = |(u, weight): (&Vec<f64>, f64)| {
             let unit = compliance / force / weight.sqrt();
             u.iter().map(|u| unit * u).collect()
         };
-        found.iter().zip(boundary.cases.iter().map(|case| case.weight)).map(scaled).collect()
+        Ok(found.iter().zip(boundary.cases.iter().map(|case| case.weight)).map(scaled).collect())
     }
 }
 
@@ -158,20 +198,33 @@ impl PlaneModel {
     }
 }
 
-/// The compliance of a mesh of bricks. Lengths are in sides along x, as the stiffness of a brick is
-/// proportional to its size.
-fn solid(structure: &Structure, bricks: BrickMesh, boundary: &Boundary) -> Result<SolidCompliance> {
-    let mesh = Mesh::Solid(bricks);
-    let sides = structure.sides();
-    let element = Element::new(sides.map(|side| side / sides[0]), structure.material.poisson_ratio)?;
-    let mut supports = Supports::new(bricks);
-    for dof in &boundary.fixed {
-        let (node, axis) = mesh.node_and_axis(*dof);
-        supports.fix(node, std::array::from_fn(|direction| direction == axis));
+/// A structure of bricks. Lengths are in sides along x, as the stiffness of a brick is proportional to its
+/// size.
+struct Bricks {
+    element: Element,
+    supports: Supports,
+    loads: Vec<Vec<f64>>,
+    bodies: Vec<[f64; 3]>,
+}
+
+impl Bricks {
+    fn new(structure: &Structure, bricks: BrickMesh, boundary: &Boundary) -> Result<Self> {
+        let mesh = Mesh::Solid(bricks);
+        let sides = structure.sides();
+        let element = Element::new(sides.map(|side| side / sides[0]), structure.material.poisson_ratio)?;
+        let mut supports = Supports::new(bricks);
+        for dof in &boundary.fixed {
+            let (node, axis) = mesh.node_and_axis(*dof);
+            supports.fix(node, std::array::from_fn(|direction| direction == axis));
+        }
+        let loads = loads(structure, mesh, boundary);
+        Ok(Self { element, supports, loads, bodies: bodies(structure, mesh, boundary) })
     }
-    let solver = Solver::new(bricks, &element, &supports)?;
-    let loads = loads(structure, mesh, boundary);
-    SolidCompliance::new(solver, loads)?.with_bodies(bodies(structure, mesh, boundary))
+}
+
+fn solid(structure: &Structure, mesh: BrickMesh, boundary: &Boundary) -> Result<SolidCompliance> {
+    let Bricks { element, supports, loads, bodies } = Bricks::new(structure, mesh, boundary)?;
+    SolidCompliance::new(Solver::new(mesh, &element, &supports)?, loads)?.with_bodies(bodies)
 }
 
 /// The density filter on either kind of mesh.

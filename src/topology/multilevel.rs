@@ -18,8 +18,9 @@ pub enum Levels {
     Count(usize),
 }
 
-/// The fewest elements of an automatic coarse grid along its longest and its shortest axis.
-const COARSEST: [u32; 2] = [20, 6];
+/// The fewest elements of an automatic coarse grid along its longest and its shortest axis, in the plane and
+/// in space.
+const COARSEST: [[u32; 2]; 2] = [[20, 6], [16, 6]];
 /// The least filter radius on a coarse grid, in its element sides, unless the given one is smaller: below, a
 /// filter hardly smooths. The wider filter makes for a softer problem.
 const LEAST_RADIUS: f64 = 1.5;
@@ -48,7 +49,8 @@ pub fn coarse_levels(fine: &Structure, levels: Levels) -> Result<Vec<Structure>>
         let elements = &half.mesh.elements;
         let [longest, shortest] =
             [elements.iter().max(), elements.iter().min()].map(|n| n.copied().unwrap_or_default());
-        if levels == Levels::Auto && (longest < COARSEST[0] || shortest < COARSEST[1]) {
+        let fewest = COARSEST[elements.len() - 2];
+        if levels == Levels::Auto && (longest < fewest[0] || shortest < fewest[1]) {
             break;
         }
         if half.mesh.elements == last.mesh.elements {

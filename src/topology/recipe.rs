@@ -113,6 +113,12 @@ pub struct Solution {
     /// What a user should know of the settings and of the design: sentences.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// What computed the true gradients on the given grid in the end.
+    #[serde(default)]
+    pub gradient_by: String,
+    /// What computed the reported compliance.
+    #[serde(default)]
+    pub objective_by: String,
     /// The solves of the problem on the given grid, in space: the last ones are of the reported value.
     #[serde(default)]
     pub solves: Vec<SolveEntry>,
@@ -262,7 +268,19 @@ impl Recipe {
         let levels = account.levels;
         let solves = problem.solves().to_vec();
         let volume = problem.volume(&design)?;
-        Ok(Solution { volume, design, objective, report, levels, spent, warnings, solves })
+        let (gradient_by, objective_by) = (problem.gradient_by(), problem.reported_by());
+        Ok(Solution {
+            volume,
+            design,
+            objective,
+            report,
+            levels,
+            spent,
+            warnings,
+            gradient_by,
+            objective_by,
+            solves,
+        })
     }
 
     fn solve_direct(

@@ -7,16 +7,18 @@ use std::sync::atomic::AtomicBool;
 
 use super::args::Args;
 use super::summary::summary;
+use crate::cli::arguments::GradientFlag;
 use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::cli::memory;
 use crate::cli::progress::Progress;
 use crate::cli::results::{Run, json};
 use crate::engine::Opened;
-use crate::error::Result;
+use crate::engine::gpu::SolidDevice;
+use crate::error::{Error, Result};
 use crate::io;
 use crate::observe::{Event, Observer};
 use crate::report::{Report, StopReason};
-use crate::topology::{Compliance, Mesh, Recipe, SigmoidDesign};
+use crate::topology::{Compliance, Mesh, Recipe, SigmoidDesign, Structure};
 
 pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
@@ -29,7 +31,7 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
     let recipe = args.recipe(&structure)?;
     let start = args.start.as_ref().map(|path| io::read_design(path, structure.dimension())).transpose()?;
     memory::check(&structure)?;
-    let mut problem = Compliance::new(structure)?;
+    let mut problem = set_up(structure, args)?;
     // What is wrong with the settings is said before the run, which may take long.
     problem.warnings().iter().for_each(|warning| log::warn!("{warning}"));
     if !recipe.is_direct() {
@@ -50,6 +52,24 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
     }
     written?;
     Ok(ending(&run.solution.report))
+}
+
+/// The problem, its gradient where it is asked for: `auto` takes a hardware GPU that it fits on.
+fn set_up(structure: Structure, args: &Args) -> Result<Compliance> {
+    let is_asked_for = args.gradient == GradientFlag::Gpu;
+    let adapter = args.engine.gradient_adapter(args.gradient);
+    let Some(adapter) = adapter.filter(|_| is_asked_for || structure.dimension() == 3) else {
+        return Compliance::new(structure);
+    };
+    let on_device =
+        SolidDevice::open(&adapter).and_then(|device| Compliance::on_device(structure.clone(), &device));
+    match on_device {
+        Err(Error::Engine(fault)) if !is_asked_for => {
+            log::info!("true gradients on the CPU: {fault}");
+            Compliance::new(structure)
+        }
+        other => other,
+    }
 }
 
 /// The name of a run, and whether its progress is shown.

@@ -30,9 +30,10 @@ pub(super) fn summary(run: &Run, written: Option<(&PathBuf, &Vec<String>)>) -> S
     line!(out, "{} {}, method {}", run.problem, run.size, method_line(&run.recipe.method));
     line!(
         out,
-        "  compliance        {:.4} at evaluation {} (the best; recomputed in f64)",
+        "  compliance        {:.4} at evaluation {} (the best; recomputed by {})",
         run.solution.objective,
-        report.best_evaluation
+        report.best_evaluation,
+        run.solution.objective_by
     );
     line!(out, "  volume fraction   {:.6}", run.solution.volume);
     if let Some(residual) = report.kkt_residual {
@@ -63,6 +64,7 @@ pub(super) fn summary(run: &Run, written: Option<(&PathBuf, &Vec<String>)>) -> S
         report.wall_seconds,
         report.objective_seconds
     );
+    line!(out, "  true gradient     {}", run.solution.gradient_by);
     line!(
         out,
         "  engine            {}: {}, {}; {}",

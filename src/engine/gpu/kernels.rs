@@ -52,6 +52,14 @@ pub(crate) enum Fragment {
     Lift,
     /// How the entries of the basis, and of other tables, lie in memory.
     Basis,
+    /// The structure `SolveState`, for conjugate gradients.
+    SolveState,
+    /// The modes and the stiffness of a brick; needs the kernel's `blocks`.
+    Brick,
+    /// The matrices of coarse elements; needs the kernel's `table`, `moduli`, `plan` and `source`.
+    CoarseElement,
+    /// How a mesh lies on the next coarser one; needs the kernel's `plan`.
+    Transfer,
     /// The pass that moves x and projects it; needs [`Fragment::DoubleWord`], [`Fragment::TreeSums`] and
     /// [`Fragment::Basis`].
     StepProject,
@@ -110,6 +118,10 @@ impl Fragment {
             (Self::MoveLimit, _) => include_str!("../../../shaders/lib/move_limit.wgsl"),
             (Self::Flow, _) => include_str!("../../../shaders/lib/flow.wgsl"),
             (Self::Lift, _) => include_str!("../../../shaders/lib/lift.wgsl"),
+            (Self::SolveState, _) => include_str!("../../../shaders/lib/solve_state.wgsl"),
+            (Self::Brick, _) => include_str!("../../../shaders/lib/brick.wgsl"),
+            (Self::CoarseElement, _) => include_str!("../../../shaders/lib/coarse_element.wgsl"),
+            (Self::Transfer, _) => include_str!("../../../shaders/lib/transfer.wgsl"),
             (Self::StepProject, _) => include_str!("../../../shaders/lib/step_project.wgsl"),
             (Self::Bracket, _) => include_str!("../../../shaders/lib/bracket.wgsl"),
             (Self::CandidateSums, _) => include_str!("../../../shaders/lib/candidate_sums.wgsl"),
@@ -521,5 +533,156 @@ kernels! {
             len: u32, slab: u32, first_slab: u32, rank: u32, centered: u32, values: u32, reach: f32, lower:
             f32, upper: f32, bounds_row: u32,
         },
+    }
+    BrickProduct = "fem/product" {
+        threads: 64,
+        fragments: [SolveState, Brick],
+        buffers: {
+            state: Read, blocks: Read, moduli: Read, plan: Read, displacement: Read, right_side:
+            Read, result: Write, partials: Write,
+        },
+        params: {
+            nx: u32, ny: u32, nz: u32, mode: u32, damping: f32, inverse_x: f32, inverse_y: f32,
+            inverse_z: f32,
+        },
+    }
+    CoarseProduct = "fem/coarse_product" {
+        threads: 64,
+        fragments: [SolveState, CoarseElement],
+        buffers: {
+            state: Read, table: Read, moduli: Read, plan: Read, source: Read, displacement: Read,
+            right_side: Read, result: Write,
+        },
+        params: {
+            nx: u32, ny: u32, nz: u32, mode: u32, damping: f32, by_children: u32, entries: u32,
+            fine_x: u32, fine_y: u32,
+        },
+    }
+    CoarseDiagonal = "fem/diagonal" {
+        threads: 64,
+        fragments: [CoarseElement],
+        buffers: { table: Read, moduli: Read, plan: Read, source: Read, inverse: Write },
+        params: {
+            nx: u32, ny: u32, nz: u32, by_children: u32, entries: u32, fine_x: u32, fine_y: u32,
+        },
+    }
+    NodeInverse = "fem/node_inverse" {
+        threads: 64,
+        fragments: [],
+        buffers: { moduli: Read, inverse: Write },
+        params: { nx: u32, ny: u32, nz: u32 },
+    }
+    JacobiStart = "fem/jacobi" {
+        threads: 64,
+        fragments: [SolveState],
+        buffers: { state: Read, inverse: Read, right_side: Read, result: Write },
+        params: { nodes: u32, per_node: u32, factor_x: f32, factor_y: f32, factor_z: f32 },
+    }
+    Restrict = "fem/restrict" {
+        threads: 64,
+        fragments: [SolveState, Transfer],
+        buffers: { state: Read, plan: Read, coarse_plan: Read, residual: Read, right_side: Write },
+        params: {
+            nx: u32, ny: u32, nz: u32, coarse_x: u32, coarse_y: u32, coarse_z: u32, weights_x:
+            u32, weights_y: u32, weights_z: u32,
+        },
+    }
+    Prolong = "fem/prolong" {
+        threads: 64,
+        fragments: [SolveState, Transfer],
+        buffers: { state: Read, plan: Read, correction: Read, result: Write },
+        params: {
+            nx: u32, ny: u32, nz: u32, coarse_x: u32, coarse_y: u32, coarse_z: u32, weights_x:
+            u32, weights_y: u32, weights_z: u32,
+        },
+    }
+    Galerkin = "fem/galerkin" {
+        threads: 64,
+        fragments: [CoarseElement, Transfer],
+        buffers: { table: Read, moduli: Read, plan: Read, source: Read, matrices: Write },
+        params: {
+            nx: u32, ny: u32, nz: u32, coarse_x: u32, coarse_y: u32, coarse_z: u32, weights_x:
+            u32, weights_y: u32, weights_z: u32, by_children: u32, entries: u32, fine_x: u32,
+            fine_y: u32, from_given: u32, listed: u32, list_at: u32, count: u32,
+        },
+    }
+    CoarsestAssemble = "fem/coarsest_assemble" {
+        threads: 64,
+        fragments: [CoarseElement],
+        buffers: { table: Read, moduli: Read, plan: Read, source: Read, matrix: Write },
+        params: {
+            nx: u32, ny: u32, nz: u32, by_children: u32, entries: u32, fine_x: u32, fine_y: u32,
+        },
+    }
+    CoarsestFactor = "fem/coarsest_factor" {
+        threads: 256,
+        fragments: [],
+        buffers: { matrix: Write, inverse: Write },
+        params: { n: u32 },
+    }
+    CoarsestSolve = "fem/coarsest_solve" {
+        threads: 256,
+        fragments: [SolveState],
+        buffers: { state: Read, inverse: Read, right_side: Read, result: Write },
+        params: { n: u32 },
+    }
+    Dot = "fem/dot" {
+        threads: 64,
+        fragments: [Eft, DoubleWord, SolveState, TreeSums],
+        buffers: { state: Read, left: Read, right: Read, partials: Write },
+        params: { len: u32, slab: u32 },
+    }
+    Turn = "fem/turn" {
+        threads: 64,
+        fragments: [SolveState],
+        buffers: { state: Read, preconditioned: Read, direction: Write },
+        params: { len: u32, slab: u32 },
+    }
+    Advance = "fem/advance" {
+        threads: 64,
+        fragments: [Eft, DoubleWord, SolveState, TreeSums],
+        buffers: {
+            state: Read, direction: Read, product: Read, correction: Write, residual: Write,
+            partials: Write,
+        },
+        params: { len: u32, slab: u32 },
+    }
+    Scalars = "fem/scalars" {
+        threads: 64,
+        fragments: [Eft, DoubleWord, SolveState, TreeSums],
+        buffers: { partials: Read, state: Write },
+        params: {
+            count: u32, sum: u32, is_first: u32, limit: f32, floor: f32, reduction: f32,
+            inner_reduction: f32,
+        },
+    }
+    ResidualExact = "fem/residual_exact" {
+        threads: 64,
+        fragments: [Eft, DoubleWord, TreeSums],
+        buffers: {
+            blocks: Read, moduli: Read, plan: Read, displacement: Read, load: Read, residual:
+            Write, partials: Write,
+        },
+        params: { nx: u32, ny: u32, nz: u32 },
+    }
+    Correct = "fem/correct" {
+        threads: 64,
+        fragments: [Eft, DoubleWord],
+        buffers: { displacement: Write, correction: Write },
+        params: { len: u32, slab: u32 },
+    }
+    Energies = "fem/energies" {
+        threads: 64,
+        fragments: [Eft, DoubleWord, Brick, TreeSums],
+        buffers: {
+            blocks: Read, moduli: Read, displacement: Read, energies: Write, partials: Write,
+        },
+        params: { nx: u32, ny: u32, nz: u32, body_x: f32, body_y: f32, body_z: f32, adds: u32 },
+    }
+    Work = "fem/work" {
+        threads: 64,
+        fragments: [Eft, DoubleWord, TreeSums],
+        buffers: { load: Read, displacement: Read, partials: Write },
+        params: { len: u32, slab: u32 },
     }
 }

@@ -42,6 +42,7 @@ mod run;
 mod search;
 mod self_test;
 mod shared;
+mod solid;
 mod state;
 mod steps;
 #[cfg(test)]
@@ -51,4 +52,5 @@ mod waiting;
 
 pub use device::{AdapterChoice, AdapterSummary, list_adapters};
 pub use engine::{DesignSegment, GpuEngine, GpuOptions};
+pub use solid::{DeviceBytes, DeviceCompliance, SolidDevice};
 pub use timing::{Clock, KernelTime};

@@ -65,6 +65,8 @@ numbers! {
     NO_ROW: u32 = u32::MAX;
     /// Stands for "no search has found a multiplier yet".
     NO_MULTIPLIER: u32 = u32::MAX;
+    /// The most degrees of freedom of the mesh that finite elements are solved on directly.
+    MOST_COARSEST: u32 = 192;
     /// What directions in half precision are multiplied by.
     BASIS_SCALE: f32 = Half::SCALE;
 }
@@ -129,6 +131,28 @@ enumerations! {
         Later = 1, "SOLVE_LATER";
         /// The end: perhaps a last solution without ridge, then the results.
         Last = 2, "SOLVE_LAST";
+    }
+
+    /// What is made of a product with a stiffness matrix.
+    Make {
+        /// The product K u.
+        Product = 0, "MAKE_PRODUCT";
+        /// The residual b - K u.
+        Residual = 1, "MAKE_RESIDUAL";
+        /// The displacement after a sweep of Jacobi's method.
+        Smooth = 2, "MAKE_SMOOTH";
+    }
+
+    /// What conjugate gradients make of a sum.
+    Sum {
+        /// The goal, from the square of the first residual.
+        Start = 0, "SUM_START";
+        /// The share of the last direction, from r.z.
+        Product = 1, "SUM_PRODUCT";
+        /// The step, from p.K p.
+        Curvature = 2, "SUM_CURVATURE";
+        /// The end, from the square of the residual.
+        Square = 3, "SUM_SQUARE";
     }
 
     /// What a linear combination of vectors begins with.
@@ -220,6 +244,22 @@ structures! {
         excess_low: f32,
         excess_high: f32,
         candidates: [u32; MOST_CANDIDATES as usize],
+    }
+
+    /// The scalars of a solve by conjugate gradients: `shaders/lib/solve_state.wgsl`.
+    struct SolveState {
+        done: u32,
+        broken: u32,
+        iterations: u32,
+        reserved: u32,
+        square: f32,
+        inner_goal: f32,
+        goal: f32,
+        product: f32,
+        last_product: f32,
+        step: f32,
+        share: f32,
+        start_square: f32,
     }
 
     /// How weights become a gradient: `shaders/lib/lift.wgsl`. The default lifts nothing.

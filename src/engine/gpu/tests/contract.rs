@@ -127,12 +127,13 @@ fn no_shader_writes_a_workgroup_size_of_its_own() {
 
 #[test]
 fn every_shader_file_belongs_to_a_kernel() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
-    let mut stems: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders"));
+    let mut stems: Vec<String> = ["", "fem"]
+        .iter()
+        .flat_map(|sub| std::fs::read_dir(folder.join(sub)).unwrap())
         .map(|f| f.unwrap().path())
         .filter(|p| p.extension().is_some_and(|e| e == "wgsl"))
-        .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
+        .map(|p| p.strip_prefix(folder).unwrap().with_extension("").to_string_lossy().into_owned())
         .collect();
     stems.sort();
     let mut names: Vec<_> = KERNELS.iter().map(|k| k.name.to_string()).collect();

@@ -1,0 +1,344 @@
+//! Densities to compliance and its gradient, on the device.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rayon::prelude::*;
+
+use super::levels::{Levels, threads};
+use super::solve::{Case, Vectors, solve};
+use crate::engine::gpu::buffers::Buffer;
+use crate::engine::gpu::counts;
+use crate::engine::gpu::device::Gpu;
+use crate::engine::gpu::kernels::{Energies, PartialsReduce, Work, bindings};
+use crate::engine::gpu::recording::Recorder;
+use crate::engine::gpu::{AdapterChoice, GpuEngine, self_test};
+use crate::error::{EngineError, Error, Result};
+use crate::fem::{Accuracy, BrickMesh, Element, Evaluation, Simp, Supports};
+
+/// A device that finite elements are solved on: a handle, which several problems share with the kernels that
+/// were compiled for them.
+#[derive(Debug, Clone)]
+pub struct SolidDevice {
+    recorder: Arc<Mutex<Recorder>>,
+}
+
+impl SolidDevice {
+    /// Opens the best adapter that `choice` allows.
+    ///
+    /// # Errors
+    /// [`EngineError::NoAdapter`] and [`EngineError::Device`]; the latter also where no error-free transform
+    /// survives the device's compiler, which the refinement's residual needs.
+    pub fn open(choice: &AdapterChoice) -> Result<Self> {
+        Self::with_recorder(self_test::open(&Gpu::open(choice)?)?)
+    }
+
+    /// The device of an engine.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of(engine: &GpuEngine) -> Result<Self> {
+        Self::with_recorder(Recorder::new(engine.recorder.gpu.clone(), engine.recorder.variant.eft)?)
+    }
+
+    fn with_recorder(recorder: Recorder) -> Result<Self> {
+        if recorder.variant.eft == crate::engine::gpu::kernels::Eft::Plain {
+            return Err(EngineError::Device {
+                what: "finite elements on this device".into(),
+                reason: "no error-free transform survives its compiler".into(),
+            }
+            .into());
+        }
+        Ok(Self { recorder: Arc::new(Mutex::new(recorder)) })
+    }
+
+    /// The name of the adapter.
+    pub fn adapter(&self) -> String {
+        self.lock().gpu.name()
+    }
+
+    /// Whether the adapter is software that runs on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.lock().gpu.is_software()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Recorder> {
+        // A recorder that a panic has left has lost what was recorded, and nothing else.
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The memory of a device that a problem takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceBytes {
+    /// The bytes of all buffers, but for the matrices near supports.
+    pub all: u64,
+    /// The largest buffer that is bound, which the adapter has to allow.
+    pub largest_binding: u64,
+}
+
+/// Compliance and gradient as [`SolidCompliance`](crate::fem::SolidCompliance) has them, on the device: its
+/// twin, with the same arguments.
+///
+/// The displacements, all operators and all vectors of the solver stay on the device; an evaluation sends the
+/// moduli, 4 bytes an element, and reads the energies, 4 bytes an element, and a few scalars for each solve.
+///
+/// Precision: conjugate gradients and the cycle are f32; around them the displacement is double-word and is
+/// corrected with a residual that is formed in double-word, so that a relative residual of 10⁻⁸ is reached.
+/// Energies are f32, their sum is double-word. Moduli are rounded to f32, to a relative error of 6·10⁻⁸.
+///
+/// Memory: see [`bytes`](Self::bytes), some 160 bytes an element on the device, and 36 for each load case.
+#[derive(Debug)]
+pub struct DeviceCompliance {
+    device: SolidDevice,
+    mesh: BrickMesh,
+    supports: Supports,
+    levels: Levels,
+    vectors: Vectors,
+    cases: Vec<Case>,
+    loads: Vec<Vec<f64>>,
+    bodies: Vec<[f64; 3]>,
+    energies: Buffer,
+    totals: Buffer,
+    staging: Buffer,
+}
+
+impl DeviceCompliance {
+    /// The compliance under these load cases, each a vector of all degrees of freedom, and with these forces
+    /// on the corners of an element of density 1.
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) for arrays of the wrong length and for a mesh of one
+    /// element; device errors, and [`EngineError::Memory`] where the mesh does not fit.
+    pub fn new(
+        device: &SolidDevice,
+        element: &Element,
+        supports: &Supports,
+        loads: Vec<Vec<f64>>,
+        bodies: Vec<[f64; 3]>,
+    ) -> Result<Self> {
+        let mesh = supports.mesh();
+        if let Some(load) = loads.iter().find(|load| load.len() != mesh.dofs()) {
+            return Err(Error::length("a load", load.len(), mesh.dofs()));
+        }
+        if bodies.len() != loads.len() {
+            return Err(Error::length("the forces on bodies", bodies.len(), loads.len()));
+        }
+        let mut recorder = device.lock();
+        let r = &mut *recorder;
+        let levels = Levels::new(r, mesh, element, supports)?;
+        let vectors = Vectors::new(r, mesh.dofs())?;
+        let dofs = mesh.dofs() as u64;
+        let mut cases = Vec::with_capacity(loads.len());
+        for _ in &loads {
+            cases.push(Case {
+                load: r.buffer("fem.load", 4 * dofs)?,
+                norm: 0.0,
+                displacement: r.buffer("fem.displacement", 8 * dofs)?,
+                expected: 10,
+            });
+        }
+        let totals = 16 * cases.len() as u64;
+        let elements = mesh.elements() as u64;
+        let energies = r.buffer("fem.energies", 8 * elements)?;
+        let totals_buffer = r.buffer("fem.totals", totals)?;
+        let staging = r.staging((8 * elements + totals).max(8 * dofs))?;
+        drop(recorder);
+        let mut this = Self {
+            device: device.clone(),
+            mesh,
+            supports: supports.clone(),
+            levels,
+            vectors,
+            cases,
+            loads,
+            bodies,
+            energies,
+            totals: totals_buffer,
+            staging,
+        };
+        for number in 0..this.cases.len() {
+            if this.bodies[number] == [0.0; 3] {
+                this.upload_load(number, &[])?;
+            }
+        }
+        Ok(this)
+    }
+
+    /// What a problem with so many load cases takes on the device, known before it is set up.
+    pub fn bytes(mesh: BrickMesh, cases: usize) -> DeviceBytes {
+        let (dofs, elements) = (mesh.dofs() as u64, mesh.elements() as u64);
+        let (levels, matrices) = Levels::bytes_of(mesh);
+        // Direction and correction; load and displacement of each case; energies and what they are read by.
+        let all = levels + 8 * dofs + 12 * dofs * cases as u64 + 8 * elements + (8 * elements).max(8 * dofs);
+        DeviceBytes { all, largest_binding: matrices.max(8 * dofs) }
+    }
+
+    /// The handle of the device.
+    pub fn device(&self) -> &SolidDevice {
+        &self.device
+    }
+
+    /// Sends load `number` and remembers its norm; `masses` are those around each node, or none.
+    fn upload_load(&mut self, number: usize, masses: &[f64]) -> Result<()> {
+        let nodes = self.mesh.nodes();
+        let load = &self.loads[number];
+        let mut square = 0.0;
+        let mut words = vec![0.0_f32; load.len()];
+        for (d, (words, load)) in words.chunks_exact_mut(nodes).zip(load.chunks_exact(nodes)).enumerate() {
+            for (node, (word, force)) in words.iter_mut().zip(load).enumerate() {
+                let weight = masses.get(node).map_or(0.0, |mass| self.bodies[number][d] * mass);
+                let force = force + weight;
+                *word = force as f32;
+                if !self.supports.is_fixed(node, d) {
+                    square += force * force;
+                }
+            }
+        }
+        self.cases[number].norm = square.sqrt();
+        self.device.lock().upload(&self.cases[number].load, &words)
+    }
+
+    /// The compliance of these densities, and its gradient with respect to them: see
+    /// [`SolidCompliance::evaluate`](crate::fem::SolidCompliance::evaluate).
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) when an array does not have one entry an element;
+    /// [`FemError`](crate::error::FemError) when a solve does not reach its tolerance in `max_iterations`;
+    /// device errors.
+    pub fn evaluate(
+        &mut self,
+        law: &Simp,
+        densities: &[f64],
+        accuracy: impl Into<Accuracy>,
+        max_iterations: usize,
+        gradient: &mut [f64],
+    ) -> Result<Evaluation> {
+        let accuracy = accuracy.into();
+        let elements = self.mesh.elements();
+        for (name, found) in [("the densities", densities.len()), ("the gradient", gradient.len())] {
+            if found != elements {
+                return Err(Error::length(name, found, elements));
+            }
+        }
+        let moduli: Vec<f32> = densities.par_iter().map(|rho| law.modulus(*rho) as f32).collect();
+        if self.bodies.iter().any(|body| *body != [0.0; 3]) {
+            let masses = crate::fem::masses(&self.mesh, densities);
+            for number in 0..self.cases.len() {
+                self.upload_load(number, &masses)?;
+            }
+        }
+        let device = self.device.clone();
+        let mut recorder = device.lock();
+        let r = &mut *recorder;
+        r.upload(&self.levels.moduli, &moduli)?;
+        self.levels.set_up(r)?;
+        let mut solves = Vec::with_capacity(self.cases.len());
+        for number in 0..self.cases.len() {
+            let case = &mut self.cases[number];
+            match solve(r, &mut self.levels, &self.vectors, case, accuracy, max_iterations) {
+                Ok(report) => solves.push(report),
+                Err(error) => {
+                    // No later solve should start from what did not arrive.
+                    r.clear(&self.cases[number].displacement);
+                    return Err(error);
+                }
+            }
+            self.record_energies(r, number)?;
+        }
+        let has_weight = self.bodies.iter().any(|body| *body != [0.0; 3]);
+        let rows = if has_weight { 2 } else { 1 };
+        let bytes = 4 * (rows * elements) as u64;
+        let totals = 16 * self.cases.len() as u64;
+        r.copy(&self.totals, 0, &self.staging, 0, totals);
+        r.copy(&self.energies, 0, &self.staging, totals, bytes);
+        let data = r.read(&self.staging, totals + bytes)?;
+        drop(recorder);
+        let (totals, energies) = data.split_at(totals as usize);
+        let totals: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(totals);
+        let value = totals
+            .chunks_exact(2)
+            .map(|pair| {
+                let [work, strain] = [pair[0], pair[1]].map(|[hi, lo]| f64::from(hi) + f64::from(lo));
+                2.0 * work - strain
+            })
+            .sum();
+        let energies: Vec<f32> = bytemuck::pod_collect_to_vec(energies);
+        let (energies, weights) = energies.split_at(elements);
+        gradient.par_iter_mut().zip(energies).zip(densities).for_each(|((gradient, energy), density)| {
+            *gradient = -law.slope(*density) * f64::from(*energy);
+        });
+        gradient.par_iter_mut().zip(weights).for_each(|(gradient, weight)| {
+            *gradient += 2.0 * f64::from(*weight);
+        });
+        Ok(Evaluation { value, solves })
+    }
+
+    /// The energies of load case `number`, and the two sums that its compliance is made of.
+    fn record_energies(&self, r: &mut Recorder, number: usize) -> Result<()> {
+        let case = &self.cases[number];
+        let (len, slab) = (self.mesh.dofs() as u32, self.vectors.slab());
+        let slabs = self.vectors.slabs();
+        let first = 2 * number as u32;
+        r.dispatch(
+            Work { len, slab },
+            &bindings::Work {
+                load: &case.load,
+                displacement: &case.displacement,
+                partials: &self.levels.partials,
+            },
+            counts::each(slabs),
+        )?;
+        self.record_total(r, slabs, first)?;
+        let [nx, ny, nz] = self.mesh.size().map(|n| n as u32);
+        let [body_x, body_y, body_z] = self.bodies[number].map(|share| share as f32);
+        r.dispatch(
+            Energies { nx, ny, nz, body_x, body_y, body_z, adds: u32::from(number > 0) },
+            &bindings::Energies {
+                blocks: &self.levels.blocks,
+                moduli: &self.levels.moduli,
+                displacement: &case.displacement,
+                energies: &self.energies,
+                partials: &self.levels.partials,
+            },
+            threads::<Energies>(self.mesh.elements()),
+        )?;
+        self.record_total(r, self.mesh.elements().div_ceil(64), first + 1)
+    }
+
+    fn record_total(&self, r: &mut Recorder, count: usize, first: u32) -> Result<()> {
+        r.dispatch(
+            PartialsReduce { slabs: count as u32, values: 1, first },
+            &bindings::PartialsReduce { partials: &self.levels.partials, totals: &self.totals },
+            counts::ONE,
+        )
+    }
+
+    /// The displacement of each load case at the last evaluation.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn displacements(&self) -> Result<Vec<Vec<f64>>> {
+        let dofs = self.mesh.dofs();
+        let bytes = 8 * dofs as u64;
+        let mut recorder = self.device.lock();
+        let read = |case: &Case| {
+            recorder.copy(&case.displacement, 0, &self.staging, 0, bytes);
+            let words: Vec<f32> = bytemuck::pod_collect_to_vec(&recorder.read(&self.staging, bytes)?);
+            let (high, low) = words.split_at(dofs);
+            Ok(high.iter().zip(low).map(|(high, low)| f64::from(*high) + f64::from(*low)).collect())
+        };
+        self.cases.iter().map(read).collect()
+    }
+}
+
+impl Drop for DeviceCompliance {
+    fn drop(&mut self) {
+        // The bind groups that the recorder keeps would keep the buffers alive.
+        let mut recorder = self.device.lock();
+        let cases = self.cases.iter().flat_map(|case| [&case.load, &case.displacement]);
+        let own = [&self.energies, &self.totals];
+        for buffer in self.levels.buffers().chain(self.vectors.buffers()).chain(cases).chain(own) {
+            recorder.release(buffer);
+        }
+    }
+}
