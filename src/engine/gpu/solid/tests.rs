@@ -38,7 +38,8 @@ fn supports(mesh: BrickMesh) -> Supports {
 /// Thin members of solid in almost void.
 fn moduli(mesh: BrickMesh) -> Vec<f64> {
     let [nx, ny, _] = mesh.size();
-    let solid = |e: usize| (e % nx + e / nx % ny + e / (nx * ny)) % 4 == 0 || e / nx % ny == 0;
+    let solid =
+        |e: usize| (e % nx + e / nx % ny + e / (nx * ny)).is_multiple_of(4) || (e / nx).is_multiple_of(ny);
     (0..mesh.elements()).map(|e| if solid(e) { 1.0 } else { 1e-6 }).map(|m| f64::from(m as f32)).collect()
 }
 
