@@ -26,10 +26,11 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> result: array<f32>;
 @group(0) @binding(8) var<storage, read_write> partials: array<vec2<f32>>;
 
-// The elements around the nodes of a workgroup, 5x5x5.
-const CELLS: u32 = 125u;
+// The elements around the nodes of a workgroup, along each side and in all.
+const SPAN: u32 = TILE + 1u;
+const CELLS: u32 = SPAN * SPAN * SPAN;
 // The force at corner k along axis d of cell c is at (3 k + d) CELLS + c.
-var<workgroup> forces: array<f32, 3000>;
+var<workgroup> forces: array<f32, 24u * CELLS>;
 var<workgroup> stiffness: array<f32, CELLS>;
 
 fn corners(first: u32, reference: f32, row: u32, plane: u32) -> Eight {
@@ -77,7 +78,8 @@ fn main(
     }
     let size = vec3<i32>(vec3<u32>(params.nx, params.ny, params.nz));
     for (var cell = thread; cell < CELLS; cell += THREADS) {
-        let at = vec3<i32>(4u * group) + vec3<i32>(vec3<u32>(cell % 5u, cell / 5u % 5u, cell / 25u)) - 1;
+        let place = vec3<u32>(cell % SPAN, cell / SPAN % SPAN, cell / (SPAN * SPAN));
+        let at = vec3<i32>(TILE * group + place) - 1;
         if (all(at >= vec3<i32>(0)) && all(at < size)) {
             compute(cell, vec3<u32>(at));
         } else {
@@ -88,8 +90,8 @@ fn main(
         }
     }
     workgroupBarrier();
-    let local = vec3<u32>(thread % 4u, thread / 4u % 4u, thread / 16u);
-    let node = 4u * group + local;
+    let local = vec3<u32>(thread % TILE, thread / TILE % TILE, thread / (TILE * TILE));
+    let node = TILE * group + local;
     var along = 0.0;
     if (node.x <= params.nx && node.y <= params.ny && node.z <= params.nz) {
         let nodes = (params.nx + 1u) * (params.ny + 1u) * (params.nz + 1u);
@@ -98,7 +100,7 @@ fn main(
         var around = 0.0;
         for (var k = 0u; k < 8u; k++) {
             let to = local + 1u - vec3<u32>(k & 1u, k >> 1u & 1u, k >> 2u);
-            let cell = to.x + 5u * (to.y + 5u * to.z);
+            let cell = to.x + SPAN * (to.y + SPAN * to.z);
             let at = 3u * k * CELLS + cell;
             force += vec3<f32>(forces[at], forces[at + CELLS], forces[at + 2u * CELLS]);
             around += stiffness[cell];

@@ -116,7 +116,8 @@ impl From<TablesFlag> for crate::engine::TableFormat {
 /// Which engine, and how.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct EngineArgs {
-    /// Where state, history and surrogate live; true gradients are computed on the CPU
+    /// Where state, history and surrogate live; true gradients are computed on the CPU, unless a command has
+    /// --gradient
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) engine: EngineFlag,
     /// What the surrogate's basis is kept in, which every surrogate step reads

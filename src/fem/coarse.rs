@@ -18,7 +18,7 @@ use super::mesh::BrickMesh;
 use super::rows::{Modal, Single};
 
 /// The number of entries of a lower triangle with diagonal.
-pub(super) const TRIANGLE: usize = 300;
+pub(crate) const TRIANGLE: usize = 300;
 
 /// The representation of mode index i = 3 m + d, m xor 2^d.
 fn representation(i: usize) -> usize {

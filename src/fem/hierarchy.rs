@@ -16,13 +16,34 @@ use super::transfer::{prolong, restrict};
 use super::vectors::BLOCK;
 use crate::error::Result;
 
-/// The damping ω of Jacobi's method. A V-cycle is positive definite where ω D⁻¹K has no eigenvalue above 2.
+/// The damping ω of Jacobi's method, which is lowered when it turns out to be too large. A cycle is positive definite where ω D⁻¹K has no eigenvalue above 2.
 /// The largest eigenvalue of D⁻¹K is 3.1 in a solid and up to 5.4 where single elements are surrounded by
 /// void.
-const DAMPING: f32 = 0.6;
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Damping(f32);
 
-/// The least damping, for eigenvalues up to 8.
-const LEAST_DAMPING: f32 = 0.25;
+impl Default for Damping {
+    fn default() -> Self {
+        Self(0.6)
+    }
+}
+
+impl Damping {
+    /// The least damping, for eigenvalues up to 8.
+    const LEAST: f32 = 0.25;
+
+    /// The factor ω.
+    pub(crate) fn factor(self) -> f32 {
+        self.0
+    }
+
+    /// Lowers the damping, for all later cycles; returns whether it could.
+    pub(crate) fn lower(&mut self) -> bool {
+        let can = self.0 > Self::LEAST;
+        self.0 = (0.75 * self.0).max(Self::LEAST);
+        can
+    }
+}
 
 /// The largest number of degrees of freedom that is solved directly, on small meshes and on large ones, and
 /// the share of the given mesh's degrees of freedom in between: a factorisation that costs no more than a
@@ -96,7 +117,7 @@ pub(super) struct Hierarchy {
     levels: Vec<Level>,
     coarsenings: Vec<Coarsening>,
     direct: Direct,
-    damping: f32,
+    damping: Damping,
 }
 
 /// Whether each cycle visits level `l` twice, `last` being solved directly.
@@ -178,7 +199,7 @@ impl Hierarchy {
             });
         }
         let direct = Direct::new(levels[last].mesh, &levels[last].mask)?;
-        Ok(Self { element: element.clone(), levels, coarsenings, direct, damping: DAMPING })
+        Ok(Self { element: element.clone(), levels, coarsenings, direct, damping: Damping::default() })
     }
 
     /// The bytes that the hierarchy of a mesh keeps, without the direct solver and matrices near supports.
@@ -263,15 +284,13 @@ impl Hierarchy {
     /// One cycle from zero, a V-cycle on the first levels and a W-cycle on the others: an approximate
     /// solution of K x = b. It is a symmetric operator on b.
     pub(super) fn v_cycle(&mut self) {
-        cycle(&mut self.levels, &self.coarsenings, &mut self.direct, self.damping, Visit::First);
+        cycle(&mut self.levels, &self.coarsenings, &mut self.direct, self.damping.factor(), Visit::First);
     }
 
     /// Lowers the damping for all later cycles, when one has not been positive definite; returns whether it
     /// could.
     pub(super) fn lower_damping(&mut self) -> bool {
-        let can = self.damping > LEAST_DAMPING;
-        self.damping = (0.75 * self.damping).max(LEAST_DAMPING);
-        can
+        self.damping.lower()
     }
 }
 

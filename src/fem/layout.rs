@@ -1,9 +1,10 @@
 //! The meshes of multigrid, for a device that keeps their operators itself.
 
+pub(crate) use super::coarse::TRIANGLE;
 use super::coarse::child_share;
 use super::element::{Element, Matrix, to_corners, to_modes};
 use super::hierarchy::coarsenings;
-pub(crate) use super::hierarchy::is_visited_twice;
+pub(crate) use super::hierarchy::{Damping, is_visited_twice};
 use super::mesh::BrickMesh;
 
 /// One mesh of multigrid.
@@ -19,10 +20,11 @@ pub(crate) struct LevelLayout {
     pub(crate) singles: Vec<u32>,
 }
 
-/// The given mesh and the coarser ones, until one has at most `coarsest` degrees of freedom or one element.
+/// The given mesh and the coarser ones, until one has at most `coarsest` degrees of freedom: at least one
+/// coarser mesh, if the given one has several elements.
 pub(crate) fn layouts(mesh: BrickMesh, mask: &[u8], coarsest: usize) -> Vec<LevelLayout> {
     let mut levels = vec![LevelLayout { mesh, mask: mask.to_vec(), lower: None, singles: Vec::new() }];
-    for (l, coarsening) in coarsenings(mesh, coarsest).iter().enumerate() {
+    for (l, coarsening) in coarsenings(mesh, coarsest.min(mesh.dofs() - 1)).iter().enumerate() {
         let above = &mut levels[l];
         above.lower = Some(std::array::from_fn(|axis| {
             let of = |node| {

@@ -70,7 +70,8 @@ pub enum Continuation {
     /// from 1, a filter of twice the radius with the penalty raised, and a filter of four times the radius
     /// that is narrowed; the second of them again on the next grid, if that has at most a fifteenth of the
     /// elements. The best three go on from grid to grid, and the best one to the given grid, or the best two,
-    /// if its filter is too narrow for the coarse grids. Without coarse grids, straight on.
+    /// if its filter is too narrow for the coarse grids; in space they then compete with a layout from the
+    /// uniform design. Without coarse grids, straight on.
     #[default]
     Auto,
     /// The penalty is raised from 1 in 4 steps of 10 evaluations on the first grid.

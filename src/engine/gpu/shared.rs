@@ -65,6 +65,8 @@ numbers! {
     NO_ROW: u32 = u32::MAX;
     /// Stands for "no search has found a multiplier yet".
     NO_MULTIPLIER: u32 = u32::MAX;
+    /// Nodes along each side of the block of a mesh of bricks that a workgroup of the product owns.
+    TILE: u32 = 4;
     /// The most degrees of freedom of the mesh that finite elements are solved on directly.
     MOST_COARSEST: u32 = 192;
     /// What directions in half precision are multiplied by.

@@ -4,16 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use super::levels::{Levels, threads};
+use super::levels::{Levels, threads, workgroups};
 use super::solve::{Case, Vectors, solve};
 use crate::engine::gpu::buffers::Buffer;
 use crate::engine::gpu::counts;
 use crate::engine::gpu::device::Gpu;
-use crate::engine::gpu::kernels::{Energies, PartialsReduce, Work, bindings};
+use crate::engine::gpu::kernels::{Eft, Energies, PartialsReduce, Work, bindings};
 use crate::engine::gpu::recording::Recorder;
 use crate::engine::gpu::{AdapterChoice, GpuEngine, self_test};
 use crate::error::{EngineError, Error, Result};
-use crate::fem::{Accuracy, BrickMesh, Element, Evaluation, Simp, Supports};
+use crate::fem::{Accuracy, BrickMesh, Element, Evaluation, Simp, Supports, masses};
 
 /// A device that finite elements are solved on: a handle, which several problems share with the kernels that
 /// were compiled for them.
@@ -41,7 +41,7 @@ impl SolidDevice {
     }
 
     fn with_recorder(recorder: Recorder) -> Result<Self> {
-        if recorder.variant.eft == crate::engine::gpu::kernels::Eft::Plain {
+        if recorder.variant.eft == Eft::Plain {
             return Err(EngineError::Device {
                 what: "finite elements on this device".into(),
                 reason: "no error-free transform survives its compiler".into(),
@@ -54,11 +54,6 @@ impl SolidDevice {
     /// The name of the adapter.
     pub fn adapter(&self) -> String {
         self.lock().gpu.name()
-    }
-
-    /// Whether the adapter is software that runs on the CPU.
-    pub fn is_software(&self) -> bool {
-        self.lock().gpu.is_software()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Recorder> {
@@ -221,10 +216,13 @@ impl DeviceCompliance {
             }
         }
         let moduli: Vec<f32> = densities.par_iter().map(|rho| law.modulus(*rho) as f32).collect();
-        if self.bodies.iter().any(|body| *body != [0.0; 3]) {
-            let masses = crate::fem::masses(&self.mesh, densities);
+        let has_weight = self.bodies.iter().any(|body| *body != [0.0; 3]);
+        if has_weight {
+            let masses = masses(&self.mesh, densities);
             for number in 0..self.cases.len() {
-                self.upload_load(number, &masses)?;
+                if self.bodies[number] != [0.0; 3] {
+                    self.upload_load(number, &masses)?;
+                }
             }
         }
         let device = self.device.clone();
@@ -245,7 +243,6 @@ impl DeviceCompliance {
             }
             self.record_energies(r, number)?;
         }
-        let has_weight = self.bodies.iter().any(|body| *body != [0.0; 3]);
         let rows = if has_weight { 2 } else { 1 };
         let bytes = 4 * (rows * elements) as u64;
         let totals = 16 * self.cases.len() as u64;
@@ -302,7 +299,7 @@ impl DeviceCompliance {
             },
             threads::<Energies>(self.mesh.elements()),
         )?;
-        self.record_total(r, self.mesh.elements().div_ceil(64), first + 1)
+        self.record_total(r, workgroups::<Energies>(self.mesh.elements()), first + 1)
     }
 
     fn record_total(&self, r: &mut Recorder, count: usize, first: u32) -> Result<()> {

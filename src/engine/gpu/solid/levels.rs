@@ -3,19 +3,14 @@
 use crate::engine::gpu::buffers::Buffer;
 use crate::engine::gpu::counts;
 use crate::engine::gpu::kernels::{
-    BrickProduct, CoarseDiagonal, CoarseProduct, CoarsestAssemble, CoarsestFactor, CoarsestSolve, Galerkin,
-    JacobiStart, NodeInverse, Params, Prolong, Restrict, bindings,
+    BrickProduct, CoarseDiagonal, CoarseProduct, CoarsestAssemble, CoarsestFactor, CoarsestSolve, Energies,
+    Galerkin, JacobiStart, NodeInverse, Params, Prolong, ResidualExact, Restrict, bindings,
 };
 use crate::engine::gpu::recording::Recorder;
-use crate::engine::gpu::shared::{MOST_COARSEST, Make, NO_ROW, SolveState};
+use crate::engine::gpu::shared::{MOST_COARSEST, Make, NO_ROW, SolveState, TILE};
 use crate::error::{Error, Result};
-use crate::fem::layout::{LevelLayout, child_matrices, is_visited_twice, layouts};
+use crate::fem::layout::{Damping, LevelLayout, TRIANGLE, child_matrices, is_visited_twice, layouts};
 use crate::fem::{BrickMesh, Element, Supports};
-
-/// The entries of a lower triangle with its diagonal.
-const TRIANGLE: usize = 300;
-/// Nodes along each side of the block that a workgroup of the product owns.
-const TILE: usize = 4;
 
 /// One mesh and its vectors.
 #[derive(Debug)]
@@ -53,21 +48,22 @@ pub(super) struct Levels {
     matrix: Buffer,
     factor: Buffer,
     inverse_sides: [f32; 3],
-    damping: f32,
+    damping: Damping,
 }
 
-/// The damping of Jacobi's method: see `fem/hierarchy.rs`.
-const DAMPING: f32 = 0.6;
-const LEAST_DAMPING: f32 = 0.25;
-
 /// The number of workgroups with one thread an item.
+pub(super) fn workgroups<P: Params>(items: usize) -> usize {
+    items.div_ceil(P::THREADS as usize)
+}
+
+/// The workgroups with one thread an item, as they are launched.
 pub(super) fn threads<P: Params>(items: usize) -> [u32; 3] {
-    counts::values(items.div_ceil(P::THREADS as usize))
+    counts::values(workgroups::<P>(items))
 }
 
 /// The workgroups of the product, and how many partial sums it leaves.
 fn tiles(mesh: BrickMesh) -> [u32; 3] {
-    mesh.size().map(|n| (n + 1).div_ceil(TILE) as u32)
+    mesh.size().map(|n| (n + 1).div_ceil(TILE as usize) as u32)
 }
 
 pub(super) fn tile_count(mesh: BrickMesh) -> usize {
@@ -120,7 +116,6 @@ impl Levels {
         supports: &Supports,
     ) -> Result<Self> {
         let layouts = layouts(mesh, &supports.mask, MOST_COARSEST as usize);
-        let layouts = if layouts.len() > 1 { layouts } else { self::layouts(mesh, &supports.mask, 24) };
         if layouts.len() < 2 {
             return Err(Error::invalid("the number of elements", 1, "at least 2 for the device"));
         }
@@ -154,7 +149,10 @@ impl Levels {
             .map(|entry| *entry as f32)
             .collect();
         let coarsest = 4 * (levels[last].mesh.dofs() as u64).pow(2);
-        let partials = tile_count(mesh).max(mesh.nodes().div_ceil(64)).max(mesh.elements().div_ceil(64));
+        let partials =
+            tile_count(mesh)
+                .max(workgroups::<ResidualExact>(mesh.nodes()))
+                .max(workgroups::<Energies>(mesh.elements()));
         let this = Self {
             blocks: recorder.buffer("fem.blocks", 16 * blocks.len() as u64)?,
             table: recorder.buffer("fem.table", 4 * table.len() as u64)?,
@@ -164,7 +162,7 @@ impl Levels {
             matrix: recorder.buffer("fem.coarsest", coarsest)?,
             factor: recorder.buffer("fem.factor", coarsest)?,
             inverse_sides: [0, 1, 2].map(|d| (1.0 / element.stiffness()[d][d]) as f32),
-            damping: DAMPING,
+            damping: Damping::default(),
             levels,
         };
         recorder.upload(&this.blocks, &blocks)?;
@@ -303,7 +301,7 @@ impl Levels {
     ) -> Result<()> {
         let level = &self.levels[l];
         let [nx, ny, nz] = level.size();
-        let (mode, damping) = (what.into(), self.damping);
+        let (mode, damping) = (what.into(), self.damping.factor());
         if l == 0 {
             let [inverse_x, inverse_y, inverse_z] = self.inverse_sides;
             return recorder.dispatch(
@@ -378,7 +376,7 @@ impl Levels {
     fn smooth_from_zero(&self, recorder: &mut Recorder, l: usize) -> Result<()> {
         let level = &self.levels[l];
         let per_node = l == 0;
-        let factor = if per_node { self.inverse_sides } else { [1.0; 3] }.map(|f| self.damping * f);
+        let factor = if per_node { self.inverse_sides } else { [1.0; 3] }.map(|f| self.damping.factor() * f);
         let nodes = level.mesh.nodes();
         recorder.dispatch(
             JacobiStart {
@@ -445,9 +443,7 @@ impl Levels {
     /// Lowers the damping for all later cycles, when one has not been positive definite; returns whether it
     /// could.
     pub(super) fn lower_damping(&mut self) -> bool {
-        let can = self.damping > LEAST_DAMPING;
-        self.damping = (0.75 * self.damping).max(LEAST_DAMPING);
-        can
+        self.damping.lower()
     }
 }
 

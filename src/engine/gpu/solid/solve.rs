@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::levels::{Levels, threads, tile_count};
+use super::levels::{Levels, threads, tile_count, workgroups};
 use crate::engine::gpu::buffers::Buffer;
 use crate::engine::gpu::counts;
 use crate::engine::gpu::kernels::{Advance, Correct, Dot, ResidualExact, Scalars, Turn, bindings};
@@ -167,7 +167,7 @@ fn record_start(
     }
     let square = |share: f64| (share.min(1e15) * case.norm).powi(2) as f32;
     let params = Scalars {
-        count: levels.levels[0].mesh.nodes().div_ceil(64) as u32,
+        count: workgroups::<ResidualExact>(levels.levels[0].mesh.nodes()) as u32,
         sum: Sum::Start.into(),
         is_first: u32::from(is_first),
         limit: square(accuracy.residual),
