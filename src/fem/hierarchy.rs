@@ -16,9 +16,9 @@ use super::transfer::{prolong, restrict};
 use super::vectors::BLOCK;
 use crate::error::Result;
 
-/// The damping ω of Jacobi's method, which is lowered when it turns out to be too large. A cycle is positive definite where ω D⁻¹K has no eigenvalue above 2.
-/// The largest eigenvalue of D⁻¹K is 3.1 in a solid and up to 5.4 where single elements are surrounded by
-/// void.
+/// The damping ω of Jacobi's method, which is lowered when it turns out to be too large. A cycle is positive
+/// definite where ω D⁻¹K has no eigenvalue above 2. The largest eigenvalue of D⁻¹K is 3.1 in a solid and up
+/// to 5.4 where single elements are surrounded by void.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Damping(f32);
 
@@ -32,7 +32,7 @@ impl Damping {
     /// The least damping, for eigenvalues up to 8.
     const LEAST: f32 = 0.25;
 
-    /// The factor ω.
+    /// Returns the factor ω that multiplies each step of Jacobi's method.
     pub(crate) fn factor(self) -> f32 {
         self.0
     }
