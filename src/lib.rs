@@ -57,6 +57,7 @@
 //! | run it piece by piece in a frame loop, or go on from a report | [`Session`], [`Start::after`] |
 //! | choose where it runs, or share your own wgpu device | [`EngineChoice`], [`GpuEngine::from_device`] |
 //! | optimize a structure | [`topology`] |
+//! | go on with a run that was killed | [`checkpoint`] |
 //! | solve an elastic problem in three dimensions without a matrix | [`fem`] |
 //! | find the equations behind a recorded trajectory | [`discover`] |
 //!
@@ -86,6 +87,7 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout))]
 
+pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod discover;
@@ -94,6 +96,8 @@ pub mod engine;
 pub mod error;
 pub mod fem;
 pub mod flow;
+#[cfg(all(test, feature = "cli"))]
+mod hostile;
 #[cfg(feature = "cli")]
 pub mod io;
 #[doc = include_str!("knobs.md")]

@@ -45,6 +45,29 @@ pub trait Objective {
     fn revision(&self) -> u64 {
         0
     }
+
+    /// Whether an evaluation depends on more than x: on the displacement that an iterative solver starts
+    /// from, say. A [checkpoint](crate::checkpoint) keeps the [`state`](Self::state) of such an objective, so
+    /// that a run that goes on takes the same steps to the last bit. Default: it does not.
+    fn has_state(&self) -> bool {
+        false
+    }
+
+    /// The state that the next evaluation depends on, in any format. Default: nothing.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being read; the run goes on.
+    fn state(&self) -> Result<Vec<u8>, ObjectiveError> {
+        Ok(Vec::new())
+    }
+
+    /// Takes over a [`state`](Self::state), whatever has been evaluated since it was made.
+    ///
+    /// # Errors
+    /// A state that is no state of this objective.
+    fn restore(&mut self, state: &[u8]) -> Result<(), ObjectiveError> {
+        if state.is_empty() { Ok(()) } else { Err("this objective carries no state".into()) }
+    }
 }
 
 impl<T: Objective + ?Sized> Objective for &mut T {
@@ -62,6 +85,15 @@ impl<T: Objective + ?Sized> Objective for &mut T {
     }
     fn revision(&self) -> u64 {
         (**self).revision()
+    }
+    fn has_state(&self) -> bool {
+        (**self).has_state()
+    }
+    fn state(&self) -> Result<Vec<u8>, ObjectiveError> {
+        (**self).state()
+    }
+    fn restore(&mut self, state: &[u8]) -> Result<(), ObjectiveError> {
+        (**self).restore(state)
     }
 }
 

@@ -133,7 +133,7 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
             (Some(0), spent["given_grid"].as_f64())
         );
 
-        assert_eq!(files(&out), run_files(&["convergence.svg"]));
+        assert_eq!(files(&out), run_files(&["convergence.svg", "evaluations.csv"]));
         let full: Value = serde_json::from_slice(&std::fs::read(out.join("record.json")).unwrap()).unwrap();
         assert_eq!(full["objective"], record["objective"]);
         assert_eq!(
@@ -278,7 +278,10 @@ fn a_problem_file_is_optimized_and_gone_on_from() {
     };
     let coarse = run(&["--size", "15x5x5", "--radius", "30", "--out", &path("coarse"), "--save-every", "2"]);
     assert_eq!((coarse["problem"].as_str(), coarse["size"].as_str()), (Some("shelf"), Some("15x5x5")));
-    assert_eq!(files(&dir.path().join("coarse")), run_files(&["convergence.svg", "design.stl", "steps"]));
+    assert_eq!(
+        files(&dir.path().join("coarse")),
+        run_files(&["convergence.svg", "design.stl", "evaluations.csv", "steps"])
+    );
     assert_eq!(files(&dir.path().join("coarse/steps")), ["variables-00002.npy", "variables-00004.npy"]);
     // The run's own problem file leads to the same run.
     let repeated = output(&[
@@ -796,7 +799,7 @@ fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
     let record = json(&output);
     assert!(record["stop"].as_str().unwrap().starts_with("interrupted"));
     assert!(record["history"].as_array().unwrap().len() >= 3);
-    assert_eq!(files(dir.path()), run_files(&["convergence.svg"]));
+    assert_eq!(files(dir.path()), run_files(&["checkpoint", "convergence.svg", "evaluations.csv"]));
 }
 
 /// Each of the paper's problems, every schedule, with its table, plots, records and its own picture.

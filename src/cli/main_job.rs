@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::results::{Run, engine_line};
-use super::topology::{self, Label};
+use super::topology::{self, Files, Label};
 use crate::cli::arguments::{Elements, EngineArgs, parse_elements, parse_size};
 use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::engine::Opened;
@@ -122,7 +122,14 @@ impl Job {
         for (name, folder, recipe) in &self.plans {
             let problem: &mut Compliance = problem.insert(Compliance::new(self.structure.clone())?);
             let label = Label { name, quiet: args.quiet };
-            let run = topology::solve(problem, *recipe, None, opened, label, (interrupted.clone(), None))?;
+            let run = topology::solve(
+                problem,
+                *recipe,
+                None,
+                opened,
+                label,
+                (interrupted.clone(), Files::default()),
+            )?;
             run.write(&args.out.join(folder), problem, false)?;
             let stop = &run.solution.report.stop;
             let stopped = matches!(stop, StopReason::Interrupted) || stop.is_fault();

@@ -9,6 +9,7 @@ macro_rules! line {
 mod arguments;
 mod bench;
 mod benchmark;
+mod checkpoint;
 mod compare;
 mod discover;
 mod ending;
@@ -19,6 +20,7 @@ mod memory;
 mod paper;
 mod progress;
 mod results;
+mod resume;
 mod run;
 mod topology;
 
@@ -51,6 +53,10 @@ enum Command {
     /// Topology optimization in 2D and 3D: minimum compliance under a volume constraint, of a preset or of
     /// your own problem file
     Topology(Box<topology::Args>),
+    /// Go on with a run of `lgf topology` that was cut short, as if nothing had happened
+    Resume(resume::Args),
+    /// Make a run of `lgf topology` again, and say where the two differ
+    Repeat(resume::RepeatArgs),
     /// One of the method paper's five problems: the plain flow beside LGF, with the problem's pictures
     Run(Box<run::Args>),
     /// Those problems by the plain flow and by learned fields: one table
@@ -97,6 +103,8 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         None => main_job::run(&cli.main_job),
         Some(Command::Topology(args)) => topology::run(&args),
+        Some(Command::Resume(args)) => resume::resume(&args),
+        Some(Command::Repeat(args)) => resume::repeat(&args),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Benchmark(args)) => benchmark::run(&args),
@@ -198,6 +206,22 @@ mod tests {
         assert!(first.is_ok());
         assert!(second.to_string().starts_with("the handler of Ctrl-C: "), "{second}");
         assert_eq!(exit_code(&second), RUN_FAILED);
+    }
+
+    #[test]
+    fn hostile_flags() {
+        let good = b"topology --size 150x50x4 --volume 0.5 --hole 0.3,0.5,0.2 --checkpoint 5min --levels 3 \
+                     --max-seconds 12.5 --adapter 0 --save-every 3";
+        for bytes in crate::hostile::spoiled(good) {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if let Ok(cli) = Cli::try_parse_from(std::iter::once("lgf").chain(text.split(' ')))
+                && let Some(Command::Topology(args)) = cli.command
+                && args.problem.is_none()
+                && let Ok(structure) = args.structure()
+            {
+                drop(args.recipe(&structure));
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The files and the JSON object that a run writes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::checkpoint::command;
 use crate::engine::EngineInfo;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
@@ -94,7 +95,12 @@ pub(super) struct FullRecord<'a> {
     #[serde(flatten)]
     record: &'a Record<'a>,
     engine_reason: &'a str,
+    /// Where the command was given, and its words.
+    directory: PathBuf,
     command: Vec<String>,
+    /// What the sittings before had done, if the run was gone on with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumed: Option<Resumed>,
     settings: String,
     report: &'a Report,
     /// The iterations and the residual of every solve on the given grid, in space.
@@ -109,17 +115,28 @@ impl<'a> FullRecord<'a> {
         settings: String,
         report: &'a Report,
     ) -> Self {
-        let command = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+        let (command, directory) = (command(), std::env::current_dir().unwrap_or_default());
         Self {
             version: env!("CARGO_PKG_VERSION"),
             record,
             engine_reason,
+            directory,
             command,
+            resumed: None,
             settings,
             report,
             solves: &[],
         }
     }
+}
+
+/// What the sittings before the last one of a run had done.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Resumed {
+    /// The true evaluations that were taken from the checkpoint, those on coarse grids included.
+    pub evaluations: usize,
+    /// The seconds until the last of them; the other times are those of the last sitting.
+    pub seconds: f64,
 }
 
 /// A finished run with its design.
@@ -130,6 +147,8 @@ pub(super) struct Run {
     pub recipe: Recipe,
     pub engine_reason: String,
     pub settings: String,
+    /// The command of the first sitting, where it was given, and what the sittings before had done.
+    pub earlier: Option<(PathBuf, Vec<String>, Resumed)>,
 }
 
 impl Run {
@@ -155,10 +174,13 @@ impl Run {
         io::prepare(dir)?;
         let record = self.record();
         let (settings, report) = (self.settings.clone(), &self.solution.report);
-        let full = FullRecord {
+        let mut full = FullRecord {
             solves: &self.solution.solves,
             ..FullRecord::new(&record, &self.engine_reason, settings, report)
         };
+        if let Some((directory, command, resumed)) = self.earlier.clone() {
+            full = FullRecord { directory, command, resumed: Some(resumed), ..full };
+        }
         let mut files = vec![
             ("record.json", json(&full, true)?),
             ("problem.toml", io::write_problem(problem.structure())?.into_bytes()),

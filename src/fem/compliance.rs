@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::hierarchy::Damping;
 use super::mesh::BrickMesh;
 use super::solver::{Accuracy, SolveReport, Solver};
 use super::vectors::{BLOCK, block_dot, dot, ordered_sum};
@@ -105,6 +106,30 @@ impl SolidCompliance {
         }
         self.displacements = displacements;
         Ok(())
+    }
+
+    /// What the next evaluation depends on besides its densities: the damping of the cycle, then the
+    /// displacement of each load case.
+    pub(crate) fn state(&self) -> Vec<u8> {
+        let mut state = Vec::with_capacity(4 + 8 * self.loads.len() * self.solver.mesh().dofs());
+        state.extend(self.solver.damping().factor().to_le_bytes());
+        self.displacements.iter().for_each(|u| state.extend_from_slice(bytemuck::cast_slice(u)));
+        state
+    }
+
+    /// Takes over a [`state`](Self::state); returns whether it is one of this mesh and these load cases.
+    pub(crate) fn restore(&mut self, state: &[u8]) -> bool {
+        let dofs = self.solver.mesh().dofs();
+        let Some((damping, displacements)) = state.split_first_chunk::<4>() else { return false };
+        let Some(damping) = Damping::of(f32::from_le_bytes(*damping)) else { return false };
+        if displacements.len() != 8 * dofs * self.loads.len() {
+            return false;
+        }
+        self.solver.set_damping(damping);
+        for (u, bytes) in self.displacements.iter_mut().zip(displacements.chunks_exact(8 * dofs)) {
+            bytemuck::cast_slice_mut(u).copy_from_slice(bytes);
+        }
+        true
     }
 
     /// The solver of all load cases.

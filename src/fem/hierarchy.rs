@@ -37,6 +37,11 @@ impl Damping {
         self.0
     }
 
+    /// The damping by this factor, which another one has had; none for a factor out of its range.
+    pub(crate) fn of(factor: f32) -> Option<Self> {
+        (Self::LEAST..=Self::default().0).contains(&factor).then_some(Self(factor))
+    }
+
     /// Lowers the damping, for all later cycles; returns whether it could.
     pub(crate) fn lower(&mut self) -> bool {
         let can = self.0 > Self::LEAST;
@@ -291,6 +296,14 @@ impl Hierarchy {
     /// could.
     pub(super) fn lower_damping(&mut self) -> bool {
         self.damping.lower()
+    }
+
+    pub(super) fn damping(&self) -> Damping {
+        self.damping
+    }
+
+    pub(super) fn set_damping(&mut self, damping: Damping) {
+        self.damping = damping;
     }
 }
 

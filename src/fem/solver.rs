@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use super::element::Element;
-use super::hierarchy::Hierarchy;
+use super::hierarchy::{Damping, Hierarchy};
 use super::mesh::{BrickMesh, Supports};
 use super::operator::Operator;
 use super::rows::{split, split_mut};
@@ -135,6 +135,16 @@ impl Solver {
     /// The moduli that were set last.
     pub fn moduli(&self) -> &[f64] {
         &self.moduli
+    }
+
+    /// The damping of the cycle.
+    pub(super) fn damping(&self) -> Damping {
+        self.hierarchy.damping()
+    }
+
+    /// Takes over the damping of a cycle.
+    pub(super) fn set_damping(&mut self, damping: Damping) {
+        self.hierarchy.set_damping(damping);
     }
 
     /// Takes the elements' moduli and makes the coarse operators. All load cases share them.

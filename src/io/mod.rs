@@ -20,4 +20,5 @@ pub use plot::{Curve, convergence_svg};
 pub use png::density_png;
 pub use problem::{PROBLEM_TEMPLATE, parse_problem, read_problem, write_problem};
 pub use record::{csv, npy, prepare, write_all, write_file};
+pub(crate) use region::brief;
 pub use region::{mask_cells, stl_cells};

@@ -93,8 +93,20 @@ pub(super) fn read_array(path: &Path) -> Result<ArrayD<f64>> {
     match ArrayViewD::<f64>::view_npy(bytes) {
         Ok(array) => Ok(array.to_owned()),
         Err(reason) => {
+            let reason = brief(&reason);
             Err(Error::format(path, format!("it is no NumPy array of this machine's numbers: {reason}")))
         }
+    }
+}
+
+/// The beginning of a reader's reason, which may quote the whole of a spoiled file.
+pub(crate) fn brief(reason: &impl std::fmt::Display) -> String {
+    let text = reason.to_string();
+    let line = text.lines().next().unwrap_or_default().trim_end();
+    let whole = line.trim_end_matches(':');
+    match whole.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &whole[..end]),
+        None => whole.into(),
     }
 }
 
@@ -145,9 +157,11 @@ mod tests {
             header("(4294967296, 4294967296)"),
             header("(3,)"),
             header("'no shape'"),
+            header(&"(".repeat(60_000)),
         ] {
             std::fs::write(&path, bytes).unwrap();
-            assert!(read_array(&path).is_err());
+            let refused = read_array(&path).unwrap_err().to_string();
+            assert!(refused.len() < 600 && !refused.contains('\n'), "{refused}");
         }
         assert!(read_array(dir.path()).unwrap_err().to_string().contains("this is no file"));
         assert!(read_array(&dir.path().join("nothing.npy")).is_err());

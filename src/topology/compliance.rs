@@ -13,6 +13,7 @@ use super::passive::PassiveElements;
 use super::projection::{Projection, Threshold};
 use super::structure::{Structure, Unit};
 use super::symmetry::Mirrors;
+use crate::checkpoint::{Journal, Tape};
 use crate::domain::{Bounds, Domain, Volume};
 use crate::engine::gpu::{DeviceBytes, DeviceCompliance, SolidDevice};
 use crate::error::{Error, ObjectiveError, Result};
@@ -35,6 +36,28 @@ pub struct SolveEntry {
     pub residual: f64,
     /// The time of the solve, in seconds.
     pub seconds: f64,
+}
+
+impl SolveEntry {
+    /// The words of an entry in a solver's state.
+    const WORDS: usize = 5;
+
+    fn words(&self) -> [[u8; 8]; Self::WORDS] {
+        let counts = [self.evaluation, self.load_case, self.iterations].map(|n| (n as u64).to_le_bytes());
+        let [a, b, c] = counts;
+        [a, b, c, self.residual.to_le_bytes(), self.seconds.to_le_bytes()]
+    }
+
+    fn from_words(words: &[[u8; 8]; Self::WORDS]) -> Self {
+        let count = |at: usize| u64::from_le_bytes(words[at]) as usize;
+        Self {
+            evaluation: count(0),
+            load_case: count(1),
+            iterations: count(2),
+            residual: f64::from_le_bytes(words[3]),
+            seconds: f64::from_le_bytes(words[4]),
+        }
+    }
 }
 
 /// The volume weight of an unknown that no designed density depends on. It must be positive; so small, the
@@ -111,6 +134,8 @@ pub struct Compliance {
     evaluations: usize,
     solves: Vec<SolveEntry>,
     revision: u64,
+    /// Its place in the journal of the run, if that is kept.
+    tape: Option<Tape>,
 }
 
 /// Σ ρ ≤ volume fraction · d over designed and solid elements, as a constraint on the design. Neither penalty
@@ -166,6 +191,12 @@ impl Compliance {
     /// # Errors
     /// Those of [`new`](Self::new).
     pub fn sibling(&self, structure: Structure) -> Result<Self> {
+        let mut sibling = self.unjournaled_sibling(structure)?;
+        sibling.tape = self.tape.as_ref().map(|tape| Tape::new(tape.journal()));
+        Ok(sibling)
+    }
+
+    fn unjournaled_sibling(&self, structure: Structure) -> Result<Self> {
         let elements: u64 = structure.elements();
         if let Some(device) = self.device().filter(|_| elements >= LEAST_ON_DEVICE as u64) {
             match Self::on_device(structure.clone(), device) {
@@ -238,7 +269,42 @@ impl Compliance {
             evaluations: 0,
             solves: Vec::new(),
             revision: 0,
+            tape: None,
         })
+    }
+
+    /// Journals the evaluations of this problem and of those on the way to it, and takes them from the journal
+    /// as long as it has any: see [`checkpoint`](crate::checkpoint). To be called before the run.
+    pub fn journal(&mut self, journal: &Journal) {
+        self.tape = Some(Tape::new(journal));
+    }
+
+    /// Keeps the solver's state in the journal, if there is one: at the end of a run on this problem.
+    pub(super) fn keep_state(&self) {
+        if let Some(tape) = self.tape.as_ref().filter(|_| self.has_state()) {
+            tape.keep(|| self.state());
+        }
+    }
+
+    /// Takes over the solver's state that the journal has, if evaluations were answered by it.
+    fn catch_up(&mut self) -> Result<()> {
+        match self.tape.as_mut().and_then(Tape::state_to_take) {
+            Some(state) => self.take_state(&state),
+            None => Ok(()),
+        }
+    }
+
+    fn take_state(&mut self, state: &[u8]) -> Result<()> {
+        let other = || Error::internal("the kept state of a solver is of another problem");
+        let (count, rest) = state.split_first_chunk::<8>().ok_or_else(other)?;
+        let bytes = u64::from_le_bytes(*count).saturating_mul(8 * SolveEntry::WORDS as u64);
+        let (solves, state) =
+            (bytes <= rest.len() as u64).then(|| rest.split_at(bytes as usize)).ok_or_else(other)?;
+        if !self.model.restore(state, (&self.structure, self.mesh, &self.boundary))? {
+            return Err(other());
+        }
+        self.solves = solves.as_chunks().0.as_chunks().0.iter().map(SolveEntry::from_words).collect();
+        Ok(())
     }
 
     /// Changes the SIMP exponent, for continuation between runs or evaluations: another objective on the same
@@ -430,6 +496,7 @@ impl Compliance {
     /// [`FemError`](crate::error::FemError) when the system cannot be solved,
     /// [`SettingsError`](crate::error::SettingsError) when x has the wrong length.
     pub fn compliance(&mut self, x: &[f64]) -> Result<f64> {
+        self.catch_up()?;
         let tolerance = self.tolerance.min(REPORTED);
         if self.device().is_none() || !self.is_reported_by_cpu() {
             return self.value(x, tolerance, None);
@@ -496,8 +563,18 @@ impl Objective for Compliance {
     }
 
     fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError> {
+        if let Some(answer) = self.tape.as_mut().and_then(|tape| tape.value(x, gradient)) {
+            self.evaluations += 1;
+            return answer;
+        }
+        self.catch_up()?;
         let accuracy = Accuracy { residual: self.tolerance, reduction: REDUCTION };
-        Ok(self.value(x, accuracy, Some(gradient))?)
+        let value = self.value(x, accuracy, Some(gradient)).map_err(Into::into);
+        if let Some(mut tape) = self.tape.take() {
+            tape.append(x, &value, gradient, self.has_state(), || self.state());
+            self.tape = Some(tape);
+        }
+        value
     }
 
     fn domain(&self) -> Domain {
@@ -507,5 +584,22 @@ impl Objective for Compliance {
     /// The number of changes of penalty and projection.
     fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// In space, where a solve starts from the last displacement.
+    fn has_state(&self) -> bool {
+        self.model.has_state()
+    }
+
+    /// The record of the solves, then the model's state.
+    fn state(&self) -> Result<Vec<u8>, ObjectiveError> {
+        let mut state = (self.solves.len() as u64).to_le_bytes().to_vec();
+        self.solves.iter().for_each(|solve| state.extend(solve.words().as_flattened()));
+        state.extend(self.model.state()?);
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), ObjectiveError> {
+        Ok(self.take_state(state)?)
     }
 }

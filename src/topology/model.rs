@@ -30,6 +30,10 @@ pub(super) enum Model {
     Device(Box<DeviceCompliance>),
 }
 
+/// The letters of the homes in a state.
+const ON_CPU: [u8; 1] = *b"c";
+const ON_DEVICE: [u8; 1] = *b"d";
+
 impl Model {
     pub(super) fn new(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Result<Self> {
         Ok(match mesh {
@@ -82,6 +86,39 @@ impl Model {
             solid.start_from(displacements)?;
         }
         Ok(model)
+    }
+
+    /// Whether an evaluation depends on the one before.
+    pub(super) fn has_state(&self) -> bool {
+        !matches!(self, Self::Plane(_))
+    }
+
+    /// What the next evaluation depends on besides its densities: a letter for the model's home, then its
+    /// own state.
+    pub(super) fn state(&self) -> Result<Vec<u8>> {
+        Ok(match self {
+            Self::Plane(_) => Vec::new(),
+            Self::Solid(model) => [ON_CPU.to_vec(), model.state()].concat(),
+            Self::Device(model) => [ON_DEVICE.to_vec(), model.state()?].concat(),
+        })
+    }
+
+    /// Takes over a [`state`](Self::state) of the same structure; the CPU takes over where it had. Returns
+    /// whether it is one.
+    pub(super) fn restore(
+        &mut self,
+        state: &[u8],
+        (structure, mesh, boundary): (&Structure, Mesh, &Boundary),
+    ) -> Result<bool> {
+        let Some((home, state)) = state.split_first_chunk::<1>() else { return Ok(!self.has_state()) };
+        if let (Self::Device(_), &ON_CPU) = (&*self, home) {
+            *self = Self::new(structure, mesh, boundary)?;
+        }
+        match (self, home) {
+            (Self::Solid(model), &ON_CPU) => Ok(model.restore(state)),
+            (Self::Device(model), &ON_DEVICE) => model.restore(state),
+            _ => Ok(false),
+        }
     }
 
     /// The displacement of each load case at the last evaluation, in lengths: one value a degree of freedom.

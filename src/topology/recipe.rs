@@ -259,6 +259,7 @@ impl Recipe {
             let design = latent.design(&report.x);
             (report, design)
         };
+        problem.keep_state();
         let design = handed_out(problem, design);
         // The true compliance is computed once more, from the design that is handed out.
         let objective = problem.compliance(&design)?;
@@ -319,6 +320,7 @@ impl Recipe {
             let _ = observer.event(Event::Stage { name: &label(softer, is_projected) });
             let lgf = self.lgf(stopping)?.on(&mut *engine).observe(&mut *observer);
             let report = lgf.minimize(&mut *softer, start.as_start()).or_else(RunError::into_report)?;
+            softer.keep_state();
             account.enter(softer, label(softer, is_projected), &report);
             // A fault of the engine is reported by the run on the given grid.
             let pairs = match self.method.samples() {

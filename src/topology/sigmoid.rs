@@ -115,6 +115,18 @@ impl<O: Objective> Objective for SigmoidDesign<O> {
         Ok(value)
     }
 
+    fn has_state(&self) -> bool {
+        self.inner.has_state()
+    }
+
+    fn state(&self) -> Result<Vec<u8>, ObjectiveError> {
+        self.inner.state()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), ObjectiveError> {
+        self.inner.restore(state)
+    }
+
     fn revision(&self) -> u64 {
         self.inner.revision()
     }

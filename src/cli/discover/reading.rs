@@ -10,6 +10,7 @@ use py_literal::Value;
 
 use crate::discover::Trajectory;
 use crate::error::{Error, Result};
+use crate::io::brief;
 
 /// What a file holds.
 pub(super) struct Recording {
@@ -19,6 +20,9 @@ pub(super) struct Recording {
     /// The names of the inputs; empty if the file has none.
     pub(super) input_names: Vec<String>,
 }
+
+/// The most names without a letter that are read.
+const MOST_EMPTY: usize = 1 << 16;
 
 /// A number of any type that NumPy writes.
 struct Number(f64);
@@ -35,11 +39,12 @@ fn parse(descriptor: &Value) -> Option<(bool, char, usize)> {
     Some((big, kind, characters.as_str().parse().ok()?))
 }
 
-/// All bytes of `len` elements of `size` bytes each.
-fn bytes<R: Read>(mut reader: R, len: usize, size: usize) -> std::result::Result<Vec<u8>, ReadDataError> {
+/// All bytes of `len` elements of `size` bytes each. No more is unpacked than that and one byte.
+fn bytes<R: Read>(reader: R, len: usize, size: usize) -> std::result::Result<Vec<u8>, ReadDataError> {
+    let announced = len.saturating_mul(size);
     let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes).map_err(ReadDataError::Io)?;
-    match bytes.len().checked_sub(len.saturating_mul(size)) {
+    reader.take((announced as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(ReadDataError::Io)?;
+    match bytes.len().checked_sub(announced) {
         None => Err(ReadDataError::MissingData),
         Some(0) => Ok(bytes),
         Some(extra) => Err(ReadDataError::ExtraBytes(extra)),
@@ -113,6 +118,10 @@ impl ReadableElement for Text {
             _ => return Err(wrong()),
         };
         if size == 0 {
+            // Empty texts take no bytes, so that nothing in the file bounds their number.
+            if len > MOST_EMPTY {
+                return Err(ReadDataError::MissingData);
+            }
             return Ok((0..len).map(|_| Self(String::new())).collect());
         }
         let text = |element: &[u8]| match kind {
@@ -139,7 +148,7 @@ struct Arrays<'a> {
 impl<'a> Arrays<'a> {
     fn open(path: &'a Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::io(path, e))?;
-        let not_npz = |e: String| Error::format(path, format!("this is no NumPy .npz file ({e})"));
+        let not_npz = |e: String| Error::format(path, format!("this is no NumPy .npz file ({})", brief(&e)));
         let mut npz = NpzReader::new(file).map_err(|e| not_npz(e.to_string()))?;
         let names = npz.names().map_err(|e| not_npz(e.to_string()))?;
         let names = names.iter().map(|n| n.trim_end_matches(".npy").to_string()).collect();
@@ -155,8 +164,9 @@ impl<'a> Arrays<'a> {
             return Ok(None);
         }
         let read = self.npz.by_name::<OwnedRepr<T>, ndarray::IxDyn>(name);
-        read.map(Some)
-            .map_err(|e| Error::format(self.path, format!("array `{name}` is no array of {what} ({e})")))
+        read.map(Some).map_err(|e| {
+            Error::format(self.path, format!("array `{name}` is no array of {what} ({})", brief(&e)))
+        })
     }
 
     fn numbers(&mut self, name: &str) -> Result<Option<ArrayD<f64>>> {
@@ -295,6 +305,28 @@ fn matrix(name: &'static str, array: ArrayD<f64>) -> Result<Array2<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hostile_recordings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("good.npz");
+        let mut npz = ndarray_npy::NpzWriter::new(File::create(&path).unwrap());
+        npz.add_array("x", &Array2::from_elem((6, 2), 1.5)).unwrap();
+        npz.add_array("t", &Array1::from_iter((0..6).map(f64::from))).unwrap();
+        npz.finish().unwrap();
+        let good = std::fs::read(&path).unwrap();
+        assert!(load(&path, None, false).is_ok());
+        crate::hostile::each_file(&good, |path| drop(load(path, None, false)));
+    }
+
+    #[test]
+    fn what_takes_no_bytes_is_not_read_without_end() {
+        let empty = Value::String("<U0".into());
+        assert_eq!(Text::read_to_end_exact_vec(&[][..], &empty, 3).unwrap().len(), 3);
+        assert!(Text::read_to_end_exact_vec(&[][..], &empty, usize::MAX).is_err());
+        let number = Value::String("<f8".into());
+        assert!(Number::read_to_end_exact_vec(std::io::repeat(0), &number, 4).is_err());
+    }
 
     #[test]
     fn every_number_type_is_read() {

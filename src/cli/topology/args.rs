@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::cli::arguments::{Elements, EngineArgs, GradientFlag, parse_elements};
+use crate::cli::checkpoint::{CheckpointFlag, parse_checkpoint};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
 use crate::io;
@@ -251,8 +252,13 @@ pub(in crate::cli) struct Args {
     /// Write the design variables of every N-th true evaluation on the given grid to DIR/steps, at least 1
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub save_every: Option<u64>,
+    /// How often the solver's state is kept in DIR/checkpoint, so that `lgf resume DIR` goes on with a run
+    /// that was cut short: a time (30s, 5min, 1h), a number of evaluations, or off; values and gradients are
+    /// kept at once
+    #[arg(long, value_name = "TIME|N|off", default_value = "1min", value_parser = parse_checkpoint)]
+    pub checkpoint: CheckpointFlag,
     /// Folder for design.png, design.npy, variables.npy, design.vti, in 3D design.stl, convergence.svg,
-    /// record.json and history.csv
+    /// record.json, history.csv, and evaluations.csv of all grids, which is written as the run goes
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// Print one JSON object and nothing else on the standard output

@@ -1,5 +1,6 @@
 //! Running a recipe as a command: progress, files, the record.
 
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,28 +8,41 @@ use std::sync::atomic::AtomicBool;
 
 use super::args::Args;
 use super::summary::summary;
+use crate::checkpoint::{Every, Journal};
 use crate::cli::arguments::GradientFlag;
+use crate::cli::checkpoint::{self, CheckpointFlag, Identity};
 use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::cli::memory;
 use crate::cli::progress::Progress;
-use crate::cli::results::{Run, json};
-use crate::engine::Opened;
+use crate::cli::results::{Resumed, Run, json};
 use crate::engine::gpu::SolidDevice;
+use crate::engine::{Engine, Opened};
 use crate::error::{Error, Result};
 use crate::io;
 use crate::observe::{Event, Observer};
-use crate::report::{Report, StopReason};
+use crate::report::{HistoryEntry, Report, StopReason};
 use crate::topology::{Compliance, Mesh, Recipe, SigmoidDesign, Structure};
 
+/// The first time that a run is made, or another time, after it was cut short.
+pub(in crate::cli) enum Sitting {
+    First,
+    Another(Identity),
+}
+
 pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
-    let interrupted = interrupt_flag()?;
-    let structure = args.structure()?;
     if let Some(path) = &args.save_problem {
-        io::write_file(path, io::write_problem(&structure)?.into_bytes())?;
+        io::write_file(path, io::write_problem(&args.structure()?)?.into_bytes())?;
         print(&format!("written: {}\n", path.display()))?;
         return Ok(Ending::Done);
     }
-    let recipe = args.recipe(&structure)?;
+    execute(args, Sitting::First)
+}
+
+/// Makes the run that the arguments ask for, or goes on with it.
+pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
+    let interrupted = interrupt_flag()?;
+    let structure = args.structure()?;
+    let mut recipe = args.recipe(&structure)?;
     let start = args.start.as_ref().map(|path| io::read_design(path, structure.dimension())).transpose()?;
     memory::check(&structure)?;
     let mut problem = set_up(structure, args)?;
@@ -40,9 +54,25 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
     }
     let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
+    let identity = Identity::of(&problem, recipe, start.as_ref().map(|start| &start.1[..]), &opened.info())?;
+    let journal = journal(args, &sitting, &identity)?;
+    let mut earlier = None;
+    if let (Some(journal), Sitting::Another(first)) = (&journal, sitting) {
+        let resumed = Resumed { evaluations: journal.replays(), seconds: journal.earlier_seconds() };
+        recipe.stopping.max_seconds =
+            recipe.stopping.max_seconds.map(|seconds| (seconds - resumed.seconds).max(1e-3));
+        let Resumed { evaluations, seconds } = resumed;
+        log::info!("{evaluations} evaluations of the first {seconds:.0} seconds are known");
+        earlier = Some((first.directory, first.command, resumed));
+    }
+    if let Some(journal) = &journal {
+        problem.journal(journal);
+    }
     let saver = args.save_every.map(|every| Saver::new(every, &args.out, &problem)).transpose()?;
+    let files = Files { saver, listing: Some(Listing::new(&args.out, &problem)) };
     let label = Label { name: "lgf", quiet: args.quiet };
-    let run = solve(&mut problem, recipe, start.as_ref(), &mut opened, label, (interrupted, saver))?;
+    let run = solve(&mut problem, recipe, start.as_ref(), &mut opened, label, (interrupted, files))?;
+    let run = Run { earlier, ..run };
     // The summary is printed even if the disk is full.
     let written = run.write(&args.out, &problem, true);
     if args.json {
@@ -51,7 +81,31 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
         print(&summary(&run, written.as_ref().ok().map(|files| (&args.out, files))))?;
     }
     written?;
-    Ok(ending(&run.solution.report))
+    let ending = ending(&run.solution.report);
+    if let Some(journal) = journal {
+        if let Ending::Done = ending {
+            journal.remove()?;
+        } else {
+            log::warn!("`lgf resume {}` goes on with this run", args.out.display());
+        }
+    }
+    Ok(ending)
+}
+
+/// The journal that the run is kept in, if any.
+fn journal(args: &Args, sitting: &Sitting, now: &Identity) -> Result<Option<Journal>> {
+    let folder = checkpoint::folder(&args.out);
+    match (sitting, args.checkpoint) {
+        (Sitting::First, CheckpointFlag::Off) => Ok(None),
+        (Sitting::First, CheckpointFlag::On(every)) => {
+            Journal::create(&folder, &now.text()?, every).map(Some)
+        }
+        (Sitting::Another(then), flag) => {
+            then.check(now, &args.out)?;
+            let every = if let CheckpointFlag::On(every) = flag { every } else { Every::default() };
+            Journal::resume(&folder, &then.text()?, every).map(Some)
+        }
+    }
 }
 
 /// The problem, its gradient where it is asked for: `auto` takes a hardware GPU that it fits on.
@@ -85,9 +139,9 @@ pub(in crate::cli) fn solve(
     start: Option<&(Mesh, Vec<f64>)>,
     opened: &mut Opened,
     label: Label<'_>,
-    (interrupted, saver): (Arc<AtomicBool>, Option<Saver>),
+    (interrupted, files): (Arc<AtomicBool>, Files),
 ) -> Result<Run> {
-    let watch = Watch { progress: Progress::new(label.name, label.quiet, interrupted), saver };
+    let watch = Watch { progress: Progress::new(label.name, label.quiet, interrupted), files };
     let solution = match start {
         Some((mesh, design)) => recipe.solve_from(problem, (mesh, design), &mut *opened, watch)?,
         None => recipe.solve(problem, &mut *opened, watch)?,
@@ -99,7 +153,15 @@ pub(in crate::cli) fn solve(
         settings: format!("{:?}, {recipe:?}", problem.structure()),
         solution,
         engine_reason: opened.reason().into(),
+        earlier: None,
     })
+}
+
+/// The files that are written while a run goes.
+#[derive(Default)]
+pub(in crate::cli) struct Files {
+    saver: Option<Saver>,
+    listing: Option<Listing>,
 }
 
 /// Writes the design variables of every so many evaluations on the given grid.
@@ -135,16 +197,62 @@ impl Saver {
     }
 }
 
+/// Writes one line of `evaluations.csv` an evaluation, on all grids, as soon as it is known: what can be read
+/// of a run that was killed.
+struct Listing {
+    path: PathBuf,
+    /// None once it could not be written.
+    file: Option<std::fs::File>,
+    stage: String,
+}
+
+impl Listing {
+    fn new(out: &Path, problem: &Compliance) -> Self {
+        let path = out.join("evaluations.csv");
+        let mut listing = Self { path, file: None, stage: problem.mesh().to_string() };
+        let created = std::fs::File::create(&listing.path);
+        listing.note(created.and_then(|mut file| {
+            file.write_all(b"grid,evaluation,iteration,objective,accepted\n")?;
+            Ok(file)
+        }));
+        listing
+    }
+
+    fn note(&mut self, written: std::io::Result<std::fs::File>) {
+        match written {
+            Ok(file) => self.file = Some(file),
+            // A full disk must not end a run that has not lost anything.
+            Err(error) => log::warn!("{} ends here: {error}", self.path.display()),
+        }
+    }
+
+    fn see(&mut self, entry: &HistoryEntry) {
+        let HistoryEntry { evaluation, iteration, objective, accepted, .. } = entry;
+        if let Some(mut file) = self.file.take() {
+            let line = format!("{},{evaluation},{iteration},{objective:?},{accepted}\n", self.stage);
+            self.note(file.write_all(line.as_bytes()).map(|()| file));
+        }
+    }
+}
+
 /// The progress bar, and what is written on the way.
 struct Watch {
     progress: Progress,
-    saver: Option<Saver>,
+    files: Files,
 }
 
 impl Observer for Watch {
     fn event(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        let Files { saver, listing } = &mut self.files;
+        match (&event, listing) {
+            (Event::Stage { name }, Some(listing)) => listing.stage = (*name).to_string(),
+            (Event::TrueStep { entry, .. } | Event::Landed { entry: Some(entry), .. }, Some(listing)) => {
+                listing.see(entry);
+            }
+            _ => {}
+        }
         if let (Some(saver), Event::TrueStep { x, .. } | Event::Landed { entry: Some(_), x, .. }) =
-            (&mut self.saver, &event)
+            (saver, &event)
         {
             saver.see(x);
         }

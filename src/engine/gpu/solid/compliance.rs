@@ -13,6 +13,7 @@ use crate::engine::gpu::kernels::{Eft, Energies, PartialsReduce, Work, bindings}
 use crate::engine::gpu::recording::Recorder;
 use crate::engine::gpu::{AdapterChoice, GpuEngine, self_test};
 use crate::error::{EngineError, Error, Result};
+use crate::fem::layout::Damping;
 use crate::fem::{Accuracy, BrickMesh, Element, Evaluation, Simp, Supports, masses};
 
 /// A device that finite elements are solved on: a handle, which several problems share with the kernels that
@@ -315,16 +316,56 @@ impl DeviceCompliance {
     /// # Errors
     /// Device errors.
     pub fn displacements(&self) -> Result<Vec<Vec<f64>>> {
-        let dofs = self.mesh.dofs();
-        let bytes = 8 * dofs as u64;
         let mut recorder = self.device.lock();
         let read = |case: &Case| {
-            recorder.copy(&case.displacement, 0, &self.staging, 0, bytes);
-            let words: Vec<f32> = bytemuck::pod_collect_to_vec(&recorder.read(&self.staging, bytes)?);
-            let (high, low) = words.split_at(dofs);
+            let words: Vec<f32> = bytemuck::pod_collect_to_vec(&self.read_words(&mut recorder, case)?);
+            let (high, low) = words.split_at(self.mesh.dofs());
             Ok(high.iter().zip(low).map(|(high, low)| f64::from(*high) + f64::from(*low)).collect())
         };
         self.cases.iter().map(read).collect()
+    }
+
+    /// The words of a displacement, the high ones first.
+    fn read_words(&self, recorder: &mut Recorder, case: &Case) -> Result<Vec<u8>> {
+        let bytes = 8 * self.mesh.dofs() as u64;
+        recorder.copy(&case.displacement, 0, &self.staging, 0, bytes);
+        recorder.read(&self.staging, bytes)
+    }
+
+    /// What the next evaluation depends on besides its densities: the damping of the cycle, then for each
+    /// load case the iterations that are expected and the displacement.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub(crate) fn state(&self) -> Result<Vec<u8>> {
+        let mut state = self.levels.damping().factor().to_le_bytes().to_vec();
+        let mut recorder = self.device.lock();
+        for case in &self.cases {
+            state.extend((case.expected as u32).to_le_bytes());
+            state.extend(self.read_words(&mut recorder, case)?);
+        }
+        Ok(state)
+    }
+
+    /// Takes over a [`state`](Self::state); returns whether it is one of this mesh and these load cases.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub(crate) fn restore(&mut self, state: &[u8]) -> Result<bool> {
+        let each = 4 + 8 * self.mesh.dofs();
+        let Some((damping, cases)) = state.split_first_chunk::<4>() else { return Ok(false) };
+        let Some(damping) = Damping::of(f32::from_le_bytes(*damping)) else { return Ok(false) };
+        if cases.len() != each * self.cases.len() {
+            return Ok(false);
+        }
+        self.levels.set_damping(damping);
+        let mut recorder = self.device.lock();
+        for (case, bytes) in self.cases.iter_mut().zip(cases.chunks_exact(each)) {
+            let (expected, words) = bytes.split_at(4);
+            case.expected = u32::from_le_bytes(std::array::from_fn(|i| expected[i])) as usize;
+            recorder.upload(&case.displacement, &bytemuck::pod_collect_to_vec::<u8, f32>(words))?;
+        }
+        Ok(true)
     }
 }
 

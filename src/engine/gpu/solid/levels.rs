@@ -445,6 +445,14 @@ impl Levels {
     pub(super) fn lower_damping(&mut self) -> bool {
         self.damping.lower()
     }
+
+    pub(super) fn damping(&self) -> Damping {
+        self.damping
+    }
+
+    pub(super) fn set_damping(&mut self, damping: Damping) {
+        self.damping = damping;
+    }
 }
 
 impl Level {

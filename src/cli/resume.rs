@@ -1,0 +1,147 @@
+//! The commands `lgf resume`, which goes on with a run that was cut short, and `lgf repeat`, which makes a
+//! run again and compares.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use serde::Deserialize;
+
+use super::checkpoint::Identity;
+use super::topology::{self, Sitting};
+use super::{Cli, Command};
+use crate::cli::ending::{Ending, print};
+use crate::error::{Error, Result};
+use crate::report::HistoryEntry;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder of the run, the DIR of its --out
+    #[arg(value_name = "DIR", default_value = "out")]
+    dir: PathBuf,
+    /// Print one JSON object and nothing else on the standard output
+    #[arg(long)]
+    json: bool,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// The words of a recorded command as arguments of `lgf topology`.
+fn parse(command: &[String], of: &Path) -> Result<Box<topology::Args>> {
+    match Cli::try_parse_from(command) {
+        Ok(Cli { command: Some(Command::Topology(args)), .. }) => Ok(args),
+        Ok(_) => {
+            Err(Error::format(of, "the run was none of `lgf topology`, which alone can be gone on with"))
+        }
+        Err(_) => Err(Error::format(of, "another version of lgf wrote it: the recorded command is unknown")),
+    }
+}
+
+/// Makes the folder's path absolute, and goes to where the run's command was given, if that still exists, for
+/// the paths in it.
+fn go_to(directory: &Path, dir: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(dir).map_err(|e| Error::io(dir, e))?;
+    if std::env::set_current_dir(directory).is_err() {
+        log::warn!("{} is gone; paths in the run's command are taken from here", directory.display());
+    }
+    Ok(absolute)
+}
+
+/// Goes on with the run whose checkpoint is in the folder.
+pub(super) fn resume(args: &Args) -> Result<Ending> {
+    let identity = Identity::read(&args.dir)?;
+    let mut run = parse(&identity.command, &args.dir)?;
+    run.out = go_to(&identity.directory, &args.dir)?;
+    run.json = args.json || (run.json && !args.quiet);
+    run.quiet |= args.quiet;
+    topology::execute(&run, Sitting::Another(identity))
+}
+
+/// What `lgf repeat` reads of a record.
+#[derive(Debug, Deserialize)]
+struct Recorded {
+    version: String,
+    command: Vec<String>,
+    #[serde(default)]
+    directory: PathBuf,
+    objective: f64,
+    engine: String,
+    adapter: String,
+    history: Vec<HistoryEntry>,
+}
+
+impl Recorded {
+    fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join("record.json");
+        let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        serde_json::from_slice(&text)
+            .map_err(|e| Error::format(&path, format!("it is no record of `lgf topology`: {e}")))
+    }
+
+    fn made_by(&self) -> String {
+        format!("lgf {} on {}, {}", self.version, self.engine, self.adapter)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RepeatArgs {
+    /// The folder of the run, the DIR of its --out; the repetition goes to DIR/repeat
+    #[arg(value_name = "DIR", default_value = "out")]
+    dir: PathBuf,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Makes the run in the folder again, and says where the two differ.
+pub(super) fn repeat(args: &RepeatArgs) -> Result<Ending> {
+    let then = Recorded::read(&args.dir)?;
+    let mut run = parse(&then.command, &args.dir)?;
+    let dir = go_to(&then.directory, &args.dir)?;
+    run.out = dir.join("repeat");
+    (run.json, run.quiet) = (false, true);
+    match topology::execute(&run, Sitting::First)? {
+        Ending::Done => {}
+        other => return Ok(other),
+    }
+    let now = Recorded::read(&run.out)?;
+    let verdict = compare(&then, &now);
+    match verdict {
+        Ok(same) if args.quiet => drop(same),
+        Ok(same) => print(&(same + "\n"))?,
+        Err(differs) => return Ok(Ending::Faulty(differs)),
+    }
+    Ok(Ending::Done)
+}
+
+/// A sentence on two runs that agree to the last bit, or one on the first place where they do not.
+fn compare(then: &Recorded, now: &Recorded) -> std::result::Result<String, String> {
+    let same = |a: &HistoryEntry, b: &HistoryEntry| {
+        a.objective.to_bits() == b.objective.to_bits()
+            && (a.evaluation, a.accepted) == (b.evaluation, b.accepted)
+    };
+    let by = || {
+        let (then, now) = (then.made_by(), now.made_by());
+        if then == now { format!("both by {now}") } else { format!("by {then} and now by {now}") }
+    };
+    let pairs = then.history.iter().zip(&now.history);
+    if let Some((a, b)) = pairs.clone().find(|(a, b)| !same(a, b)) {
+        return Err(format!(
+            "the runs differ from evaluation {} on: {:?} then, {:?} now; {}",
+            a.evaluation,
+            a.objective,
+            b.objective,
+            by()
+        ));
+    }
+    let [before, after] = [then, now].map(|run| run.history.len());
+    if before != after || then.objective.to_bits() != now.objective.to_bits() {
+        return Err(format!(
+            "the runs differ in their end: {before} evaluations to {:?} then, {after} to {:?} now; {}",
+            then.objective,
+            now.objective,
+            by()
+        ));
+    }
+    Ok(format!("the same {after} evaluations to the last bit, down to {:?}; {}", now.objective, by()))
+}
