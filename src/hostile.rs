@@ -134,7 +134,7 @@ fn arrays() {
 fn checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     let run = |journal: &Journal| {
-        let lgf = Lgf::potential().stopping(Stopping::default().evaluations(6)).unwrap();
+        let lgf = Lgf::potential().stopping(Stopping::default().evaluations(6).tolerance(1e-6)).unwrap();
         let objective = Journaled::new(Rosenbrock { dimension: 2 }, journal);
         lgf.on(CpuEngine::new()).minimize(objective, &[-1.2, 1.0]).unwrap()
     };

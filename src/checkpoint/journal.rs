@@ -61,6 +61,7 @@ struct Inner {
     began: Instant,
     /// The seconds of the sittings before.
     earlier_seconds: f64,
+    is_closed: bool,
     fault: Option<String>,
 }
 
@@ -146,6 +147,7 @@ impl Journal {
                 kept_at: now,
                 evaluations_since: 0,
                 began: now,
+                is_closed: false,
                 fault: None,
             })),
         }
@@ -167,6 +169,12 @@ impl Journal {
     /// Why the journal has ended before the run, if it has.
     pub fn fault(&self) -> Option<String> {
         self.lock().fault.clone()
+    }
+
+    /// Takes no more records: what is evaluated after an interruption, to have something to hand out, is not
+    /// on the way that the run would have taken. [`resume`](Self::resume) opens it again.
+    pub fn close(&self) {
+        self.lock().is_closed = true;
     }
 
     /// Removes the journal and what is kept beside it, once the run's results are safe.
@@ -232,7 +240,7 @@ impl Journal {
     pub(super) fn append(&self, answer: &New<'_>) -> (u64, bool) {
         let mut inner = self.lock();
         let number = inner.records;
-        if inner.fault.is_some() {
+        if inner.is_closed || inner.fault.is_some() {
             return (number, false);
         }
         let sentence;
@@ -279,7 +287,7 @@ impl Journal {
     /// Keeps the state of `object` after record `number`, and the one before it.
     pub(super) fn keep_state(&self, object: u32, number: u64, state: &[u8]) {
         let mut inner = self.lock();
-        if inner.fault.is_some() {
+        if inner.is_closed || inner.fault.is_some() {
             return;
         }
         let path = state_path(&inner.folder, object, number);

@@ -82,6 +82,39 @@ fn check_structure<E: Engine>(
     }
 }
 
+/// What is evaluated after an interruption, on the grids that were still to come, is not journaled.
+#[test]
+fn an_interrupted_run_goes_on_where_it_was_interrupted() {
+    let folder = TempDir::new().unwrap();
+    let structure = Structure::preset(Preset::Cantilever, &[20, 10, 10]).unwrap();
+    let recipe = Recipe::default();
+    let stopping = Stopping { max_evaluations: 12, ..recipe.stopping };
+    let recipe = Recipe { stopping, levels: Levels::Count(2), ..recipe };
+    let run = |journal: Option<&Journal>, interrupted_at: usize| {
+        let mut problem = Compliance::new(structure.clone()).unwrap();
+        if let Some(journal) = journal {
+            problem.journal(journal);
+        }
+        let mut evaluations = 0;
+        let watch = observe::from_fn(move |event: Event<'_>| {
+            evaluations += usize::from(matches!(event, Event::TrueStep { .. } | Event::Landed { .. }));
+            if evaluations >= interrupted_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        recipe.solve(&mut problem, CpuEngine::new(), watch).unwrap()
+    };
+    let whole = run(None, usize::MAX);
+    for at in [9, 50] {
+        let kept = folder.path().join(at.to_string());
+        let journal = Journal::create(&kept, "a structure", Every::Evaluations(4)).unwrap();
+        let part = run(Some(&journal), at);
+        assert!(part.spent.coarse_grids < whole.spent.coarse_grids);
+        drop(journal);
+        let journal = Journal::resume(&kept, "a structure", Every::Evaluations(4)).unwrap();
+        assert!((at..at + 3).contains(&journal.replays()), "{} of {at}", journal.replays());
+        assert_same(&whole, &run(Some(&journal), usize::MAX), at);
+    }
+}
+
 #[test]
 fn a_killed_run_in_the_plane_ends_the_same() {
     let mbb = || Compliance::new(Structure::mbb(40, 14, FilterKind::Density)).unwrap();
@@ -176,29 +209,32 @@ impl Objective for &mut Counting {
 
 /// Runs the counting objective; returns the report and the number of evaluations that were computed.
 fn count(journal: &Journal, evaluations: usize) -> (Report, usize) {
+    watched_count(journal, evaluations, |_| ControlFlow::Continue(()))
+}
+
+fn watched_count(
+    journal: &Journal,
+    evaluations: usize,
+    watch: impl FnMut(Event<'_>) -> ControlFlow<()>,
+) -> (Report, usize) {
     let mut counting = Counting { count: 0, evaluated: 0 };
     let flow = Flow::Adam(crate::flow::Adam::new(0.05));
     let stopping = Stopping { max_evaluations: evaluations, tolerance: 0.0, ..Stopping::default() };
     let lgf = Lgf::new(flow).unwrap().stopping(stopping).unwrap().on(CpuEngine::new());
-    let report = lgf.minimize(Journaled::new(&mut counting, journal), &[1.0, -2.0, 0.5]).unwrap();
+    let objective = Journaled::new(&mut counting, journal);
+    let report = lgf.observe(observe::from_fn(watch)).minimize(objective, &[1.0, -2.0, 0.5]).unwrap();
     (report, counting.evaluated)
 }
 
 const ID: &str = "a count";
 
-/// A journal of 20 evaluations, with states after every fourth, as a killed run leaves it.
+/// A run of 30 evaluations, and its journal as it is when the run is killed after 18 of them: with the states
+/// after the 12th and the 16th.
 fn killed_count(folder: &Path) -> (Report, PathBuf) {
     let kept = folder.join("kept");
     let journal = Journal::create(&kept, ID, Every::Evaluations(4)).unwrap();
-    let (report, _) = count(&journal, 30);
-    drop(journal);
-    let other = folder.join("killed");
-    let journal = Journal::create(&other, ID, Every::Evaluations(4)).unwrap();
-    count(&journal, 18);
-    drop(journal);
-    // The last state is written where the run ends; a killed run does not come that far.
-    fs::remove_file(other.join("state-0-17.bin")).unwrap();
-    (report, other)
+    let (report, _) = watched_count(&journal, 30, killed_at(&kept, &[18], folder));
+    (report, folder.join("18"))
 }
 
 fn resume(folder: &Path) -> Journal {
@@ -325,7 +361,7 @@ fn a_run_that_takes_another_way_leaves_the_journal() {
     let journal = Journal::create(folder.path(), ID, Every::default()).unwrap();
     let run = |journal: &Journal, start: f64| {
         let objective = Journaled::new(Rosenbrock { dimension: 2 }, journal);
-        let lgf = Lgf::potential().stopping(Stopping::default().evaluations(10)).unwrap();
+        let lgf = Lgf::potential().stopping(Stopping::default().evaluations(10).tolerance(1e-6)).unwrap();
         lgf.on(CpuEngine::new()).minimize(objective, &[start, 1.0]).unwrap()
     };
     run(&journal, -1.2);
@@ -333,7 +369,7 @@ fn a_run_that_takes_another_way_leaves_the_journal() {
     let journal = Journal::resume(folder.path(), ID, Every::default()).unwrap();
     assert_eq!(journal.replays(), 10);
     let changed = run(&journal, -1.1);
-    let plain = Lgf::potential().stopping(Stopping::default().evaluations(10)).unwrap();
+    let plain = Lgf::potential().stopping(Stopping::default().evaluations(10).tolerance(1e-6)).unwrap();
     let plain = plain.on(CpuEngine::new()).minimize(Rosenbrock { dimension: 2 }, &[-1.1, 1.0]).unwrap();
     assert_eq!(changed.history, plain.history);
     drop(journal);

@@ -286,6 +286,13 @@ impl Compliance {
         }
     }
 
+    /// Ends the journal, if there is one: see [`Journal::close`].
+    pub(super) fn close_journal(&self) {
+        if let Some(tape) = &self.tape {
+            tape.journal().close();
+        }
+    }
+
     /// Takes over the solver's state that the journal has, if evaluations were answered by it.
     fn catch_up(&mut self) -> Result<()> {
         match self.tape.as_mut().and_then(Tape::state_to_take) {

@@ -321,6 +321,9 @@ impl Recipe {
             let lgf = self.lgf(stopping)?.on(&mut *engine).observe(&mut *observer);
             let report = lgf.minimize(&mut *softer, start.as_start()).or_else(RunError::into_report)?;
             softer.keep_state();
+            if report.stop == StopReason::Interrupted {
+                softer.close_journal();
+            }
             account.enter(softer, label(softer, is_projected), &report);
             // A fault of the engine is reported by the run on the given grid.
             let pairs = match self.method.samples() {
