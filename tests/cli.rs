@@ -802,6 +802,68 @@ fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
     assert_eq!(files(dir.path()), run_files(&["checkpoint", "convergence.svg", "evaluations.csv"]));
 }
 
+/// The true gradient on the device leads along the CPU's way: every value of a run within 1e-4, the reported
+/// one by the CPU.
+#[test]
+fn the_true_gradient_may_be_the_devices() {
+    let runs = ["cpu", "gpu"].map(|gradient| {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().to_str().unwrap();
+        let output = output(&[
+            "topology",
+            "--preset",
+            "cantilever",
+            "--size",
+            "16x8x8",
+            "--engine",
+            "cpu",
+            "--gradient",
+            gradient,
+            "--max-evaluations",
+            "20",
+            "--out",
+            out,
+            "--json",
+        ]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        json(&output)
+    });
+    let history = |run: &Value| -> Vec<f64> {
+        let entries = run["history"].as_array().unwrap();
+        entries.iter().map(|entry| entry["objective"].as_f64().unwrap()).collect()
+    };
+    let [cpu, gpu] = runs.each_ref().map(history);
+    assert_eq!((cpu.len(), gpu.len()), (20, 20));
+    for (number, (cpu, gpu)) in cpu.iter().zip(&gpu).enumerate() {
+        assert!((gpu / cpu - 1.0).abs() < 1e-4, "evaluation {}: {cpu} and {gpu}", number + 1);
+    }
+    let [cpu, gpu] = runs.each_ref().map(|run| run["objective"].as_f64().unwrap());
+    assert!((gpu / cpu - 1.0).abs() < 1e-4, "{cpu} and {gpu}");
+}
+
+/// Every pass of a solve on the device has its time and its bytes.
+#[test]
+fn the_passes_of_a_solve_are_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let output = output(&["bench", "--fem", "--sizes", "10x6x6", "--repeats", "1", "--out", out]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("| fem/product |"), "{}", text(&output.stdout));
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(dir.path().join("bench-fem.json")).unwrap()).unwrap();
+    let mesh = &report["meshes"][0];
+    assert!(mesh["relative_difference"].as_f64().unwrap().abs() < 1e-6);
+    let bytes = |part: &str| -> u64 {
+        mesh[part].as_array().unwrap().iter().map(|row| row["bytes"].as_u64().unwrap()).sum()
+    };
+    let iterations = mesh["iterations"].as_u64().unwrap();
+    assert_eq!(mesh["evaluation_bytes"], bytes("once") + iterations * bytes("iteration"));
+    // The residual in double-word reads a double-word displacement, a load, a mask and a modulus, and writes
+    // one vector.
+    let residual = mesh["once"].as_array().unwrap().iter().find(|row| row["kernel"] == "fem/residual_exact");
+    assert_eq!(residual.unwrap()["bytes"], 52 * 11 * 7 * 7 + 4 * 360);
+}
+
 /// Each of the paper's problems, every schedule, with its table, plots, records and its own picture.
 #[test]
 fn every_problem_of_the_paper_runs_and_leaves_its_pictures() {

@@ -193,11 +193,12 @@ pub(super) fn scan(file: &File, mut offset: u64) -> std::io::Result<Vec<Entry>> 
     Ok(entries)
 }
 
-/// The bytes of the file that holds a state.
-pub(super) fn state_bytes(state: &[u8]) -> [Vec<u8>; 2] {
-    let mut head = STATE_MAGIC.to_vec();
-    head.extend(checksum(&[state]).to_le_bytes());
-    [head, state.to_vec()]
+/// The bytes before a state in its file.
+pub(super) fn state_header(state: &[u8]) -> [u8; 12] {
+    let mut header = [0; 12];
+    header[..8].copy_from_slice(&STATE_MAGIC);
+    header[8..].copy_from_slice(&checksum(&[state]).to_le_bytes());
+    header
 }
 
 /// The state in a file; none if it is no whole one.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -61,6 +61,8 @@ struct Inner {
     began: Instant,
     /// The seconds of the sittings before.
     earlier_seconds: f64,
+    /// The time that records and states took to write and to read.
+    spent: Duration,
     is_closed: bool,
     fault: Option<String>,
 }
@@ -147,6 +149,7 @@ impl Journal {
                 kept_at: now,
                 evaluations_since: 0,
                 began: now,
+                spent: Duration::ZERO,
                 is_closed: false,
                 fault: None,
             })),
@@ -166,6 +169,11 @@ impl Journal {
         self.lock().earlier_seconds
     }
 
+    /// The time that this sitting has spent on the journal: records and states, written and read.
+    pub fn time_spent(&self) -> Duration {
+        self.lock().spent
+    }
+
     /// Why the journal has ended before the run, if it has.
     pub fn fault(&self) -> Option<String> {
         self.lock().fault.clone()
@@ -183,14 +191,14 @@ impl Journal {
     /// [`FileError`](crate::error::FileError) naming the folder.
     pub fn remove(self) -> Result<()> {
         let inner = self.lock();
-        // What was moved away stays, as it is another run's.
         let removed = own_files(&inner.folder)
             .and_then(|files| files.iter().try_for_each(fs::remove_file))
-            .and_then(|()| match fs::remove_dir(&inner.folder) {
-                Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
-                other => other,
-            });
-        removed.map_err(|e| Error::io(&inner.folder, e))
+            .and_then(|()| fs::remove_dir(&inner.folder));
+        match removed {
+            // What was moved away stays, as it is another run's; and the folder may be gone already.
+            Err(e) if matches!(e.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => Ok(()),
+            other => other.map_err(|e| Error::io(&inner.folder, e)),
+        }
     }
 
     /// A new objective's number.
@@ -203,80 +211,18 @@ impl Journal {
     /// The answer to `x` that the journal has for objective `object`, with the number of its record and
     /// whether the objective carries a state; none where it is to be computed.
     pub(super) fn answer(&self, object: u32, wanted: Kind, x: &[f64], out: &mut [f64]) -> Option<Answer> {
-        let mut inner = self.lock();
-        let number = inner.replayed;
-        let entry = *inner.entries.get(number)?;
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(out);
-        let fits = entry.object == object
-            && match entry.kind {
-                Kind::Failure => wanted == Kind::Evaluation,
-                kind => kind == wanted && entry.payload == bytes.len() as u64,
-            }
-            && entry.argument == argument(x);
-        if !fits {
-            inner.forget("the run took another way than the one that was journaled");
-            return None;
-        }
-        let (mut sentence, kind) = (Vec::new(), entry.kind);
-        let read = if kind == Kind::Failure {
-            sentence.resize(entry.payload as usize, 0);
-            entry.read(&mut inner.file, &mut sentence)
-        } else {
-            entry.read(&mut inner.file, bytes)
-        };
-        if let Err(error) = read {
-            inner.forget(&format!("the journal cannot be read: {error}"));
-            return None;
-        }
-        inner.replayed += 1;
-        let value = match kind {
-            Kind::Failure => Err(String::from_utf8_lossy(&sentence).into_owned().into()),
-            Kind::Evaluation | Kind::Direction => Ok(entry.value),
-        };
-        Some(Answer { value, number: number as u64, has_state: entry.has_state })
+        let began = Instant::now();
+        let answer = self.lock().answer(object, wanted, x, out);
+        self.lock().spent += began.elapsed();
+        answer
     }
 
     /// Appends an answer; returns its number, and whether the objective's state is due to be kept.
     pub(super) fn append(&self, answer: &New<'_>) -> (u64, bool) {
-        let mut inner = self.lock();
-        let number = inner.records;
-        if inner.is_closed || inner.fault.is_some() {
-            return (number, false);
-        }
-        let sentence;
-        let (kind, value, payload) = match answer.value {
-            Ok(value) => (answer.kind, *value, bytemuck::cast_slice(answer.vector)),
-            Err(error) => {
-                sentence = error.to_string();
-                (Kind::Failure, f64::NAN, sentence.as_bytes())
-            }
-        };
-        let entry = Entry {
-            kind,
-            object: answer.object,
-            has_state: answer.has_state,
-            argument: argument(answer.x),
-            value,
-            seconds: inner.earlier_seconds + inner.began.elapsed().as_secs_f64(),
-            payload: payload.len() as u64,
-            offset: inner.end,
-        };
-        let end = inner.end;
-        let written =
-            inner.file.seek(SeekFrom::Start(end)).and_then(|_| entry.write(&mut inner.file, payload));
-        if let Err(error) = written {
-            let _ = inner.file.set_len(end);
-            inner.fail(&error);
-            return (number, false);
-        }
-        inner.end = entry.end();
-        inner.records += 1;
-        inner.evaluations_since += 1;
-        let is_due = match inner.every {
-            Every::Evaluations(count) => inner.evaluations_since >= count,
-            Every::Time(time) => inner.kept_at.elapsed() >= time,
-        };
-        (number, is_due && answer.has_state)
+        let began = Instant::now();
+        let appended = self.lock().append(answer);
+        self.lock().spent += began.elapsed();
+        appended
     }
 
     /// Whether the state of `object` after record `number` is kept already.
@@ -286,30 +232,12 @@ impl Journal {
 
     /// Keeps the state of `object` after record `number`, and the one before it.
     pub(super) fn keep_state(&self, object: u32, number: u64, state: &[u8]) {
-        let mut inner = self.lock();
-        if inner.is_closed || inner.fault.is_some() {
-            return;
-        }
-        let path = state_path(&inner.folder, object, number);
-        let part = path.with_extension("part");
-        let write = || {
-            let mut file = File::create(&part)?;
-            format::state_bytes(state).iter().try_for_each(|bytes| file.write_all(bytes))?;
-            fs::rename(&part, &path)
-        };
-        if let Err(error) = write() {
-            let _ = fs::remove_file(&part);
-            inner.fail(&error);
-            return;
-        }
-        inner.kept_at = Instant::now();
-        inner.evaluations_since = 0;
-        let numbers = inner.states.entry(object).or_default();
-        numbers.push(number);
-        let old: Vec<u64> = numbers.drain(..numbers.len().saturating_sub(2)).collect();
-        for number in old {
-            let _ = fs::remove_file(state_path(&inner.folder, object, number));
-        }
+        self.lock().keep_state(object, number, state);
+    }
+
+    /// Adds to the time that the journal has taken.
+    pub(super) fn charge(&self, time: Duration) {
+        self.lock().spent += time;
     }
 
     /// The state of `object` after record `number`.
@@ -342,6 +270,106 @@ pub(super) struct New<'a> {
 }
 
 impl Inner {
+    fn keep_state(&mut self, object: u32, number: u64, state: &[u8]) {
+        if self.is_closed || self.fault.is_some() {
+            return;
+        }
+        let path = state_path(&self.folder, object, number);
+        let part = path.with_extension("part");
+        let write = || {
+            let mut file = File::create(&part)?;
+            file.write_all(&format::state_header(state))?;
+            file.write_all(state)?;
+            fs::rename(&part, &path)
+        };
+        if let Err(error) = write() {
+            let _ = fs::remove_file(&part);
+            self.fail(&error);
+            return;
+        }
+        self.kept_at = Instant::now();
+        self.evaluations_since = 0;
+        let numbers = self.states.entry(object).or_default();
+        numbers.push(number);
+        let old: Vec<u64> = numbers.drain(..numbers.len().saturating_sub(2)).collect();
+        for number in old {
+            let _ = fs::remove_file(state_path(&self.folder, object, number));
+        }
+    }
+
+    fn append(&mut self, answer: &New<'_>) -> (u64, bool) {
+        let number = self.records;
+        if self.is_closed || self.fault.is_some() {
+            return (number, false);
+        }
+        let sentence;
+        let (kind, value, payload) = match answer.value {
+            Ok(value) => (answer.kind, *value, bytemuck::cast_slice(answer.vector)),
+            Err(error) => {
+                sentence = error.to_string();
+                (Kind::Failure, f64::NAN, sentence.as_bytes())
+            }
+        };
+        let entry = Entry {
+            kind,
+            object: answer.object,
+            has_state: answer.has_state,
+            argument: argument(answer.x),
+            value,
+            seconds: self.earlier_seconds + self.began.elapsed().as_secs_f64(),
+            payload: payload.len() as u64,
+            offset: self.end,
+        };
+        let end = self.end;
+        let written = self.file.seek(SeekFrom::Start(end)).and_then(|_| entry.write(&mut self.file, payload));
+        if let Err(error) = written {
+            let _ = self.file.set_len(end);
+            self.fail(&error);
+            return (number, false);
+        }
+        self.end = entry.end();
+        self.records += 1;
+        self.evaluations_since += 1;
+        let is_due = match self.every {
+            Every::Evaluations(count) => self.evaluations_since >= count,
+            Every::Time(time) => self.kept_at.elapsed() >= time,
+        };
+        (number, is_due && answer.has_state)
+    }
+
+    fn answer(&mut self, object: u32, wanted: Kind, x: &[f64], out: &mut [f64]) -> Option<Answer> {
+        let number = self.replayed;
+        let entry = *self.entries.get(number)?;
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(out);
+        let fits = entry.object == object
+            && match entry.kind {
+                Kind::Failure => wanted == Kind::Evaluation,
+                kind => kind == wanted && entry.payload == bytes.len() as u64,
+            }
+            && entry.argument == argument(x);
+        if !fits {
+            self.forget("the run took another way than the one that was journaled");
+            return None;
+        }
+        let (mut sentence, kind) = (Vec::new(), entry.kind);
+        let read = if kind == Kind::Failure {
+            sentence.resize(entry.payload as usize, 0);
+            entry.read(&mut self.file, &mut sentence)
+        } else {
+            entry.read(&mut self.file, bytes)
+        };
+        if let Err(error) = read {
+            self.forget(&format!("the journal cannot be read: {error}"));
+            return None;
+        }
+        self.replayed += 1;
+        let value = match kind {
+            Kind::Failure => Err(String::from_utf8_lossy(&sentence).into_owned().into()),
+            Kind::Evaluation | Kind::Direction => Ok(entry.value),
+        };
+        Some(Answer { value, number: number as u64, has_state: entry.has_state })
+    }
+
     /// The answers from here on are no longer true.
     fn forget(&mut self, reason: &str) {
         let left = self.entries.len() - self.replayed;

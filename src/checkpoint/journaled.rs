@@ -1,5 +1,7 @@
 //! Objectives whose answers are journaled.
 
+use std::time::Instant;
+
 use super::format::Kind;
 use super::journal::{Journal, New};
 use crate::domain::Domain;
@@ -73,10 +75,12 @@ impl Tape {
         if self.is_behind || self.journal.has_state(self.object, number) {
             return;
         }
+        let began = Instant::now();
         match state() {
             Ok(state) => self.journal.keep_state(self.object, number, &state),
             Err(error) => log::warn!("the state of a solver is not kept: {error}"),
         }
+        self.journal.charge(began.elapsed());
     }
 }
 

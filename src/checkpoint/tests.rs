@@ -351,6 +351,7 @@ fn a_folder_that_is_removed_ends_the_journal_only() {
     fs::remove_dir_all(&kept).unwrap();
     assert_eq!(count(&journal, 30).0.history, whole.history);
     assert!(journal.fault().is_some());
+    journal.remove().unwrap();
 }
 
 /// What is journaled belongs to other values: from the first x that is not the journal's on, the run is made

@@ -101,6 +101,9 @@ pub(super) struct FullRecord<'a> {
     /// What the sittings before had done, if the run was gone on with.
     #[serde(skip_serializing_if = "Option::is_none")]
     resumed: Option<Resumed>,
+    /// The seconds that the checkpoint took, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint_seconds: Option<f64>,
     settings: String,
     report: &'a Report,
     /// The iterations and the residual of every solve on the given grid, in space.
@@ -123,6 +126,7 @@ impl<'a> FullRecord<'a> {
             directory,
             command,
             resumed: None,
+            checkpoint_seconds: None,
             settings,
             report,
             solves: &[],
@@ -149,6 +153,7 @@ pub(super) struct Run {
     pub settings: String,
     /// The command of the first sitting, where it was given, and what the sittings before had done.
     pub earlier: Option<(PathBuf, Vec<String>, Resumed)>,
+    pub checkpoint_seconds: Option<f64>,
 }
 
 impl Run {
@@ -176,6 +181,7 @@ impl Run {
         let (settings, report) = (self.settings.clone(), &self.solution.report);
         let mut full = FullRecord {
             solves: &self.solution.solves,
+            checkpoint_seconds: self.checkpoint_seconds,
             ..FullRecord::new(&record, &self.engine_reason, settings, report)
         };
         if let Some((directory, command, resumed)) = self.earlier.clone() {

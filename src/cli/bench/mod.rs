@@ -1,6 +1,7 @@
 //! The command `lgf bench` measures what each pass of a cycle costs on this machine.
 
 mod passes;
+mod solid;
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -11,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::passes::{Bench, Measured, PASSES, Shape, Subject, resident};
 use super::results::{engine_line, json};
-use crate::cli::arguments::{EngineArgs, parse_count};
+use crate::cli::arguments::{Elements, EngineArgs, parse_count, parse_elements};
 use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::engine::gpu::Clock;
 use crate::engine::{Engine, EngineChoice, EngineInfo, EngineKind, TableFormat};
@@ -35,6 +36,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "D,...", value_delimiter = ',')]
     #[arg(value_parser = |text: &str| parse_count(text, 1e9))]
     dimensions: Option<Vec<u64>>,
+    /// Measure the true gradient in 3D on the GPU instead: every pass of a solve, on the meshes of --sizes
+    #[arg(long, conflicts_with_all = ["dimensions", "compare", "memory", "without_cpu"])]
+    fem: bool,
+    /// Meshes for --fem, separated by commas
+    #[arg(long, value_name = "CxRxL,...", value_delimiter = ',', value_parser = parse_elements)]
+    #[arg(default_values = ["32x16x16", "64x32x32"], requires = "fem")]
+    sizes: Vec<Elements>,
     /// Samples, or pairs, in the history, 2 to 64
     #[arg(long, value_name = "K", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u64).range(2..=64))]
@@ -206,6 +214,9 @@ fn free_memory() -> Option<f64> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
+    if args.fem {
+        return solid::run(args);
+    }
     let (history, rank, repeats) = (args.history as usize, args.rank as usize, args.repeats as usize);
     if !(1..history).contains(&rank) {
         return Err(Error::invalid(

@@ -72,7 +72,8 @@ pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
     let files = Files { saver, listing: Some(Listing::new(&args.out, &problem)) };
     let label = Label { name: "lgf", quiet: args.quiet };
     let run = solve(&mut problem, recipe, start.as_ref(), &mut opened, label, (interrupted, files))?;
-    let run = Run { earlier, ..run };
+    let checkpoint_seconds = journal.as_ref().map(|journal| journal.time_spent().as_secs_f64());
+    let run = Run { earlier, checkpoint_seconds, ..run };
     // The summary is printed even if the disk is full.
     let written = run.write(&args.out, &problem, true);
     if args.json {
@@ -154,6 +155,7 @@ pub(in crate::cli) fn solve(
         solution,
         engine_reason: opened.reason().into(),
         earlier: None,
+        checkpoint_seconds: None,
     })
 }
 

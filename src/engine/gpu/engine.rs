@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::counts;
 use super::device::{self, AdapterChoice, Gpu};
-use super::kernels::{Eft, WordsCopy, bindings};
+use super::kernels::Eft;
 use super::recording::Recorder;
 use super::regression::RegressionBuffers;
 use super::run::{self, Recording, Run, not_started};
@@ -208,24 +207,9 @@ impl GpuEngine {
     /// Device and memory errors.
     pub fn copy_times(&mut self, bytes: u64, repeats: usize) -> Result<(u64, Vec<f64>)> {
         let vectors = (bytes.min(self.max_binding) / 16).max(1);
-        let (from, to) = (
-            self.recorder.buffer("copy_source", 16 * vectors)?,
-            self.recorder.buffer("copy_target", 16 * vectors)?,
-        );
         // As in a run: as many slabs, each a workgroup.
         let slab = run::slab_length(vectors as usize, 0) as u32;
-        let params = WordsCopy { len: vectors as u32, slab };
-        let groups = counts::each(vectors.div_ceil(u64::from(slab)) as usize);
-        let seconds = (0..=repeats)
-            .map(|_| {
-                self.recorder.timed(|r| {
-                    r.dispatch(params, &bindings::WordsCopy { source: &from, target_words: &to }, groups)
-                })
-            })
-            .collect::<Result<Vec<f64>>>();
-        self.recorder.release(&from);
-        self.recorder.release(&to);
-        Ok((16 * vectors, seconds?.split_off(1)))
+        Ok((16 * vectors, self.recorder.copy_times(vectors, slab, repeats)?))
     }
 
     /// Whether sums over d keep their error terms on this device.

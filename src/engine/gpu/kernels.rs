@@ -4,7 +4,7 @@
 use ndarray::ArrayView2;
 
 use super::buffers::Buffer;
-use super::shared::{LiftRule, prelude};
+use super::shared::{LiftRule, Make, prelude};
 use crate::engine::interface::TableFormat;
 use crate::flow::StepParameters as FlowRule;
 
@@ -186,7 +186,34 @@ pub(crate) trait Params: bytemuck::Pod {
     const KERNEL: usize;
     /// Threads of one of its kernel's workgroups.
     const THREADS: u32;
+    /// The bytes that a dispatch moves at least, each array once each way; none where nobody has counted.
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
 }
+
+/// The nodes of a mesh with so many elements along each axis.
+fn nodes(size: [u32; 3]) -> u64 {
+    size.iter().map(|n| u64::from(*n) + 1).product()
+}
+
+/// The elements of such a mesh.
+fn elements(size: [u32; 3]) -> u64 {
+    size.iter().map(|n| u64::from(*n)).product()
+}
+
+/// The bytes of a coarse mesh's matrices: the moduli of eight children each, and stored ones.
+fn matrices(size: [u32; 3], by_children: u32, stored: u32) -> u64 {
+    u64::from(by_children) * 32 * elements(size) + MATRIX * u64::from(stored)
+}
+
+/// The bytes of their diagonals.
+fn diagonals(size: [u32; 3], by_children: u32, stored: u32) -> u64 {
+    u64::from(by_children) * 32 * elements(size) + 96 * u64::from(stored)
+}
+
+/// The bytes of a stored matrix of an element: 300 entries.
+const MATRIX: u64 = 4 * crate::fem::layout::TRIANGLE as u64;
 
 macro_rules! kernels {
     ($($params:ident = $file:literal {
@@ -194,6 +221,7 @@ macro_rules! kernels {
         fragments: [$($fragment:ident),* $(,)?],
         buffers: { $($buffer:ident: $access:ident),* $(,)? },
         params: { $($field:ident: $type:ty),* $(,)? },
+        $(bytes: $bytes:expr,)?
     })*) => {
         $(
             #[doc = concat!("Parameters of `shaders/", $file, ".wgsl`.")]
@@ -205,6 +233,10 @@ macro_rules! kernels {
                 type Buffers<'a> = bindings::$params<'a>;
                 const KERNEL: usize = Number::$params as usize;
                 const THREADS: u32 = $threads;
+                $(fn bytes(&self) -> Option<u64> {
+                    let count: fn(&Self) -> u64 = $bytes;
+                    Some(count(self))
+                })?
             }
         )*
 
@@ -254,6 +286,7 @@ kernels! {
         fragments: [],
         buffers: { source: Read, target_words: Write },
         params: { len: u32, slab: u32 },
+        bytes: |p| 32 * u64::from(p.len),
     }
     GramAccumulate = "gram_accumulate" {
         threads: 64,
@@ -268,6 +301,7 @@ kernels! {
         fragments: [Eft, DoubleWord, TreeSums],
         buffers: { partials: Read, totals: Write },
         params: { slabs: u32, values: u32, first: u32 },
+        bytes: |p| 8 * u64::from(p.slabs) * u64::from(p.values),
     }
     TargetEncode = "target_encode" {
         threads: 256,
@@ -545,6 +579,11 @@ kernels! {
             nx: u32, ny: u32, nz: u32, mode: u32, damping: f32, inverse_x: f32, inverse_y: f32,
             inverse_z: f32,
         },
+        bytes: |p| {
+            let right_side = if p.mode == u32::from(Make::Product) { 0 } else { 12 };
+            let size = [p.nx, p.ny, p.nz];
+            (28 + right_side) * nodes(size) + 4 * elements(size)
+        },
     }
     CoarseProduct = "fem/coarse_product" {
         threads: 64,
@@ -557,6 +596,7 @@ kernels! {
             nx: u32, ny: u32, nz: u32, mode: u32, damping: f32, by_children: u32, entries: u32,
             fine_x: u32, fine_y: u32,
         },
+        bytes: |p| 40 * nodes([p.nx, p.ny, p.nz]) + matrices([p.nx, p.ny, p.nz], p.by_children, p.entries),
     }
     CoarseDiagonal = "fem/diagonal" {
         threads: 64,
@@ -565,18 +605,21 @@ kernels! {
         params: {
             nx: u32, ny: u32, nz: u32, by_children: u32, entries: u32, fine_x: u32, fine_y: u32,
         },
+        bytes: |p| 16 * nodes([p.nx, p.ny, p.nz]) + diagonals([p.nx, p.ny, p.nz], p.by_children, p.entries),
     }
     NodeInverse = "fem/node_inverse" {
         threads: 64,
         fragments: [],
         buffers: { moduli: Read, inverse: Write },
         params: { nx: u32, ny: u32, nz: u32 },
+        bytes: |p| 4 * nodes([p.nx, p.ny, p.nz]) + 4 * elements([p.nx, p.ny, p.nz]),
     }
     JacobiStart = "fem/jacobi" {
         threads: 64,
         fragments: [SolveState],
         buffers: { state: Read, inverse: Read, right_side: Read, result: Write },
         params: { nodes: u32, per_node: u32, factor_x: f32, factor_y: f32, factor_z: f32 },
+        bytes: |p| if p.per_node == 1 { 28 } else { 36 } * u64::from(p.nodes),
     }
     Restrict = "fem/restrict" {
         threads: 64,
@@ -586,6 +629,7 @@ kernels! {
             nx: u32, ny: u32, nz: u32, coarse_x: u32, coarse_y: u32, coarse_z: u32, weights_x:
             u32, weights_y: u32, weights_z: u32,
         },
+        bytes: |p| 12 * nodes([p.nx, p.ny, p.nz]) + 16 * nodes([p.coarse_x, p.coarse_y, p.coarse_z]),
     }
     Prolong = "fem/prolong" {
         threads: 64,
@@ -595,6 +639,7 @@ kernels! {
             nx: u32, ny: u32, nz: u32, coarse_x: u32, coarse_y: u32, coarse_z: u32, weights_x:
             u32, weights_y: u32, weights_z: u32,
         },
+        bytes: |p| 28 * nodes([p.nx, p.ny, p.nz]) + 12 * nodes([p.coarse_x, p.coarse_y, p.coarse_z]),
     }
     Galerkin = "fem/galerkin" {
         threads: 64,
@@ -605,6 +650,15 @@ kernels! {
             u32, weights_y: u32, weights_z: u32, by_children: u32, entries: u32, fine_x: u32,
             fine_y: u32, from_given: u32, listed: u32, list_at: u32, count: u32,
         },
+        bytes: |p| {
+            // A matrix is made of eight: of moduli, or of stored ones.
+            let read = match (p.from_given, p.by_children) {
+                (1, _) => 4 * 8,
+                (_, 1) => 4 * 64,
+                _ => 8 * MATRIX,
+            };
+            (MATRIX + read) * u64::from(p.count)
+        },
     }
     CoarsestAssemble = "fem/coarsest_assemble" {
         threads: 64,
@@ -613,30 +667,38 @@ kernels! {
         params: {
             nx: u32, ny: u32, nz: u32, by_children: u32, entries: u32, fine_x: u32, fine_y: u32,
         },
+        bytes: |p| {
+            let size = [p.nx, p.ny, p.nz];
+            4 * (3 * nodes(size)).pow(2) + matrices(size, p.by_children, p.entries)
+        },
     }
     CoarsestFactor = "fem/coarsest_factor" {
         threads: 256,
         fragments: [],
         buffers: { matrix: Write, inverse: Write },
         params: { n: u32 },
+        bytes: |p| 8 * u64::from(p.n).pow(2),
     }
     CoarsestSolve = "fem/coarsest_solve" {
         threads: 256,
         fragments: [SolveState],
         buffers: { state: Read, inverse: Read, right_side: Read, result: Write },
         params: { n: u32 },
+        bytes: |p| 4 * u64::from(p.n).pow(2) + 8 * u64::from(p.n),
     }
     Dot = "fem/dot" {
         threads: 64,
         fragments: [Eft, DoubleWord, SolveState, TreeSums],
         buffers: { state: Read, left: Read, right: Read, partials: Write },
         params: { len: u32, slab: u32 },
+        bytes: |p| 8 * u64::from(p.len),
     }
     Turn = "fem/turn" {
         threads: 64,
         fragments: [SolveState],
         buffers: { state: Read, preconditioned: Read, direction: Write },
         params: { len: u32, slab: u32 },
+        bytes: |p| 12 * u64::from(p.len),
     }
     Advance = "fem/advance" {
         threads: 64,
@@ -646,6 +708,7 @@ kernels! {
             partials: Write,
         },
         params: { len: u32, slab: u32 },
+        bytes: |p| 24 * u64::from(p.len),
     }
     Scalars = "fem/scalars" {
         threads: 64,
@@ -655,6 +718,7 @@ kernels! {
             count: u32, sum: u32, is_first: u32, limit: f32, floor: f32, reduction: f32,
             inner_reduction: f32,
         },
+        bytes: |p| 8 * u64::from(p.count),
     }
     ResidualExact = "fem/residual_exact" {
         threads: 64,
@@ -664,12 +728,14 @@ kernels! {
             Write, partials: Write,
         },
         params: { nx: u32, ny: u32, nz: u32 },
+        bytes: |p| 52 * nodes([p.nx, p.ny, p.nz]) + 4 * elements([p.nx, p.ny, p.nz]),
     }
     Correct = "fem/correct" {
         threads: 64,
         fragments: [Eft, DoubleWord],
         buffers: { displacement: Write, correction: Write },
         params: { len: u32, slab: u32 },
+        bytes: |p| 24 * u64::from(p.len),
     }
     Energies = "fem/energies" {
         threads: 64,
@@ -678,11 +744,13 @@ kernels! {
             blocks: Read, moduli: Read, displacement: Read, energies: Write, partials: Write,
         },
         params: { nx: u32, ny: u32, nz: u32, body_x: f32, body_y: f32, body_z: f32, adds: u32 },
+        bytes: |p| 12 * nodes([p.nx, p.ny, p.nz]) + 8 * elements([p.nx, p.ny, p.nz]),
     }
     Work = "fem/work" {
         threads: 64,
         fragments: [Eft, DoubleWord, TreeSums],
         buffers: { load: Read, displacement: Read, partials: Write },
         params: { len: u32, slab: u32 },
+        bytes: |p| 12 * u64::from(p.len),
     }
 }

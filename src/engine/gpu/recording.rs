@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::buffers::{Allocator, Buffer};
+use super::counts;
 use super::device::Gpu;
-use super::kernels::{Bindings, Eft, KERNELS, Params, Variant};
+use super::kernels::{Bindings, Eft, KERNELS, Params, Variant, WordsCopy, bindings};
 use super::pipelines::Pipelines;
 use super::timing::{KernelTime, Pace, Profiler};
 use crate::engine::interface::{TableFormat, Traffic};
@@ -16,6 +17,8 @@ enum Operation {
         kernel: usize,
         /// Bytes of the buffers it binds.
         touched: u64,
+        /// The bytes that it must move.
+        least: u64,
         group: wgpu::BindGroup,
         offset: u32,
         groups: [u32; 3],
@@ -203,6 +206,7 @@ impl Recorder {
         self.operations.push(Operation::Dispatch {
             kernel: P::KERNEL,
             touched,
+            least: params.bytes().unwrap_or_default(),
             group,
             offset: offset as u32,
             groups,
@@ -351,7 +355,9 @@ impl Recorder {
                 }
             };
             let dispatches = operations.iter().filter_map(|operation| match operation {
-                Operation::Dispatch { kernel, touched, .. } => Some((KERNELS[*kernel].name, *touched)),
+                Operation::Dispatch { kernel, touched, least, .. } => {
+                    Some((KERNELS[*kernel].name, *touched, *least))
+                }
                 Operation::Copy { .. } | Operation::Clear { .. } => None,
             });
             profiler.learn(dispatches, &seconds);
@@ -436,6 +442,25 @@ impl Recorder {
         let outcome = record(self).and_then(|()| self.take_profile());
         self.profiler = outer;
         Ok(outcome?.iter().map(|kernel| kernel.seconds).sum())
+    }
+
+    /// The seconds that a kernel takes to copy vectors of 16 bytes, `repeats` times after one for warming up,
+    /// by workgroups that own `slab` of them.
+    pub(crate) fn copy_times(&mut self, vectors: u64, slab: u32, repeats: usize) -> Result<Vec<f64>> {
+        let (from, to) =
+            (self.buffer("copy_source", 16 * vectors)?, self.buffer("copy_target", 16 * vectors)?);
+        let params = WordsCopy { len: vectors as u32, slab };
+        let groups = counts::each(vectors.div_ceil(u64::from(slab)) as usize);
+        let seconds = (0..=repeats)
+            .map(|_| {
+                self.timed(|r| {
+                    r.dispatch(params, &bindings::WordsCopy { source: &from, target_words: &to }, groups)
+                })
+            })
+            .collect::<Result<Vec<f64>>>();
+        self.release(&from);
+        self.release(&to);
+        Ok(seconds?.split_off(1))
     }
 
     pub(crate) fn has_timestamps(&self) -> bool {

@@ -27,6 +27,8 @@ pub struct KernelTime {
     /// Sizes of the buffers it was given, bytes, in all: more than its traffic where it works on a part of a
     /// table, less where it reads one twice.
     pub bound_bytes: u64,
+    /// The bytes that they must move at least, each array once each way; 0 where the kernel does not tell.
+    pub least_bytes: u64,
 }
 
 /// Memory that the dispatches of one submission may touch as long as nothing has been measured: at 20 GB/s,
@@ -196,20 +198,27 @@ impl Profiler {
         if self.timestamps.is_some() { PROFILED } else { 1 }
     }
 
-    /// Adds up what was measured, dispatch by dispatch: (kernel, bytes of its buffers).
-    pub(super) fn learn(&mut self, dispatches: impl Iterator<Item = (&'static str, u64)>, seconds: &[f64]) {
-        for ((kernel, bytes), seconds) in dispatches.zip(seconds) {
+    /// Adds up what was measured, dispatch by dispatch: the kernel, the bytes of its buffers, and those that it
+    /// must move.
+    pub(super) fn learn(
+        &mut self,
+        dispatches: impl Iterator<Item = (&'static str, u64, u64)>,
+        seconds: &[f64],
+    ) {
+        for ((kernel, bytes, least), seconds) in dispatches.zip(seconds) {
             match self.kernels.iter_mut().find(|k| k.kernel == kernel) {
                 Some(known) => {
                     known.dispatches += 1;
                     known.seconds += seconds;
                     known.bound_bytes += bytes;
+                    known.least_bytes += least;
                 }
                 None => self.kernels.push(KernelTime {
                     kernel,
                     dispatches: 1,
                     seconds: *seconds,
                     bound_bytes: bytes,
+                    least_bytes: least,
                 }),
             }
         }

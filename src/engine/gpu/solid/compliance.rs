@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rayon::prelude::*;
 
 use super::levels::{Levels, threads, workgroups};
-use super::solve::{Case, Vectors, solve};
+use super::solve::{Case, Vectors, record_correct, record_iteration, record_start, solve};
 use crate::engine::gpu::buffers::Buffer;
 use crate::engine::gpu::counts;
 use crate::engine::gpu::device::Gpu;
 use crate::engine::gpu::kernels::{Eft, Energies, PartialsReduce, Work, bindings};
 use crate::engine::gpu::recording::Recorder;
-use crate::engine::gpu::{AdapterChoice, GpuEngine, self_test};
+use crate::engine::gpu::{AdapterChoice, Clock, GpuEngine, KernelTime, self_test};
 use crate::error::{EngineError, Error, Result};
 use crate::fem::layout::Damping;
 use crate::fem::{Accuracy, BrickMesh, Element, Evaluation, Simp, Supports, masses};
@@ -55,6 +55,23 @@ impl SolidDevice {
     /// The name of the adapter.
     pub fn adapter(&self) -> String {
         self.lock().gpu.name()
+    }
+
+    /// Where the times of a profile come from.
+    pub fn clock(&self) -> Clock {
+        if self.lock().has_timestamps() { Clock::Timestamps } else { Clock::Wall }
+    }
+
+    /// The bandwidth that the kernels are measured by: a kernel that copies `bytes` from one buffer to
+    /// another, `repeats` times after one for warming up. Gives the bytes copied, so that twice as many were
+    /// moved, and the seconds of each.
+    ///
+    /// # Errors
+    /// Device and memory errors.
+    pub fn copy_times(&self, bytes: u64, repeats: usize) -> Result<(u64, Vec<f64>)> {
+        let vectors = (bytes / 16).max(1);
+        let slab = vectors.div_ceil(16384).max(1024).next_multiple_of(64) as u32;
+        Ok((16 * vectors, self.lock().copy_times(vectors, slab, repeats)?))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Recorder> {
@@ -309,6 +326,55 @@ impl DeviceCompliance {
             &bindings::PartialsReduce { partials: &self.levels.partials, totals: &self.totals },
             counts::ONE,
         )
+    }
+
+    /// Lets the next solves begin from a displacement of zero.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn forget(&mut self) -> Result<()> {
+        let mut recorder = self.device.lock();
+        for case in &mut self.cases {
+            recorder.clear(&case.displacement);
+        }
+        recorder.finish()
+    }
+
+    /// How long each kernel takes on the first load case with these densities: for what an evaluation does
+    /// once (the coarse operators, the double-word residual, the correction, the energies), and for
+    /// `iterations` of conjugate gradients, which are all made. The displacement is that of no evaluation
+    /// afterwards: the next solve begins from what they have left.
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate), which comes first.
+    pub fn profile(
+        &mut self,
+        law: &Simp,
+        densities: &[f64],
+        iterations: usize,
+    ) -> Result<[Vec<KernelTime>; 2]> {
+        self.evaluate(law, densities, 1e-2, 1000, &mut vec![0.0; densities.len()])?;
+        let device = self.device.clone();
+        let mut recorder = device.lock();
+        let r = &mut *recorder;
+        r.clear(&self.cases[0].displacement);
+        r.finish()?;
+        r.profile(true)?;
+        let mut measure = || {
+            self.levels.set_up(r)?;
+            record_start(r, &self.levels, &self.vectors, &self.cases[0], Accuracy::from(1e-30), true)?;
+            let before = r.take_profile()?;
+            for _ in 0..iterations {
+                record_iteration(r, &self.levels, &self.vectors)?;
+            }
+            let during = r.take_profile()?;
+            record_correct(r, &self.levels, &self.vectors, &self.cases[0])?;
+            self.record_energies(r, 0)?;
+            Ok([before.into_iter().chain(r.take_profile()?).collect(), during])
+        };
+        let measured = measure();
+        r.profile(false)?;
+        measured
     }
 
     /// The displacement of each load case at the last evaluation.

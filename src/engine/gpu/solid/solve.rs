@@ -152,7 +152,7 @@ pub(super) fn record_residual(
 }
 
 /// The exact residual, and what is decided from it.
-fn record_start(
+pub(super) fn record_start(
     recorder: &mut Recorder,
     levels: &Levels,
     vectors: &Vectors,
@@ -187,7 +187,7 @@ fn record_scalars(recorder: &mut Recorder, levels: &Levels, params: Scalars) -> 
 }
 
 /// One iteration of conjugate gradients, which does nothing once the state says that the solve is done.
-fn record_iteration(recorder: &mut Recorder, levels: &Levels, vectors: &Vectors) -> Result<()> {
+pub(super) fn record_iteration(recorder: &mut Recorder, levels: &Levels, vectors: &Vectors) -> Result<()> {
     let given = &levels.levels[0];
     let (len, slab) = (given.mesh.dofs() as u32, vectors.slab);
     let slabs = counts::each(vectors.slabs);
@@ -223,7 +223,12 @@ fn record_iteration(recorder: &mut Recorder, levels: &Levels, vectors: &Vectors)
 }
 
 /// Adds the correction to the displacement.
-fn record_correct(recorder: &mut Recorder, levels: &Levels, vectors: &Vectors, case: &Case) -> Result<()> {
+pub(super) fn record_correct(
+    recorder: &mut Recorder,
+    levels: &Levels,
+    vectors: &Vectors,
+    case: &Case,
+) -> Result<()> {
     recorder.dispatch(
         Correct { len: levels.levels[0].mesh.dofs() as u32, slab: vectors.slab },
         &bindings::Correct { displacement: &case.displacement, correction: &vectors.correction },
