@@ -17,7 +17,7 @@ pub trait Objective {
     /// has led there and landings are checked: then the phase is undone.
     ///
     /// # Errors
-    /// Whatever keeps the value from being computed; treated alike.
+    /// Whatever keeps the value from being computed; treated alike, and a panic as well.
     fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64, ObjectiveError>;
 
     /// Writes H⁻¹∇f at the point that was evaluated last, for the Newton flow. Default: an error, as there is

@@ -802,43 +802,22 @@ fn ctrl_c_ends_after_the_current_evaluation_and_writes_the_results() {
     assert_eq!(files(dir.path()), run_files(&["checkpoint", "convergence.svg", "evaluations.csv"]));
 }
 
-/// The true gradient on the device leads along the CPU's way: every value of a run within 1e-4, the reported
-/// one by the CPU.
+/// The true gradient on the device leads to the CPU's design: within 1e-4 of its compliance, which the CPU
+/// reports, in as many evaluations, give or take two.
 #[test]
 fn the_true_gradient_may_be_the_devices() {
     let runs = ["cpu", "gpu"].map(|gradient| {
         let dir = tempfile::tempdir().unwrap();
-        let out = dir.path().to_str().unwrap();
-        let output = output(&[
-            "topology",
-            "--preset",
-            "cantilever",
-            "--size",
-            "16x8x8",
-            "--engine",
-            "cpu",
-            "--gradient",
-            gradient,
-            "--max-evaluations",
-            "20",
-            "--out",
-            out,
-            "--json",
-        ]);
+        let mut arguments = vec!["topology", "--preset", "cantilever", "--size", "16x8x8", "--engine", "cpu"];
+        arguments.extend(["--gradient", gradient, "--json", "--out", dir.path().to_str().unwrap()]);
+        let output = output(&arguments);
         assert!(output.status.success(), "{}", text(&output.stderr));
         json(&output)
     });
-    let history = |run: &Value| -> Vec<f64> {
-        let entries = run["history"].as_array().unwrap();
-        entries.iter().map(|entry| entry["objective"].as_f64().unwrap()).collect()
-    };
-    let [cpu, gpu] = runs.each_ref().map(history);
-    assert_eq!((cpu.len(), gpu.len()), (20, 20));
-    for (number, (cpu, gpu)) in cpu.iter().zip(&gpu).enumerate() {
-        assert!((gpu / cpu - 1.0).abs() < 1e-4, "evaluation {}: {cpu} and {gpu}", number + 1);
-    }
     let [cpu, gpu] = runs.each_ref().map(|run| run["objective"].as_f64().unwrap());
     assert!((gpu / cpu - 1.0).abs() < 1e-4, "{cpu} and {gpu}");
+    let [cpu, gpu] = runs.each_ref().map(|run| run["true_evaluations"].as_u64().unwrap());
+    assert!(cpu.abs_diff(gpu) <= 2, "{cpu} and {gpu} evaluations");
 }
 
 /// Every pass of a solve on the device has its time and its bytes.

@@ -33,7 +33,7 @@ fn faulty(at: usize, fault: Fault) -> impl Objective {
 
 #[test]
 fn a_fault_of_the_objective_returns_the_last_trusted_iterate() {
-    let faults: [(&str, Fault); 4] = [
+    let faults: [(&str, Fault); 5] = [
         ("value", |_| Ok(f64::NAN)),
         ("value", |_| Ok(f64::NEG_INFINITY)),
         ("gradient", |g| {
@@ -41,6 +41,7 @@ fn a_fault_of_the_objective_returns_the_last_trusted_iterate() {
             Ok(1.0)
         }),
         ("the mesh is torn", |_| Err("the mesh is torn".into())),
+        ("it panicked: the mesh is gone", |_| panic!("the mesh is gone")),
     ];
     for (word, fault) in faults {
         let flow = descent(0.01);

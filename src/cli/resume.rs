@@ -54,7 +54,7 @@ pub(super) fn resume(args: &Args) -> Result<Ending> {
     run.out = go_to(&identity.directory, &args.dir)?;
     run.json = args.json || (run.json && !args.quiet);
     run.quiet |= args.quiet;
-    topology::execute(&run, Sitting::Another(identity))
+    topology::execute(&run, Sitting::Another(Box::new(identity)))
 }
 
 /// What `lgf repeat` reads of a record.

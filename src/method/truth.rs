@@ -4,6 +4,7 @@
 //! reads and writes them (16 bytes per unknown), and decides by scalars that the engine sums up.
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -75,6 +76,17 @@ pub(super) struct Judged {
 /// Gradients whose largest entry is within 2 to the power of ± this are given to the engine as they are.
 /// Beyond, products of entries could leave the range of f32, and a floor on a gradient would be felt.
 const PLAIN_EXPONENTS: f64 = 20.0;
+
+/// What the objective answers; a panic is an error, so that the best design comes back all the same.
+fn caught<T>(answer: impl FnOnce() -> Result<T, ObjectiveError>) -> Result<T, ObjectiveError> {
+    // What the objective has broken of itself it may tell of by failing again; nothing of the run's own is
+    // changed on the way.
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|cause| {
+        let words = cause.downcast_ref::<&str>().copied();
+        let words = words.or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+        Err(format!("it panicked: {}", words.unwrap_or("without a word")).into())
+    })
+}
 
 /// Multiplies every entry by a power of two, which is exact.
 fn scale(values: &mut [f64], factor: f64) {
@@ -469,12 +481,13 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             self.refresh()?;
         }
         let began = Instant::now();
-        let mut outcome = self.objective.evaluate(&self.x, &mut self.gradient);
+        let Self { objective, x, gradient, .. } = self;
+        let mut outcome = caught(|| objective.evaluate(x, gradient));
         if self.steps_by_newton
             && let Ok(value) = outcome
             && value.is_finite()
         {
-            outcome = self.objective.newton_direction(&self.x, &mut self.gradient).map(|()| value);
+            outcome = caught(|| objective.newton_direction(x, gradient)).map(|()| value);
         }
         self.objective_time += began.elapsed();
         self.evaluations += 1;

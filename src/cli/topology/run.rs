@@ -26,7 +26,7 @@ use crate::topology::{Compliance, Mesh, Recipe, SigmoidDesign, Structure};
 /// The first time that a run is made, or another time, after it was cut short.
 pub(in crate::cli) enum Sitting {
     First,
-    Another(Identity),
+    Another(Box<Identity>),
 }
 
 pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
