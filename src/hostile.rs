@@ -1,5 +1,5 @@
-//! Hostile inputs: files and flags as nobody would write them, made of good ones by a seeded generator. Nothing
-//! that is read may panic, hang or take more memory than its size announces.
+//! Hostile inputs: files and flags as nobody would write them, made of good ones by a seeded generator.
+//! Nothing that is read may panic, hang or take more memory than its size announces.
 //!
 //! Every test tries 2000 inputs a seed; the environment variable LGF_HOSTILE gives another number.
 
@@ -17,7 +17,7 @@ fn tries() -> usize {
     std::env::var("LGF_HOSTILE").ok().and_then(|count| count.parse().ok()).unwrap_or(2000)
 }
 
-/// Marsaglia's xorshift generator.
+/// Marsaglia's xorshift generator of numbers.
 struct Dice(u64);
 
 impl Dice {

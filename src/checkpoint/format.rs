@@ -26,7 +26,7 @@ const BLOCK: usize = 1 << 20;
 pub(super) enum Kind {
     /// A value and a gradient.
     Evaluation = 1,
-    /// A Newton direction.
+    /// The direction of a Newton step.
     Direction = 2,
     /// The sentence of an evaluation that failed.
     Failure = 3,

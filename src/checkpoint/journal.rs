@@ -163,8 +163,8 @@ impl Journal {
         inner.entries.iter().filter(counts).count()
     }
 
-    /// The seconds that the run had taken when its last evaluation was journaled, those of all sittings before
-    /// this one.
+    /// The seconds that the run had taken when its last evaluation was journaled, those of all sittings
+    /// before this one.
     pub fn earlier_seconds(&self) -> f64 {
         self.lock().earlier_seconds
     }

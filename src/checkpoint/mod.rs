@@ -1,11 +1,12 @@
 //! Checkpoints: a run that was killed goes on as if nothing had happened.
 //!
-//! A run is a function of what its objective has answered: the engine, the method and the recipe take the same
-//! steps, to the last bit, if they get the same values and gradients. So a checkpoint is a [`Journal`]: every
-//! value and gradient, appended to a file as soon as it is known. To go on, the run is begun again, and the
-//! journal answers in the objective's place, which takes the optimizer's own time and no solve, until it has
-//! no more to tell. What an objective itself carries from one evaluation to the next (the displacement that an
-//! iterative solver starts from) is kept beside the journal from time to time, and at the end of every run.
+//! A run is a function of what its objective has answered: the engine, the method and the recipe take the
+//! same steps, to the last bit, if they get the same values and gradients. So a checkpoint is a [`Journal`]:
+//! every value and gradient, appended to a file as soon as it is known. To go on, the run is begun again, and
+//! the journal answers in the objective's place, which takes the optimizer's own time and no solve, until it
+//! has no more to tell. What an objective itself carries from one evaluation to the next (the displacement
+//! that an iterative solver starts from) is kept beside the journal from time to time, and at the end of
+//! every run.
 //!
 //! It serves every method, engine and grid alike, and an objective of your own by way of [`Journaled`].
 //!

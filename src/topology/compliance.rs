@@ -273,8 +273,8 @@ impl Compliance {
         })
     }
 
-    /// Journals the evaluations of this problem and of those on the way to it, and takes them from the journal
-    /// as long as it has any: see [`checkpoint`](crate::checkpoint). To be called before the run.
+    /// Journals the evaluations of this problem and of those on the way to it, and takes them from the
+    /// journal as long as it has any: see [`checkpoint`](crate::checkpoint). To be called before the run.
     pub fn journal(&mut self, journal: &Journal) {
         self.tape = Some(Tape::new(journal));
     }

@@ -1,5 +1,5 @@
-//! `lgf bench --fem`: what each pass of the true gradient in space costs on a device, beside the bytes that it
-//! must move, and what these bytes would take at other bandwidths.
+//! `lgf bench --fem`: what each pass of the true gradient in space costs on a device, beside the bytes that
+//! it must move, and what these bytes would take at other bandwidths.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::fem::{BrickMesh, Element, Simp, SolidCompliance, Solver, Supports};
 use crate::io;
 
-/// The iterations of conjugate gradients that are timed, from a displacement of zero: so few that none of them
-/// finds the solve done.
+/// The iterations of conjugate gradients that are timed, from a displacement of zero: so few that none of
+/// them finds the solve done.
 const ITERATIONS: usize = 4;
 /// The relative residual of the timed solves.
 const TOLERANCE: f64 = 1e-5;
@@ -257,8 +257,8 @@ fn markdown(report: &Report) -> String {
     line!(out, "");
     line!(
         out,
-        "*moved*: the least bytes of an evaluation, each array of each pass once each way; the times at other \
-         bandwidths are"
+        "*moved*: the least bytes of an evaluation, each array of each pass once each way; the times at \
+         other bandwidths are"
     );
     line!(out, "these bytes over the bandwidth, without the latency of launches.");
     for m in &report.meshes {

@@ -198,8 +198,8 @@ impl Profiler {
         if self.timestamps.is_some() { PROFILED } else { 1 }
     }
 
-    /// Adds up what was measured, dispatch by dispatch: the kernel, the bytes of its buffers, and those that it
-    /// must move.
+    /// Adds up what was measured, dispatch by dispatch: the kernel, the bytes of its buffers, and those that
+    /// it must move.
     pub(super) fn learn(
         &mut self,
         dispatches: impl Iterator<Item = (&'static str, u64, u64)>,
