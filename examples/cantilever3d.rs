@@ -33,12 +33,7 @@ impl Cantilever {
     fn new(columns: usize) -> lgf::Result<Self> {
         let (nx, ny, nz) = (columns, columns / 2, columns / 2);
         let mesh = BrickMesh::new(nx, ny, nz)?;
-        let mut supports = Supports::new(mesh);
-        for z in 0..=nz {
-            for y in 0..=ny {
-                supports.fix(mesh.node(0, y, z), [true; 3]);
-            }
-        }
+        let supports = Supports::clamped_left(mesh);
         let mut load = vec![0.0; mesh.dofs()];
         for z in 0..=nz {
             let share = if z == 0 || z == nz { 0.5 } else { 1.0 };

@@ -99,6 +99,18 @@ impl Supports {
         Self { mesh, mask: vec![0; mesh.nodes()] }
     }
 
+    /// Supports that hold every node of the face x = 0 in all directions.
+    pub fn clamped_left(mesh: BrickMesh) -> Self {
+        let mut supports = Self::new(mesh);
+        let [_, ny, nz] = mesh.size();
+        for z in 0..=nz {
+            for y in 0..=ny {
+                supports.fix(mesh.node(0, y, z), [true; 3]);
+            }
+        }
+        supports
+    }
+
     /// Holds `node` in the directions that are `true`, besides those that are held already. A node that the
     /// mesh does not have is ignored.
     pub fn fix(&mut self, node: usize, directions: [bool; 3]) {

@@ -29,12 +29,7 @@
 //!
 //! # fn main() -> Result<(), lgf::error::Error> {
 //! let mesh = BrickMesh::new(6, 3, 2)?;
-//! let mut supports = Supports::new(mesh);
-//! for z in 0..=2 {
-//!     for y in 0..=3 {
-//!         supports.fix(mesh.node(0, y, z), [true; 3]);
-//!     }
-//! }
+//! let supports = Supports::clamped_left(mesh);
 //! let mut load = vec![0.0; mesh.dofs()];
 //! let tip = mesh.dof(mesh.node(6, 0, 1), 1);
 //! load[tip] = -1.0;

@@ -82,12 +82,7 @@ impl Problem {
     fn new(size: [usize; 3]) -> Result<Self> {
         let [nx, ny, nz] = size;
         let mesh = BrickMesh::new(nx, ny, nz)?;
-        let mut supports = Supports::new(mesh);
-        for z in 0..=nz {
-            for y in 0..=ny {
-                supports.fix(mesh.node(0, y, z), [true; 3]);
-            }
-        }
+        let supports = Supports::clamped_left(mesh);
         let mut load = vec![0.0; mesh.dofs()];
         (0..=nz).for_each(|z| load[mesh.dof(mesh.node(nx, 0, z), 1)] = -1.0 / (nz + 1) as f64);
         // Bars of a third of each period along every axis meet in all directions.

@@ -24,13 +24,8 @@ fn noise(seed: u64) -> impl FnMut() -> f64 {
 
 /// The left face held, and one node of the lower edge held vertically.
 fn supports(mesh: BrickMesh) -> Supports {
-    let [nx, ny, nz] = mesh.size();
-    let mut supports = Supports::new(mesh);
-    for z in 0..=nz {
-        for y in 0..=ny {
-            supports.fix(mesh.node(0, y, z), [true; 3]);
-        }
-    }
+    let [nx, _, nz] = mesh.size();
+    let mut supports = Supports::clamped_left(mesh);
     supports.fix(mesh.node(nx - 1, 0, nz / 2), [false, true, false]);
     supports
 }
