@@ -15,11 +15,10 @@
 //! answer faster than a disk writes.
 //!
 //! ```
-//! use lgf::Lgf;
 //! use lgf::checkpoint::{Every, Journal, Journaled};
 //! use lgf::engine::CpuEngine;
 //! use lgf::problems::Rosenbrock;
-//! use lgf::{Stopping, report::StopReason};
+//! use lgf::{Lgf, Stopping};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = std::env::temp_dir().join(format!("lgf-doc-{}", std::process::id()));
@@ -32,7 +31,7 @@
 //! run(&Journal::create(&folder, "Rosenbrock", Every::default())?, 9)?;
 //! let journal = Journal::resume(&folder, "Rosenbrock", Every::default())?;
 //! assert_eq!(journal.replays(), 9);
-//! let report = run(&journal, 100)?;
+//! let report = run(&journal, 1000)?;
 //! assert!(report.objective < 1e-6);
 //! journal.remove()?;
 //! # Ok(())
