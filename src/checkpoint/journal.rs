@@ -113,6 +113,7 @@ impl Journal {
         }
         let end = entries.last().map_or(header, Entry::end);
         file.set_len(end).map_err(|e| Error::io(&path, e))?;
+        remove_states(folder, entries.len() as u64);
         Ok(Self::of(folder, file, every, entries, end))
     }
 
@@ -211,17 +212,17 @@ impl Journal {
     /// The answer to `x` that the journal has for objective `object`, with the number of its record and
     /// whether the objective carries a state; none where it is to be computed.
     pub(super) fn answer(&self, object: u32, wanted: Kind, x: &[f64], out: &mut [f64]) -> Option<Answer> {
-        let began = Instant::now();
-        let answer = self.lock().answer(object, wanted, x, out);
-        self.lock().spent += began.elapsed();
+        let (began, mut inner) = (Instant::now(), self.lock());
+        let answer = inner.answer(object, wanted, x, out);
+        inner.spent += began.elapsed();
         answer
     }
 
     /// Appends an answer; returns its number, and whether the objective's state is due to be kept.
     pub(super) fn append(&self, answer: &New<'_>) -> (u64, bool) {
-        let began = Instant::now();
-        let appended = self.lock().append(answer);
-        self.lock().spent += began.elapsed();
+        let (began, mut inner) = (Instant::now(), self.lock());
+        let appended = inner.append(answer);
+        inner.spent += began.elapsed();
         appended
     }
 
@@ -379,6 +380,7 @@ impl Inner {
         self.records = self.replayed as u64;
         let records = self.records;
         self.states.values_mut().for_each(|numbers| numbers.retain(|number| *number < records));
+        remove_states(&self.folder, records);
         if let Err(error) = self.file.set_len(self.end) {
             self.fail(&error);
         }
@@ -427,6 +429,18 @@ fn own_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         }
     }
     Ok(files)
+}
+
+/// Removes the states after records from number `first` on, which are no longer those of the run: a later
+/// sitting would take them for the states of the records that take these numbers now.
+fn remove_states(folder: &Path, first: u64) {
+    let number =
+        |file: &Path| -> Option<u64> { file.file_stem()?.to_str()?.rsplit('-').next()?.parse().ok() };
+    for file in own_files(folder).unwrap_or_default() {
+        if number(&file).is_some_and(|number| number >= first) {
+            let _ = fs::remove_file(file);
+        }
+    }
 }
 
 /// Moves an unfinished run's files out of the way.

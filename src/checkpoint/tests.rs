@@ -268,6 +268,20 @@ fn an_altered_state_is_recognised() {
     assert_eq!(count(&journal, 30).0.history, whole.history);
 }
 
+/// A state that belongs to a record which is made again is not taken for that of the new record.
+#[test]
+fn states_after_the_last_record_that_counts_are_removed() {
+    let folder = TempDir::new().unwrap();
+    let (_, killed) = killed_count(folder.path());
+    let file = killed.join("journal.bin");
+    let bytes = fs::read(&file).unwrap();
+    // The 15th record is cut off: the state after the 16th is of a record that is gone.
+    fs::write(&file, &bytes[..bytes.len() - 4 * 72 + 5]).unwrap();
+    assert!(killed.join("state-0-15.bin").exists());
+    assert_eq!(resume(&killed).replays(), 12);
+    assert!(!killed.join("state-0-15.bin").exists() && killed.join("state-0-11.bin").exists());
+}
+
 #[test]
 fn a_journal_that_was_cut_off_or_altered_anywhere_ends_there() {
     let folder = TempDir::new().unwrap();

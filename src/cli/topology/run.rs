@@ -54,8 +54,9 @@ pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
     }
     let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
-    let identity = Identity::of(&problem, recipe, start.as_ref().map(|start| &start.1[..]), &opened.info())?;
-    let journal = journal(args, &sitting, &identity)?;
+    let identity =
+        || Identity::of(&problem, recipe, start.as_ref().map(|start| &start.1[..]), &opened.info());
+    let journal = journal(args, &sitting, identity)?;
     let mut earlier = None;
     if let (Some(journal), Sitting::Another(first)) = (&journal, sitting) {
         let resumed = Resumed { evaluations: journal.replays(), seconds: journal.earlier_seconds() };
@@ -93,16 +94,21 @@ pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
     Ok(ending)
 }
 
-/// The journal that the run is kept in, if any.
-fn journal(args: &Args, sitting: &Sitting, now: &Identity) -> Result<Option<Journal>> {
+/// The journal that the run is kept in, if any. What the run depends on is asked for where there is one, as
+/// it takes a pass over the mesh and over the program.
+fn journal(
+    args: &Args,
+    sitting: &Sitting,
+    now: impl FnOnce() -> Result<Identity>,
+) -> Result<Option<Journal>> {
     let folder = checkpoint::folder(&args.out);
     match (sitting, args.checkpoint) {
         (Sitting::First, CheckpointFlag::Off) => Ok(None),
         (Sitting::First, CheckpointFlag::On(every)) => {
-            Journal::create(&folder, &now.text()?, every).map(Some)
+            Journal::create(&folder, &now()?.text()?, every).map(Some)
         }
         (Sitting::Another(then), flag) => {
-            then.check(now, &args.out)?;
+            then.check(&now()?, &args.out)?;
             let every = if let CheckpointFlag::On(every) = flag { every } else { Every::default() };
             Journal::resume(&folder, &then.text()?, every).map(Some)
         }
