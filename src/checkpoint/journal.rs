@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::format::{self, Entry, Kind, checksum};
+use super::writer::Writer;
 use crate::error::{Error, ObjectiveError, Result};
 
 /// The file of the answers.
@@ -44,7 +45,10 @@ pub struct Journal {
 #[derive(Debug)]
 struct Inner {
     folder: PathBuf,
-    /// Locked as long as it is open.
+    /// Ends, with everything written, before the file is closed.
+    writer: Writer,
+    /// Locked as long as it is open. It is read until the run computes its first own answer, and written by
+    /// the writer from then on: the two share one position in it.
     file: File,
     every: Every,
     /// The records that answer, and the number of those that have.
@@ -61,10 +65,11 @@ struct Inner {
     began: Instant,
     /// The seconds of the sittings before.
     earlier_seconds: f64,
-    /// The time that records and states took to write and to read.
+    /// The time that the run waited for records and states to be taken and to be read.
     spent: Duration,
     is_closed: bool,
-    fault: Option<String>,
+    /// Whether the log has been told why nothing more is written.
+    is_told: bool,
 }
 
 impl Journal {
@@ -88,7 +93,7 @@ impl Journal {
             lock(&file, folder)?;
         }
         let end = format::write_header(&mut file, identity).map_err(|e| Error::io(&path, e))?;
-        Ok(Self::of(folder, file, every, Vec::new(), end))
+        Self::of(folder, file, every, Vec::new(), end)
     }
 
     /// Goes on with the journal in `folder`: its answers come first. Records and states that were cut off or
@@ -114,7 +119,7 @@ impl Journal {
         let end = entries.last().map_or(header, Entry::end);
         file.set_len(end).map_err(|e| Error::io(&path, e))?;
         remove_states(folder, entries.len() as u64);
-        Ok(Self::of(folder, file, every, entries, end))
+        Self::of(folder, file, every, entries, end)
     }
 
     /// The description of the run whose journal is in `folder`.
@@ -127,7 +132,8 @@ impl Journal {
         format::read_header(&mut file, &path).map(|(identity, _)| identity)
     }
 
-    fn of(folder: &Path, file: File, every: Every, entries: Vec<Entry>, end: u64) -> Self {
+    fn of(folder: &Path, file: File, every: Every, entries: Vec<Entry>, end: u64) -> Result<Self> {
+        let writer = file.try_clone().and_then(Writer::new).map_err(|e| Error::io(folder.join(FILE), e))?;
         let mut states: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
         for (number, entry) in entries.iter().enumerate() {
             if entry.has_state && state_path(folder, entry.object, number as u64).exists() {
@@ -135,9 +141,10 @@ impl Journal {
             }
         }
         let now = Instant::now();
-        Self {
+        Ok(Self {
             inner: Arc::new(Mutex::new(Inner {
                 folder: folder.into(),
+                writer,
                 file,
                 every,
                 records: entries.len() as u64,
@@ -152,9 +159,9 @@ impl Journal {
                 began: now,
                 spent: Duration::ZERO,
                 is_closed: false,
-                fault: None,
+                is_told: false,
             })),
-        }
+        })
     }
 
     /// The number of evaluations that the journal answers.
@@ -170,14 +177,24 @@ impl Journal {
         self.lock().earlier_seconds
     }
 
-    /// The time that this sitting has spent on the journal: records and states, written and read.
+    /// The time that this sitting has waited for the journal: to take records and states, and to read them. A
+    /// thread of its own writes them while the run goes on.
     pub fn time_spent(&self) -> Duration {
         self.lock().spent
     }
 
     /// Why the journal has ended before the run, if it has.
     pub fn fault(&self) -> Option<String> {
-        self.lock().fault.clone()
+        let inner = self.lock();
+        inner.writer.flush();
+        inner.writer.fault().map(String::from)
+    }
+
+    /// Waits until everything that was journaled is in its files. Without it the last two answers may be on
+    /// their way; they are written when the last handle of the journal is dropped, and lost where the process
+    /// is killed.
+    pub fn flush(&self) {
+        self.lock().writer.flush();
     }
 
     /// Takes no more records: what is evaluated after an interruption, to have something to hand out, is not
@@ -192,6 +209,7 @@ impl Journal {
     /// [`FileError`](crate::error::FileError) naming the folder.
     pub fn remove(self) -> Result<()> {
         let inner = self.lock();
+        inner.writer.flush();
         let removed = own_files(&inner.folder)
             .and_then(|files| files.iter().try_for_each(fs::remove_file))
             .and_then(|()| fs::remove_dir(&inner.folder));
@@ -232,7 +250,7 @@ impl Journal {
     }
 
     /// Keeps the state of `object` after record `number`, and the one before it.
-    pub(super) fn keep_state(&self, object: u32, number: u64, state: &[u8]) {
+    pub(super) fn keep_state(&self, object: u32, number: u64, state: Vec<u8>) {
         self.lock().keep_state(object, number, state);
     }
 
@@ -271,21 +289,18 @@ pub(super) struct New<'a> {
 }
 
 impl Inner {
-    fn keep_state(&mut self, object: u32, number: u64, state: &[u8]) {
-        if self.is_closed || self.fault.is_some() {
-            return;
+    /// Whether nothing more is to be written; says so once, if that is for an error.
+    fn has_ended(&mut self) -> bool {
+        let Some(fault) = self.writer.fault() else { return self.is_closed };
+        if !std::mem::replace(&mut self.is_told, true) {
+            let folder = self.folder.display();
+            log::warn!("the checkpoint in {folder} ends here, and the run goes on without one: {fault}");
         }
-        let path = state_path(&self.folder, object, number);
-        let part = path.with_extension("part");
-        let write = || {
-            let mut file = File::create(&part)?;
-            file.write_all(&format::state_header(state))?;
-            file.write_all(state)?;
-            fs::rename(&part, &path)
-        };
-        if let Err(error) = write() {
-            let _ = fs::remove_file(&part);
-            self.fail(&error);
+        true
+    }
+
+    fn keep_state(&mut self, object: u32, number: u64, state: Vec<u8>) {
+        if self.has_ended() {
             return;
         }
         self.kept_at = Instant::now();
@@ -293,14 +308,13 @@ impl Inner {
         let numbers = self.states.entry(object).or_default();
         numbers.push(number);
         let old: Vec<u64> = numbers.drain(..numbers.len().saturating_sub(2)).collect();
-        for number in old {
-            let _ = fs::remove_file(state_path(&self.folder, object, number));
-        }
+        let path = |number| state_path(&self.folder, object, number);
+        self.writer.state(path(number), state, old.into_iter().map(path).collect());
     }
 
     fn append(&mut self, answer: &New<'_>) -> (u64, bool) {
         let number = self.records;
-        if self.is_closed || self.fault.is_some() {
+        if self.has_ended() {
             return (number, false);
         }
         let sentence;
@@ -321,13 +335,7 @@ impl Inner {
             payload: payload.len() as u64,
             offset: self.end,
         };
-        let end = self.end;
-        let written = self.file.seek(SeekFrom::Start(end)).and_then(|_| entry.write(&mut self.file, payload));
-        if let Err(error) = written {
-            let _ = self.file.set_len(end);
-            self.fail(&error);
-            return (number, false);
-        }
+        self.writer.record(entry, payload);
         self.end = entry.end();
         self.records += 1;
         self.evaluations_since += 1;
@@ -382,14 +390,8 @@ impl Inner {
         self.states.values_mut().for_each(|numbers| numbers.retain(|number| *number < records));
         remove_states(&self.folder, records);
         if let Err(error) = self.file.set_len(self.end) {
-            self.fail(&error);
+            self.writer.end(format!("its old records cannot be cut off: {error}"));
         }
-    }
-
-    fn fail(&mut self, error: &std::io::Error) {
-        let folder = self.folder.display();
-        log::warn!("the checkpoint in {folder} ends here, and the run goes on without one: {error}");
-        self.fault = Some(error.to_string());
     }
 }
 

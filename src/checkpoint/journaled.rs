@@ -77,7 +77,7 @@ impl Tape {
         }
         let began = Instant::now();
         match state() {
-            Ok(state) => self.journal.keep_state(self.object, number, &state),
+            Ok(state) => self.journal.keep_state(self.object, number, state),
             Err(error) => log::warn!("the state of a solver is not kept: {error}"),
         }
         self.journal.charge(began.elapsed());

@@ -10,9 +10,10 @@
 //!
 //! It serves every method, engine and grid alike, and an objective of your own by way of [`Journaled`].
 //!
-//! Cost: 8 bytes per unknown and evaluation on disk, written once; the state of a structure in space takes 24
-//! bytes a node and load case, written at the pace of [`Every`]. When not to use it: for objectives that
-//! answer faster than a disk writes.
+//! Cost: 8 bytes per unknown and evaluation on disk, written once, by a thread of its own; the state of a
+//! structure in space takes 24 bytes a node and load case, written at the pace of [`Every`]. Two vectors and
+//! a state at most wait in memory to be written. When not to use it: for objectives that answer faster than
+//! a disk writes.
 //!
 //! ```
 //! use lgf::checkpoint::{Every, Journal, Journaled};
@@ -43,6 +44,7 @@ mod journal;
 mod journaled;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub use journal::{Every, Journal};
 pub use journaled::Journaled;

@@ -29,7 +29,7 @@ fn copy_folder(from: &Path, to: &Path) {
 
 /// A closure that copies the journal at each of these evaluations, as if the run were killed there.
 fn killed_at<'a>(
-    journal: &'a Path,
+    journal: (&'a Journal, &'a Path),
     at: &'a [usize],
     copies: &'a Path,
 ) -> impl FnMut(Event<'_>) -> ControlFlow<()> + 'a {
@@ -38,7 +38,8 @@ fn killed_at<'a>(
         if let Event::TrueStep { .. } | Event::Landed { entry: Some(_), .. } = event {
             evaluations += 1;
             if at.contains(&evaluations) {
-                copy_folder(journal, &copies.join(evaluations.to_string()));
+                journal.0.flush();
+                copy_folder(journal.1, &copies.join(evaluations.to_string()));
             }
         }
         ControlFlow::Continue(())
@@ -69,7 +70,7 @@ fn check_structure<E: Engine>(
     let journal = Journal::create(&kept, "a structure", every).unwrap();
     let mut journaled = problem();
     journaled.journal(&journal);
-    let watch = observe::from_fn(killed_at(&kept, at, folder.path()));
+    let watch = observe::from_fn(killed_at((&journal, &kept), at, folder.path()));
     let whole = recipe.solve(&mut journaled, engine(), watch).unwrap();
     assert_same(&plain, &whole, 0);
     for killed in at {
@@ -233,7 +234,7 @@ const ID: &str = "a count";
 fn killed_count(folder: &Path) -> (Report, PathBuf) {
     let kept = folder.join("kept");
     let journal = Journal::create(&kept, ID, Every::Evaluations(4)).unwrap();
-    let (report, _) = watched_count(&journal, 30, killed_at(&kept, &[18], folder));
+    let (report, _) = watched_count(&journal, 30, killed_at((&journal, &kept), &[18], folder));
     (report, folder.join("18"))
 }
 

@@ -14,9 +14,15 @@ use crate::method::Method;
 use crate::report::{HistoryEntry, Report};
 use crate::topology::{Compliance, Level, Recipe, Solution, SolveEntry, Spent};
 
+/// The version of the layout of records, which `docs/records.md` describes: it grows when a key changes its
+/// meaning, its type or its name, or goes; not when one is added.
+const SCHEMA: u32 = 1;
+
 /// The object `--json` prints and, with the details, `record.json`.
 #[derive(Debug, Serialize)]
 pub(super) struct Record<'a> {
+    /// The version of this layout.
+    pub schema: u32,
     pub problem: &'a str,
     pub size: String,
     pub method: &'a str,
@@ -63,6 +69,7 @@ impl<'a> Record<'a> {
         report: &'a Report,
     ) -> Self {
         Self {
+            schema: SCHEMA,
             problem,
             size,
             method: method.name(),

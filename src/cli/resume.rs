@@ -74,8 +74,12 @@ impl Recorded {
     fn read(dir: &Path) -> Result<Self> {
         let path = dir.join("record.json");
         let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        serde_json::from_slice(&text)
+        Self::parse(&text)
             .map_err(|e| Error::format(&path, format!("it is no record of `lgf topology`: {e}")))
+    }
+
+    fn parse(text: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(text)
     }
 
     fn made_by(&self) -> String {
@@ -144,4 +148,29 @@ fn compare(then: &Recorded, now: &Recorded) -> std::result::Result<String, Strin
         ));
     }
     Ok(format!("the same {after} evaluations to the last bit, down to {:?}; {}", now.objective, by()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hostile::spoiled;
+
+    #[test]
+    fn hostile_records() {
+        let good = r#"{"schema": 1, "version": "0.1.0", "command": ["lgf", "topology", "--size", "6x4"],
+            "directory": "/", "objective": 12.5, "engine": "cpu", "adapter": "2 threads", "history": [
+            {"evaluation": 1, "iteration": 0, "objective": 13.0, "accepted": true},
+            {"evaluation": 2, "iteration": 1, "objective": 12.5, "accepted": true}]}"#;
+        let whole = Recorded::parse(good.as_bytes()).unwrap();
+        assert!(compare(&whole, &whole).is_ok());
+        let mut read = 0;
+        for bytes in spoiled(good.as_bytes()) {
+            let Ok(record) = Recorded::parse(&bytes) else { continue };
+            let _ = parse(&record.command, Path::new("run"));
+            if compare(&whole, &record).is_err() {
+                read += 1;
+            }
+        }
+        assert!(read > 0);
+    }
 }
