@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use lgf::engine::GpuEngine;
 use lgf::engine::gpu::GpuOptions;
+use lgf::method::Potential;
 use lgf::topology::{Compliance, FilterKind, Structure};
 use lgf::{Lgf, Session, Stopping, wgpu};
 
@@ -48,7 +49,7 @@ fn begin(
     let stopping = Stopping::default().evaluations(200).settled(10, 2e-4);
     let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions::default())?;
     let start = problem.uniform_start();
-    Ok(Lgf::potential().stopping(stopping)?.on(engine).session(problem, &start)?)
+    Ok(Lgf::new(Potential::default())?.stopping(stopping)?.on(engine).session(problem, &start)?)
 }
 
 /// Writes a picture of each piece.

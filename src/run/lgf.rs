@@ -99,9 +99,10 @@ impl Lgf {
         Ok(Self { config, engine: Unopened, observer: () })
     }
 
-    /// A learned potential with its default settings, on whatever domain the objective has.
+    /// A learned potential for a smooth function, on whatever domain the objective has, with the settings of
+    /// [`Potential::smooth`] for 100 000 unknowns. Structures have others: [`Potential::default`].
     pub fn potential() -> Self {
-        let method = Method::Potential(Potential::default());
+        let method = Method::Potential(Potential::smooth(100_000));
         Self { config: LgfConfig { method, stopping: Stopping::of(&method) }, engine: Unopened, observer: () }
     }
 

@@ -279,6 +279,11 @@ impl Compliance {
         self.tape = Some(Tape::new(journal));
     }
 
+    /// Lets go of the journal, whose folder another run can then have once all its handles are gone.
+    pub fn leave_journal(&mut self) {
+        self.tape = None;
+    }
+
     /// Keeps the solver's state in the journal, if there is one: at the end of a run on this problem.
     pub(super) fn keep_state(&self) {
         if let Some(tape) = self.tape.as_ref().filter(|_| self.has_state()) {
