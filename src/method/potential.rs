@@ -61,12 +61,13 @@ impl Default for Potential {
 
 impl Potential {
     /// The settings for a smooth function of `dimension` unknowns whose curvatures may be orders of
-    /// magnitude apart: ten pairs, and 100 to 1000 projected steps, fewer where a step takes longer. On
-    /// Rosenbrock's function of 2 to 100 unknowns a run takes about as many evaluations as L-BFGS, and up to
-    /// twelve times as many with the default of 20 steps, which is for filtered designs.
+    /// magnitude apart: ten pairs, a first radius of 1, and 100 to 1000 projected steps, fewer where a step
+    /// takes longer. On Rosenbrock's function of 2 to 100 unknowns a run takes about as many evaluations as
+    /// L-BFGS, and up to twelve times as many with the default of 20 steps, which is for filtered designs; so
+    /// is the default's radius, which keeps a first step along a gradient alone from leaving a coarse layout.
     pub fn smooth(dimension: usize) -> Self {
         let steps = (30_000_000 / dimension.max(1)).clamp(100, 1000);
-        Self { memory: 10, steps, ..Self::default() }
+        Self { memory: 10, steps, radius: 1.0, ..Self::default() }
     }
 
     /// The least ρ of a landing that is kept.

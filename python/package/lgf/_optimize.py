@@ -244,7 +244,7 @@ def settings(method: str = "potential", dimension: int | None = None, **options:
     >>> settings("potential", memory=8)
     {'potential': {'memory': 8, 'steps': 20, 'radius': 0.2, 'order': 2}}
     >>> settings("potential", dimension=1000)
-    {'potential': {'memory': 10, 'steps': 1000, 'radius': 0.2, 'order': 2}}
+    {'potential': {'memory': 10, 'steps': 1000, 'radius': 1.0, 'order': 2}}
     """
     return json.loads(_lgf.settings(*_method(method, options), dimension))
 
