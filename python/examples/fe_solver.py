@@ -3,10 +3,11 @@
 `lgf.minimize` sees a function of 1200 densities that returns a value and a gradient, and no solver.
 """
 
-import lgf
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
+
+import lgf
 
 COLUMNS, ROWS, VOLUME, RADIUS, PENALTY = 60, 20, 0.5, 2.4, 3.0
 

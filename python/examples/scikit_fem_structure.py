@@ -3,9 +3,10 @@
 All three get the same function and nothing but bounds: the compliance and a price on the volume.
 """
 
-import lgf
 import numpy as np
 from scipy.optimize import minimize
+
+import lgf
 
 try:
     import skfem

@@ -5,9 +5,10 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 import lgf._discover
 import lgf._optimize
-import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -34,7 +34,7 @@ def test_a_structure_from_a_dictionary_a_file_and_with_changes(tmp_path):
     from_file = lgf.topology(path, engine="cpu", max_evaluations=15)
     from_table = lgf.topology(TABLE, volume=0.5, engine="cpu", max_evaluations=15)
     np.testing.assert_array_equal(from_file.density, from_table.density)
-    finer = lgf.topology(structure, size=(36, 12), engine="cpu", max_evaluations=5)
+    finer = lgf.topology(structure, size="36x12", engine="cpu", max_evaluations=5)
     assert finer.density.shape == (12, 36)
 
 
@@ -81,6 +81,9 @@ def test_pictures():
         ("mbb", {}, lgf.SettingsError, "needs its size"),
         ("bridges", {"size": (4, 4)}, lgf.SettingsError, "no preset and no file `bridges`"),
         ("torsion", {"size": (4, 4)}, lgf.SettingsError, "three numbers"),
+        ("mbb", {"size": (-4, 4)}, lgf.SettingsError, "whole numbers"),
+        ("mbb", {"size": (4.5, 4)}, lgf.SettingsError, "whole numbers"),
+        ("mbb", {"size": 60}, lgf.SettingsError, "whole numbers"),
         ("no.toml", {}, lgf.FileError, "no.toml"),
         ({**TABLE, "volum": 0.3}, {}, lgf.SettingsError, "volum"),
         ({**TABLE, "supports": []}, {}, lgf.SettingsError, "held"),

@@ -29,7 +29,7 @@ class Structure:
     def __init__(
         self,
         source: str | os.PathLike[str] | Mapping[str, Any] | Structure,
-        size: Sequence[int] | None = None,
+        size: Sequence[int] | str | None = None,
         **changes: Any,
     ) -> None:
         self._inner = _source(source, size)
@@ -56,8 +56,23 @@ class Structure:
         return f"Structure({self.to_dict()['name']!r}, size={self.size})"
 
 
-def _source(source: Any, size: Sequence[int] | None) -> Any:
-    elements = None if size is None else [int(n) for n in size]
+def _elements(size: Sequence[int] | str | None) -> list[int] | None:
+    """The elements along each axis of ``(60, 20)`` or ``"60x20"``."""
+    if size is None:
+        return None
+    try:
+        given = size.lower().split("x") if isinstance(size, str) else list(size)
+        elements = [int(n) for n in given]
+        is_whole = all(float(n) == float(m) for n, m in zip(given, elements, strict=True))
+    except (TypeError, ValueError):
+        is_whole, elements = False, []
+    if not (is_whole and len(elements) in (2, 3) and all(0 < n < 2**31 for n in elements)):
+        raise _lgf.SettingsError(f"the size is {size!r}; it must be two or three whole numbers, (60, 20) say")
+    return elements
+
+
+def _source(source: Any, size: Sequence[int] | str | None) -> Any:
+    elements = _elements(size)
     if isinstance(source, Structure):
         inner = source._inner
     elif isinstance(source, Mapping):
@@ -152,7 +167,7 @@ def _axes(ax: Any) -> Any:
 def topology(
     structure: str | os.PathLike[str] | Mapping[str, Any] | Structure,
     *,
-    size: Sequence[int] | None = None,
+    size: Sequence[int] | str | None = None,
     volume: float | None = None,
     radius: float | None = None,
     penalty: float | None = None,
