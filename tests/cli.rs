@@ -81,6 +81,7 @@ fn json_is_one_object_with_the_promised_fields_and_the_files_agree() {
         assert_eq!(complaints(&output), [""; 0], "the standard error is empty with --json");
         let record = json(&output);
         let keys = [
+            "schema",
             "problem",
             "size",
             "method",
