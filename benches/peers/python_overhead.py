@@ -3,8 +3,9 @@
 
 Usage: pip install ./python; python3 benches/peers/python_overhead.py
 
-The engine measures the time of each evaluation as it sees it, and the function its own; the difference is what the
-way from Rust to Python and back costs. The rest of the run is the engine's own time, which a Rust program has as well.
+The engine measures the time of each evaluation as it sees it, and the function its own; the difference is
+what the way from Rust to Python and back costs. The rest of the run is the engine's own time, which a Rust
+program has as well.
 """
 
 import time
@@ -15,7 +16,9 @@ import lgf
 
 
 def main():
-    print("| unknowns | evaluations | function, µs | way to Python and back, µs | engine, µs | with/without |")
+    print(
+        "| unknowns | evaluations | function, µs | way to Python and back, µs | engine, µs | with/without |"
+    )
     print("|---:|---:|---:|---:|---:|---:|")
     for d, budget in ((10, 2000), (10_000, 500), (10_000_000, 8)):
         weights = np.linspace(1, 10, d)
@@ -30,7 +33,12 @@ def main():
             return value, slope
 
         result = lgf.minimize(
-            function, np.ones(d), method="gradient-descent", options={"rate": 1e-4}, engine="cpu", tolerance=0,
+            function,
+            np.ones(d),
+            method="gradient-descent",
+            options={"rate": 1e-4},
+            engine="cpu",
+            tolerance=0,
             max_evaluations=budget,
         )
         n, report = result.nfev, result.report

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Evaluations of `lgf.minimize` beside SciPy's methods, on SciPy's test function and others, with and without bounds.
+"""Evaluations of `lgf.minimize` beside SciPy's methods, on SciPy's test function and others, with and without
+bounds.
 
 Usage: pip install ./python scipy; python3 benches/peers/scipy_functions.py
 
-A method's count is the number of its evaluations of value and gradient until the value is within 1e-8 of the least one,
-relative to the gap at the start; a dash where it ends or has had 2000 evaluations before. The least values without
-bounds are known; those with bounds are the best that any method found, after which all runs are judged.
+A method's count is the number of its evaluations of value and gradient until the value is within 1e-8 of the
+least one, relative to the gap at the start; a dash where it ends or has had 2000 evaluations before. The
+least values without bounds are known; those with bounds are the best that any method found, after which all
+runs are judged.
 """
 
 import warnings
@@ -144,7 +146,9 @@ def run(method, function, start, bounds):
         warnings.simplefilter("ignore")
         try:
             if method == "lgf":
-                lgf.minimize(called, start, bounds=bounds, tolerance=1e-12, max_evaluations=LIMIT, engine="cpu")
+                lgf.minimize(
+                    called, start, bounds=bounds, tolerance=1e-12, max_evaluations=LIMIT, engine="cpu"
+                )
             else:
                 minimize(called, start, jac=True, method=method, bounds=pairs, options=settings[method])
         except Enough:
@@ -168,7 +172,11 @@ def main():
                 counts[method] = there[0] + 1 if there.size else np.inf
             first += counts["lgf"] <= min(counts.values())
             cells = ("-" if np.isinf(count) else str(count) for count in counts.values())
-            print(f"| {name}{f' in [{bounds[0]}, {bounds[1]}]' if with_bounds else ''} |", " | ".join(cells), "|")
+            print(
+                f"| {name}{f' in [{bounds[0]}, {bounds[1]}]' if with_bounds else ''} |",
+                " | ".join(cells),
+                "|",
+            )
         print(f"\nlgf is first or level on {first} of {len(PROBLEMS)}.\n")
 
 
