@@ -47,6 +47,9 @@ impl Recording {
 /// The directions, the centre and the scale of reduced variables.
 type Space<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>, f64);
 
+/// The times and the states of a simulation.
+type Samples<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray2<f64>>);
+
 /// The equations that were found.
 #[pyclass(frozen)]
 pub(crate) struct Discovery(Found);
@@ -253,7 +256,7 @@ impl Discovery {
         dt: f64,
         input_times: PyReadonlyArray1<'py, f64>,
         inputs: PyReadonlyArray2<'py, f64>,
-    ) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray2<f64>>)> {
+    ) -> PyResult<Samples<'py>> {
         let start = start.as_array().to_owned();
         let (input_times, inputs) = (input_times.as_array().to_owned(), matrix(inputs));
         let simulate = || -> lgf::Result<(Array1<f64>, Array2<f64>)> {
