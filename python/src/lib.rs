@@ -6,6 +6,7 @@
 
 mod discover;
 mod errors;
+mod journal;
 mod minimize;
 mod settings;
 mod topology;

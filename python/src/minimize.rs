@@ -1,22 +1,23 @@
 //! Objectives that are Python functions.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lgf::checkpoint::{Every, Journal, Journaled};
+use lgf::checkpoint::{Journal, Journaled};
 use lgf::domain::{Bounds, Domain, Volume};
 use lgf::engine::Engine;
 use lgf::error::ObjectiveError;
 use lgf::objective::Objective;
 use lgf::observe::{Event, Observer};
-use lgf::report::{HistoryEntry, Report, StopReason};
+use lgf::report::{HistoryEntry, Report};
 use lgf::{Lgf, LgfConfig, RunError, Stopping};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::{exception, setting};
+use crate::journal::{self, json};
 use crate::settings;
 
 /// The exception that Python code has raised during the run.
@@ -135,30 +136,13 @@ impl Observer for Watch {
     }
 }
 
-/// The report as JSON, for Python to read.
-pub(crate) fn json(value: &impl serde::Serialize) -> PyResult<String> {
-    serde_json::to_string(value).map_err(|error| setting(error.to_string()))
-}
-
-/// The journal of a run that is to go on where `resume` says so, if there is a folder for one.
-fn journal(folder: Option<&Path>, resume: bool, identity: &str, every: Every) -> PyResult<Option<Journal>> {
-    let Some(folder) = folder else { return Ok(None) };
-    let opened = if resume {
-        Journal::resume(folder, identity, every)
-    } else {
-        Journal::create(folder, identity, every)
-    };
-    opened.map(Some).map_err(exception)
-}
-
 /// The values of an array, copied: the run goes on without the interpreter's lock.
 fn values(array: Option<PyReadonlyArray1<'_, f64>>) -> Option<Vec<f64>> {
     array.map(|array| array.as_array().to_vec())
 }
 
 /// Minimises the Python function `function`; see `lgf.minimize`. Returns a dictionary: x, the report as JSON,
-/// the number of evaluations that a checkpoint has answered, and the exception that has ended the run, if
-/// any.
+/// why the run stopped, and the exception that has ended it, if any.
 #[pyfunction]
 #[pyo3(signature = (function, x0, *, lower, upper, weights, volume, method, options, stopping, engine,
     adapter, callback, checkpoint, resume))]
@@ -201,35 +185,28 @@ pub(crate) fn minimize<'py>(
     let mut callable =
         Callable { function, dimension: x0.len(), domain: domain.clone(), raised: raised.clone() };
     let mut watch = Watch::new(callback, raised.clone(), String::new());
-    let run = || -> PyResult<(Report, usize, Option<Journal>)> {
+    let run = || -> PyResult<(Report, Option<Journal>)> {
         let mut opened = settings::engine(engine, adapter)?;
-        let what = (env!("CARGO_PKG_VERSION"), config.method, opened.info(), format!("{domain:?}"), &x0);
-        let identity = format!("python {:08x}", crc32fast::hash(json(&what)?.as_bytes()));
-        let journal = journal(checkpoint.as_deref(), resume, &identity, Every::default())?;
-        let replays = journal.as_ref().map_or(0, Journal::replays);
+        let what = || (config.method, opened.info(), format!("{domain:?}"), &x0);
+        let journal = journal::open(checkpoint.as_deref(), resume, what)?;
         let lgf = lgf.on(&mut opened).observe(&mut watch);
         let outcome = match &journal {
             Some(journal) => lgf.minimize(Journaled::new(&mut callable, journal), &x0),
             None => lgf.minimize(&mut callable, &x0),
         };
-        Ok((outcome.or_else(RunError::into_report).map_err(exception)?, replays, journal))
+        Ok((outcome.or_else(RunError::into_report).map_err(exception)?, journal))
     };
-    let (report, replays, journal) = match py.detach(run) {
+    let (report, journal) = match py.detach(run) {
         Ok(done) => done,
         // Where the first evaluation failed, what Python has raised says more.
         Err(error) => return Err(raised.take().unwrap_or(error)),
     };
     let error = raised.take();
-    let is_cut_short =
-        error.is_some() || report.stop.is_fault() || matches!(report.stop, StopReason::Interrupted);
-    if let (Some(journal), false) = (journal, is_cut_short) {
-        journal.remove().map_err(exception)?;
-    }
+    journal::close(journal, &report.stop, error.is_some())?;
     let result = PyDict::new(py);
     result.set_item("x", PyArray1::from_slice(py, &report.x))?;
     result.set_item("report", json(&report)?)?;
     result.set_item("stop", report.stop.to_string())?;
-    result.set_item("replayed", replays)?;
     result.set_item("raised", error.map(|error| error.into_value(py)))?;
     Ok(result)
 }

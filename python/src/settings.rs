@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::errors::{exception, setting};
+use crate::journal::json;
 
 /// The names of the methods and flows, for messages.
 const METHODS: &str = "potential, adaptive (or field), fixed, cosine, or a plain flow: oc, adam, momentum, \
@@ -164,7 +165,7 @@ pub(crate) fn engine(name: &str, adapter: Option<String>) -> PyResult<Opened> {
 #[pyo3(signature = (name, options, dimension))]
 pub(crate) fn settings(name: &str, options: &str, dimension: Option<usize>) -> PyResult<String> {
     let method = method(name, object(options)?, dimension)?;
-    serde_json::to_string(&method).map_err(|error| setting(error.to_string()))
+    json(&method)
 }
 
 /// The names of the GPU adapters, in the order of their indices.

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lgf::checkpoint::{Every, Journal};
+use lgf::checkpoint::Journal;
 use lgf::engine::Engine;
 use lgf::engine::gpu::{AdapterChoice, SolidDevice};
 use lgf::io;
-use lgf::report::StopReason;
 use lgf::topology::{Compliance, Continuation, Levels, Mesh, Preset, Recipe, Solution, Structure};
 use numpy::{PyArrayDyn, ToPyArray};
 use pyo3::prelude::*;
@@ -15,7 +14,8 @@ use pyo3::types::{PyBytes, PyDict};
 use serde_json::Value;
 
 use crate::errors::{exception, setting};
-use crate::minimize::{Raised, Watch, json};
+use crate::journal::{self, json};
+use crate::minimize::{Raised, Watch};
 use crate::settings;
 
 /// A structure: mesh, material, supports, loads, regions, and how it is filtered.
@@ -146,17 +146,11 @@ impl Problem {
             let start = start.map(|path| io::read_design(&path, self.structure.dimension()));
             let start = start.transpose().map_err(exception)?;
             let mut problem = set_up(&self.structure, gradient, engine)?;
-            let what = (
-                (env!("CARGO_PKG_VERSION"), opened.info(), problem.gradient_by()),
-                (problem.structure(), recipe, start.as_ref().map(|start| &start.1)),
-            );
-            let identity = format!("python {:08x}", crc32fast::hash(json(&what)?.as_bytes()));
-            let journal = match (&checkpoint, resume) {
-                (None, _) => None,
-                (Some(folder), true) => Some(Journal::resume(folder, &identity, Every::default())),
-                (Some(folder), false) => Some(Journal::create(folder, &identity, Every::default())),
+            let what = || {
+                let start = start.as_ref().map(|start| &start.1);
+                (opened.info(), problem.gradient_by(), problem.structure(), recipe, start)
             };
-            let journal = journal.transpose().map_err(exception)?;
+            let journal = journal::open(checkpoint.as_deref(), resume, what)?;
             if let Some(journal) = &journal {
                 problem.journal(journal);
             }
@@ -175,10 +169,7 @@ impl Problem {
         };
         let error = raised.take();
         let stop = &solution.report.stop;
-        let is_cut_short = error.is_some() || stop.is_fault() || matches!(stop, StopReason::Interrupted);
-        if let (Some(journal), false) = (journal, is_cut_short) {
-            journal.remove().map_err(exception)?;
-        }
+        journal::close(journal, stop, error.is_some())?;
         let result = PyDict::new(py);
         result.set_item("solution", json(&solution)?)?;
         result.set_item("stop", stop.to_string())?;

@@ -401,9 +401,13 @@ def _result(answer: dict[str, Any], function: _Function, shape: tuple[int, ...])
     )
     if function.jac in _DIFFERENCES:
         result["nfev"] = function.calls
-    error = answer["raised"]
+    return handed_out(result, answer["raised"])
+
+
+def handed_out(result: Any, error: BaseException | None) -> Any:
+    """The result, or the exception that has ended the run with the result as its attribute."""
     if error is not None:
-        error.lgf_result = result
+        error.lgf_result = result  # type: ignore[attr-defined]
         raise error
     return result
 

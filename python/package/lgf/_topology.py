@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _lgf
-from ._optimize import OptimizeResult, Report, _caller, _method, history, stopping
+from ._optimize import _DONE, OptimizeResult, Report, _caller, _method, handed_out, history, stopping
 
 Path = "str | os.PathLike[str]"
 
@@ -249,12 +249,7 @@ def topology(
             checkpoint=None if folder is None else os.fspath(folder),
             resume=resume is not None,
         )
-    result = _topology(answer)
-    error = answer["raised"]
-    if error is not None:
-        error.lgf_result = result
-        raise error
-    return result
+    return handed_out(_topology(answer), answer["raised"])
 
 
 def _topology(answer: dict[str, Any]) -> Topology:
@@ -267,7 +262,7 @@ def _topology(answer: dict[str, Any]) -> Topology:
         variables=solved.variables(),
         fun=told["objective"],
         volume=told["volume"],
-        success=reason in ("converged", "settled", "target-reached"),
+        success=reason in _DONE,
         message=answer["stop"],
         nfev=told["spent"]["given_grid"],
         spent=told["spent"],
