@@ -59,6 +59,7 @@
 //! | optimize a structure | [`topology`] |
 //! | go on with a run that was killed | [`checkpoint`] |
 //! | solve an elastic problem in three dimensions without a matrix | [`fem`] |
+//! | bring a problem of the crate argmin, or be its solver | the feature `argmin` and its module |
 //! | find the equations behind a recorded trajectory | [`discover`] |
 //!
 //! [`EngineChoice`]: engine::EngineChoice
@@ -87,6 +88,8 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout))]
 
+#[cfg(feature = "argmin")]
+pub mod argmin;
 pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;

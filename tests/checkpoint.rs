@@ -167,3 +167,83 @@ fn a_run_is_repeated_and_compared() {
     assert_eq!(differs.status.code(), Some(1));
     assert!(text(&differs).contains("the runs differ from evaluation 5 on: 1.5 then"), "{}", text(&differs));
 }
+
+/// Kills a command as soon as its journal has so many bytes; returns whether it was still going on.
+fn killed_at(mut child: Child, out: &Path, bytes: u64) -> bool {
+    let journal = out.join("checkpoint/journal.bin");
+    while fs::metadata(&journal).map_or(0, |file| file.len()) < bytes {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    !child.wait().unwrap().success()
+}
+
+/// The commands that make several runs are gone on with as well: the one that was killed is not lost, and
+/// those before it are not computed again.
+#[test]
+fn commands_of_several_runs_go_on() {
+    let commands: [(&[&str], &[&str]); 3] = [
+        (
+            &["run", "scattering", "--scale", "small", "--method", "adaptive"],
+            &["plain/solution.npy", "plain/history.csv", "lgf/solution.npy", "lgf/history.csv"],
+        ),
+        (
+            &["compare", "--problems", "nonlinear-heat,scattering", "--scale", "small", "--engines", "cpu"],
+            &[],
+        ),
+        (
+            &["--size", "60x20", "--solid", "16x8x8"],
+            &[
+                "plain/variables.npy",
+                "lgf-oc/history.csv",
+                "solid-plain/variables.npy",
+                "solid-lgf/variables.npy",
+                "solid-lgf/history.csv",
+            ],
+        ),
+    ];
+    for (words, files) in commands {
+        let folder = TempDir::new().unwrap();
+        let begin = |out: &Path| {
+            let mut command = lgf();
+            command.args(words).arg("--quiet").arg("--out").arg(out);
+            if words[0] != "compare" {
+                command.args(["--engine", "cpu"]);
+            }
+            command.spawn().unwrap()
+        };
+        let whole = folder.path().join("whole");
+        let output = begin(&whole).wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        assert!(!whole.join("checkpoint").exists(), "{words:?} leaves no checkpoint");
+        for bytes in [1 << 14, 1 << 17] {
+            let out = folder.path().join(format!("at-{bytes}"));
+            assert!(killed_at(begin(&out), &out, bytes), "{words:?} has fewer than {bytes} bytes");
+            let output = resume(&out);
+            assert!(output.status.success(), "{words:?}: {}", text(&output));
+            assert!(!out.join("checkpoint").exists());
+            for name in files {
+                assert!(fs::read(whole.join(name)).unwrap() == fs::read(out.join(name)).unwrap(), "{name}");
+            }
+            if words[0] == "compare" {
+                // All but the seconds.
+                let rows = |dir: &Path| -> Vec<Vec<String>> {
+                    let text = fs::read_to_string(dir.join("comparison.csv")).unwrap();
+                    let mut lines = text.lines().map(|l| l.split(',').map(String::from).collect::<Vec<_>>());
+                    let head: Vec<String> = lines.next().unwrap();
+                    let seconds = head.iter().position(|name| name == "seconds").unwrap();
+                    lines
+                        .map(|mut row| {
+                            row.remove(seconds);
+                            row
+                        })
+                        .collect()
+                };
+                assert_eq!(rows(&whole), rows(&out));
+            }
+        }
+    }
+}

@@ -290,3 +290,21 @@ fn no_doc_comment_is_a_fragment() {
     }
     assert!(fragments.is_empty(), "{} doc comments: {fragments:#?}", fragments.len());
 }
+
+/// A `mod.rs` is the face of its folder: it lists the files and what they offer, and defines nothing itself.
+/// A folder of tests keeps what they share there.
+#[test]
+fn a_face_is_no_ground() {
+    let definitions = ["fn ", "struct ", "enum ", "trait ", "impl", "const ", "static ", "type "];
+    for path in files("src", &["rs"]).into_iter().chain(files("python/src", &["rs"])) {
+        if !path.ends_with("mod.rs") || path.parent().is_some_and(|folder| folder.ends_with("tests")) {
+            continue;
+        }
+        for (number, line) in read(&path).lines().enumerate() {
+            let bare = line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub(super) ")).unwrap_or(line);
+            let bare = bare.strip_prefix("pub ").unwrap_or(bare);
+            let defines = definitions.iter().any(|word| bare.starts_with(word));
+            assert!(!defines, "{}:{}: {line}", short(&path), number + 1);
+        }
+    }
+}

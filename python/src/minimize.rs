@@ -12,7 +12,7 @@ use lgf::objective::Objective;
 use lgf::observe::{Event, Observer};
 use lgf::report::{HistoryEntry, Report};
 use lgf::{Lgf, LgfConfig, RunError, Stopping};
-use numpy::{PyArray1, PyReadonlyArray1};
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -43,22 +43,40 @@ impl Raised {
 /// An objective whose values a Python function `(x) -> (f, g)` computes.
 struct Callable {
     function: Py<PyAny>,
+    /// The array that the function is given, which the next evaluation fills again unless Python has kept it.
+    x: Py<PyArray1<f64>>,
     dimension: usize,
     domain: Domain,
     raised: Raised,
 }
 
 impl Callable {
-    fn call(&self, py: Python<'_>, x: &[f64], gradient: &mut [f64]) -> PyResult<f64> {
+    /// x as an array of which nobody else knows.
+    fn array(&mut self, py: Python<'_>, x: &[f64]) -> PyResult<Py<PyArray1<f64>>> {
+        if is_held_once(py, &self.x)
+            && let Ok(mut array) = self.x.bind(py).try_readwrite()
+        {
+            array.as_slice_mut()?.copy_from_slice(x);
+        } else {
+            self.x = PyArray1::from_slice(py, x).unbind();
+        }
+        Ok(self.x.clone_ref(py))
+    }
+
+    fn call(&mut self, py: Python<'_>, x: &[f64], gradient: &mut [f64]) -> PyResult<f64> {
         py.check_signals()?;
-        let answer = self.function.call1(py, (PyArray1::from_slice(py, x),))?;
+        let x = self.array(py, x)?;
+        let answer = self.function.call1(py, (x,))?;
         let (value, slope): (f64, PyReadonlyArray1<'_, f64>) = answer.extract(py)?;
         let slope = slope.as_array();
         if slope.len() != gradient.len() {
             let [found, wanted] = [slope.len(), gradient.len()];
             return Err(setting(format!("the gradient has {found} entries, and x has {wanted}")));
         }
-        gradient.iter_mut().zip(slope).for_each(|(to, from)| *to = *from);
+        match slope.as_slice() {
+            Some(slope) => gradient.copy_from_slice(slope),
+            None => gradient.iter_mut().zip(slope).for_each(|(to, from)| *to = *from),
+        }
         Ok(value)
     }
 }
@@ -83,6 +101,13 @@ impl Objective for Callable {
     fn domain(&self) -> Domain {
         self.domain.clone()
     }
+}
+
+/// Whether nothing but `array` itself holds the Python object.
+#[expect(unsafe_code, reason = "the count of references has no other access; it is read under the lock")]
+fn is_held_once(_: Python<'_>, array: &Py<PyArray1<f64>>) -> bool {
+    // SAFETY: the object lives as long as `array`, and the interpreter's lock is held.
+    unsafe { pyo3::ffi::Py_REFCNT(array.as_ptr()) == 1 }
 }
 
 /// Calls a Python function `(stage, x, value, evaluation, iteration, accepted)` after each evaluation, which
@@ -141,7 +166,7 @@ fn values(array: Option<PyReadonlyArray1<'_, f64>>) -> Option<Vec<f64>> {
     array.map(|array| array.as_array().to_vec())
 }
 
-/// Minimises the Python function `function`; see `lgf.minimize`. Returns a dictionary: x, the report as JSON,
+/// Minimises the Python function `function`; see `lgf.minimize`. Returns a dictionary: x, the gradient there, the report as JSON,
 /// why the run stopped, and the exception that has ended it, if any.
 #[pyfunction]
 #[pyo3(signature = (function, x0, *, lower, upper, weights, volume, method, options, stopping, engine,
@@ -182,10 +207,17 @@ pub(crate) fn minimize<'py>(
     let config = LgfConfig { method, stopping };
     let lgf = Lgf::from_config(config).map_err(exception)?;
     let raised = Raised::default();
-    let mut callable =
-        Callable { function, dimension: x0.len(), domain: domain.clone(), raised: raised.clone() };
+    let mut callable = Callable {
+        function,
+        x: PyArray1::from_slice(py, &x0).unbind(),
+        dimension: x0.len(),
+        domain: domain.clone(),
+        raised: raised.clone(),
+    };
     let mut watch = Watch::new(callback, raised.clone(), String::new());
     let run = || -> PyResult<(Report, Option<Journal>)> {
+        // Reading a name cannot fail.
+        let adapter = adapter.and_then(|name| name.parse().ok());
         let mut opened = settings::engine(engine, adapter)?;
         let what = || (config.method, opened.info(), format!("{domain:?}"), &x0);
         let journal = journal::open(checkpoint.as_deref(), resume, what)?;
@@ -204,7 +236,9 @@ pub(crate) fn minimize<'py>(
     let error = raised.take();
     journal::close(journal, &report.stop, error.is_some())?;
     let result = PyDict::new(py);
+    let gradient = (!report.gradient.is_empty()).then(|| PyArray1::from_slice(py, &report.gradient));
     result.set_item("x", PyArray1::from_slice(py, &report.x))?;
+    result.set_item("gradient", gradient)?;
     result.set_item("report", json(&report)?)?;
     result.set_item("stop", report.stop.to_string())?;
     result.set_item("raised", error.map(|error| error.into_value(py)))?;

@@ -1,6 +1,6 @@
 //! Methods, stopping rules and engines by name, with their options.
 
-use lgf::engine::gpu::list_adapters;
+use lgf::engine::gpu::{AdapterChoice, list_adapters};
 use lgf::engine::{EngineChoice, EngineOptions, Opened};
 use lgf::flow::{Adam, Flow, GradientDescent, Momentum, OptimalityCriteria, ProjectedGradient};
 use lgf::method::{Adaptive, Cadence, Cosine, Field, Fixed, Method, Potential, Stopping};
@@ -113,7 +113,10 @@ pub(crate) fn method(
         Some(other) => return Err(setting(format!("the flow is a name such as \"adam\", not {other}"))),
     };
     let flow = flow(&of_flow, &mut options)?;
-    let surrogate = SurrogateConfig::snapshots();
+    // Optimality criteria are learned as structures need it.
+    let is_of_criteria = matches!(flow, Flow::OptimalityCriteria(_));
+    let usual = Field::of_criteria();
+    let surrogate = if is_of_criteria { usual.surrogate } else { SurrogateConfig::snapshots() };
     Ok(match learned {
         "cosine" => with_options(&Cosine::new(flow, surrogate), &options, "cosine")?.into(),
         "fixed" => {
@@ -123,7 +126,10 @@ pub(crate) fn method(
             with_options(&Field::new(flow, surrogate, cadence), &options, learned)?.into()
         }
         _ => {
-            let adaptive = Adaptive::default();
+            let adaptive = match usual.cadence {
+                Cadence::Adaptive(adaptive) if is_of_criteria => adaptive,
+                _ => Adaptive::default(),
+            };
             let given = split(&adaptive, &mut options);
             let cadence = Cadence::Adaptive(with_options(&adaptive, &given, learned)?);
             with_options(&Field::new(flow, surrogate, cadence), &options, learned)?.into()
@@ -141,9 +147,9 @@ pub(crate) fn object(text: &str) -> PyResult<Map<String, Value>> {
     serde_json::from_str(text).map_err(|error| setting(format!("the options are no dictionary: {error}")))
 }
 
-/// Opens the engine of this name, on the adapter of this name or index where one is given.
-pub(crate) fn engine(name: &str, adapter: Option<String>) -> PyResult<Opened> {
-    let choice = match name {
+/// The engine of this name.
+pub(crate) fn engine_choice(name: &str) -> PyResult<EngineChoice> {
+    Ok(match name {
         "auto" => EngineChoice::Auto,
         "cpu" => EngineChoice::Cpu,
         "cpu-f32" => EngineChoice::CpuSingle,
@@ -153,10 +159,13 @@ pub(crate) fn engine(name: &str, adapter: Option<String>) -> PyResult<Opened> {
                 "there is no engine `{name}`; there are auto, cpu, cpu-f32 and gpu"
             )));
         }
-    };
-    // Reading a name cannot fail.
-    let adapter = adapter.and_then(|name| name.parse().ok());
-    choice.open_with(&EngineOptions { adapter, ..EngineOptions::default() }).map_err(exception)
+    })
+}
+
+/// Opens the engine of this name, on an adapter where one is given.
+pub(crate) fn engine(name: &str, adapter: Option<AdapterChoice>) -> PyResult<Opened> {
+    let options = EngineOptions { adapter, ..EngineOptions::default() };
+    engine_choice(name)?.open_with(&options).map_err(exception)
 }
 
 /// All settings of a method, defaults included, as JSON: for a smooth function of `dimension` unknowns, or

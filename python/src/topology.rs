@@ -5,9 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lgf::checkpoint::Journal;
 use lgf::engine::Engine;
-use lgf::engine::gpu::{AdapterChoice, SolidDevice};
+use lgf::engine::gpu::AdapterChoice;
 use lgf::io;
-use lgf::topology::{Compliance, Continuation, Levels, Mesh, Preset, Recipe, Solution, Structure};
+use lgf::method::Method;
+use lgf::topology::{
+    Compliance, Continuation, GradientChoice, Levels, Mesh, Preset, Recipe, Solution, Structure,
+};
 use numpy::{PyArrayDyn, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -79,10 +82,15 @@ impl Problem {
 
     /// The same structure on a mesh of other elements.
     fn resized(&self, elements: Vec<u32>) -> PyResult<Self> {
-        let mut structure = self.structure.clone();
-        structure.mesh.lengths = structure.lengths()[..structure.dimension()].to_vec();
-        structure.mesh.elements = elements;
-        Self::new(structure, self.folder.clone())
+        Self::new(self.structure.resized(&elements).map_err(exception)?, self.folder.clone())
+    }
+
+    /// The method that suits its filter.
+    fn usual_method(&self) -> &'static str {
+        match Recipe::of_filter(self.structure.filter).method {
+            Method::Potential(_) => "potential",
+            _ => "adaptive",
+        }
     }
 
     /// The text of its problem file.
@@ -141,11 +149,22 @@ impl Problem {
         let raised = Raised::default();
         let mesh = Mesh::new(&self.structure.mesh.elements).map_err(exception)?;
         let mut watch = Watch::new(callback, raised.clone(), mesh.to_string());
+        let home = match gradient {
+            "auto" => GradientChoice::Auto,
+            "cpu" => GradientChoice::Cpu,
+            "gpu" => GradientChoice::Gpu,
+            _ => return Err(setting(format!("gradient is auto, cpu or gpu, not `{gradient}`"))),
+        };
+        // Reading a name cannot fail.
+        let adapter: Option<AdapterChoice> = adapter.and_then(|name| name.parse().ok());
         let run = || -> PyResult<(Compliance, Solution, Option<Journal>)> {
-            let mut opened = settings::engine(engine, adapter)?;
+            let mut opened = settings::engine(engine, adapter.clone())?;
             let start = start.map(|path| io::read_design(&path, self.structure.dimension()));
             let start = start.transpose().map_err(exception)?;
-            let mut problem = set_up(&self.structure, gradient, engine)?;
+            self.structure.require_memory().map_err(exception)?;
+            let mut problem = home
+                .open(self.structure.clone(), settings::engine_choice(engine)?, adapter.as_ref())
+                .map_err(exception)?;
             let what = || {
                 let start = start.as_ref().map(|start| &start.1);
                 (opened.info(), problem.gradient_by(), problem.structure(), recipe, start)
@@ -177,27 +196,6 @@ impl Problem {
         result.set_item("solved", Solved { design: solution.design, problem: Mutex::new(problem) })?;
         Ok(result)
     }
-}
-
-/// The problem with its gradient where it is asked for: `auto` takes a hardware GPU that it fits on.
-fn set_up(structure: &Structure, gradient: &str, engine: &str) -> PyResult<Compliance> {
-    let on_device = |adapter: &AdapterChoice| {
-        SolidDevice::open(adapter).and_then(|device| Compliance::on_device(structure.clone(), &device))
-    };
-    let on_host = || Compliance::new(structure.clone());
-    let problem = match gradient {
-        "cpu" => on_host(),
-        "gpu" => on_device(&AdapterChoice::Any),
-        "auto" if structure.dimension() == 3 && !engine.starts_with("cpu") => {
-            match on_device(&AdapterChoice::Hardware) {
-                Err(lgf::Error::Engine(_)) => on_host(),
-                other => other,
-            }
-        }
-        "auto" => on_host(),
-        _ => return Err(setting(format!("gradient is auto, cpu or gpu, not `{gradient}`"))),
-    };
-    problem.map_err(exception)
 }
 
 /// An optimized structure.

@@ -273,7 +273,9 @@ def test_other_threads_run_while_the_engine_works():
 
 
 SLOW = """
-import time, numpy as np, lgf
+import signal, time, numpy as np, lgf
+# A shell that starts something in the background lets it ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def slow(x):
     print("evaluated", flush=True)
     time.sleep(0.2)

@@ -3,6 +3,7 @@
 use crate::engine::gpu::AdapterChoice;
 use crate::engine::{EngineChoice, EngineOptions, Opened};
 use crate::error::{Error, Result};
+use crate::topology::GradientChoice;
 
 /// Parses a grid's size: `150x50` becomes (150, 50). Both numbers are at least 1.
 pub(super) fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
@@ -64,6 +65,16 @@ pub(super) enum GradientFlag {
     Gpu,
 }
 
+impl From<GradientFlag> for GradientChoice {
+    fn from(flag: GradientFlag) -> Self {
+        match flag {
+            GradientFlag::Auto => Self::Auto,
+            GradientFlag::Cpu => Self::Cpu,
+            GradientFlag::Gpu => Self::Gpu,
+        }
+    }
+}
+
 /// The values of the `--tables` flag.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 pub(super) enum TablesFlag {
@@ -82,16 +93,6 @@ impl EngineArgs {
             return Err(Error::only_with("--adapter", "--engine auto and gpu"));
         }
         EngineChoice::from(self.engine).open_with(&self.options())
-    }
-
-    /// The adapter that true gradients are computed on, if `gradient` asks for one.
-    pub(super) fn gradient_adapter(&self, gradient: GradientFlag) -> Option<AdapterChoice> {
-        let chosen = self.adapter.clone();
-        match (gradient, self.engine) {
-            (GradientFlag::Cpu, _) | (GradientFlag::Auto, EngineFlag::Cpu | EngineFlag::CpuF32) => None,
-            (GradientFlag::Auto, _) => Some(chosen.unwrap_or(AdapterChoice::Hardware)),
-            (GradientFlag::Gpu, _) => Some(chosen.unwrap_or(AdapterChoice::Any)),
-        }
     }
 
     pub(super) fn options(&self) -> EngineOptions {

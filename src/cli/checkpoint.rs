@@ -1,15 +1,15 @@
-//! Checkpoints of `lgf topology`: the run that one belongs to, and the flag that sets its pace.
+//! Checkpoints of commands: the run that one belongs to, and the flag that sets its pace.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ending::Ending;
 use super::results::json;
 use crate::checkpoint::{Every, Journal};
 use crate::engine::EngineInfo;
 use crate::error::{Error, Result};
-use crate::topology::{Compliance, Recipe};
 
 /// The folder of the checkpoint in a run's folder.
 const FOLDER: &str = "checkpoint";
@@ -48,6 +48,22 @@ pub(super) fn parse_checkpoint(text: &str) -> std::result::Result<CheckpointFlag
     Ok(CheckpointFlag::On(every))
 }
 
+/// The flag of every command whose runs are kept.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct CheckpointArgs {
+    /// How often the solver's state is kept in DIR/checkpoint, so that `lgf resume DIR` goes on with a run
+    /// that was cut short: a time (30s, 5min, 1h), a number of evaluations, or off; values and gradients are
+    /// kept at once
+    #[arg(long, value_name = "TIME|N|off", default_value = "1min", value_parser = parse_checkpoint)]
+    pub checkpoint: CheckpointFlag,
+}
+
+/// The first time that a run is made, or another time, after it was cut short.
+pub(super) enum Sitting {
+    First,
+    Another(Box<Identity>),
+}
+
 /// Everything that the steps of a run depend on, and how it was called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Identity {
@@ -57,42 +73,35 @@ pub(super) struct Identity {
     /// Where the command was given, and its words.
     pub directory: PathBuf,
     pub command: Vec<String>,
-    problem: serde_json::Value,
-    /// The checksum of what the files of the problem's regions say.
-    regions: u32,
-    recipe: Recipe,
-    /// The checksum of the design that the run starts from.
-    start: Option<u32>,
-    engine: String,
-    gradient: String,
+    /// What else the steps depend on, by name: values, or the checksums of vectors and files.
+    depends_on: Vec<(String, serde_json::Value)>,
 }
 
 impl Identity {
     /// The identity of the run that this process is about to begin.
-    pub(super) fn of(
-        problem: &Compliance,
-        recipe: Recipe,
-        start: Option<&[f64]>,
-        engine: &EngineInfo,
-    ) -> Result<Self> {
-        let failed = |e: serde_json::Error| Error::encoding("a checkpoint", e);
-        let half = vec![0.5; problem.mesh().elements()];
-        let density = problem.physical_density(&half)?;
-        Ok(Self {
+    pub(super) fn new() -> Self {
+        Self {
             lgf: env!("CARGO_PKG_VERSION").into(),
             build: build(),
             directory: std::env::current_dir().unwrap_or_default(),
             command: command(),
-            problem: serde_json::to_value(problem.structure()).map_err(failed)?,
-            regions: checksum(&density),
-            recipe,
-            start: start.map(checksum),
-            engine: format!("{}, {}, {}", engine.kind.name(), engine.adapter, engine.precision),
-            gradient: problem.gradient_by(),
-        })
+            depends_on: Vec::new(),
+        }
     }
 
-    pub(super) fn text(&self) -> Result<String> {
+    /// The same identity of a run that depends on `value` as well.
+    pub(super) fn with(mut self, name: &str, value: impl Serialize) -> Result<Self> {
+        let value = serde_json::to_value(value).map_err(|e| Error::encoding("a checkpoint", e))?;
+        self.depends_on.push((name.into(), value));
+        Ok(self)
+    }
+
+    /// The same identity of a run on this engine.
+    pub(super) fn on(self, engine: &EngineInfo) -> Result<Self> {
+        self.with("the engine", format!("{}, {}, {}", engine.kind.name(), engine.adapter, engine.precision))
+    }
+
+    fn text(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&json(self, false)?).into_owned())
     }
 
@@ -111,7 +120,7 @@ impl Identity {
     }
 
     /// Refuses to go on with this run where it is not the one that `self` tells of.
-    pub(super) fn check(&self, now: &Self, out: &Path) -> Result<()> {
+    fn check(&self, now: &Self, out: &Path) -> Result<()> {
         let differs = |what: &str, then: &dyn std::fmt::Display, now: &dyn std::fmt::Display| {
             Error::format(
                 folder(out),
@@ -123,33 +132,63 @@ impl Identity {
             let of = |identity: &Self| format!("lgf {} (build {})", identity.lgf, identity.build);
             return Err(differs("the program", &of(self), &of(now)));
         }
-        for (what, then, now) in
-            [("the engine", &self.engine, &now.engine), ("the gradient", &self.gradient, &now.gradient)]
-        {
-            if then != now {
-                return Err(differs(what, then, now));
+        for ((what, then), (_, now)) in self.depends_on.iter().zip(&now.depends_on) {
+            match (then.as_str(), now.as_str()) {
+                (Some(then), Some(now)) if then != now => return Err(differs(what, &then, &now)),
+                _ if then != now => return Err(differs(what, &"another", &"changed")),
+                _ => {}
             }
         }
-        let (known, changed) = (&"another", &"changed");
-        if self.problem != now.problem {
-            return Err(differs("the problem", known, changed));
-        }
-        if self.regions != now.regions {
-            return Err(differs("a file of the problem's regions", known, changed));
-        }
-        if self.start != now.start {
-            return Err(differs("the design to start from", known, changed));
-        }
-        if self.recipe != now.recipe {
-            return Err(differs("the recipe", known, changed));
+        if self.depends_on.len() != now.depends_on.len() {
+            return Err(differs("the run", &"another", &"changed"));
         }
         Ok(())
     }
 }
 
 /// The folder of the checkpoint of the run in `out`.
-pub(super) fn folder(out: &Path) -> PathBuf {
+fn folder(out: &Path) -> PathBuf {
     out.join(FOLDER)
+}
+
+/// The journal that the runs of a command are kept in, if any. What they depend on is asked for where there
+/// is one, as it may take passes over a mesh and over the program.
+pub(super) fn open(
+    out: &Path,
+    flag: CheckpointFlag,
+    sitting: &Sitting,
+    now: impl FnOnce() -> Result<Identity>,
+) -> Result<Option<Journal>> {
+    let folder = folder(out);
+    match (sitting, flag) {
+        (Sitting::First, CheckpointFlag::Off) => Ok(None),
+        (Sitting::First, CheckpointFlag::On(every)) => {
+            Journal::create(&folder, &now()?.text()?, every).map(Some)
+        }
+        (Sitting::Another(then), flag) => {
+            then.check(&now()?, out)?;
+            let every = if let CheckpointFlag::On(every) = flag { every } else { Every::default() };
+            let journal = Journal::resume(&folder, &then.text()?, every)?;
+            log::info!(
+                "{} evaluations of the first {:.0} seconds are known",
+                journal.replays(),
+                journal.earlier_seconds()
+            );
+            Ok(Some(journal))
+        }
+    }
+}
+
+/// Removes the journal of a command that has ended well; says how to go on with one that has not.
+pub(super) fn leave(journal: Option<Journal>, ending: &Ending, out: &Path) -> Result<()> {
+    match (journal, ending) {
+        (None, _) => Ok(()),
+        (Some(journal), Ending::Done) => journal.remove(),
+        (Some(_), _) => {
+            log::warn!("`lgf resume {}` goes on with this run", out.display());
+            Ok(())
+        }
+    }
 }
 
 /// The words of this process's command.
@@ -157,7 +196,7 @@ pub(super) fn command() -> Vec<String> {
     std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
-fn checksum(values: &[f64]) -> u32 {
+pub(super) fn checksum(values: &[f64]) -> u32 {
     crc32fast::hash(bytemuck::cast_slice(values))
 }
 

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use super::checkpoint::{self, CheckpointArgs, Identity, Sitting};
 use super::paper::{Problem, Scale};
-use super::run::{FieldFlag, Outcome, Overrides, Plan, matching, solve};
+use super::run::{FieldFlag, Outcome, Overrides, Plan, Shared, matching, solve};
 use crate::cli::arguments::{EngineArgs, EngineFlag, TablesFlag};
 use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::engine::Engine;
@@ -38,12 +39,14 @@ pub(super) struct Args {
     /// The fixed cadence with the paper's regression to the letter too, where it differs
     #[arg(long)]
     paper_regression: bool,
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
     /// Folder for comparison.md, comparison.csv and comparison.svg
     #[arg(long, value_name = "DIR", default_value = "out")]
-    out: PathBuf,
+    pub out: PathBuf,
     /// Print nothing but errors
     #[arg(long)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
 /// A row of the table.
@@ -68,16 +71,30 @@ struct Row {
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
+    execute(args, &Sitting::First)
+}
+
+/// Makes the runs that the arguments ask for, or goes on with them.
+pub(super) fn execute(args: &Args, sitting: &Sitting) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     io::prepare(&args.out)?;
+    let open = |flag| EngineArgs { engine: flag, tables: args.tables, adapter: args.adapter.clone() }.open();
+    let identity = || {
+        let mut identity = Identity::new();
+        for &flag in &args.engines {
+            identity = identity.on(&open(flag)?.info())?;
+        }
+        Ok(identity)
+    };
+    let journal = checkpoint::open(&args.out, args.checkpoint.checkpoint, sitting, identity)?;
+    let shared = Shared { quiet: args.quiet, interrupted, journal: journal.as_ref() };
     let mut rows: Vec<Row> = Vec::new();
     let mut panels: Vec<(String, Vec<Outcome>)> = Vec::new();
     let mut adapters: Vec<String> = Vec::new();
     let mut ended = Ending::Done;
     'all: for &problem in &args.problems {
         for &flag in &args.engines {
-            let mut opened =
-                EngineArgs { engine: flag, tables: args.tables, adapter: args.adapter.clone() }.open()?;
+            let mut opened = open(flag)?;
             let info = opened.info();
             let software = if info.software { " (software adapter)" } else { "" };
             let adapter = format!(
@@ -107,8 +124,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
             }
             let mut outcomes: Vec<Outcome> = Vec::new();
             for (name, lgf) in &methods {
-                let outcome =
-                    solve(&mut *case, lgf, &mut opened, name, outcomes.first(), args.quiet, &interrupted)?;
+                let outcome = solve(&mut *case, lgf, &mut opened, name, outcomes.first(), &shared)?;
                 rows.push(row(problem, &outcome, outcomes.first().unwrap_or(&outcome)));
                 let stopped = outcome.stopped_early();
                 if stopped {
@@ -130,6 +146,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         print(&markdown(&rows, &adapters))?;
         print(&format!("written to {}: comparison.md comparison.csv comparison.svg\n", args.out.display()))?;
     }
+    checkpoint::leave(journal, &ended, &args.out)?;
     Ok(ended)
 }
 

@@ -4,12 +4,11 @@ use std::fmt::Write;
 
 use crate::cli::arguments::{Elements, parse_count, parse_elements};
 use crate::cli::ending::{Ending, print};
-use crate::cli::memory;
 use crate::domain::Domain;
 use crate::engine::{Engine, EngineChoice, GpuEngine, Samples, Setup, TableFormat, gpu};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
-use crate::topology::{Compliance, Preset, Structure};
+use crate::topology::{Compliance, Preset, Structure, memory};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

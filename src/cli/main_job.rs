@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::checkpoint::{self, CheckpointArgs, Identity, Sitting};
 use super::results::{Run, engine_line};
 use super::topology::{self, Files, Label};
+use crate::checkpoint::Journal;
 use crate::cli::arguments::{Elements, EngineArgs, parse_elements, parse_size};
 use crate::cli::ending::{Ending, interrupt_flag, print};
-use crate::engine::Opened;
+use crate::engine::{Engine, Opened};
 use crate::error::{Error, Result};
 use crate::flow::{Flow, OptimalityCriteria};
 use crate::io;
@@ -30,12 +32,14 @@ pub(super) struct Args {
     solid: Elements,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
     /// Folder for the pictures and records
     #[arg(long, value_name = "DIR", default_value = "out")]
-    out: PathBuf,
+    pub out: PathBuf,
     /// Print nothing but errors
     #[arg(long)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
 /// One structure, and the runs that are shown side by side: the name, the folder and the recipe of each.
@@ -87,10 +91,17 @@ fn jobs(args: &Args) -> Result<[Job; 2]> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
+    execute(args, &Sitting::First)
+}
+
+/// Makes the runs that the arguments ask for, or goes on with them.
+pub(super) fn execute(args: &Args, sitting: &Sitting) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     let jobs = jobs(args)?;
     let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
+    let identity = || Identity::new().on(&opened.info());
+    let journal = checkpoint::open(&args.out, args.checkpoint.checkpoint, sitting, identity)?;
     // The results of an earlier job must not pass for this one's, so they are removed.
     for (_, folder, _) in jobs.iter().flat_map(|job| &job.plans) {
         for file in [
@@ -107,20 +118,30 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
     }
     let mut ending = Ending::Done;
     for job in &jobs {
-        ending = job.run(args, &mut opened, &interrupted)?;
+        ending = job.run(args, &mut opened, &interrupted, journal.as_ref())?;
         if !matches!(ending, Ending::Done) {
             break;
         }
     }
+    checkpoint::leave(journal, &ending, &args.out)?;
     Ok(ending)
 }
 
 impl Job {
-    fn run(&self, args: &Args, opened: &mut Opened, interrupted: &Arc<AtomicBool>) -> Result<Ending> {
+    fn run(
+        &self,
+        args: &Args,
+        opened: &mut Opened,
+        interrupted: &Arc<AtomicBool>,
+        journal: Option<&Journal>,
+    ) -> Result<Ending> {
         let mut runs: Vec<(&str, Run)> = Vec::new();
         let mut problem = None;
         for (name, folder, recipe) in &self.plans {
             let problem: &mut Compliance = problem.insert(Compliance::new(self.structure.clone())?);
+            if let Some(journal) = journal {
+                problem.journal(journal);
+            }
             let label = Label { name, quiet: args.quiet };
             let run = topology::solve(
                 problem,

@@ -1,4 +1,4 @@
-//! The commands `lgf resume`, which goes on with a run that was cut short, and `lgf repeat`, which makes a
+//! The commands `lgf resume`, which goes on with what was cut short, and `lgf repeat`, which makes a
 //! run again and compares.
 
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use serde::Deserialize;
 
-use super::checkpoint::Identity;
-use super::topology::{self, Sitting};
-use super::{Cli, Command};
+use super::checkpoint::{Identity, Sitting};
+use super::command::{Cli, Command};
+use super::{compare, main_job, run, topology};
 use crate::cli::ending::{Ending, print};
 use crate::error::{Error, Result};
 use crate::report::HistoryEntry;
@@ -26,14 +26,17 @@ pub(super) struct Args {
     quiet: bool,
 }
 
+/// The words of a recorded command.
+fn parse(command: &[String], of: &Path) -> Result<Cli> {
+    Cli::try_parse_from(command)
+        .map_err(|_| Error::format(of, "another version of lgf wrote it: the recorded command is unknown"))
+}
+
 /// The words of a recorded command as arguments of `lgf topology`.
-fn parse(command: &[String], of: &Path) -> Result<Box<topology::Args>> {
-    match Cli::try_parse_from(command) {
-        Ok(Cli { command: Some(Command::Topology(args)), .. }) => Ok(args),
-        Ok(_) => {
-            Err(Error::format(of, "the run was none of `lgf topology`, which alone can be gone on with"))
-        }
-        Err(_) => Err(Error::format(of, "another version of lgf wrote it: the recorded command is unknown")),
+fn parse_topology(command: &[String], of: &Path) -> Result<Box<topology::Args>> {
+    match parse(command, of)?.command {
+        Some(Command::Topology(args)) => Ok(args),
+        _ => Err(Error::format(of, "the run was none of `lgf topology`, which alone can be repeated")),
     }
 }
 
@@ -50,11 +53,30 @@ fn go_to(directory: &Path, dir: &Path) -> Result<PathBuf> {
 /// Goes on with the run whose checkpoint is in the folder.
 pub(super) fn resume(args: &Args) -> Result<Ending> {
     let identity = Identity::read(&args.dir)?;
-    let mut run = parse(&identity.command, &args.dir)?;
-    run.out = go_to(&identity.directory, &args.dir)?;
-    run.json = args.json || (run.json && !args.quiet);
-    run.quiet |= args.quiet;
-    topology::execute(&run, Sitting::Another(Box::new(identity)))
+    let cli = parse(&identity.command, &args.dir)?;
+    let out = go_to(&identity.directory, &args.dir)?;
+    let sitting = Sitting::Another(Box::new(identity));
+    let is_json = |was: bool| args.json || (was && !args.quiet);
+    match cli.command {
+        Some(Command::Topology(mut run)) => {
+            (run.out, run.json, run.quiet) = (out, is_json(run.json), run.quiet || args.quiet);
+            topology::execute(&run, sitting)
+        }
+        Some(Command::Run(mut run)) => {
+            (run.out, run.json, run.quiet) = (out, is_json(run.json), run.quiet || args.quiet);
+            run::execute(&run, &sitting)
+        }
+        Some(Command::Compare(mut run)) => {
+            (run.out, run.quiet) = (out, run.quiet || args.quiet);
+            compare::execute(&run, &sitting)
+        }
+        None => {
+            let mut run = cli.main_job;
+            (run.out, run.quiet) = (out, run.quiet || args.quiet);
+            main_job::execute(&run, &sitting)
+        }
+        Some(_) => Err(Error::format(&args.dir, "its command is none that can be gone on with")),
+    }
 }
 
 /// What `lgf repeat` reads of a record.
@@ -100,7 +122,7 @@ pub(super) struct RepeatArgs {
 /// Makes the run in the folder again, and says where the two differ.
 pub(super) fn repeat(args: &RepeatArgs) -> Result<Ending> {
     let then = Recorded::read(&args.dir)?;
-    let mut run = parse(&then.command, &args.dir)?;
+    let mut run = parse_topology(&then.command, &args.dir)?;
     let dir = go_to(&then.directory, &args.dir)?;
     run.out = dir.join("repeat");
     (run.json, run.quiet) = (false, true);
@@ -166,7 +188,7 @@ mod tests {
         let mut read = 0;
         for bytes in spoiled(good.as_bytes()) {
             let Ok(record) = Recorded::parse(&bytes) else { continue };
-            let _ = parse(&record.command, Path::new("run"));
+            let _ = parse_topology(&record.command, Path::new("run"));
             if compare(&whole, &record).is_err() {
                 read += 1;
             }

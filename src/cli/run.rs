@@ -9,13 +9,15 @@ use std::sync::atomic::AtomicBool;
 
 use clap::ValueEnum;
 
+use super::checkpoint::{self, CheckpointArgs, Identity, Sitting};
 use super::paper::{Case, Problem, Scale, Settings, Solved};
 use super::progress::Progress;
 use super::results::{FullRecord, Record, engine_line, json};
 use super::topology::ending;
+use crate::checkpoint::{Journal, Journaled};
 use crate::cli::arguments::EngineArgs;
 use crate::cli::ending::{Ending, interrupt_flag, print};
-use crate::engine::Opened;
+use crate::engine::{Engine, Opened};
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, Newton};
 use crate::io;
@@ -94,16 +96,18 @@ pub(super) struct Args {
     overrides: Overrides,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
     /// Folder for table.md, convergence.svg, parameters.svg, the problem's pictures, and record.json,
     /// history.csv, parameters.csv and solution.npy of each run in plain/ and lgf/
     #[arg(long, value_name = "DIR", default_value = "out")]
-    out: PathBuf,
+    pub out: PathBuf,
     /// Print one JSON object and nothing else on the standard output
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Print nothing but errors
     #[arg(long)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
 /// The settings of a problem with what the command line changes of them.
@@ -304,20 +308,32 @@ impl Observer for Watch {
     }
 }
 
-/// Runs one method on a problem; if a device is lost, the run is finished on another engine. `plain` is where
-/// the plain flow ended, which the measures refer to.
+/// What the runs of a command share: whether they show their progress, what ends them, and the journal that
+/// they are kept in.
+pub(super) struct Shared<'a> {
+    pub quiet: bool,
+    pub interrupted: Arc<AtomicBool>,
+    pub journal: Option<&'a Journal>,
+}
+
+/// Runs one method on a problem, in a journal if there is one; if a device is lost, the run is finished on
+/// another engine. `plain` is where the plain flow ended, which the measures refer to.
 pub(super) fn solve(
     case: &mut dyn Case,
     lgf: &Lgf,
     opened: &mut Opened,
     name: &str,
     plain: Option<&Outcome>,
-    quiet: bool,
-    interrupted: &Arc<AtomicBool>,
+    shared: &Shared<'_>,
 ) -> Result<Outcome> {
-    let mut watch = Watch { progress: Progress::new(name, quiet, interrupted.clone()), path: Vec::new() };
+    let progress = Progress::new(name, shared.quiet, shared.interrupted.clone());
+    let mut watch = Watch { progress, path: Vec::new() };
     let start = case.start();
-    let outcome = lgf.on(&mut *opened).observe(&mut watch).minimize(case.objective(), &start);
+    let run = lgf.on(&mut *opened).observe(&mut watch);
+    let outcome = match shared.journal {
+        Some(journal) => run.minimize(Journaled::new(case.objective(), journal), &start),
+        None => run.minimize(case.objective(), &start),
+    };
     let report = outcome.or_else(RunError::into_report)?;
     let mut gradient = vec![0.0; report.x.len()];
     let objective = case.objective().evaluate(&report.x, &mut gradient).unwrap_or(f64::NAN);
@@ -335,12 +351,23 @@ pub(super) fn solve(
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
+    execute(args, &Sitting::First)
+}
+
+/// Makes the runs that the arguments ask for, or goes on with them.
+pub(super) fn execute(args: &Args, sitting: &Sitting) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     let mut case = args.problem.open(args.scale)?;
     let plan = Plan::new(case.settings(), args.overrides)?;
     let methods = [plan.plain()?, plan.lgf(args.method)?];
     let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
+    let configs = methods.map(|lgf| *lgf.config());
+    let identity = || {
+        Identity::new().on(&opened.info())?.with("the problem", case.title())?.with("the methods", configs)
+    };
+    let journal = checkpoint::open(&args.out, args.checkpoint.checkpoint, sitting, identity)?;
+    let shared = Shared { quiet: args.quiet, interrupted, journal: journal.as_ref() };
     let mut outcomes: Vec<Outcome> = Vec::new();
     for (lgf, name) in methods.iter().zip(["plain", "lgf"]) {
         let label = if name == "plain" {
@@ -348,8 +375,7 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         } else {
             format!("LGF, {}", args.method.name())
         };
-        let outcome =
-            solve(&mut *case, lgf, &mut opened, &label, outcomes.first(), args.quiet, &interrupted)?;
+        let outcome = solve(&mut *case, lgf, &mut opened, &label, outcomes.first(), &shared)?;
         outcome.write(&args.out.join(name), args.problem, opened.reason())?;
         let stopped = outcome.stopped_early();
         outcomes.push(outcome);
@@ -370,7 +396,9 @@ pub(super) fn run(args: &Args) -> Result<Ending> {
         }
     }
     written?;
-    Ok(outcomes.last().map_or(Ending::Done, |outcome| ending(&outcome.report)))
+    let ending = outcomes.last().map_or(Ending::Done, |outcome| ending(&outcome.report));
+    checkpoint::leave(journal, &ending, &args.out)?;
+    Ok(ending)
 }
 
 /// Writes the table and all pictures.

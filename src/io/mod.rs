@@ -18,7 +18,7 @@ pub use panels::{
 };
 pub use plot::{Curve, convergence_svg};
 pub use png::density_png;
-pub use problem::{PROBLEM_TEMPLATE, parse_problem, read_problem, write_problem};
+pub use problem::{PROBLEM_TEMPLATE, parse_problem, read_problem, read_problem_at, write_problem};
 pub use record::{csv, npy, prepare, write_all, write_file};
 pub(crate) use region::brief;
 pub use region::{mask_cells, stl_cells};

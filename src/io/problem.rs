@@ -19,10 +19,21 @@ pub const PROBLEM_TEMPLATE: &str = include_str!("problem.toml");
 /// names line, table and key. [`SettingsError`](crate::error::SettingsError) for a structure that makes no
 /// sense.
 pub fn read_problem(path: &Path) -> Result<Structure> {
+    read_problem_at(path, None)
+}
+
+/// The same on a mesh of other elements along each axis, if they are given.
+///
+/// # Errors
+/// Those of [`read_problem`] and [`Structure::resized`].
+pub fn read_problem_at(path: &Path, elements: Option<&[u32]>) -> Result<Structure> {
     let bytes = read_bounded(path, LARGEST)?;
     let text = String::from_utf8(bytes).map_err(|_| Error::format(path, "it is no text in UTF-8"))?;
     let mut structure = parse_problem(&text).map_err(|reason| Error::format(path, reason))?;
     structure.validate()?;
+    if let Some(elements) = elements {
+        structure = structure.resized(elements)?;
+    }
     structure.load(path.parent().unwrap_or(Path::new(".")))?;
     Ok(structure)
 }

@@ -9,7 +9,7 @@ use super::truth::{Attempt, Ended, Judged, Truth};
 use super::{Adaptive, Fixed};
 use crate::engine::{Engine, NumberFormat, PhaseEnd, PhaseLimits};
 use crate::error::{Error, Result};
-use crate::flow::Flow;
+use crate::flow::{Flow, OptimalityCriteria};
 use crate::objective::Objective;
 use crate::observe::{Event, Observer};
 use crate::surrogate::{Integrator, ModelSelection, SurrogateConfig, TargetTransform, Targets};
@@ -59,6 +59,14 @@ impl Field {
     /// The same with the default adaptive cadence.
     pub fn adaptive(flow: Flow, surrogate: SurrogateConfig) -> Self {
         Self::new(flow, surrogate, Cadence::Adaptive(Adaptive::default()))
+    }
+
+    /// What structures with a sensitivity filter are optimized by: an adaptive field over the optimality
+    /// criteria, learned from 8 iterates with 16 steps in the first phase.
+    pub fn of_criteria() -> Self {
+        let criteria = Flow::OptimalityCriteria(OptimalityCriteria::default());
+        let cadence = Cadence::Adaptive(Adaptive::with_window(8, 24));
+        Self::new(criteria, SurrogateConfig::topology(), cadence)
     }
 
     /// The same with the paper's cadence of `history` true iterations of every `interval`.

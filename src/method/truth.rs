@@ -255,8 +255,8 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         if let Some(value) = untrusted {
             self.keep(value, true);
         }
-        let (x, kkt_residual) = match self.earlier.best.take() {
-            Some(best) => (best, self.earlier.kkt_residual),
+        let (x, gradient, kkt_residual) = match self.earlier.best.take() {
+            Some(best) => (best, Vec::new(), self.earlier.kkt_residual),
             None => {
                 self.x.resize(self.gradient.len(), 0.0);
                 // Both engines keep the best iterate in the host's memory: a lost device cannot take it.
@@ -272,12 +272,17 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
                 let is_relative = !self.steps_by_newton && self.first_slope > 0.0;
                 let residual = || kkt_residual(&self.domain, &self.x, &self.gradient) / self.first_slope;
                 let residual = is_relative.then(residual);
-                (std::mem::take(&mut self.x), residual)
+                let mut gradient = std::mem::take(&mut self.gradient);
+                if self.steps_by_newton {
+                    gradient = Vec::new();
+                }
+                (std::mem::take(&mut self.x), gradient, residual)
             }
         };
         let (before, now) = (self.earlier.traffic, self.engine.traffic());
         Report {
             x,
+            gradient,
             kkt_residual,
             first_slope: self.first_slope,
             gradient_unit: self.gradient_unit,

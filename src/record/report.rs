@@ -165,6 +165,10 @@ pub struct Report {
     /// objective. Not recorded: empty when a report is read back.
     #[serde(skip)]
     pub x: Vec<f64>,
+    /// The gradient at x, as the engine keeps it: rounded to f32 where the iterates are. Empty for the Newton
+    /// flow, and where an earlier run has reached x. Not recorded.
+    #[serde(skip)]
+    pub gradient: Vec<f64>,
     /// The true value at x, as the objective returned it (f64).
     pub objective: f64,
     /// The number of the true evaluation at x, counted from 1.

@@ -259,7 +259,7 @@ fn results_survive() {
         assert!(!report.phases.is_empty());
         for stop in reasons() {
             let report = Report { stop, ..report.clone() };
-            assert_eq!(read_back(&report), Report { x: Vec::new(), ..report });
+            assert_eq!(read_back(&report), Report { x: Vec::new(), gradient: Vec::new(), ..report });
         }
     }
 }
@@ -272,7 +272,7 @@ fn a_solution_survives() {
     let found: Solution = read_back(&solution);
     assert!(!solution.levels.is_empty() && found.levels == solution.levels);
     assert_eq!((found.objective, found.volume), (solution.objective, solution.volume));
-    assert_eq!(found.report, Report { x: Vec::new(), ..solution.report });
+    assert_eq!(found.report, Report { x: Vec::new(), gradient: Vec::new(), ..solution.report });
     assert!(found.design.is_empty());
 }
 

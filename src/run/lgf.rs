@@ -145,6 +145,14 @@ impl<E, W> Lgf<E, W> {
     }
 }
 
+#[cfg(feature = "argmin")]
+impl<E> Lgf<E> {
+    /// The run without its engine, and the engine.
+    pub(crate) fn without_engine(self) -> (Lgf, E) {
+        (Lgf { config: self.config, engine: Unopened, observer: () }, self.engine)
+    }
+}
+
 impl<W: Observer> Lgf<Unopened, W> {
     /// Minimises `objective` from `start` on the engine that [`EngineChoice::Auto`] opens; see
     /// [`Lgf::on`](Lgf::on) for another.

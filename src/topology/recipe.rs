@@ -9,11 +9,13 @@ use super::compliance::SolveEntry;
 use super::continuation::{Continuation, WarmStart, runs_on_grid, stages, warm_start};
 use super::mesh::Mesh;
 use super::multilevel::coarse_radius;
-use super::{Compliance, Levels, Projection, SigmoidDesign, Structure, coarse_levels, interpolate, prolong};
+use super::{
+    Compliance, FilterKind, Levels, Projection, SigmoidDesign, Structure, coarse_levels, interpolate, prolong,
+};
 use crate::engine::{Engine, Samples};
 use crate::error::{Error, Result};
 use crate::flow::Flow;
-use crate::method::{Method, Potential, Settled, Stopping};
+use crate::method::{Field, Method, Potential, Settled, Stopping};
 use crate::objective::Objective;
 use crate::observe::{Event, Observer};
 use crate::report::{Report, StopReason};
@@ -130,6 +132,15 @@ pub struct Solution {
 const SETTLED: Settled = Settled { evaluations: 10, change: 2e-4, residual: Some(1e-2) };
 
 impl Recipe {
+    /// The recipe for structures with this filter: a learned potential, but for the sensitivity filter, whose
+    /// field is the gradient of no function, an adaptive field over the optimality criteria.
+    pub fn of_filter(filter: FilterKind) -> Self {
+        match filter {
+            FilterKind::Density => Self::default(),
+            FilterKind::Sensitivity => Self::new(Field::of_criteria()),
+        }
+    }
+
     /// `method` with the stopping rule for densities between 0 and 1: converged when a step changes none by
     /// more than 10⁻³ (potential) or 10⁻² (OC), ADAM's argument by a tenth of its rate; a potential has
     /// settled when the best compliance has fallen by at most 2·10⁻⁴ of itself within 10 evaluations and the

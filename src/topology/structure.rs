@@ -454,13 +454,32 @@ impl Structure {
         Ok(())
     }
 
-    /// Reads the files that the regions name, relative to `folder`.
+    /// The same structure on a mesh of other elements along each axis; lengths stay. What an STL file was
+    /// [read](Self::load) as keeps its resolution until it is read again.
+    ///
+    /// # Errors
+    /// [`SettingsError`](crate::error::SettingsError) for another number of axes, or no elements.
+    pub fn resized(&self, elements: &[u32]) -> Result<Self> {
+        if elements.len() != self.dimension() {
+            let lengths = (elements.len(), self.dimension());
+            return Err(Error::length("the list of elements along the axes", lengths.0, lengths.1));
+        }
+        let mut resized = self.clone();
+        resized.mesh.lengths = self.lengths()[..self.dimension()].to_vec();
+        resized.mesh.elements = elements.to_vec();
+        resized.validate()?;
+        Ok(resized)
+    }
+
+    /// Reads the files that the regions name, relative to `folder`; their paths are absolute afterwards, so
+    /// that they can be read again.
     ///
     /// # Errors
     /// [`FileError`](crate::error::FileError) for a file that cannot be read or is not what it should be.
     #[cfg(feature = "cli")]
     pub fn load(&mut self, folder: &std::path::Path) -> Result<()> {
         let (lengths, elements) = (self.lengths(), self.mesh.elements.clone());
+        let folder = std::path::absolute(folder).map_err(|error| Error::io(folder, error))?;
         for region in &mut self.regions {
             if let Shape::Stl(file) | Shape::Mask(file) = &mut region.at
                 && file.file.is_relative()

@@ -147,14 +147,13 @@ def _volume_of_constraints(constraints: Any, length: int) -> tuple[Array, float]
 
 
 class _Function:
-    """The function and its gradient as ``x -> (f, g)``; keeps the gradient of the lowest value."""
+    """The function and its gradient as ``x -> (f, g)``."""
 
     def __init__(
         self, fun: Callable[..., Any], jac: Any, args: tuple[Any, ...], shape: tuple[int, ...]
     ) -> None:
         self.fun, self.jac, self.args, self.shape = fun, jac, args, shape
         self.calls = 0
-        self.best: tuple[float, Array, Array] | None = None
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         value, gradient = self.evaluate(x.reshape(self.shape))
@@ -163,10 +162,7 @@ class _Function:
         gradient = np.asarray(gradient, dtype=np.float64).reshape(-1)
         if np.ndim(value) and np.size(value) != 1:
             raise TypeError(f"fun returns {np.size(value)} values; the objective is one number")
-        value = float(np.asarray(value, dtype=np.float64).reshape(-1)[0])
-        if self.best is None or value < self.best[0]:
-            self.best = value, x, np.array(gradient)
-        return value, gradient
+        return float(np.asarray(value, dtype=np.float64).reshape(-1)[0]), gradient
 
     def evaluate(self, x: Array) -> tuple[Any, Any]:
         if self.jac is True:
@@ -320,7 +316,8 @@ def minimize(
     Returns
     -------
     OptimizeResult
-        ``fun`` and ``jac`` are those that your function returned at ``x``.
+        ``fun`` and ``jac`` are those that your function returned at ``x``; ``jac`` is rounded to single
+        precision where the engine's iterates are in it.
 
     Raises
     ------
@@ -378,10 +375,7 @@ def minimize(
 
 def _result(answer: dict[str, Any], function: _Function, shape: tuple[int, ...]) -> OptimizeResult:
     report = json.loads(answer["report"])
-    x = answer["x"]
-    gradient = None
-    if function.best is not None and np.array_equal(function.best[1], x):
-        gradient = function.best[2].reshape(shape)
+    x, gradient = answer["x"], answer["gradient"]
     reason = report["stop"]["reason"]
     # A start whose gradient is zero is a minimum as far as anybody can tell.
     at_rest = reason == "stalled" and report["first_slope"] == 0
@@ -389,7 +383,7 @@ def _result(answer: dict[str, Any], function: _Function, shape: tuple[int, ...])
     result = OptimizeResult(
         x=x.reshape(shape),
         fun=report["objective"],
-        jac=gradient,
+        jac=None if gradient is None else gradient.reshape(shape),
         success=success,
         status=0 if success else _STOPPED if reason == "interrupted" else 1,
         message=answer["stop"],

@@ -223,8 +223,7 @@ def topology(
         projection=projection,
         symmetry=symmetry,
     )._inner
-    is_smoothed = json.loads(problem.to_json())["filter"] == "sensitivity"
-    chosen, given = method or ("adaptive" if is_smoothed else "potential"), dict(options or {})
+    chosen, given = method or problem.usual_method(), dict(options or {})
     if chosen in ("adaptive", "field", "fixed", "cosine"):
         given.setdefault("flow", "oc")
     name, own = _method(chosen, given)

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use super::args::Args;
 use super::passes::median;
-use super::{Args, digits};
-use crate::cli::arguments::GradientFlag;
+use super::report::digits;
 use crate::cli::ending::{Ending, print};
 use crate::cli::results::json;
-use crate::engine::gpu::{Clock, DeviceCompliance, KernelTime, SolidDevice};
+use crate::engine::gpu::{AdapterChoice, Clock, DeviceCompliance, KernelTime, SolidDevice};
 use crate::error::{Error, Result};
 use crate::fem::{BrickMesh, Element, Simp, SolidCompliance, Solver, Supports};
 use crate::io;
@@ -181,9 +181,7 @@ fn measure(device: &SolidDevice, size: [usize; 3], repeats: usize) -> Result<Mea
 }
 
 pub(super) fn run(args: &Args) -> Result<Ending> {
-    let adapter = args.engine.gradient_adapter(GradientFlag::Gpu);
-    let adapter = adapter.ok_or_else(|| Error::only_with("--fem", "--engine auto and gpu"))?;
-    let device = SolidDevice::open(&adapter)?;
+    let device = SolidDevice::open(args.engine.adapter.as_ref().unwrap_or(&AdapterChoice::Any))?;
     let mut sizes: Vec<[usize; 3]> = Vec::new();
     for size in &args.sizes {
         let parts: [u32; 3] = size.0.clone().try_into().map_err(|_| {

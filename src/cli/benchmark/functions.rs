@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::ValueEnum;
 
-use super::{Common, Contest, Entry, Gap, Measure, by_lgf, by_peer};
+use super::contest::{Common, Contest, Entry, Gap, Measure, by_lgf, by_peer};
 use crate::cli::ending::Ending;
 use crate::domain::Domain;
 use crate::engine::CpuEngine;

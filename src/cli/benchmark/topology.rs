@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 
-use super::{Common, Contest, Entry, Gap, Measure, by_lgf, by_peer};
+use super::contest::{Common, Contest, Entry, Gap, Measure, by_lgf, by_peer};
 use crate::cli::arguments::parse_elements;
 use crate::cli::ending::Ending;
 use crate::cli::progress::Progress;

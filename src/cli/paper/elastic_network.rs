@@ -1,4 +1,5 @@
-use super::{Case, File, Scale, Settings, Solved};
+use super::case::{Case, File, Settings, Solved};
+use super::problem::Scale;
 use crate::error::Result;
 use crate::flow::{Adam, Flow};
 use crate::io;

@@ -1,7 +1,8 @@
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::{CENTRAL, Case, File, Scale, Settings, Solved};
+use super::case::{CENTRAL, Case, File, Settings, Solved};
+use super::problem::Scale;
 use crate::error::Result;
 use crate::flow::{Flow, GradientDescent};
 use crate::io;

@@ -1,4 +1,5 @@
-use super::{CENTRAL, Case, File, Scale, Settings, Solved, relative_difference};
+use super::case::{CENTRAL, Case, File, Settings, Solved, relative_difference};
+use super::problem::Scale;
 use crate::error::Result;
 use crate::flow::{Flow, Newton};
 use crate::io;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::cli::arguments::{Elements, EngineArgs, GradientFlag, parse_elements};
-use crate::cli::checkpoint::{CheckpointFlag, parse_checkpoint};
+use crate::cli::checkpoint::CheckpointArgs;
 use crate::error::{Error, Result};
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria};
 use crate::io;
@@ -252,11 +252,8 @@ pub(in crate::cli) struct Args {
     /// Write the design variables of every N-th true evaluation on the given grid to DIR/steps, at least 1
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub save_every: Option<u64>,
-    /// How often the solver's state is kept in DIR/checkpoint, so that `lgf resume DIR` goes on with a run
-    /// that was cut short: a time (30s, 5min, 1h), a number of evaluations, or off; values and gradients are
-    /// kept at once
-    #[arg(long, value_name = "TIME|N|off", default_value = "1min", value_parser = parse_checkpoint)]
-    pub checkpoint: CheckpointFlag,
+    #[command(flatten)]
+    pub checkpoint: CheckpointArgs,
     /// Folder for design.png, design.npy, variables.npy, design.vti, in 3D design.stl, convergence.svg,
     /// record.json, history.csv, and evaluations.csv of all grids, which is written as the run goes
     #[arg(long, value_name = "DIR", default_value = "out")]
@@ -290,12 +287,7 @@ impl Args {
         let preset = self.preset.unwrap_or(PresetFlag::Mbb);
         let mut structure = match (&self.problem, &self.size) {
             (Some(path), size) => {
-                let mut structure = io::read_problem(path)?;
-                if let Some(Elements(elements)) = size {
-                    structure.mesh.lengths = structure.lengths()[..structure.dimension()].to_vec();
-                    structure.mesh.elements.clone_from(elements);
-                }
-                structure
+                io::read_problem_at(path, size.as_ref().map(|Elements(elements)| elements.as_slice()))?
             }
             (None, Some(Elements(elements))) => Structure::preset(preset.preset(), elements)?,
             (None, None) => Structure::preset(preset.preset(), &preset.elements())?,
@@ -331,9 +323,9 @@ impl Args {
         match self.method {
             None if is_potential => Ok(MethodFlag::Potential),
             None if self.flow.is_some() || self.of_fields().is_some() => Ok(MethodFlag::Adaptive),
-            None => Ok(match filter {
-                FilterKind::Density => MethodFlag::Potential,
-                FilterKind::Sensitivity => MethodFlag::Adaptive,
+            None => Ok(match Recipe::of_filter(filter).method {
+                Method::Potential(_) => MethodFlag::Potential,
+                _ => MethodFlag::Adaptive,
             }),
             Some(MethodFlag::Potential) if self.flow.is_some() && !is_potential => Err(Error::exclusive(
                 "--flow",

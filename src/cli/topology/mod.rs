@@ -5,5 +5,5 @@ mod run;
 mod summary;
 
 pub(super) use args::{Args, PresetFlag};
-pub(super) use run::{Files, Label, Sitting, ending, execute, run, solve};
+pub(super) use run::{Files, Label, ending, execute, run, solve};
 pub(super) use summary::before;

@@ -8,26 +8,16 @@ use std::sync::atomic::AtomicBool;
 
 use super::args::Args;
 use super::summary::summary;
-use crate::checkpoint::{Every, Journal};
-use crate::cli::arguments::GradientFlag;
-use crate::cli::checkpoint::{self, CheckpointFlag, Identity};
+use crate::cli::checkpoint::{self, Identity, Sitting, checksum};
 use crate::cli::ending::{Ending, interrupt_flag, print};
-use crate::cli::memory;
 use crate::cli::progress::Progress;
 use crate::cli::results::{Resumed, Run, json};
-use crate::engine::gpu::SolidDevice;
-use crate::engine::{Engine, Opened};
-use crate::error::{Error, Result};
+use crate::engine::{Engine, EngineInfo, Opened};
+use crate::error::Result;
 use crate::io;
 use crate::observe::{Event, Observer};
 use crate::report::{HistoryEntry, Report, StopReason};
-use crate::topology::{Compliance, Mesh, Recipe, SigmoidDesign, Structure};
-
-/// The first time that a run is made, or another time, after it was cut short.
-pub(in crate::cli) enum Sitting {
-    First,
-    Another(Box<Identity>),
-}
+use crate::topology::{Compliance, GradientChoice, Mesh, Recipe, SigmoidDesign};
 
 pub(in crate::cli) fn run(args: &Args) -> Result<Ending> {
     if let Some(path) = &args.save_problem {
@@ -44,8 +34,9 @@ pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
     let structure = args.structure()?;
     let mut recipe = args.recipe(&structure)?;
     let start = args.start.as_ref().map(|path| io::read_design(path, structure.dimension())).transpose()?;
-    memory::check(&structure)?;
-    let mut problem = set_up(structure, args)?;
+    structure.require_memory()?;
+    let (engine, adapter) = (args.engine.engine.into(), args.engine.adapter.as_ref());
+    let mut problem = GradientChoice::from(args.gradient).open(structure, engine, adapter)?;
     // What is wrong with the settings is said before the run, which may take long.
     problem.warnings().iter().for_each(|warning| log::warn!("{warning}"));
     if !recipe.is_direct() {
@@ -54,16 +45,13 @@ pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
     }
     let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
-    let identity =
-        || Identity::of(&problem, recipe, start.as_ref().map(|start| &start.1[..]), &opened.info());
-    let journal = journal(args, &sitting, identity)?;
+    let identity = || identity(&problem, recipe, start.as_ref().map(|start| &start.1[..]), &opened.info());
+    let journal = checkpoint::open(&args.out, args.checkpoint.checkpoint, &sitting, identity)?;
     let mut earlier = None;
     if let (Some(journal), Sitting::Another(first)) = (&journal, sitting) {
         let resumed = Resumed { evaluations: journal.replays(), seconds: journal.earlier_seconds() };
         recipe.stopping.max_seconds =
             recipe.stopping.max_seconds.map(|seconds| (seconds - resumed.seconds).max(1e-3));
-        let Resumed { evaluations, seconds } = resumed;
-        log::info!("{evaluations} evaluations of the first {seconds:.0} seconds are known");
         earlier = Some((first.directory, first.command, resumed));
     }
     if let Some(journal) = &journal {
@@ -84,53 +72,26 @@ pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
     }
     written?;
     let ending = ending(&run.solution.report);
-    if let Some(journal) = journal {
-        if let Ending::Done = ending {
-            journal.remove()?;
-        } else {
-            log::warn!("`lgf resume {}` goes on with this run", args.out.display());
-        }
-    }
+    checkpoint::leave(journal, &ending, &args.out)?;
     Ok(ending)
 }
 
-/// The journal that the run is kept in, if any. What the run depends on is asked for where there is one, as
-/// it takes a pass over the mesh and over the program.
-fn journal(
-    args: &Args,
-    sitting: &Sitting,
-    now: impl FnOnce() -> Result<Identity>,
-) -> Result<Option<Journal>> {
-    let folder = checkpoint::folder(&args.out);
-    match (sitting, args.checkpoint) {
-        (Sitting::First, CheckpointFlag::Off) => Ok(None),
-        (Sitting::First, CheckpointFlag::On(every)) => {
-            Journal::create(&folder, &now()?.text()?, every).map(Some)
-        }
-        (Sitting::Another(then), flag) => {
-            then.check(&now()?, &args.out)?;
-            let every = if let CheckpointFlag::On(every) = flag { every } else { Every::default() };
-            Journal::resume(&folder, &then.text()?, every).map(Some)
-        }
-    }
-}
-
-/// The problem, its gradient where it is asked for: `auto` takes a hardware GPU that it fits on.
-fn set_up(structure: Structure, args: &Args) -> Result<Compliance> {
-    let is_asked_for = args.gradient == GradientFlag::Gpu;
-    let adapter = args.engine.gradient_adapter(args.gradient);
-    let Some(adapter) = adapter.filter(|_| is_asked_for || structure.dimension() == 3) else {
-        return Compliance::new(structure);
-    };
-    let on_device =
-        SolidDevice::open(&adapter).and_then(|device| Compliance::on_device(structure.clone(), &device));
-    match on_device {
-        Err(Error::Engine(fault)) if !is_asked_for => {
-            log::info!("true gradients on the CPU: {fault}");
-            Compliance::new(structure)
-        }
-        other => other,
-    }
+/// What the steps of a run on `problem` depend on.
+fn identity(
+    problem: &Compliance,
+    recipe: Recipe,
+    start: Option<&[f64]>,
+    engine: &EngineInfo,
+) -> Result<Identity> {
+    let half = vec![0.5; problem.mesh().elements()];
+    let density = problem.physical_density(&half)?;
+    Identity::new()
+        .on(engine)?
+        .with("the gradient", problem.gradient_by())?
+        .with("the problem", problem.structure())?
+        .with("a file of the problem's regions", checksum(&density))?
+        .with("the design to start from", start.map(checksum))?
+        .with("the recipe", recipe)
 }
 
 /// The name of a run, and whether its progress is shown.
