@@ -64,7 +64,7 @@ pub fn write_problem(structure: &Structure) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::{Compliance, Preset};
+    use crate::topology::{Compliance, Preset, Region, RegionFile, Shape};
 
     #[test]
     fn the_template_is_a_problem() {
@@ -82,6 +82,46 @@ mod tests {
             let structure = Structure::preset(preset, &[12, 8, 6]).unwrap();
             assert_eq!(parse_problem(&write_problem(&structure).unwrap()).unwrap(), structure);
         }
+    }
+
+    /// Regions of files are read for the mesh that they are to be on, and again from wherever they lie.
+    #[test]
+    fn files_of_regions_are_read_for_the_mesh() {
+        let folder = tempfile::tempdir().unwrap();
+        // A tetrahedron in the corner of the box.
+        let corners = ["0 0 0", "3 0 0", "0 3 0", "0 0 3"];
+        let mut stl = String::from("solid corner\n");
+        for face in [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]] {
+            stl += "facet normal 0 0 0\nouter loop\n";
+            for vertex in face {
+                stl += &format!("vertex {}\n", corners[vertex]);
+            }
+            stl += "endloop\nendfacet\n";
+        }
+        stl += "endsolid corner\n";
+        std::fs::write(folder.path().join("corner.stl"), stl).unwrap();
+        let region = Region::void(Shape::Stl(RegionFile::new("corner.stl")));
+        let structure = Structure::preset(Preset::Cantilever, &[8, 4, 4]).unwrap().with(region);
+        let path = folder.path().join("problem.toml");
+        std::fs::write(&path, write_problem(&structure).unwrap()).unwrap();
+        let share = |structure: &Structure| {
+            let Some(Region { at: Shape::Stl(file), .. }) = structure.regions.last() else { panic!() };
+            let cells = file.cells().unwrap();
+            let inside = cells.inside.iter().filter(|inside| **inside).count();
+            (cells.size, inside as f64 / cells.inside.len() as f64)
+        };
+        let coarse = read_problem(&path).unwrap();
+        assert_eq!(share(&coarse).0, [8, 4, 4]);
+        let fine = read_problem_at(&path, Some(&[64, 32, 32])).unwrap();
+        let (size, inside) = share(&fine);
+        assert_eq!(size, [64, 32, 32]);
+        // The tetrahedron's volume is 4.5 of 128; its surface passes through some 5 % of the cells in it.
+        assert!((inside - 4.5 / 128.0).abs() < 0.05 * 4.5 / 128.0, "{inside}");
+        let mut again = coarse.resized(&[64, 32, 32]).unwrap();
+        again.load(std::path::Path::new("elsewhere")).unwrap();
+        assert_eq!(share(&again), (size, inside));
+        let wrong = coarse.resized(&[64, 32]).unwrap_err().to_string();
+        assert!(wrong.contains("elements"), "{wrong}");
     }
 
     #[test]
