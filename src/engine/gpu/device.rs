@@ -240,13 +240,16 @@ impl Gpu {
         submission: wgpu::SubmissionIndex,
         host_polls: bool,
     ) -> Result<[Vec<u8>; N]> {
-        let receivers = stagings.map(|(staging, bytes)| {
-            let (sender, receiver) = oneshot::channel();
-            staging.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
-                let _ = sender.send(outcome);
-            });
-            receiver
-        });
+        // A buffer that was made on a lost device is invalid, of which only its use tells.
+        let receivers = self.checked("a read-back", || {
+            stagings.map(|(staging, bytes)| {
+                let (sender, receiver) = oneshot::channel();
+                staging.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
+                    let _ = sender.send(outcome);
+                });
+                receiver
+            })
+        })?;
         if !host_polls {
             self.wait(submission)?;
         }
