@@ -1,7 +1,12 @@
 //! The first-order optimality residual of a point.
 
+use rayon::prelude::*;
+
 use super::{Domain, bisect};
 use crate::linalg::norm_inf;
+
+/// The number of unknowns that one task passes over.
+const BLOCK: usize = 1 << 14;
 
 /// How far `x` is from a Karush–Kuhn–Tucker point of min f on `domain`: minᵤ maxᵢ |rᵢ| over the volume's
 /// multiplier μ ≥ 0 (0 where the bound is slack), with r = g + μ w, of which only what the bounds leave
@@ -26,11 +31,20 @@ pub fn kkt_residual(domain: &Domain, x: &[f64], gradient: &[f64]) -> f64 {
     };
     // The largest downward and the largest upward slope that are left: raising μ shrinks the first and grows
     // the second.
-    let slopes = |weights: &[f64], mu: f64| {
-        x.iter().zip(gradient).enumerate().fold((0.0_f64, 0.0_f64), |(falls, rises), (i, (x, g))| {
+    let slopes_of = |block: usize, x: &[f64], gradient: &[f64], weights: &[f64], mu: f64| {
+        x.iter().zip(gradient).enumerate().fold((0.0_f64, 0.0_f64), |(falls, rises), (k, (x, g))| {
+            let i = block * BLOCK + k;
             let (r, [lower, upper]) = (g + mu * weights.get(i).copied().unwrap_or(0.0), inside(i));
             (if *x < upper { falls.max(-r) } else { falls }, if *x > lower { rises.max(r) } else { rises })
         })
+    };
+    // A maximum does not depend on the order, so neither does the result on the number of threads.
+    let slopes = |weights: &[f64], mu: f64| {
+        x.par_chunks(BLOCK)
+            .zip(gradient.par_chunks(BLOCK))
+            .enumerate()
+            .map(|(block, (x, gradient))| slopes_of(block, x, gradient, weights, mu))
+            .reduce(|| (0.0, 0.0), |a, b| (a.0.max(b.0), a.1.max(b.1)))
     };
     let residual = |weights: &[f64], mu: f64| {
         let (falls, rises) = slopes(weights, mu);

@@ -259,12 +259,8 @@ impl Hierarchy {
             let (above, below) = levels.split_at_mut(l);
             below[0].make_operator(&above[l - 1], &coarsenings[l - 1], element);
         }
-        let last = levels.len() - 1;
-        for level in &mut levels[..last] {
-            level.make_inverse();
-        }
-        let level = &levels[last];
-        match &level.operator {
+        let Some((level, finer)) = levels.split_last_mut() else { return Ok(()) };
+        let factorize = || match &level.operator {
             LevelOperator::Given { .. } => {
                 direct.factorize(0.0, |e| element.stiffness().map(|row| row.map(|k| moduli[e] * k)))
             }
@@ -273,7 +269,9 @@ impl Hierarchy {
                 operator.matrix(&level.mesh, e, &mut matrix);
                 to_corners(&widen(&matrix))
             }),
-        }
+        };
+        // The factorisation is one task of many megaflops; the others make the inverses meanwhile.
+        rayon::join(factorize, || finer.iter_mut().for_each(Level::make_inverse)).0
     }
 
     /// Where the right-hand side of [`v_cycle`](Self::v_cycle) goes; it must be 0 where the mesh is held.

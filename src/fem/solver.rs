@@ -12,6 +12,12 @@ use super::rows::{split, split_mut};
 use super::vectors::{BLOCK, block_dot, dot, ordered_sum};
 use crate::error::{Error, FemError, Result};
 
+/// Runs `work`, which consists of many short passes in parallel, on a thread of the pool: a thread outside
+/// would sleep and be woken at each of them.
+fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
+}
+
 /// What one solve has cost and reached.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SolveReport {
@@ -158,11 +164,13 @@ impl Solver {
             return Err(Error::length("the moduli", moduli.len(), self.mesh.elements()));
         }
         let allowed = f64::from(f32::MIN_POSITIVE) * 1e6..=f64::from(f32::MAX) * 1e-6;
-        if let Some(modulus) = moduli.iter().find(|modulus| !allowed.contains(*modulus)) {
+        if let Some(modulus) = moduli.par_iter().with_min_len(BLOCK).find_first(|e| !allowed.contains(*e)) {
             return Err(Error::invalid("a modulus", modulus, "positive and finite in single precision"));
         }
-        self.moduli.copy_from_slice(moduli);
-        self.hierarchy.set_moduli(moduli)?;
+        self.moduli.par_chunks_mut(BLOCK).zip(moduli.par_chunks(BLOCK)).for_each(|(to, from)| {
+            to.copy_from_slice(from);
+        });
+        in_pool(|| self.hierarchy.set_moduli(moduli))?;
         self.is_ready = true;
         Ok(())
     }
@@ -208,8 +216,27 @@ impl Solver {
         if !scale.is_finite() {
             return Err(FemError::Residual { found: f64::NAN, allowed: tolerance }.into());
         }
-        let mut square = dot(&self.residual, &self.residual);
+        let square = dot(&self.residual, &self.residual);
         let target = accuracy.target(scale, square.sqrt());
+        let (iterations, square) = in_pool(|| self.iterate(square, target, displacement, max_iterations));
+        let residual = square.sqrt() / scale;
+        // Rounding may keep a residual above its reduction; what counts is the one beside the load.
+        if residual <= tolerance {
+            Ok(SolveReport { iterations, residual, time: start.elapsed() })
+        } else {
+            Err(FemError::Residual { found: residual, allowed: tolerance }.into())
+        }
+    }
+
+    /// Iterates until ‖r‖ is at most `target`, from ‖r‖² = `square` on; returns the number of iterations and
+    /// the last ‖r‖².
+    fn iterate(
+        &mut self,
+        mut square: f64,
+        target: f64,
+        displacement: &mut [f64],
+        max_iterations: usize,
+    ) -> (usize, f64) {
         let mut old = None;
         let mut iterations = 0;
         // Comparisons are such that a residual that is not a number ends the loop, and is refused below.
@@ -231,13 +258,7 @@ impl Solver {
                 break;
             }
         }
-        let residual = square.sqrt() / scale;
-        // Rounding may keep a residual above its reduction; what counts is the one beside the load.
-        if residual <= tolerance {
-            Ok(SolveReport { iterations, residual, time: start.elapsed() })
-        } else {
-            Err(FemError::Residual { found: residual, allowed: tolerance }.into())
-        }
+        (iterations, square)
     }
 
     /// residual = f − K u on the free degrees of freedom, 0 on the others; returns ‖f‖ over the free ones.

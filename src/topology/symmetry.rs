@@ -1,5 +1,6 @@
 //! Mirror symmetry of structures and of their designs.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::boundary::{Boundary, CaseForces};
@@ -40,6 +41,9 @@ pub(super) struct Mirrors {
     axes: [bool; 3],
 }
 
+/// The number of elements that one task passes over.
+const BLOCK: usize = 1 << 14;
+
 impl Mirrors {
     /// The mirrors that `symmetry` asks for; `has_symmetric_regions` tells whether the passive elements are
     /// their own images under a map of element numbers.
@@ -74,13 +78,13 @@ impl Mirrors {
     /// Replaces a field on the elements by the mean of itself and of its mirror images, exactly symmetric.
     pub(super) fn symmetrize(&self, field: &mut [f64]) {
         for axis in (0..3).filter(|axis| self.axes[*axis]) {
-            for e in 0..field.len() {
-                let image = self.mesh.mirrored_element(e, axis);
-                if e < image {
-                    let mean = 0.5 * (field[e] + field[image]);
-                    (field[e], field[image]) = (mean, mean);
+            let given = field.to_vec();
+            field.par_chunks_mut(BLOCK).enumerate().for_each(|(block, field)| {
+                for (k, value) in field.iter_mut().enumerate() {
+                    let image = self.mesh.mirrored_element(block * BLOCK + k, axis);
+                    *value = 0.5 * (*value + given[image]);
                 }
-            }
+            });
         }
     }
 }

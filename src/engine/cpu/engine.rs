@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, ArrayView1};
 
+use super::kernels::copy;
 use super::phase;
 use super::phase::{Model, Tables};
 use super::potential;
@@ -145,15 +146,16 @@ impl<T: Scalar> CpuEngine<T> {
     /// A new row of the history of pairs, and its inner products with all others.
     pub(super) fn enter_pair(&mut self, displacement: &[T], change: &[T], note: PairNote) {
         let Some(row) = self.ring.push_pair(note) else { return };
-        self.iterates.row_mut(row).assign(&ArrayView1::from(displacement));
-        self.gradients.row_mut(row).assign(&ArrayView1::from(change));
         let places = [row, self.iterates.nrows() + row];
+        for (table, vector) in [(&mut self.iterates, displacement), (&mut self.gradients, change)] {
+            if let Some(row) = table.row_mut(row).into_slice() {
+                copy(vector, row);
+            }
+        }
         for (place, vector) in places.into_iter().zip([displacement, change]) {
-            self.narrow_pairs
-                .row_mut(place)
-                .iter_mut()
-                .zip(vector)
-                .for_each(|(narrow, value)| *narrow = f32::of((*value).into()));
+            if let Some(row) = self.narrow_pairs.row_mut(place).into_slice() {
+                copy(vector, row);
+            }
         }
         let table: Vec<&[T]> = [&self.iterates, &self.gradients]
             .into_iter()
