@@ -68,3 +68,38 @@ fn no_time_at_all_is_enough_for_the_start() {
     assert_eq!((report.true_evaluations, report.stop), (1, StopReason::TimeSpent { seconds: 1e-9 }));
     assert_eq!(report.x, [2.0; 3]);
 }
+
+/// A run on an objective without a minimum does not come to rest where numbers end, and says what is wrong.
+#[test]
+fn an_objective_that_falls_without_end_is_named() {
+    let line = |x: &[f64], g: &mut [f64]| {
+        g.fill(1.0);
+        Ok(x.iter().sum())
+    };
+    let hill = |x: &[f64], g: &mut [f64]| {
+        g.iter_mut().zip(x).for_each(|(g, x)| *g = -2.0 * x);
+        Ok(-x.iter().map(|x| x * x).sum::<f64>())
+    };
+    let cliff = |x: &[f64], g: &mut [f64]| {
+        g.iter_mut().zip(x).for_each(|(g, x)| *g = -x.min(700.0).exp());
+        Ok(-x.iter().map(|x| x.min(700.0).exp()).sum::<f64>())
+    };
+    type Function = fn(&[f64], &mut [f64]) -> Result<f64, lgf::error::ObjectiveError>;
+    let cases: [(Function, &str, &[f64]); 3] = [
+        (line, "an unknown", &[0.0, 1e-3, -1e6]),
+        (hill, "an unknown", &[1e-3, 1e6]),
+        (cliff, "the value", &[0.0, 1e-3]),
+    ];
+    for (function, grown, starts) in cases {
+        for start in starts {
+            let report = run(Lgf::potential(), FnObjective::new(3, function), &[*start; 3]);
+            let StopReason::Unbounded { what, found } = &report.stop else {
+                panic!("{grown} from {start}: {}", report.stop);
+            };
+            assert!(what == grown && found.abs() > 1e20, "{}", report.stop);
+            assert!(report.stop.is_fault() && report.true_evaluations < 100, "{report:?}");
+            let text = report.stop.to_string();
+            assert!(text.starts_with("the objective falls without end: ") && text.len() < 200, "{text}");
+        }
+    }
+}

@@ -88,6 +88,11 @@ fn caught<T>(answer: impl FnOnce() -> Result<T, ObjectiveError>) -> Result<T, Ob
     })
 }
 
+/// The largest unknown of a run beside its first unit of length, and the lowest value beside the first values'
+/// size: no minimum lies as far away.
+const MOST_LENGTH: f64 = 1e30;
+const MOST_VALUE: f64 = 1e100;
+
 /// Multiplies every entry by a power of two, which is exact.
 fn scale(values: &mut [f64], factor: f64) {
     if factor != 1.0 {
@@ -118,6 +123,11 @@ pub(crate) struct Truth<O, E, W> {
     has_unit: bool,
     /// The largest unit of length of a trusted iterate so far: see [`Domain::unit_of_length`].
     unit_of_length: f64,
+    /// The first such unit that was known; 0 before it is.
+    first_unit: f64,
+    /// The magnitude that values had where the newest revision began: that of the first one, and of its
+    /// change along the first unit of length.
+    first_size: f64,
     /// x as the objective reads it.
     x: Vec<f64>,
     /// Whether `x` is the engine's iterate.
@@ -196,6 +206,8 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             has_pairs: method.samples() == Samples::Pairs,
             has_unit: false,
             unit_of_length,
+            first_unit: unit_of_length,
+            first_size: 0.0,
             x: start,
             is_current: false,
             gradient: vec![0.0; dimension],
@@ -640,7 +652,22 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         self.engine.trust(is_best)?;
         self.untrusted = None;
         self.keep(value, is_best);
+        self.stop_where_unbounded()?;
         if changed { self.tell(Event::Changed { evaluation: self.evaluations }) } else { Ok(()) }
+    }
+
+    /// Ends a run on the way to minus infinity, which would come to rest where numbers end.
+    fn stop_where_unbounded(&self) -> Result<(), Ended> {
+        let unbounded = |what: &str, found| {
+            Err(Ended::Stop(StopReason::Unbounded { what: what.to_string(), found }))
+        };
+        if self.first_unit > 0.0 && self.unit_of_length > MOST_LENGTH * self.first_unit {
+            return unbounded("an unknown", self.unit_of_length);
+        }
+        if self.first_size > 0.0 && self.trusted.value < -MOST_VALUE * self.first_size {
+            return unbounded("the value", self.trusted.value);
+        }
+        Ok(())
     }
 
     /// Whether the iterate that was just evaluated and entered is the best one: values of another revision
@@ -659,6 +686,12 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         if self.tolerance_is_relative {
             let unit = self.domain.unit_of_length(&self.x).unwrap_or(0.0);
             self.unit_of_length = self.unit_of_length.max(unit);
+            if self.first_unit == 0.0 {
+                self.first_unit = unit;
+            }
+        }
+        if self.first_size == 0.0 || changed {
+            self.first_size = value.abs() + self.largest_gradient * self.first_unit;
         }
         self.trusted = Trusted {
             value,

@@ -9,8 +9,8 @@ use super::{EngineInfo, Fit, PhaseEnd, Traffic, Verdict};
 pub enum StopReason {
     /// A true step of the base flow changed no unknown by more than the tolerance.
     #[error(
-        "converged: a true step of the base flow changed no unknown by more than {tolerance} (largest change \
-         {change:.3e})"
+        "converged: a true step of the base flow changed no unknown by more than {tolerance:.3e} (largest \
+         change {change:.3e})"
     )]
     Converged {
         /// The largest change, max|Δx|; ∞ (null in JSON) for a step that is not finite.
@@ -76,6 +76,17 @@ pub enum StopReason {
         /// The number of the evaluation, counted from 1.
         evaluation: usize,
     },
+    /// The objective has no minimum: on the way down an unknown or the value has grown beyond all measure.
+    #[error(
+        "the objective falls without end: {what} has come to {found:.1e}; it needs bounds, or its gradient \
+         has the wrong sign; the best trusted iterate is returned"
+    )]
+    Unbounded {
+        /// What has grown: `an unknown` or `the value`.
+        what: String,
+        /// How large it is.
+        found: f64,
+    },
     /// A step of the base flow itself left the finite numbers: its rate is too large.
     #[error(
         "step {iteration} of the base flow is not finite: its steps are too long, or the gradient is not \
@@ -106,6 +117,7 @@ impl StopReason {
                 | Self::NonFinite { .. }
                 | Self::ObjectiveFailed { .. }
                 | Self::Diverged { .. }
+                | Self::Unbounded { .. }
                 | Self::EngineFailed { .. }
         )
     }

@@ -203,6 +203,7 @@ fn reasons() -> Vec<StopReason> {
         StopReason::NonFinite { what: "value".into(), evaluation: 2 },
         StopReason::ObjectiveFailed { message: message.clone(), evaluation: 2 },
         StopReason::Diverged { iteration: 4 },
+        StopReason::Unbounded { what: "the value".into(), found: -1e120 },
         StopReason::EngineFailed { message },
         StopReason::Interrupted,
     ]
