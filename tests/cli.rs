@@ -600,7 +600,7 @@ fn bad_usage_is_one_sentence() {
         (&["--preset", "bridge", "--size", "20x10"], &["the size is 20x10", "three numbers"]),
         (&["--size", "8x8x8", "--hole", "0.5,0.5,0.1"], &["--hole", "2D"]),
         (&["--size", "9999x9999x9999"], &["9999", "degrees of freedom"]),
-        (&["--size", "700x700x700"], &["GiB", "available", "--size"]),
+        (&["--size", "700x700x700"], &["GiB", "available", "a smaller size"]),
         (&["nosuchfile.toml", "--preset", "mbb"], &["PROBLEM.toml", "--preset"]),
         (&["--projection", "0"], &["sharpness is 0", "above 0 and at most 1000"]),
         (&["--projection", "4", "--flow", "adam"], &["--projection", "oc flows"]),

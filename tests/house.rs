@@ -309,8 +309,8 @@ fn a_face_is_no_ground() {
     }
 }
 
-/// Durations and budgets come from a clock that only goes forward: that of the day jumps, when it is set, over
-/// a night's sleep and at leap seconds, so no source asks for it.
+/// Durations and budgets come from a clock that only goes forward: that of the day jumps, when it is set,
+/// over a night's sleep and at leap seconds, so no source asks for it.
 #[test]
 fn no_clock_is_read_that_jumps() {
     for path in files("src", &["rs"]).into_iter().chain(files("python", &["rs"])) {

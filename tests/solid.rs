@@ -161,6 +161,41 @@ fn gradients_are_exact_with_everything_that_has_one() {
 
 /// Lengths by a, forces by b, moduli by c: the same design, and the compliance by b²/(a c) in space, b²/c in
 /// the plane (with the same thickness).
+/// A load's work is twice the strain energy, so the energies add up to the compliances of the load cases, and
+/// those with their weights to the objective; in a pulled bar the energy per volume is σ²/2E everywhere.
+#[test]
+fn strain_energies_add_up_to_the_compliance() {
+    for dimension in [2, 3] {
+        let structure = complicated(dimension);
+        let mut problem = Compliance::new(structure.clone()).unwrap();
+        let x: Vec<f64> = (0..problem.mesh().elements()).map(|e| 0.3 + 0.1 * (e % 7) as f64).collect();
+        assert!(problem.strain_energies(&x).is_err(), "nothing has been evaluated");
+        let value = problem.compliance(&x).unwrap();
+        let cases = problem.load_case_compliances(&x).unwrap();
+        let weighted: f64 = structure.load_cases.iter().zip(&cases).map(|(case, c)| case.weight * c).sum();
+        // The reported value's solve ends at a residual of 10⁻⁷, and its error is of second order.
+        assert!((weighted - value).abs() <= 1e-9 * value, "{dimension}: {weighted} and {value}");
+        let [a, b, c] = structure.sides();
+        let volume = a * b * if dimension == 2 { structure.material.thickness } else { c };
+        let energies = problem.strain_energies(&x).unwrap();
+        for (energies, compliance) in energies.iter().zip(&cases) {
+            assert!(energies.iter().all(|w| *w >= 0.0));
+            let sum = 2.0 * volume * energies.iter().sum::<f64>();
+            assert!((sum - compliance).abs() <= 1e-12 * compliance, "{sum} and {compliance}");
+        }
+    }
+    let stress = 0.4;
+    let mut bar = bar(&[5, 4, 3], &[10.0, 2.0, 3.0], Force::Traction(vec![stress, 0.0, 0.0]));
+    bar.load_cases[0].weight = 3.0;
+    let mut problem = Compliance::new(bar.clone()).unwrap();
+    let x = vec![1.0; 60];
+    problem.compliance(&x).unwrap();
+    let density = 0.5 * stress * stress / bar.material.youngs_modulus;
+    for energy in &problem.strain_energies(&x).unwrap()[0] {
+        assert!((energy - density).abs() <= 1e-6 * density, "{energy} and {density}");
+    }
+}
+
 #[test]
 fn other_units_lead_to_the_same_design() {
     for (elements, dimension) in [(&[24_u32, 8][..], 2), (&[12, 6, 6], 3)] {

@@ -24,6 +24,8 @@ def test_a_preset_is_the_command_lines():
     assert result.density.shape == result.variables.shape == (20, 60)
     assert abs(result.density.mean() - 0.5) < 1e-6 and abs(result.volume - 0.5) < 1e-6
     assert result.spent["given_grid"] == result.nfev and result.levels
+    values = sum(case["weight"] * case["compliance"] for case in result.load_cases)
+    assert values == pytest.approx(result.fun, rel=1e-9)
 
 
 def test_a_structure_from_a_dictionary_a_file_and_with_changes(tmp_path):

@@ -12,7 +12,7 @@ use crate::flow::Flow;
 use crate::io;
 use crate::method::Method;
 use crate::report::{HistoryEntry, Report};
-use crate::topology::{Compliance, Level, Recipe, Solution, SolveEntry, Spent};
+use crate::topology::{Compliance, Level, LoadCaseValue, Recipe, Solution, SolveEntry, Spent};
 
 /// The version of the layout of records, which `docs/records.md` describes: it grows when a key changes its
 /// meaning, its type or its name, or goes; not when one is added.
@@ -116,6 +116,9 @@ pub(super) struct FullRecord<'a> {
     /// The iterations and the residual of every solve on the given grid, in space.
     #[serde(skip_serializing_if = "<[SolveEntry]>::is_empty")]
     solves: &'a [SolveEntry],
+    /// The load cases' compliances, of a structure.
+    #[serde(skip_serializing_if = "<[LoadCaseValue]>::is_empty")]
+    load_cases: &'a [LoadCaseValue],
 }
 
 impl<'a> FullRecord<'a> {
@@ -137,6 +140,7 @@ impl<'a> FullRecord<'a> {
             settings,
             report,
             solves: &[],
+            load_cases: &[],
         }
     }
 }
@@ -188,6 +192,7 @@ impl Run {
         let (settings, report) = (self.settings.clone(), &self.solution.report);
         let mut full = FullRecord {
             solves: &self.solution.solves,
+            load_cases: &self.solution.load_cases,
             checkpoint_seconds: self.checkpoint_seconds,
             ..FullRecord::new(&record, &self.engine_reason, settings, report)
         };

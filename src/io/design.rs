@@ -89,8 +89,8 @@ pub fn array_npy(array: ArrayViewD<'_, f64>) -> Result<Vec<u8>> {
 }
 
 /// The files of a design `x`: `design.npy` (the physical density), `variables.npy` (the design variables),
-/// `design.png` (a picture), `design.vti` (density and, by load case, displacement, for ParaView) and, in
-/// space, `design.stl` (the surface that encloses the design's volume).
+/// `design.png` (a picture), `design.vti` (density and, by load case, displacement and strain energy per
+/// volume, for ParaView) and, in space, `design.stl` (the surface that encloses the design's volume).
 ///
 /// The displacements are those of the last evaluation.
 ///
@@ -154,10 +154,10 @@ fn fields(problem: &Compliance, x: &[f64], density: &[f64]) -> Result<Vec<u8>> {
     let mesh = problem.mesh();
     let variables = in_order(mesh, x);
     let density = in_order(mesh, density);
-    let cells = [
-        Field { name: "density", components: 1, values: &density },
-        Field { name: "variables", components: 1, values: &variables },
-    ];
+    let named = |number: usize| {
+        let name = &problem.structure().load_cases[number].name;
+        if name.is_empty() { (number + 1).to_string() } else { name.clone() }
+    };
     let size = mesh.size();
     let last = if mesh.dimension() == 3 { size } else { [size[0], size[1], 0] };
     let moved: Vec<(String, Vec<f64>)> = problem
@@ -172,11 +172,21 @@ fn fields(problem: &Compliance, x: &[f64], density: &[f64]) -> Result<Vec<u8>> {
                 let node = mesh.node(place);
                 [0, 1, 2].map(|axis| if axis < mesh.dimension() { u[mesh.dof(node, axis)] } else { 0.0 })
             });
-            let name = &problem.structure().load_cases[number].name;
-            let shown = if name.is_empty() { (number + 1).to_string() } else { name.clone() };
-            (format!("displacement, load case {shown}"), values.collect())
+            (format!("displacement, load case {}", named(number)), values.collect())
         })
         .collect();
+    // Where nothing has been evaluated there are no displacements, and no energies.
+    let energies = if moved.is_empty() { Vec::new() } else { problem.strain_energies(x)? };
+    let energies: Vec<(String, Vec<f64>)> = energies
+        .iter()
+        .enumerate()
+        .map(|(number, w)| (format!("strain energy, load case {}", named(number)), in_order(mesh, w)))
+        .collect();
+    let mut cells = vec![
+        Field { name: "density", components: 1, values: &density },
+        Field { name: "variables", components: 1, values: &variables },
+    ];
+    cells.extend(energies.iter().map(|(name, values)| Field { name, components: 1, values }));
     let points: Vec<Field<'_>> =
         moved.iter().map(|(name, values)| Field { name, components: 3, values }).collect();
     Ok(solid::image_data(last, problem.structure().sides(), &cells, &points))

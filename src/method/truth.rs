@@ -88,8 +88,8 @@ fn caught<T>(answer: impl FnOnce() -> Result<T, ObjectiveError>) -> Result<T, Ob
     })
 }
 
-/// The largest unknown of a run beside its first unit of length, and the lowest value beside the first values'
-/// size: no minimum lies as far away.
+/// The largest unknown of a run beside its first unit of length, and the lowest value beside the size of the
+/// first values: no minimum lies as far away.
 const MOST_LENGTH: f64 = 1e30;
 const MOST_VALUE: f64 = 1e100;
 
@@ -658,9 +658,8 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
 
     /// Ends a run on the way to minus infinity, which would come to rest where numbers end.
     fn stop_where_unbounded(&self) -> Result<(), Ended> {
-        let unbounded = |what: &str, found| {
-            Err(Ended::Stop(StopReason::Unbounded { what: what.to_string(), found }))
-        };
+        let unbounded =
+            |what: &str, found| Err(Ended::Stop(StopReason::Unbounded { what: what.to_string(), found }));
         if self.first_unit > 0.0 && self.unit_of_length > MOST_LENGTH * self.first_unit {
             return unbounded("an unknown", self.unit_of_length);
         }

@@ -412,6 +412,45 @@ impl Compliance {
         self.model.displacements(&self.structure, &self.boundary)
     }
 
+    /// The strain energy per volume in each element, ½ σ·ε averaged over it, for each load case at the last
+    /// evaluation, which must have been at `x`. Times the element's volume they add up to half the load
+    /// case's compliance.
+    ///
+    /// # Errors
+    /// Those of the device, if it keeps the displacements; [`SettingsError`](crate::error::SettingsError)
+    /// when x has the wrong length, or nothing has been evaluated.
+    pub fn strain_energies(&self, x: &[f64]) -> Result<Vec<Vec<f64>>> {
+        let law = self.law();
+        let moduli: Vec<f64> = self.physical_density(x)?.iter().map(|rho| law.modulus(*rho)).collect();
+        if self.evaluations == 0 {
+            return Err(Error::invalid("the displacements", "none", "those of an evaluation"));
+        }
+        let [width, height, depth] = self.structure.sides();
+        let depth = if self.mesh.dimension() == 2 { self.structure.material.thickness } else { depth };
+        let mut energies = self.model.strain_energies(&self.structure, &moduli)?;
+        for (energies, case) in energies.iter_mut().zip(&self.boundary.cases) {
+            let factor = self.unit.compliance / (case.weight * width * height * depth);
+            energies.iter_mut().for_each(|energy| *energy *= factor);
+        }
+        Ok(energies)
+    }
+
+    /// The compliance of each load case, without its weight, at the last evaluation, which must have been at
+    /// `x`: the objective is their weighted sum.
+    ///
+    /// # Errors
+    /// Those of [`strain_energies`](Self::strain_energies).
+    pub fn load_case_compliances(&self, x: &[f64]) -> Result<Vec<f64>> {
+        let [width, height, depth] = self.structure.sides();
+        let depth = if self.mesh.dimension() == 2 { self.structure.material.thickness } else { depth };
+        let energies = self.strain_energies(x)?;
+        Ok(energies.iter().map(|case| 2.0 * width * height * depth * case.iter().sum::<f64>()).collect())
+    }
+
+    fn law(&self) -> Simp {
+        Simp { penalty: self.structure.penalty, void_modulus: self.structure.material.void_modulus }
+    }
+
     /// The number of linear solves so far, whoever asked for them.
     pub fn evaluations(&self) -> usize {
         self.evaluations
@@ -513,7 +552,8 @@ impl Compliance {
         if self.device().is_none() || !self.is_reported_by_cpu() {
             return self.value(x, tolerance, None);
         }
-        // The device's displacements are where the CPU starts from.
+        // The device's displacements are those at x as well, and where the CPU starts from.
+        self.value(x, tolerance, None)?;
         let on_cpu = self.model.to_cpu(&self.structure, self.mesh, &self.boundary)?;
         let on_device = std::mem::replace(&mut self.model, on_cpu);
         let value = self.value(x, tolerance, None);
@@ -528,8 +568,7 @@ impl Compliance {
         gradient: Option<&mut [f64]>,
     ) -> Result<f64> {
         let (density, projected) = self.densities(x)?;
-        let law =
-            Simp { penalty: self.structure.penalty, void_modulus: self.structure.material.void_modulus };
+        let law = self.law();
         self.evaluations += 1;
         let mut slope = vec![0.0; x.len()];
         let accuracy = accuracy.into();

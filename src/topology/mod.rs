@@ -39,7 +39,7 @@ pub use mesh::Mesh;
 pub use multilevel::{Levels, coarse_levels, interpolate, prolong};
 pub use preset::Preset;
 pub use projection::Projection;
-pub use recipe::{Level, Recipe, Solution, Spent};
+pub use recipe::{Level, LoadCaseValue, Recipe, Solution, Spent};
 pub use shape::{Axis, Cells, RegionFile, Shape};
 pub use sigmoid::SigmoidDesign;
 pub use structure::{

@@ -11,7 +11,8 @@ use super::structure::{Structure, Unit};
 use crate::engine::gpu::{DeviceCompliance, SolidDevice};
 use crate::error::{Error, Result};
 use crate::fem::{
-    Accuracy, BrickMesh, DensityFilter, Element, Evaluation, Simp, SolidCompliance, Solver, Supports,
+    Accuracy, BrickMesh, DensityFilter, Element, Evaluation, Operator, Simp, SolidCompliance, Solver,
+    Supports,
 };
 
 /// The greatest number of iterations of one solve: some forty times what thin members in almost void need.
@@ -139,6 +140,44 @@ impl Model {
         };
         Ok(found.iter().zip(boundary.cases.iter().map(|case| case.weight)).map(scaled).collect())
     }
+
+    /// The strain energy ½ E uᵀK₀u of each element for each load case at the last evaluation, in internal
+    /// units and with the case's weight, `moduli` being those of the densities there.
+    pub(super) fn strain_energies(&self, structure: &Structure, moduli: &[f64]) -> Result<Vec<Vec<f64>>> {
+        let read;
+        let found = match self {
+            Self::Plane(model) => &model.displacements[..],
+            Self::Solid(model) => model.displacements(),
+            Self::Device(model) => {
+                read = model.displacements()?;
+                &read
+            }
+        };
+        let bricks = match Mesh::new(&structure.mesh.elements)? {
+            Mesh::Plane(_) => None,
+            Mesh::Solid(mesh) => Some(Operator::<f64>::new(mesh, &brick(structure)?)),
+        };
+        let energies = |u: &Vec<f64>| {
+            let mut energies = match (self, &bricks) {
+                (Self::Plane(model), _) => model.stiffness.unit_energies(u),
+                (_, Some(operator)) => {
+                    let mut energies = vec![0.0; moduli.len()];
+                    operator.energies(u, &mut energies)?;
+                    energies
+                }
+                (_, None) => return Err(Error::internal("a structure in space without a mesh of bricks")),
+            };
+            energies.iter_mut().zip(moduli).for_each(|(energy, modulus)| *energy *= 0.5 * modulus);
+            Ok(energies)
+        };
+        found.iter().map(energies).collect()
+    }
+}
+
+/// The brick of a structure in space, with lengths in its sides along x.
+fn brick(structure: &Structure) -> Result<Element> {
+    let sides = structure.sides();
+    Element::new(sides.map(|side| side / sides[0]), structure.material.poisson_ratio)
 }
 
 /// What gravity does to each corner of an element of density 1, by load case and axis, in internal units.
@@ -247,8 +286,7 @@ struct Bricks {
 impl Bricks {
     fn new(structure: &Structure, bricks: BrickMesh, boundary: &Boundary) -> Result<Self> {
         let mesh = Mesh::Solid(bricks);
-        let sides = structure.sides();
-        let element = Element::new(sides.map(|side| side / sides[0]), structure.material.poisson_ratio)?;
+        let element = brick(structure)?;
         let mut supports = Supports::new(bricks);
         for dof in &boundary.fixed {
             let (node, axis) = mesh.node_and_axis(*dof);

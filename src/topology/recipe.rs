@@ -10,7 +10,8 @@ use super::continuation::{Continuation, WarmStart, runs_on_grid, stages, warm_st
 use super::mesh::Mesh;
 use super::multilevel::coarse_radius;
 use super::{
-    Compliance, FilterKind, Levels, Projection, SigmoidDesign, Structure, coarse_levels, interpolate, prolong,
+    Compliance, FilterKind, Levels, LoadCase, Projection, SigmoidDesign, Structure, coarse_levels,
+    interpolate, prolong,
 };
 use crate::engine::{Engine, Samples};
 use crate::error::{Error, Result};
@@ -94,6 +95,18 @@ pub struct Spent {
     pub fine_equivalents: f64,
 }
 
+/// What a load case has to do with the objective.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LoadCaseValue {
+    /// The name of the load case; empty where it has none.
+    pub name: String,
+    /// The factor of its compliance in the objective.
+    pub weight: f64,
+    /// Its compliance, twice its strain energy.
+    pub compliance: f64,
+}
+
 /// An optimized structure, and how it was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -121,6 +134,9 @@ pub struct Solution {
     /// What computed the reported compliance.
     #[serde(default)]
     pub objective_by: String,
+    /// The compliance of each load case without its weight, in the order of the structure's load cases.
+    #[serde(default)]
+    pub load_cases: Vec<LoadCaseValue>,
     /// The solves of the problem on the given grid, in space: the last ones are of the reported value.
     #[serde(default)]
     pub solves: Vec<SolveEntry>,
@@ -274,6 +290,7 @@ impl Recipe {
         let design = handed_out(problem, design);
         // The true compliance is computed once more, from the design that is handed out.
         let objective = problem.compliance(&design)?;
+        let load_cases = load_case_values(problem, &design)?;
         let mut warnings = problem.warnings();
         warnings.extend(problem.falls_apart(&design)?);
         let spent = account.spent(&report);
@@ -291,6 +308,7 @@ impl Recipe {
             warnings,
             gradient_by,
             objective_by,
+            load_cases,
             solves,
         })
     }
@@ -370,6 +388,17 @@ impl Recipe {
         let design = report.x.clone();
         Ok((report, design))
     }
+}
+
+/// The compliances of the load cases at the design that was evaluated last.
+fn load_case_values(problem: &Compliance, design: &[f64]) -> Result<Vec<LoadCaseValue>> {
+    let values = problem.load_case_compliances(design)?;
+    let of = |(case, compliance): (&LoadCase, f64)| LoadCaseValue {
+        name: case.name.clone(),
+        weight: case.weight,
+        compliance,
+    };
+    Ok(problem.structure().load_cases.iter().zip(values).map(of).collect())
 }
 
 /// What the sum of a volume may be off by, relative.

@@ -95,7 +95,7 @@ class Topology(OptimizeResult):
 
     ``density`` and ``variables`` are arrays, (rows from the top down, columns) in the plane and (x, y, z) in
     space; ``fun`` is the compliance, computed once more from the design; ``volume``, ``message``, ``nfev``,
-    ``levels``, ``spent``, ``warnings``, ``history`` and ``report`` tell how it was found.
+    ``levels``, ``spent``, ``warnings``, ``load_cases``, ``history`` and ``report`` tell how it was found.
     """
 
     @property
@@ -267,6 +267,7 @@ def _topology(answer: dict[str, Any]) -> Topology:
         spent=told["spent"],
         levels=told["levels"],
         warnings=told["warnings"],
+        load_cases=told["load_cases"],
         history=history(report),
         report=Report(report),
     )

@@ -56,6 +56,13 @@ pub(super) fn summary(run: &Run, written: Option<(&PathBuf, &Vec<String>)>) -> S
         let mean = solves.iter().map(|solve| solve.iterations).sum::<usize>() as f64 / solves.len() as f64;
         line!(out, "  iterations        {mean:.1} of multigrid in a solve on the given grid, at most {most}");
     }
+    if run.solution.load_cases.len() > 1 {
+        let values = run.solution.load_cases.iter().enumerate().map(|(number, case)| {
+            let name = if case.name.is_empty() { (number + 1).to_string() } else { case.name.clone() };
+            format!("{name} {:.4}", case.compliance)
+        });
+        line!(out, "  by load case      {}", values.collect::<Vec<_>>().join(", "));
+    }
     let earlier: f64 = levels.iter().map(|l| l.wall_seconds).sum();
     let with = if levels.is_empty() { String::new() } else { format!(", {earlier:.2} before that") };
     line!(

@@ -153,7 +153,8 @@ impl<T: Scalar> CpuEngine<T> {
             }
         }
         for (place, vector) in places.into_iter().zip([displacement, change]) {
-            if let Some(row) = self.narrow_pairs.row_mut(place).into_slice() {
+            // In single precision the rows themselves are narrow, and these are empty.
+            if let Some(row) = self.narrow_pairs.row_mut(place).into_slice().filter(|row| !row.is_empty()) {
                 copy(vector, row);
             }
         }
