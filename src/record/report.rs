@@ -2,6 +2,12 @@
 
 use super::{EngineInfo, Fit, PhaseEnd, Traffic, Verdict};
 
+/// A number with three digits, as a person writes it.
+fn short(value: f64) -> String {
+    let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
+    if (1e-4..1e4).contains(&rounded.abs()) { rounded.to_string() } else { format!("{rounded:e}") }
+}
+
 /// Why a run ended; reads as a sentence.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
@@ -9,8 +15,9 @@ use super::{EngineInfo, Fit, PhaseEnd, Traffic, Verdict};
 pub enum StopReason {
     /// A true step of the base flow changed no unknown by more than the tolerance.
     #[error(
-        "converged: a true step of the base flow changed no unknown by more than {tolerance:.3e} (largest \
-         change {change:.3e})"
+        "converged: a true step of the base flow changed no unknown by more than {} (largest change \
+         {change:.3e})",
+        short(*tolerance)
     )]
     Converged {
         /// The largest change, max|Δx|; ∞ (null in JSON) for a step that is not finite.

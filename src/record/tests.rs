@@ -301,3 +301,17 @@ fn numbers_that_are_not_finite_can_be_read_back() {
     report.phases.push(PhaseEntry { predicted_change: f64::NEG_INFINITY, ..phase() });
     read_back(&report);
 }
+
+#[test]
+fn tolerances_are_written_as_people_write_them() {
+    for (tolerance, written) in [
+        (0.01, "0.01"),
+        (0.000_300_000_000_000_000_03, "0.0003"),
+        (1e-6, "1e-6"),
+        (7.742_4e143, "7.74e143"),
+        (0.0, "0e0"),
+    ] {
+        let text = StopReason::Converged { change: 0.0, tolerance }.to_string();
+        assert!(text.contains(&format!("by more than {written} (")), "{text}");
+    }
+}
