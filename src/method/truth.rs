@@ -270,7 +270,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         let (x, gradient, kkt_residual) = match self.earlier.best.take() {
             Some(best) => (best, Vec::new(), self.earlier.kkt_residual),
             None => {
-                self.x.resize(self.gradient.len(), 0.0);
+                self.x.resize(self.objective.dimension(), 0.0);
                 // Both engines keep the best iterate in the host's memory: a lost device cannot take it.
                 if untrusted.is_none()
                     && let Err(error) = self.engine.best(&mut self.x, &mut self.gradient)
@@ -371,7 +371,7 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
     }
 
     fn refresh(&mut self) -> Result<()> {
-        self.x.resize(self.gradient.len(), 0.0);
+        self.x.resize(self.objective.dimension(), 0.0);
         self.engine.read(&mut self.x)?;
         self.is_current = true;
         Ok(())

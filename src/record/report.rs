@@ -5,7 +5,11 @@ use super::{EngineInfo, Fit, PhaseEnd, Traffic, Verdict};
 /// A number with three digits, as a person writes it.
 fn short(value: f64) -> String {
     let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
-    if (1e-4..1e4).contains(&rounded.abs()) { rounded.to_string() } else { format!("{rounded:e}") }
+    if rounded == 0.0 || (1e-4..1e4).contains(&rounded.abs()) {
+        rounded.to_string()
+    } else {
+        format!("{rounded:e}")
+    }
 }
 
 /// Why a run ended; reads as a sentence.

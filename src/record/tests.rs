@@ -309,7 +309,7 @@ fn tolerances_are_written_as_people_write_them() {
         (0.000_300_000_000_000_000_03, "0.0003"),
         (1e-6, "1e-6"),
         (7.742_4e143, "7.74e143"),
-        (0.0, "0e0"),
+        (0.0, "0"),
     ] {
         let text = StopReason::Converged { change: 0.0, tolerance }.to_string();
         assert!(text.contains(&format!("by more than {written} (")), "{text}");
