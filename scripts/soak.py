@@ -3,9 +3,9 @@
 
 Usage: python3 scripts/soak.py [--lgf target/release/lgf] [--evaluations 10000] [--gpu]
 
-It prints, for a structure in the plane and one in space, the resident memory and the number of open files at the
-evaluations 100, 1000 and 10 000. What may grow is the history: some 100 bytes an evaluation, and 40 bytes for
-each solve in space.
+It prints, for a structure in the plane and one in space, the resident memory and the number of open files at
+the evaluations 100, 1000 and 10 000. What may grow is the history: some 100 bytes an evaluation, and 40 bytes
+for each solve in space.
 """
 
 import argparse
@@ -48,16 +48,17 @@ def main():
     for name, options in PROBLEMS.items():
         for engine in engines:
             with tempfile.TemporaryDirectory() as out:
-                command = [given.lgf, "topology", *options, "--engine", engine, "--method", "plain", "--levels", "1",
-                           "--tolerance", "0", "--max-evaluations", str(given.evaluations + 1), "--quiet",
-                           "--checkpoint", "10s", "--out", out]
+                plain = ["--method", "plain", "--levels", "1", "--tolerance", "0", "--quiet"]
+                ends = ["--max-evaluations", str(given.evaluations + 1), "--checkpoint", "10s", "--out", out]
+                command = [given.lgf, "topology", *options, "--engine", engine, *plain, *ends]
                 run = subprocess.Popen(command)
                 left = list(marks)
                 while left and run.poll() is None:
                     done = listed(f"{out}/evaluations.csv")
                     if done >= left[0]:
                         files = len(os.listdir(f"/proc/{run.pid}/fd"))
-                        print(f"| {name} | {engine} | {done} | {resident(run.pid):.1f} | {files} |", flush=True)
+                        row = [name, engine, done, f"{resident(run.pid):.1f}", files]
+                        print("|", " | ".join(map(str, row)), "|", flush=True)
                         left.pop(0)
                     time.sleep(0.005)
                 assert run.wait() == 0, name
