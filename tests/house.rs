@@ -255,12 +255,14 @@ const COLUMNS: usize = 110;
 #[test]
 fn no_line_is_wider_than_two_windows_allow() {
     let mut wide = Vec::new();
-    let places: [(&str, &[&str]); 5] = [
+    let places: [(&str, &[&str]); 7] = [
         ("src", &[".rs"]),
         ("shaders", &[".wgsl"]),
         ("tests", &[".rs"]),
         ("benches", &[".rs", ".py"]),
         ("examples", &[".rs", ".wgsl", ".py"]),
+        ("python", &[".rs", ".py", ".pyi"]),
+        ("scripts", &[""]),
     ];
     for file in places.into_iter().flat_map(|(folder, endings)| files(folder, endings)) {
         for (number, line) in read(&file).lines().enumerate() {
