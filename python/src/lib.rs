@@ -1,8 +1,8 @@
 //! The native half of the Python package `lgf`: what Python cannot do, and nothing of its conventions.
 //!
-//! The Python files in `package/lgf/` speak as SciPy and scikit-learn do, and call this. Arrays come in by NumPy's
-//! own interface without a copy where their layout allows; the interpreter's lock is released while the
-//! engine works.
+//! The Python files in `package/lgf/` speak as SciPy and scikit-learn do, and call this. Arrays come in by
+//! NumPy's own interface without a copy where their layout allows; the interpreter's lock is released while
+//! the engine works.
 
 mod discover;
 mod errors;

@@ -166,8 +166,8 @@ fn values(array: Option<PyReadonlyArray1<'_, f64>>) -> Option<Vec<f64>> {
     array.map(|array| array.as_array().to_vec())
 }
 
-/// Minimises the Python function `function`; see `lgf.minimize`. Returns a dictionary: x, the gradient there, the report as JSON,
-/// why the run stopped, and the exception that has ended it, if any.
+/// Minimises the Python function `function`; see `lgf.minimize`. Returns a dictionary: x, the gradient there,
+/// the report as JSON, why the run stopped, and the exception that has ended it, if any.
 #[pyfunction]
 #[pyo3(signature = (function, x0, *, lower, upper, weights, volume, method, options, stopping, engine,
     adapter, callback, checkpoint, resume))]
