@@ -216,9 +216,7 @@ pub(crate) fn minimize<'py>(
     };
     let mut watch = Watch::new(callback, raised.clone(), String::new());
     let run = || -> PyResult<(Report, Option<Journal>)> {
-        // Reading a name cannot fail.
-        let adapter = adapter.and_then(|name| name.parse().ok());
-        let mut opened = settings::engine(engine, adapter)?;
+        let mut opened = settings::engine(engine, settings::adapter(adapter))?;
         let what = || (config.method, opened.info(), format!("{domain:?}"), &x0);
         let journal = journal::open(checkpoint.as_deref(), resume, what)?;
         let lgf = lgf.on(&mut opened).observe(&mut watch);

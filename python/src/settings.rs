@@ -162,6 +162,12 @@ pub(crate) fn engine_choice(name: &str) -> PyResult<EngineChoice> {
     })
 }
 
+/// The adapter of this name or index.
+pub(crate) fn adapter(name: Option<String>) -> Option<AdapterChoice> {
+    // Reading a name cannot fail.
+    name.and_then(|name| name.parse().ok())
+}
+
 /// Opens the engine of this name, on an adapter where one is given.
 pub(crate) fn engine(name: &str, adapter: Option<AdapterChoice>) -> PyResult<Opened> {
     let options = EngineOptions { adapter, ..EngineOptions::default() };

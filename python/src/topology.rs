@@ -5,7 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lgf::checkpoint::Journal;
 use lgf::engine::Engine;
-use lgf::engine::gpu::AdapterChoice;
 use lgf::io;
 use lgf::method::Method;
 use lgf::topology::{
@@ -149,20 +148,19 @@ impl Problem {
         let raised = Raised::default();
         let mesh = Mesh::new(&self.structure.mesh.elements).map_err(exception)?;
         let mut watch = Watch::new(callback, raised.clone(), mesh.to_string());
-        let home = match gradient {
+        let gradient = match gradient {
             "auto" => GradientChoice::Auto,
             "cpu" => GradientChoice::Cpu,
             "gpu" => GradientChoice::Gpu,
             _ => return Err(setting(format!("gradient is auto, cpu or gpu, not `{gradient}`"))),
         };
-        // Reading a name cannot fail.
-        let adapter: Option<AdapterChoice> = adapter.and_then(|name| name.parse().ok());
+        let adapter = settings::adapter(adapter);
         let run = || -> PyResult<(Compliance, Solution, Option<Journal>)> {
             let mut opened = settings::engine(engine, adapter.clone())?;
             let start = start.map(|path| io::read_design(&path, self.structure.dimension()));
             let start = start.transpose().map_err(exception)?;
             self.structure.require_memory().map_err(exception)?;
-            let mut problem = home
+            let mut problem = gradient
                 .open(self.structure.clone(), settings::engine_choice(engine)?, adapter.as_ref())
                 .map_err(exception)?;
             let what = || {

@@ -125,9 +125,6 @@ pub(crate) struct Truth<O, E, W> {
     unit_of_length: f64,
     /// The first such unit that was known; 0 before it is.
     first_unit: f64,
-    /// The magnitude that values had where the newest revision began: that of the first one, and of its
-    /// change along the first unit of length.
-    first_size: f64,
     /// x as the objective reads it.
     x: Vec<f64>,
     /// Whether `x` is the engine's iterate.
@@ -207,7 +204,6 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             has_unit: false,
             unit_of_length,
             first_unit: unit_of_length,
-            first_size: 0.0,
             x: start,
             is_current: false,
             gradient: vec![0.0; dimension],
@@ -660,10 +656,16 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
     fn stop_where_unbounded(&self) -> Result<(), Ended> {
         let unbounded =
             |what: &str, found| Err(Ended::Stop(StopReason::Unbounded { what: what.to_string(), found }));
-        if self.first_unit > 0.0 && self.unit_of_length > MOST_LENGTH * self.first_unit {
+        if self.first_unit == 0.0 {
+            return Ok(());
+        }
+        if self.unit_of_length > MOST_LENGTH * self.first_unit {
             return unbounded("an unknown", self.unit_of_length);
         }
-        if self.first_size > 0.0 && self.trusted.value < -MOST_VALUE * self.first_size {
+        // The first value of the revision, and its change along the first unit of length.
+        let first = self.history.get(self.revision_began).map_or(0.0, |entry| entry.objective.abs());
+        let size = first + self.first_slope * self.first_unit;
+        if size > 0.0 && self.trusted.value < -MOST_VALUE * size {
             return unbounded("the value", self.trusted.value);
         }
         Ok(())
@@ -688,9 +690,6 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             if self.first_unit == 0.0 {
                 self.first_unit = unit;
             }
-        }
-        if self.first_size == 0.0 || changed {
-            self.first_size = value.abs() + self.largest_gradient * self.first_unit;
         }
         self.trusted = Trusted {
             value,

@@ -425,11 +425,10 @@ impl Compliance {
         if self.evaluations == 0 {
             return Err(Error::invalid("the displacements", "none", "those of an evaluation"));
         }
-        let [width, height, depth] = self.structure.sides();
-        let depth = if self.mesh.dimension() == 2 { self.structure.material.thickness } else { depth };
+        let volume = self.structure.element_volume();
         let mut energies = self.model.strain_energies(&self.structure, &moduli)?;
         for (energies, case) in energies.iter_mut().zip(&self.boundary.cases) {
-            let factor = self.unit.compliance / (case.weight * width * height * depth);
+            let factor = self.unit.compliance / (case.weight * volume);
             energies.iter_mut().for_each(|energy| *energy *= factor);
         }
         Ok(energies)
@@ -441,10 +440,9 @@ impl Compliance {
     /// # Errors
     /// Those of [`strain_energies`](Self::strain_energies).
     pub fn load_case_compliances(&self, x: &[f64]) -> Result<Vec<f64>> {
-        let [width, height, depth] = self.structure.sides();
-        let depth = if self.mesh.dimension() == 2 { self.structure.material.thickness } else { depth };
+        let volume = self.structure.element_volume();
         let energies = self.strain_energies(x)?;
-        Ok(energies.iter().map(|case| 2.0 * width * height * depth * case.iter().sum::<f64>()).collect())
+        Ok(energies.iter().map(|case| 2.0 * volume * case.iter().sum::<f64>()).collect())
     }
 
     fn law(&self) -> Simp {
@@ -549,11 +547,11 @@ impl Compliance {
     pub fn compliance(&mut self, x: &[f64]) -> Result<f64> {
         self.catch_up()?;
         let tolerance = self.tolerance.min(REPORTED);
+        // The displacements are those at x afterwards, on a device as well; the CPU starts from them.
+        let value = self.value(x, tolerance, None)?;
         if self.device().is_none() || !self.is_reported_by_cpu() {
-            return self.value(x, tolerance, None);
+            return Ok(value);
         }
-        // The device's displacements are those at x as well, and where the CPU starts from.
-        self.value(x, tolerance, None)?;
         let on_cpu = self.model.to_cpu(&self.structure, self.mesh, &self.boundary)?;
         let on_device = std::mem::replace(&mut self.model, on_cpu);
         let value = self.value(x, tolerance, None);

@@ -1,6 +1,8 @@
 //! Densities to compliance: a sparse factorisation in the plane, multigrid in space, on the CPU or on a
 //! device.
 
+use std::borrow::Cow;
+
 use super::boundary::Boundary;
 use super::element::q4;
 use super::filter::HatFilter;
@@ -122,18 +124,20 @@ impl Model {
         }
     }
 
+    /// The displacement of each load case at the last evaluation, in internal units and with the root of the
+    /// case's weight.
+    fn internal_displacements(&self) -> Result<Cow<'_, [Vec<f64>]>> {
+        Ok(match self {
+            Self::Plane(model) => Cow::Borrowed(&model.displacements),
+            Self::Solid(model) => Cow::Borrowed(model.displacements()),
+            Self::Device(model) => Cow::Owned(model.displacements()?),
+        })
+    }
+
     /// The displacement of each load case at the last evaluation, in lengths: one value a degree of freedom.
     pub(super) fn displacements(&self, structure: &Structure, boundary: &Boundary) -> Result<Vec<Vec<f64>>> {
         let Unit { force, compliance, .. } = structure.unit();
-        let read;
-        let found = match self {
-            Self::Plane(model) => &model.displacements[..],
-            Self::Solid(model) => model.displacements(),
-            Self::Device(model) => {
-                read = model.displacements()?;
-                &read
-            }
-        };
+        let found = self.internal_displacements()?;
         let scaled = |(u, weight): (&Vec<f64>, f64)| {
             let unit = compliance / force / weight.sqrt();
             u.iter().map(|u| unit * u).collect()
@@ -144,15 +148,7 @@ impl Model {
     /// The strain energy ½ E uᵀK₀u of each element for each load case at the last evaluation, in internal
     /// units and with the case's weight, `moduli` being those of the densities there.
     pub(super) fn strain_energies(&self, structure: &Structure, moduli: &[f64]) -> Result<Vec<Vec<f64>>> {
-        let read;
-        let found = match self {
-            Self::Plane(model) => &model.displacements[..],
-            Self::Solid(model) => model.displacements(),
-            Self::Device(model) => {
-                read = model.displacements()?;
-                &read
-            }
-        };
+        let found = self.internal_displacements()?;
         let bricks = match Mesh::new(&structure.mesh.elements)? {
             Mesh::Plane(_) => None,
             Mesh::Solid(mesh) => Some(Operator::<f64>::new(mesh, &brick(structure)?)),

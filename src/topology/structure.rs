@@ -337,6 +337,12 @@ impl Structure {
         })
     }
 
+    /// The volume of an element; in the plane, with the material's thickness.
+    pub(super) fn element_volume(&self) -> f64 {
+        let [width, height, depth] = self.sides();
+        width * height * if self.dimension() == 2 { self.material.thickness } else { depth }
+    }
+
     /// The sides of an element along x, y and z; in the plane, 1 along z.
     pub fn sides(&self) -> [f64; 3] {
         let lengths = self.lengths();
