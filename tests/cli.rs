@@ -306,6 +306,32 @@ fn a_problem_file_is_optimized_and_gone_on_from() {
     assert!(std::fs::read_to_string(path("bridge.toml")).unwrap().contains("name = \"all along\""));
 }
 
+/// A file in the current folder has no folder in its name; a folder is used again by another kind of run.
+#[test]
+fn a_problem_file_is_run_by_its_bare_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = |args: &[&str]| lgf(args).current_dir(dir.path()).output().expect("the program starts");
+    assert!(here(&["init", "shelf.toml"]).status.success());
+    let few = ["--max-evaluations", "2", "--engine", "cpu", "--quiet", "--save-every", "1"];
+    let run = |first: &[&str]| {
+        let output = here(&[first, &few].concat());
+        assert!(output.status.success(), "{:?}", complaints(&output));
+    };
+    run(&["topology", "shelf.toml", "--size", "15x5x5", "--radius", "30"]);
+    let names = files(&dir.path().join("out"));
+    assert!(names.contains(&"design.stl".into()), "{names:?}");
+    let earlier = "out/steps/variables-00099.npy";
+    std::fs::write(dir.path().join(earlier), "").unwrap();
+    run(&["topology", "--preset", "cantilever", "--size", "20x10"]);
+    let names = files(&dir.path().join("out"));
+    assert!(!names.contains(&"design.stl".into()), "{names:?}");
+    assert!(!dir.path().join(earlier).exists());
+    // What the run has started from is gone, and the repetition says so.
+    run(&["topology", "--preset", "cantilever", "--size", "20x10", "--start", "out", "--out", "out"]);
+    let repeated = here(&["repeat", "out"]);
+    assert!(complaints(&repeated)[0].contains("has overwritten it"), "{:?}", complaints(&repeated));
+}
+
 #[test]
 fn wrong_problem_files_are_refused_with_a_sentence() {
     let dir = tempfile::tempdir().unwrap();
@@ -635,7 +661,13 @@ fn bad_usage_is_one_sentence() {
             &["--flow", "oc", "--order", "4", "--history", "256"],
             &["number of polynomial features", "at most 32768"],
         ),
-        (&["--tolerance", "inf"], &["tolerance is inf", "finite and at least 0"]),
+        (&["--tolerance", "inf"], &["tolerance is inf", "below the first trust radius, 0.2"]),
+        (&["--tolerance", "5"], &["tolerance is 5", "below the first trust radius, 0.2"]),
+        (&["--target", "inf"], &["target is inf", "finite"]),
+        (&["--settled", "5"], &["settled values is 5", "below 1"]),
+        (&["--start", "x.npy", "--levels", "2"], &["--start and --levels exclude each other"]),
+        (&["--start", "x.npy", "--continuation", "on"], &["--start and --continuation exclude each other"]),
+        (&["--symmetry", "z"], &["the symmetry of front and back", "three dimensions"]),
         (
             &["--flow", "oc", "--tolerance", "inf"],
             &["tolerance is inf", "below the flow's largest step, 0.2"],

@@ -732,3 +732,66 @@ fn the_path_is_printed_and_a_time_limit_ends_the_search() {
     let trajectory = Trajectory::new(x, t, None).unwrap();
     assert!(search.run(&[trajectory], &mut CpuEngine::new()).is_err());
 }
+
+/// Samples at times drawn at random, some of them close together, with 2 % noise: the rules over intervals do
+/// not multiply the noise of neighbours.
+#[test]
+fn noisy_samples_at_random_times_are_no_harder_than_even_ones() {
+    let hunters = |x: &[f64], dx: &mut [f64]| {
+        (dx[0], dx[1]) = (x[0] - 0.1 * x[0] * x[1], 0.075 * x[0] * x[1] - 1.5 * x[1]);
+    };
+    let truth = [(0, "x1", 1.0), (0, "x1 x2", -0.1), (1, "x2", -1.5), (1, "x1 x2", 0.075)];
+    for seed in 1..=4 {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64.wrapping_mul(seed);
+        let mut times: Vec<f64> = (0..1500)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+                40.0 * (state >> 11) as f64 / (1_u64 << 53) as f64
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        let times = Array1::from(times);
+        let clean = record_at(hunters, &[10.0, 5.0], &times);
+        let mut x = clean.clone();
+        for (column, mut noisy) in clean.columns().into_iter().zip(x.columns_mut()) {
+            let mut next = noise(seed);
+            let deviation = column.std(0.0);
+            noisy.mapv_inplace(|v| v + 0.02 * deviation * next());
+        }
+        let search = Search { aim: Aim::Weak(WeakChoice::default()), ..Search::default() };
+        let trajectory = Trajectory::new(x, times, None).unwrap();
+        let found = search.run(&[trajectory], &mut CpuEngine::new()).unwrap();
+        // A term too many that is within the noise is no mistake; its coefficient is next to nothing.
+        let names = found.feature_names();
+        for ((p, j), value) in found.coefficients.indexed_iter() {
+            let expected = truth.iter().find(|t| t.0 == j && t.1 == names[p]).map_or(0.0, |t| t.2);
+            let allowed = 0.02 * expected.abs().max(1e-3);
+            assert!((value - expected).abs() <= allowed, "{seed}: {} {:#?}", names[p], found.equations());
+        }
+        assert!(found.warnings.is_empty(), "{:?}", found.warnings);
+    }
+}
+
+/// Equations that any terms would fit, terms that the samples do not tell apart, and noise that differences
+/// multiply are told.
+#[test]
+fn doubtful_equations_are_told() {
+    let swing = |x: &[f64], dx: &mut [f64]| (dx[0], dx[1]) = (x[1], -x[0]);
+    let clean = record(swing, &[1.0, 0.3], 400, 0.02);
+    let search = |functions: Vec<Function>| Search { functions, ..Search::default() };
+    let warnings = |x: Array2<f64>, search: Search| {
+        let t = times(x.nrows(), 0.02);
+        let trajectory = Trajectory::new(x, t, None).unwrap();
+        search.run(&[trajectory], &mut CpuEngine::new()).unwrap().warnings
+    };
+    assert!(warnings(clean.clone(), search(Vec::new())).is_empty());
+    let few = warnings(clean.slice(ndarray::s![..3, ..]).to_owned(), search(Vec::new()));
+    assert!(few[0].contains("terms from 1 row"), "{few:?}");
+    let noise = warnings(noisy(&clean, 0.01, 3), search(Vec::new()));
+    assert!(noise.iter().any(|w| w.contains("--targets weak")), "{noise:?}");
+    // Far from 0 a logarithm, a root and a line are one another's shadows; all of them are kept.
+    let far = clean.mapv(|v| 1000.0 + v);
+    let every = Search { threshold: Threshold::Given(0.0), ..search(vec![Function::Log, Function::Sqrt]) };
+    let alike = warnings(far, every);
+    assert!(alike[0].contains("nearly depend on each other"), "{alike:?}");
+}

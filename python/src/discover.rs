@@ -167,6 +167,12 @@ impl Discovery {
         self.0.equations()
     }
 
+    /// What to know of the equations: sentences.
+    #[getter]
+    fn warnings(&self) -> Vec<String> {
+        self.0.warnings.clone()
+    }
+
     /// The names of the equations' own variables.
     #[getter]
     fn variable_names(&self) -> Vec<String> {

@@ -157,9 +157,9 @@ impl Problem {
         let adapter = settings::adapter(adapter);
         let run = || -> PyResult<(Compliance, Solution, Option<Journal>)> {
             let mut opened = settings::engine(engine, adapter.clone())?;
-            let start = start.map(|path| io::read_design(&path, self.structure.dimension()));
+            let start = start.map(|path| io::read_design(&path, &self.structure.mesh.elements));
             let start = start.transpose().map_err(exception)?;
-            self.structure.require_memory().map_err(exception)?;
+            self.structure.require_memory(opened.info().state).map_err(exception)?;
             let mut problem = gradient
                 .open(self.structure.clone(), settings::engine_choice(engine)?, adapter.as_ref())
                 .map_err(exception)?;

@@ -108,6 +108,9 @@ impl Identity {
     /// The identity of the run whose checkpoint is in the folder of a run.
     pub(super) fn read(out: &Path) -> Result<Self> {
         let folder = folder(out);
+        if !out.is_dir() {
+            return Err(Error::format(out, "there is no such folder"));
+        }
         if !folder.is_dir() {
             let reason =
                 "there is no checkpoint in it: the run has ended, or was begun with --checkpoint off";

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::cli::arguments::{Elements, parse_count, parse_elements};
 use crate::cli::ending::{Ending, print};
 use crate::domain::Domain;
-use crate::engine::{Engine, EngineChoice, GpuEngine, Samples, Setup, TableFormat, gpu};
+use crate::engine::{Engine, EngineChoice, GpuEngine, NumberFormat, Samples, Setup, TableFormat, gpu};
 use crate::error::Result;
 use crate::flow::{Adam, Flow, GradientDescent, OptimalityCriteria, ProjectedGradient};
 use crate::topology::{Compliance, Preset, Structure, memory};
@@ -92,8 +92,8 @@ fn structure_memory(out: &mut String, elements: &[u32]) -> Result<()> {
     let d = structure.elements();
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     line!(out, "{d} elements with one load case: the true gradient takes {:.2} GiB", gib(bytes));
-    for (engine, size) in [("cpu", 8), ("cpu-f32", 4)] {
-        let all = bytes + memory::of_potential(d, size);
+    for (engine, format) in [("cpu", NumberFormat::F64), ("cpu-f32", NumberFormat::F32)] {
+        let Some(all) = structure.memory(format)? else { continue };
         line!(
             out,
             "  with --engine {engine:7} {:8.2} GiB in all, {:.0} bytes per element",

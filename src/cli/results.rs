@@ -212,6 +212,11 @@ impl Run {
             files.push(("convergence.svg", io::convergence_svg(&title, "compliance", &curves)?.into_bytes()));
         }
         io::write_all(dir, &files)?;
+        // A run in the plane has no surface; one that is there is an earlier run's.
+        let surface = dir.join("design.stl");
+        if !files.iter().any(|(name, _)| *name == "design.stl") && surface.exists() {
+            std::fs::remove_file(&surface).map_err(|error| Error::io(&surface, error))?;
+        }
         Ok(files.into_iter().map(|(name, _)| name.to_string()).collect())
     }
 }

@@ -124,6 +124,13 @@ pub(super) fn repeat(args: &RepeatArgs) -> Result<Ending> {
     let then = Recorded::read(&args.dir)?;
     let mut run = parse_topology(&then.command, &args.dir)?;
     let dir = go_to(&then.directory, &args.dir)?;
+    let mut causes = String::new();
+    if run.stops_by_time() {
+        causes += "; it had a time budget, and what is done in it depends on the machine";
+    }
+    if run.starts_from(&dir) {
+        causes += "; the design that it started from was in its own folder, and it has overwritten it";
+    }
     run.out = dir.join("repeat");
     (run.json, run.quiet) = (false, true);
     match topology::execute(&run, Sitting::First)? {
@@ -135,7 +142,7 @@ pub(super) fn repeat(args: &RepeatArgs) -> Result<Ending> {
     match verdict {
         Ok(same) if args.quiet => drop(same),
         Ok(same) => print(&(same + "\n"))?,
-        Err(differs) => return Ok(Ending::Faulty(differs)),
+        Err(differs) => return Ok(Ending::Faulty(differs + &causes)),
     }
     Ok(Ending::Done)
 }

@@ -79,6 +79,8 @@ pub struct Discovery {
     pub refinement: Option<Refinement>,
     /// Whether the search for terms was ended before its time.
     pub ended: bool,
+    /// What a user should know of the equations: sentences.
+    pub warnings: Vec<String>,
 }
 
 impl Discovery {

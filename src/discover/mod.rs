@@ -36,6 +36,7 @@
 //! ```
 
 mod config;
+mod doubts;
 mod found;
 mod likelihood;
 mod noise;

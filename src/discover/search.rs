@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate, s};
 
+use super::doubts::Findings;
 use super::found::{Discovery, Kind, Refinement};
 use super::likelihood::{Likelihood, Segment};
 use super::noise::{WeakChoice, noise, scales};
@@ -337,6 +338,21 @@ impl Search {
         } else {
             dependent(&scaled)?.into_iter().map(|p| feature_names[p].clone()).collect()
         };
+        let warnings = if self.orthonormal {
+            Vec::new()
+        } else {
+            let findings = Findings {
+                trajectories: &moved,
+                aim: &self.aim,
+                features: &assembly.features,
+                targets: &assembly.targets,
+                support: &regressed.support,
+                names: &names,
+                noise: &sigma,
+                refinement: refinement.as_ref(),
+            };
+            findings.doubts()?
+        };
         let (coefficients, support) = match &transform {
             Some(t) => {
                 let coefficients = t.dot(&regressed.coefficients);
@@ -379,6 +395,7 @@ impl Search {
             thresholds,
             refinement,
             ended,
+            warnings,
         })
     }
 
@@ -726,7 +743,7 @@ fn stencil(rule: Differences) -> (usize, usize) {
 }
 
 /// The matrix with columns of norm 1; columns of zeros stay.
-fn unit_columns(matrix: &Array2<f64>) -> Array2<f64> {
+pub(super) fn unit_columns(matrix: &Array2<f64>) -> Array2<f64> {
     let mut scaled = matrix.clone();
     for mut column in scaled.columns_mut() {
         let norm = column.iter().map(|v| v * v).sum::<f64>().sqrt();

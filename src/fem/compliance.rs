@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::hierarchy::Damping;
+use super::load::Load;
 use super::mesh::BrickMesh;
 use super::solver::{Accuracy, SolveReport, Solver};
 use super::vectors::{BLOCK, block_dot, dot, ordered_sum};
@@ -45,33 +46,31 @@ pub struct Evaluation {
 /// 2 fᵀu − uᵀKu: it equals fᵀu for the exact displacement and is below the true compliance by the square of
 /// the error's energy norm, so that a relative residual of 10⁻³ gives some eight digits.
 ///
-/// Cost: one set-up, one solve a load case, one pass for the energies. Memory: the [`Solver`]'s, and 8 bytes
-/// an element, and for each load case 48 bytes a node. Precision: f64, to the solver's tolerance.
+/// Cost: one set-up, one solve a load case, one pass for the energies. Memory: the [`Solver`]'s, and for each
+/// load case 24 bytes a node. Precision: f64, to the solver's tolerance.
 #[derive(Debug)]
 pub struct SolidCompliance {
     solver: Solver,
-    loads: Vec<Vec<f64>>,
+    loads: Vec<Load>,
     displacements: Vec<Vec<f64>>,
     /// The force of each load case on every corner of an element of density 1, along each axis.
     bodies: Vec<[f64; 3]>,
-    /// Moduli first, then energies.
-    elements: Vec<f64>,
 }
 
 impl SolidCompliance {
-    /// The compliance under these load cases, each a vector of all degrees of freedom.
+    /// The compliance under these load cases; a vector of all degrees of freedom is a [`Load`] as well.
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) when a load does not have the mesh's length.
-    pub fn new(solver: Solver, loads: Vec<Vec<f64>>) -> Result<Self> {
+    pub fn new(solver: Solver, loads: impl IntoIterator<Item = impl Into<Load>>) -> Result<Self> {
         let dofs = solver.mesh().dofs();
-        if let Some(load) = loads.iter().find(|load| load.len() != dofs) {
-            return Err(Error::length("a load", load.len(), dofs));
+        let loads: Vec<Load> = loads.into_iter().map(Into::into).collect();
+        if let Some(load) = loads.iter().find(|load| load.dofs() != dofs) {
+            return Err(Error::length("a load", load.dofs(), dofs));
         }
         let displacements = vec![vec![0.0; dofs]; loads.len()];
-        let elements = vec![0.0; solver.mesh().elements()];
         let bodies = vec![[0.0; 3]; loads.len()];
-        Ok(Self { solver, loads, displacements, bodies, elements })
+        Ok(Self { solver, loads, displacements, bodies })
     }
 
     /// The same with forces on the structure's own mass: for each load case, the force on every corner of an
@@ -108,16 +107,16 @@ impl SolidCompliance {
         Ok(())
     }
 
-    /// What the next evaluation depends on besides its densities: the damping of the cycle, then the
+    /// Appends what the next evaluation depends on besides its densities: the damping of the cycle, then the
     /// displacement of each load case.
-    pub(crate) fn state(&self) -> Vec<u8> {
-        let mut state = Vec::with_capacity(4 + 8 * self.loads.len() * self.solver.mesh().dofs());
+    pub(crate) fn write_state(&self, state: &mut Vec<u8>) {
+        state.reserve_exact(4 + 8 * self.loads.len() * self.solver.mesh().dofs());
         state.extend(self.solver.damping().factor().to_le_bytes());
         self.displacements.iter().for_each(|u| state.extend_from_slice(bytemuck::cast_slice(u)));
-        state
     }
 
-    /// Takes over a [`state`](Self::state); returns whether it is one of this mesh and these load cases.
+    /// Takes over what [`write_state`](Self::write_state) has written; returns whether it is one of this mesh
+    /// and these load cases.
     pub(crate) fn restore(&mut self, state: &[u8]) -> bool {
         let dofs = self.solver.mesh().dofs();
         let Some((damping, displacements)) = state.split_first_chunk::<4>() else { return false };
@@ -159,40 +158,37 @@ impl SolidCompliance {
                 return Err(Error::length(name, found, elements));
             }
         }
-        self.elements.par_chunks_mut(BLOCK).zip(densities.par_chunks(BLOCK)).for_each(|(out, densities)| {
-            for (out, density) in out.iter_mut().zip(densities) {
-                *out = law.modulus(*density);
-            }
-        });
-        self.solver.set_moduli(&self.elements)?;
+        self.solver.set_moduli_by(|e| law.modulus(densities[e]))?;
         gradient.fill(0.0);
         let mut evaluation = Evaluation { value: 0.0, solves: Vec::with_capacity(self.loads.len()) };
         let has_weight = self.bodies.iter().any(|body| *body != [0.0; 3]);
         let masses = if has_weight { masses(&self.solver.mesh(), densities) } else { Vec::new() };
         for ((load, body), displacement) in self.loads.iter().zip(&self.bodies).zip(&mut self.displacements) {
-            let mut heavy = Vec::new();
-            let mut load = load;
-            if *body != [0.0; 3] {
-                heavy.extend_from_slice(load);
-                for (part, share) in heavy.chunks_exact_mut(masses.len()).zip(body) {
-                    part.iter_mut().zip(&masses).for_each(|(force, mass)| *force += share * mass);
+            let write = |out: &mut [f64]| {
+                load.write(out);
+                if *body != [0.0; 3] {
+                    for (part, share) in out.chunks_exact_mut(masses.len()).zip(body) {
+                        part.iter_mut().zip(&masses).for_each(|(force, mass)| *force += share * mass);
+                    }
                 }
-                load = &heavy;
-            }
-            let solve = self.solver.solve(load, displacement, accuracy, max_iterations);
+            };
+            write(self.solver.load_mut());
+            let solve = self.solver.solve_loaded(displacement, accuracy, max_iterations);
             if solve.is_err() {
                 // No later solve should start from what did not arrive.
                 displacement.fill(0.0);
             }
             evaluation.solves.push(solve?);
-            self.solver.operator().energies(displacement, &mut self.elements)?;
-            let energies = &self.elements;
+            let load = self.solver.idle_mut();
+            write(load);
+            let work = dot(load, displacement);
+            let (energies, moduli) = self.solver.energies(displacement)?;
             let strain = ordered_sum(
                 gradient
                     .par_chunks_mut(BLOCK)
                     .zip(energies.par_chunks(BLOCK))
                     .zip(densities.par_chunks(BLOCK))
-                    .zip(self.solver.moduli().par_chunks(BLOCK))
+                    .zip(moduli.par_chunks(BLOCK))
                     .map(|(((gradient, energies), densities), moduli)| {
                         for ((gradient, energy), density) in gradient.iter_mut().zip(energies).zip(densities)
                         {
@@ -201,7 +197,7 @@ impl SolidCompliance {
                         block_dot(energies, moduli)
                     }),
             );
-            evaluation.value += 2.0 * dot(load, displacement) - strain;
+            evaluation.value += 2.0 * work - strain;
             if *body != [0.0; 3] {
                 add_weight_slope(&self.solver.mesh(), *body, displacement, gradient);
             }

@@ -76,10 +76,31 @@ struct Level {
     operator: LevelOperator,
     inverse: Inverse,
     x: Vec<f32>,
-    b: Vec<f32>,
-    residual: Vec<f32>,
+    sides: Sides,
     scratch: Vec<f32>,
     is_visited_twice: bool,
+}
+
+/// The right-hand side and the residual of a level, side by side: between two cycles their memory serves as
+/// one vector in f64.
+#[derive(Debug)]
+struct Sides(Vec<f64>);
+
+impl Sides {
+    fn new(dofs: usize) -> Self {
+        Self(vec![0.0; dofs])
+    }
+
+    /// The right-hand side and the residual.
+    fn split(&self) -> (&[f32], &[f32]) {
+        bytemuck::cast_slice(&self.0).split_at(self.0.len())
+    }
+
+    /// The right-hand side and the residual.
+    fn split_mut(&mut self) -> (&mut [f32], &mut [f32]) {
+        let dofs = self.0.len();
+        bytemuck::cast_slice_mut(&mut self.0).split_at_mut(dofs)
+    }
 }
 
 #[derive(Debug)]
@@ -197,8 +218,7 @@ impl Hierarchy {
                 operator,
                 inverse,
                 x: vec![0.0; dofs],
-                b: vec![0.0; dofs],
-                residual: vec![0.0; if l < last { dofs } else { 0 }],
+                sides: Sides::new(dofs),
                 scratch: Vec::new(),
                 is_visited_twice: is_visited_twice(l, last),
             });
@@ -210,7 +230,6 @@ impl Hierarchy {
     /// The bytes that the hierarchy of a mesh keeps, without the direct solver and matrices near supports.
     pub(super) fn bytes_of(mesh: BrickMesh) -> u64 {
         let coarsenings = coarsenings(mesh, coarsest(mesh));
-        let last = coarsenings.len();
         let meshes: Vec<BrickMesh> = [mesh].into_iter().chain(coarsenings.iter().map(|c| c.coarse)).collect();
         let odd = coarsenings.first().map_or(0, |c| {
             // What is left of the elements without those that have two children along every axis.
@@ -225,7 +244,7 @@ impl Hierarchy {
                 1 => 4 * (chunks * 8 * WIDTH + dofs),
                 _ => 4 * (chunks * TRIANGLE * WIDTH + dofs),
             };
-            let vectors = 4 * dofs * if l < last { 3 } else { 2 };
+            let vectors = 4 * dofs * 3;
             (n + operator + vectors + 4 * scratch_len(mesh)) as u64
         };
         meshes.iter().enumerate().map(bytes).sum::<u64>() + (odd * SINGLE) as u64
@@ -239,7 +258,7 @@ impl Hierarchy {
                 LevelOperator::ByChildren(o) => o.moduli.len() + o.singles.len() * SINGLE / 4,
                 LevelOperator::Stored(o) => o.entries.len(),
             };
-            let vectors = level.x.len() + level.b.len() + level.residual.len() + level.scratch.len();
+            let vectors = level.x.len() + 2 * level.sides.0.len() + level.scratch.len();
             (level.mask.len() + 4 * (floats + vectors + level.inverse.len())) as u64
         };
         self.levels.iter().map(bytes).sum::<u64>() + self.direct.bytes()
@@ -276,7 +295,17 @@ impl Hierarchy {
 
     /// Where the right-hand side of [`v_cycle`](Self::v_cycle) goes; it must be 0 where the mesh is held.
     pub(super) fn right_hand_side(&mut self) -> &mut [f32] {
-        &mut self.levels[0].b
+        self.levels[0].sides.split_mut().0
+    }
+
+    /// Memory of one vector in f64 that is free between two cycles; the next one overwrites it.
+    pub(super) fn idle(&self) -> &[f64] {
+        &self.levels[0].sides.0
+    }
+
+    /// The same memory, to write to.
+    pub(super) fn idle_mut(&mut self) -> &mut [f64] {
+        &mut self.levels[0].sides.0
     }
 
     /// The result of [`v_cycle`](Self::v_cycle).
@@ -315,7 +344,7 @@ enum Visit {
 fn cycle(levels: &mut [Level], coarsenings: &[Coarsening], direct: &mut Direct, damping: f32, visit: Visit) {
     match levels {
         [] => {}
-        [coarsest] => direct.solve(&coarsest.b, &mut coarsest.x),
+        [coarsest] => direct.solve(coarsest.sides.split().0, &mut coarsest.x),
         [level, rest @ ..] => {
             let Some((coarsening, coarser)) = coarsenings.split_first() else { return };
             match visit {
@@ -323,7 +352,8 @@ fn cycle(levels: &mut [Level], coarsenings: &[Coarsening], direct: &mut Direct, 
                 Visit::Again => level.smooth(damping),
             }
             level.make_residual();
-            restrict(coarsening, &level.residual, &rest[0].mask, &mut rest[0].b);
+            let below = &mut rest[0];
+            restrict(coarsening, level.sides.split().1, &below.mask, below.sides.split_mut().0);
             cycle(rest, coarser, direct, damping, Visit::First);
             if rest[0].is_visited_twice {
                 cycle(rest, coarser, direct, damping, Visit::Again);
@@ -350,7 +380,8 @@ impl LevelOperator {
 impl Level {
     /// Computes the product residual = K x.
     fn product(&mut self) {
-        let Self { mesh, operator, x, residual, scratch, .. } = self;
+        let Self { mesh, operator, x, sides, scratch, .. } = self;
+        let (_, residual) = sides.split_mut();
         match operator {
             LevelOperator::Given { operator, moduli } => operator.apply(moduli, x, residual),
             LevelOperator::ByChildren(operator) => product(mesh, operator, x, residual, scratch),
@@ -361,12 +392,13 @@ impl Level {
     /// x = ω D⁻¹ b.
     fn smooth_from_zero(&mut self, damping: f32) {
         let n = self.mesh.nodes();
+        let (b, _) = self.sides.split();
         for d in 0..3 {
             let (inverse, scale) = self.inverse.of(d, n);
             let factor = damping * scale;
             self.x[d * n..(d + 1) * n]
                 .par_chunks_mut(BLOCK)
-                .zip(self.b[d * n..(d + 1) * n].par_chunks(BLOCK))
+                .zip(b[d * n..(d + 1) * n].par_chunks(BLOCK))
                 .zip(inverse.par_chunks(BLOCK))
                 .for_each(|((x, b), inverse)| {
                     for ((x, b), inverse) in x.iter_mut().zip(b).zip(inverse) {
@@ -380,10 +412,11 @@ impl Level {
     fn make_residual(&mut self) {
         self.product();
         let n = self.mesh.nodes();
+        let (b, residual) = self.sides.split_mut();
         for d in 0..3 {
-            self.residual[d * n..(d + 1) * n]
+            residual[d * n..(d + 1) * n]
                 .par_chunks_mut(BLOCK)
-                .zip(self.b[d * n..(d + 1) * n].par_chunks(BLOCK))
+                .zip(b[d * n..(d + 1) * n].par_chunks(BLOCK))
                 .zip(self.mask.par_chunks(BLOCK))
                 .for_each(|((residual, b), mask)| {
                     for ((residual, b), mask) in residual.iter_mut().zip(b).zip(mask) {
@@ -397,13 +430,14 @@ impl Level {
     fn smooth(&mut self, damping: f32) {
         self.product();
         let n = self.mesh.nodes();
+        let (b, product) = self.sides.split();
         for d in 0..3 {
             let (inverse, scale) = self.inverse.of(d, n);
             let factor = damping * scale;
             self.x[d * n..(d + 1) * n]
                 .par_chunks_mut(BLOCK)
-                .zip(self.b[d * n..(d + 1) * n].par_chunks(BLOCK))
-                .zip(self.residual[d * n..(d + 1) * n].par_chunks(BLOCK))
+                .zip(b[d * n..(d + 1) * n].par_chunks(BLOCK))
+                .zip(product[d * n..(d + 1) * n].par_chunks(BLOCK))
                 .zip(inverse.par_chunks(BLOCK))
                 .zip(self.mask.par_chunks(BLOCK))
                 .for_each(|((((x, b), product), inverse), mask)| {
@@ -645,14 +679,15 @@ mod tests {
                 prolong(&coarsenings[l - 1], &coarse.x, &fine.mask, &mut fine.x);
                 fine.product();
                 let nodes = fine.mesh.nodes();
-                for (i, value) in fine.residual.iter_mut().enumerate() {
+                for (i, value) in fine.sides.split_mut().1.iter_mut().enumerate() {
                     *value = if fine.mask[i % nodes] >> (i / nodes) & 1 == 1 { 0.0 } else { *value };
                 }
-                restrict(&coarsenings[l - 1], &fine.residual, &coarse.mask, &mut coarse.b);
-                coarse.residual.resize(coarse.mesh.dofs(), 0.0);
+                let (from, to) = (fine.sides.split().1, coarse.sides.split_mut().0);
+                restrict(&coarsenings[l - 1], from, &coarse.mask, to);
                 coarse.product();
-                let scale = coarse.b.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
-                for (i, (found, expected)) in coarse.residual.iter().zip(&coarse.b).enumerate() {
+                let (b, product) = coarse.sides.split();
+                let scale = b.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+                for (i, (found, expected)) in product.iter().zip(b).enumerate() {
                     if coarse.mask[i % n] >> (i / n) & 1 == 0 {
                         assert!((found - expected).abs() < 2e-6 * scale, "{l} {i}: {found} {expected}");
                     }
@@ -666,7 +701,7 @@ mod tests {
                         coarse.x.fill(0.0);
                         coarse.x[i] = 1.0;
                         coarse.product();
-                        let diagonal = coarse.residual[i];
+                        let diagonal = coarse.sides.split().1[i];
                         let Inverse::Dofs(inverse) = &coarse.inverse else { panic!() };
                         assert!((inverse[i] * diagonal - 1.0).abs() < 1e-4, "{} {diagonal}", inverse[i]);
                     }

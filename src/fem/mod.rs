@@ -12,6 +12,7 @@
 //! | `hierarchy` | the coarse operators and how they are made |
 //! | `coarse` | the products with the coarse operators |
 //! | `transfer` | restriction and prolongation |
+//! | [`load`] | the forces of a load case |
 //! | `layout` | the meshes of multigrid, for a device that keeps their operators itself |
 //! | `direct` | assembly and sparse Cholesky factorisation: the coarsest level, and the twin of the solver |
 //! | [`solver`] | conjugate gradients with the cycle, and the report of a solve |
@@ -52,6 +53,7 @@ pub mod filter;
 mod hierarchy;
 mod lanes;
 pub(crate) mod layout;
+pub mod load;
 pub mod mesh;
 pub mod operator;
 mod rows;
@@ -67,6 +69,7 @@ pub use direct::solve_directly;
 pub use element::Element;
 pub use filter::DensityFilter;
 pub use lanes::Real;
+pub use load::Load;
 pub use mesh::{BrickMesh, Supports};
 pub use operator::Operator;
 pub use solver::{Accuracy, SolveReport, Solver};

@@ -81,7 +81,6 @@ pub struct Solver {
     moduli: Vec<f64>,
     residual: Vec<f64>,
     direction: Vec<f64>,
-    product: Vec<f64>,
     is_ready: bool,
 }
 
@@ -104,22 +103,21 @@ impl Solver {
             moduli: vec![0.0; mesh.elements()],
             residual: vec![0.0; mesh.dofs()],
             direction: vec![0.0; mesh.dofs()],
-            product: vec![0.0; mesh.dofs()],
             is_ready: false,
         })
     }
 
     /// The bytes that a solver of this mesh keeps, known before it is made. Not in it are the factor of the
-    /// coarsest mesh, a few megabytes, and matrices of elements near supports that no coarse mesh can
-    /// represent, some 2 KiB each. Displacements and loads are the caller's: 24 bytes a node each.
+    /// coarsest mesh, at most some 45 megabytes, and matrices of elements near supports that no coarse mesh
+    /// can represent, some 2 KiB each. Displacements are the caller's: 24 bytes a node.
     pub fn bytes(mesh: BrickMesh) -> u64 {
-        let vectors = 8 * (3 * mesh.dofs() + mesh.elements()) + mesh.nodes();
+        let vectors = 8 * (2 * mesh.dofs() + mesh.elements()) + mesh.nodes();
         vectors as u64 + Operator::<f64>::scratch_bytes(&mesh) + Hierarchy::bytes_of(mesh)
     }
 
     /// The bytes that this solver keeps now, everything counted.
     pub fn bytes_kept(&self) -> u64 {
-        let vectors = 8 * (3 * self.mesh.dofs() + self.mesh.elements()) + self.mesh.nodes();
+        let vectors = 8 * (2 * self.mesh.dofs() + self.mesh.elements()) + self.mesh.nodes();
         vectors as u64 + Operator::<f64>::scratch_bytes(&self.mesh) + self.hierarchy.bytes()
     }
 
@@ -159,18 +157,27 @@ impl Solver {
     /// [`SettingsError`](crate::error::SettingsError) when there are not as many moduli as elements, or when
     /// one of them is not positive and finite in f32; [`FemError`] when the coarsest matrix is singular.
     pub fn set_moduli(&mut self, moduli: &[f64]) -> Result<()> {
-        self.is_ready = false;
         if moduli.len() != self.mesh.elements() {
             return Err(Error::length("the moduli", moduli.len(), self.mesh.elements()));
         }
+        self.set_moduli_by(|e| moduli[e])
+    }
+
+    /// [`set_moduli`](Self::set_moduli) of what `modulus` says of each element.
+    pub(super) fn set_moduli_by(&mut self, modulus: impl Fn(usize) -> f64 + Sync) -> Result<()> {
+        self.is_ready = false;
+        self.moduli.par_chunks_mut(BLOCK).enumerate().for_each(|(block, moduli)| {
+            for (e, out) in (block * BLOCK..).zip(moduli) {
+                *out = modulus(e);
+            }
+        });
         let allowed = f64::from(f32::MIN_POSITIVE) * 1e6..=f64::from(f32::MAX) * 1e-6;
-        if let Some(modulus) = moduli.par_iter().with_min_len(BLOCK).find_first(|e| !allowed.contains(*e)) {
+        let found = self.moduli.par_iter().with_min_len(BLOCK).find_first(|e| !allowed.contains(*e));
+        if let Some(modulus) = found {
             return Err(Error::invalid("a modulus", modulus, "positive and finite in single precision"));
         }
-        self.moduli.par_chunks_mut(BLOCK).zip(moduli.par_chunks(BLOCK)).for_each(|(to, from)| {
-            to.copy_from_slice(from);
-        });
-        in_pool(|| self.hierarchy.set_moduli(moduli))?;
+        let (hierarchy, moduli) = (&mut self.hierarchy, &self.moduli);
+        in_pool(|| hierarchy.set_moduli(moduli))?;
         self.is_ready = true;
         Ok(())
     }
@@ -190,14 +197,30 @@ impl Solver {
         tolerance: impl Into<Accuracy>,
         max_iterations: usize,
     ) -> Result<SolveReport> {
-        let start = Instant::now();
-        let accuracy = tolerance.into();
-        let tolerance = accuracy.residual;
         for (name, found) in [("the load", load.len()), ("the displacement", displacement.len())] {
             if found != self.mesh.dofs() {
                 return Err(Error::length(name, found, self.mesh.dofs()));
             }
         }
+        self.load_mut().copy_from_slice(load);
+        self.solve_loaded(displacement, tolerance.into(), max_iterations)
+    }
+
+    /// Where the load of [`solve_loaded`](Self::solve_loaded) goes; the solve overwrites it.
+    pub(super) fn load_mut(&mut self) -> &mut [f64] {
+        &mut self.residual
+    }
+
+    /// [`solve`](Self::solve) for the load in [`load_mut`](Self::load_mut), so that the caller need not keep
+    /// a vector for it.
+    pub(super) fn solve_loaded(
+        &mut self,
+        displacement: &mut [f64],
+        accuracy: Accuracy,
+        max_iterations: usize,
+    ) -> Result<SolveReport> {
+        let start = Instant::now();
+        let tolerance = accuracy.residual;
         if !(tolerance > 0.0) {
             return Err(Error::invalid("the tolerance", tolerance, "above 0"));
         }
@@ -208,7 +231,7 @@ impl Solver {
             return Err(Error::invalid("the moduli", "none", "set before the solve"));
         }
         self.supports.clear(displacement);
-        let scale = self.start(load, displacement);
+        let scale = self.start(displacement);
         if scale == 0.0 {
             displacement.fill(0.0);
             return Ok(SolveReport { iterations: 0, residual: 0.0, time: start.elapsed() });
@@ -226,6 +249,19 @@ impl Solver {
         } else {
             Err(FemError::Residual { found: residual, allowed: tolerance }.into())
         }
+    }
+
+    /// Memory of one vector that is free between two solves; the next one overwrites it.
+    pub(super) fn idle_mut(&mut self) -> &mut [f64] {
+        self.hierarchy.idle_mut()
+    }
+
+    /// Computes the element energies of a displacement that has the mesh's length; with the moduli that were
+    /// set last. Both are there until the next solve.
+    pub(super) fn energies(&mut self, displacement: &[f64]) -> Result<(&[f64], &[f64])> {
+        let elements = self.mesh.elements();
+        self.operator.energies(displacement, &mut self.hierarchy.idle_mut()[..elements])?;
+        Ok((&self.hierarchy.idle()[..elements], &self.moduli))
     }
 
     /// Iterates until ‖r‖ is at most `target`, from ‖r‖² = `square` on; returns the number of iterations and
@@ -246,8 +282,8 @@ impl Solver {
             self.precondition(norm);
             let new = self.along_residual(norm);
             self.turn(norm, old.map_or(0.0, |old| new / old));
-            self.operator.apply(&self.moduli, &self.direction, &mut self.product);
-            let curvature = dot(&self.direction, &self.product);
+            self.operator.apply(&self.moduli, &self.direction, self.hierarchy.idle_mut());
+            let curvature = dot(&self.direction, self.hierarchy.idle());
             if new > 0.0 && curvature > 0.0 {
                 square = self.advance(new / curvature, displacement);
                 old = Some(new);
@@ -261,25 +297,23 @@ impl Solver {
         (iterations, square)
     }
 
-    /// residual = f − K u on the free degrees of freedom, 0 on the others; returns ‖f‖ over the free ones.
-    fn start(&mut self, load: &[f64], displacement: &[f64]) -> f64 {
-        self.operator.apply(&self.moduli, displacement, &mut self.product);
+    /// residual = f − K u on the free degrees of freedom, 0 on the others, where f was; returns ‖f‖ over the
+    /// free ones.
+    fn start(&mut self, displacement: &[f64]) -> f64 {
+        self.operator.apply(&self.moduli, displacement, self.hierarchy.idle_mut());
         let n = self.mesh.nodes();
-        let mask = &self.supports.mask;
+        let (mask, product) = (&self.supports.mask, self.hierarchy.idle());
         let mut square = 0.0;
         for (d, residual) in split_mut(&mut self.residual, n).into_iter().enumerate() {
             square += ordered_sum(
                 residual
                     .par_chunks_mut(BLOCK)
-                    .zip(split(load, n)[d].par_chunks(BLOCK))
-                    .zip(split(&self.product, n)[d].par_chunks(BLOCK))
+                    .zip(split(product, n)[d].par_chunks(BLOCK))
                     .zip(mask.par_chunks(BLOCK))
-                    .map(|(((residual, load), product), mask)| {
+                    .map(|((residual, product), mask)| {
                         let mut sum = 0.0;
-                        for (((residual, load), product), mask) in
-                            residual.iter_mut().zip(load).zip(product).zip(mask)
-                        {
-                            let free = mask >> d & 1 == 0;
+                        for ((residual, product), mask) in residual.iter_mut().zip(product).zip(mask) {
+                            let (load, free) = (*residual, mask >> d & 1 == 0);
                             *residual = if free { load - product } else { 0.0 };
                             sum += if free { load * load } else { 0.0 };
                         }
@@ -340,7 +374,7 @@ impl Solver {
     /// u += α p and r −= α K p on the free degrees of freedom; returns ‖r‖².
     fn advance(&mut self, alpha: f64, displacement: &mut [f64]) -> f64 {
         let n = self.mesh.nodes();
-        let mask = &self.supports.mask;
+        let (mask, product) = (&self.supports.mask, self.hierarchy.idle());
         let mut square = 0.0;
         let parts = split_mut(&mut self.residual, n).into_iter().zip(split_mut(displacement, n));
         for (d, (residual, displacement)) in parts.enumerate() {
@@ -349,7 +383,7 @@ impl Solver {
                     .par_chunks_mut(BLOCK)
                     .zip(displacement.par_chunks_mut(BLOCK))
                     .zip(split(&self.direction, n)[d].par_chunks(BLOCK))
-                    .zip(split(&self.product, n)[d].par_chunks(BLOCK))
+                    .zip(split(product, n)[d].par_chunks(BLOCK))
                     .zip(mask.par_chunks(BLOCK))
                     .map(|((((residual, u), p), q), mask)| {
                         for ((((residual, u), p), q), mask) in

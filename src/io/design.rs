@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayD, ArrayViewD, IxDyn, ShapeBuilder};
 use ndarray_npy::WriteNpyExt;
 
 use super::png::density_png;
-use super::region::read_array;
+use super::region::{read_array, require_axes};
 use super::solid::{self, Field, Scene, Surface};
 use crate::error::{Error, Result};
 use crate::topology::{Boundary, Compliance, Mesh};
@@ -40,16 +40,14 @@ pub fn field_array(mesh: &Mesh, field: &[f64]) -> Result<ArrayD<f64>> {
 /// values in that mesh's numbering. A folder stands for its `variables.npy`.
 ///
 /// # Errors
-/// [`FileError`](crate::error::FileError) for what cannot be read, and for an array of another number of axes
-/// or with values outside of [0, 1].
-pub fn read_design(path: &Path, dimension: usize) -> Result<(Mesh, Vec<f64>)> {
+/// [`FileError`](crate::error::FileError) for what cannot be read, for an array with values outside of [0,
+/// 1], and for one of another number of axes than the mesh of `elements`, or of its shape with the axes
+/// exchanged.
+pub fn read_design(path: &Path, elements: &[u32]) -> Result<(Mesh, Vec<f64>)> {
     let inside = path.join("variables.npy");
     let path = if path.is_dir() { &inside } else { path };
     let array = read_array(path)?;
-    if array.ndim() != dimension {
-        let axes = array.ndim();
-        return Err(Error::format(path, format!("it has {axes} axes, and the structure has {dimension}")));
-    }
+    require_axes(path, array.shape(), elements)?;
     if let Some(value) = array.iter().find(|v| !(-1e-6..=1.0 + 1e-6).contains(*v)) {
         return Err(Error::format(path, format!("it has the value {value}; designs lie between 0 and 1")));
     }

@@ -45,7 +45,13 @@ pub fn read_problem_at(path: &Path, elements: Option<&[u32]>) -> Result<Structur
 pub fn parse_problem(text: &str) -> Result<Structure, String> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let reason = error.message().trim().replace('\n', ", ");
+        let mut reason = error.message().trim().replace('\n', ", ");
+        if reason.starts_with("wanted exactly 1 element") {
+            reason =
+                "there must be exactly one kind of it: one force (total, per-node, traction or pressure) \
+                      or one shape (point, box, plane, sphere, cylinder, stl or mask)"
+                    .into();
+        }
         match line {
             Some(line) => format!("line {line}: {reason}"),
             None => reason,
@@ -121,7 +127,7 @@ mod tests {
         again.load(std::path::Path::new("elsewhere")).unwrap();
         assert_eq!(share(&again), (size, inside));
         let wrong = coarse.resized(&[64, 32]).unwrap_err().to_string();
-        assert!(wrong.contains("elements"), "{wrong}");
+        assert!(wrong.contains("axes of the size"), "{wrong}");
     }
 
     #[test]
@@ -144,6 +150,16 @@ mod tests {
             ),
             ("poisson-ratio = 0.3", "poisson-ratio = 0.7", "Poisson's ratio is 0.7"),
             ("force = { total =", "force = { sum =", "unknown variant `sum`"),
+            (
+                "force = { total =",
+                "force = { pressure = 1.0, total =",
+                "exactly one kind of it: one force (total",
+            ),
+            ("force = { total = [0.0, -1000.0, 0.0] }", "force = {}", "exactly one kind of it"),
+            ("name = \"top, evenly\"", "name = \"front edge\"", "as another one's is"),
+            ("at = 100.0", "at = 1000.0", "load-cases[1].loads[0].at is outside of the box"),
+            ("density = 7.85e-9", "density = 0.0", "acts on no mass; give material.density"),
+            ("[material]", "[material]\nthickness = 2.0", "material.thickness is for structures in two"),
         ] {
             let reason = wrong(from, to);
             assert!(reason.contains(named), "{reason}");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, ArrayViewD, Dimension};
 use ndarray_npy::ViewNpyExt;
 
 use super::solid::{read_stl, voxelise};
@@ -45,27 +45,64 @@ pub fn stl_cells(path: &Path, elements: &[u32], lengths: [f64; 3]) -> Result<Cel
     Ok(Cells { size, inside })
 }
 
-/// The cells of a NumPy array that are not 0: axes x, y and, in space, z. Numbers and truth values are read.
+/// The cells of a NumPy array that are not 0, on a mesh of `elements`. The array has the axes that
+/// [`field_array`](super::field_array) gives a design: in the plane rows from the top down, in space x, y and
+/// z. Numbers and truth values are read.
 ///
 /// # Errors
-/// [`FileError`](crate::error::FileError) for a file that cannot be read, and for an array of another number
-/// of axes.
-pub fn mask_cells(path: &Path, dimension: usize) -> Result<Cells> {
+/// [`FileError`](crate::error::FileError) for a file that cannot be read, for a number that is not finite,
+/// and for an array of another number of axes or of a shape that is the mesh's with its axes exchanged.
+pub fn mask_cells(path: &Path, elements: &[u32]) -> Result<Cells> {
     let array = read_array(path)?;
-    if array.ndim() != dimension {
-        let axes = array.ndim();
-        return Err(Error::format(path, format!("it has {axes} axes, and the structure has {dimension}")));
-    }
-    let size: [usize; 3] = std::array::from_fn(|axis| array.shape().get(axis).copied().unwrap_or(1));
-    if size.contains(&0) {
+    require_axes(path, array.shape(), elements)?;
+    if array.shape().contains(&0) {
         return Err(Error::format(path, "it has an axis without entries"));
     }
+    if let Some(value) = array.iter().find(|value| !value.is_finite()) {
+        return Err(Error::format(
+            path,
+            format!("it has the value {value}; a mask has numbers or truth values"),
+        ));
+    }
+    let size = match array.shape() {
+        [rows, columns] => [*columns, *rows, 1],
+        shape => std::array::from_fn(|axis| shape.get(axis).copied().unwrap_or(1)),
+    };
     let mut inside = vec![false; array.len()];
     for (index, value) in array.indexed_iter() {
-        let at = |axis: usize| if axis < dimension { index[axis] } else { 0 };
-        inside[at(0) + size[0] * (at(1) + size[1] * at(2))] = *value != 0.0;
+        let [x, y, z] = match index.slice() {
+            [row, column] => [*column, size[1] - 1 - row, 0],
+            index => std::array::from_fn(|axis| index.get(axis).copied().unwrap_or_default()),
+        };
+        inside[x + size[0] * (y + size[1] * z)] = *value != 0.0;
     }
     Ok(Cells { size, inside })
+}
+
+/// Refuses an array on elements that has another number of axes than the mesh, or that has its shape with the
+/// axes exchanged.
+pub(super) fn require_axes(path: &Path, shape: &[usize], elements: &[u32]) -> Result<()> {
+    let (axes, dimension) = (shape.len(), elements.len());
+    if axes != dimension {
+        return Err(Error::format(path, format!("it has {axes} axes, and the structure has {dimension}")));
+    }
+    let mut expected: Vec<usize> = elements.iter().map(|n| *n as usize).collect();
+    let (reversed, order) = match dimension {
+        2 => (expected.clone(), "rows from the top down"),
+        _ => (expected.iter().rev().copied().collect(), "x, y and z"),
+    };
+    if dimension == 2 {
+        expected.reverse();
+    }
+    if shape == reversed && reversed != expected {
+        let text = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
+        let (found, wanted) = (text(shape), text(&expected));
+        return Err(Error::format(
+            path,
+            format!("its shape is {found}, the mesh's with its axes exchanged: it must be {wanted}, {order}"),
+        ));
+    }
+    Ok(())
 }
 
 /// A NumPy array of truth values or numbers, as numbers. What the header promises is compared with the file's
@@ -121,11 +158,24 @@ mod tests {
         let path = dir.path().join("mask.npy");
         let array = ndarray::arr2(&[[0.0, 1.0, 0.0], [2.0, 0.0, 0.0]]);
         std::fs::write(&path, array_npy(array.view().into_dyn()).unwrap()).unwrap();
-        let cells = mask_cells(&path, 2).unwrap();
-        assert_eq!(cells.size, [2, 3, 1]);
-        // x runs first.
-        assert_eq!(cells.inside, [false, true, true, false, false, false]);
-        assert!(mask_cells(&path, 3).unwrap_err().to_string().contains("2 axes, and the structure has 3"));
+        let cells = mask_cells(&path, &[30, 20]).unwrap();
+        assert_eq!(cells.size, [3, 2, 1]);
+        // x runs first, and y upwards.
+        assert_eq!(cells.inside, [true, false, false, false, true, false]);
+        let refused = |elements: &[u32]| mask_cells(&path, elements).unwrap_err().to_string();
+        assert!(refused(&[3, 2, 2]).contains("2 axes, and the structure has 3"));
+        assert!(
+            refused(&[2, 3]).contains("it must be 3 x 2, rows from the top down"),
+            "{}",
+            refused(&[2, 3])
+        );
+        let solid = ndarray::Array3::<f64>::from_elem((2, 3, 4), 1.0);
+        std::fs::write(&path, array_npy(solid.view().into_dyn()).unwrap()).unwrap();
+        assert_eq!(mask_cells(&path, &[2, 3, 4]).unwrap().size, [2, 3, 4]);
+        assert!(refused(&[4, 3, 2]).contains("it must be 4 x 3 x 2"));
+        let array = ndarray::arr2(&[[0.0, f64::NAN]]);
+        std::fs::write(&path, array_npy(array.view().into_dyn()).unwrap()).unwrap();
+        assert!(refused(&[2, 1]).contains("NaN"));
         let truths = ndarray::arr1(&[true, false]).into_dyn();
         let mut bytes = Vec::new();
         ndarray_npy::WriteNpyExt::write_npy(&truths, &mut bytes).unwrap();

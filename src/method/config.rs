@@ -96,9 +96,12 @@ impl Method {
         !matches!(self.flow(), Some(Flow::Adam(_)))
     }
 
-    /// The longest step that the flow can take, where its parameters bound it.
+    /// The longest step that the method can take at first, where its parameters bound it.
     pub(crate) fn longest_step(&self) -> Option<f64> {
-        self.flow().and_then(Flow::longest_step)
+        match self {
+            Self::Potential(potential) => Some(potential.radius),
+            method => method.flow().and_then(Flow::longest_step),
+        }
     }
 
     /// Checks every setting.

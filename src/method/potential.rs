@@ -197,6 +197,14 @@ impl Cycle {
             landing.end != PhaseEnd::NonFinite && step.is_finite() && landing.predicted_change < 0.0;
         if !is_usable || step <= tolerance {
             let settled = is_usable && step < 0.9 * radius;
+            if settled && fit.samples > 0 && truth.is_steep()? {
+                // Steps are short, and there is a way down: a landing far up, say, has left a curvature that
+                // holds every step back. It is learned anew, within the radius that is left.
+                truth.engine.forget();
+                self.has_pairs = false;
+                truth.restore()?;
+                return Ok(());
+            }
             if settled || fit.samples == 0 {
                 let step = if step.is_finite() { step } else { f64::INFINITY };
                 return Err(Ended::Stop(truth.came_to_rest(step)));

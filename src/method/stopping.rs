@@ -38,7 +38,7 @@ pub struct Stopping {
 pub struct Settled {
     /// The number of true evaluations that are looked at, ≥ 1.
     pub evaluations: usize,
-    /// The relative change, ≥ 0.
+    /// The relative change, ≥ 0 and below 1.
     pub change: f64,
     /// The largest [KKT residual](crate::domain::kkt_residual) of the latest trusted iterate, in parts of the
     /// start's largest gradient entry, ≥ 0: a run whose steps have become short far from a stationary point
@@ -121,13 +121,16 @@ impl Stopping {
             return Err(Error::invalid("the residual of settled values", residual, "finite and at least 0"));
         }
         if let Some(Settled { evaluations, change, .. }) = self.settled
-            && !(evaluations >= 1 && change >= 0.0 && change.is_finite())
+            && !(evaluations >= 1 && (0.0..1.0).contains(&change))
         {
             return Err(Error::invalid(
                 "the window of settled values",
                 format!("{change} in {evaluations} evaluations"),
-                "a change of at least 0 in at least 1",
+                "a change of at least 0 and below 1, in at least 1",
             ));
+        }
+        if let Some(target) = self.target.filter(|target| !target.is_finite()) {
+            return Err(Error::invalid("the target", target, "finite"));
         }
         if let Some(seconds) = self.max_seconds {
             Error::require_positive("the time budget in seconds", seconds)?;
@@ -136,7 +139,13 @@ impl Stopping {
         let longest = method.longest_step();
         if !(self.tolerance >= 0.0 && self.tolerance < longest.unwrap_or(f64::INFINITY)) {
             let allowed = match longest {
-                Some(longest) => format!("at least 0 and below the flow's largest step, {longest}"),
+                Some(longest) => {
+                    let what = match method {
+                        Method::Potential(_) => "the first trust radius",
+                        _ => "the flow's largest step",
+                    };
+                    format!("at least 0 and below {what}, {longest}")
+                }
                 None => "finite and at least 0".into(),
             };
             return Err(Error::invalid("the tolerance", self.tolerance, allowed));

@@ -488,6 +488,18 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
         Ok(())
     }
 
+    /// Whether the KKT residual at the best iterate is larger than settled values may have, if the rule for
+    /// them names one.
+    pub(super) fn is_steep(&mut self) -> Result<bool> {
+        let most = self.stopping.settled.and_then(|settled| settled.residual);
+        let Some(most) = most.filter(|_| !self.steps_by_newton) else { return Ok(false) };
+        let d = self.objective.dimension();
+        let (mut x, mut gradient) = (vec![0.0; d], vec![0.0; d]);
+        self.engine.best(&mut x, &mut gradient)?;
+        scale(&mut gradient, self.gradient_unit);
+        Ok(kkt_residual(&self.domain, &x, &gradient) > most * self.first_slope)
+    }
+
     /// One true evaluation at x; the engine has the gradient (or Newton direction) afterwards.
     pub(super) fn evaluate(&mut self) -> Result<f64, Ended> {
         if !self.is_current {

@@ -65,6 +65,16 @@ pub enum NumberFormat {
     F32,
 }
 
+impl NumberFormat {
+    /// The bytes of one number.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+        }
+    }
+}
+
 /// A description of an engine, for records.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]

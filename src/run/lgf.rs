@@ -221,7 +221,7 @@ impl<E: Engine, W: Observer> Lgf<E, W> {
         let x = start.x(&objective.domain());
         let mut truth = Truth::new(&method, stopping, x, objective, engine, observer)?;
         if method.samples() == Samples::Pairs {
-            start.pairs.iter().try_for_each(|pair| truth.engine.put_pair(pair))?;
+            start.for_each_pair(&mut |pair| truth.engine.put_pair(pair))?;
         }
         if let Some(report) = start.earlier {
             truth.go_on_from(report);

@@ -8,4 +8,5 @@ mod tests;
 
 pub use lgf::{Lgf, LgfConfig, RunError, Unopened};
 pub use session::Session;
+pub(crate) use start::PairSource;
 pub use start::Start;

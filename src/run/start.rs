@@ -1,8 +1,24 @@
 //! The start of a run.
 
+use std::fmt::Debug;
+
 use crate::domain::Domain;
 use crate::engine::Pair;
+use crate::error::Result;
 use crate::report::Report;
+
+/// Pairs that are made one at a time, as all of them together would take too much memory.
+pub(crate) trait PairSource: Debug {
+    /// Makes every pair and hands it to `take`, oldest first.
+    fn for_each(&self, take: &mut dyn FnMut(&Pair) -> Result<()>) -> Result<()>;
+}
+
+/// What is known of the curvature at a start.
+#[derive(Debug, Clone, Copy)]
+enum Known<'a> {
+    Pairs(&'a [Pair]),
+    Source(&'a dyn PairSource),
+}
 
 /// The start of a run, and what is known there.
 ///
@@ -10,14 +26,14 @@ use crate::report::Report;
 #[derive(Debug, Clone, Copy)]
 pub struct Start<'a> {
     x: &'a [f64],
-    pub(super) pairs: &'a [Pair],
+    known: Known<'a>,
     pub(super) earlier: Option<&'a Report>,
 }
 
 impl<'a> Start<'a> {
     /// A start at `x`, of which nothing is known.
     pub fn at(x: &'a [f64]) -> Self {
-        Self { x, pairs: &[], earlier: None }
+        Self { x, known: Known::Pairs(&[]), earlier: None }
     }
 
     /// Where an earlier run has ended, on whatever engine: one that was cut short, interrupted, or had too
@@ -39,7 +55,7 @@ impl<'a> Start<'a> {
     /// # }
     /// ```
     pub fn after(report: &'a Report) -> Self {
-        Self { x: &report.x, pairs: &[], earlier: Some(report) }
+        Self { x: &report.x, known: Known::Pairs(&[]), earlier: Some(report) }
     }
 
     /// The same start with `pairs` that were learned elsewhere, oldest first: on a coarser grid, say, from
@@ -66,7 +82,20 @@ impl<'a> Start<'a> {
     /// ```
     #[must_use]
     pub fn with_pairs(self, pairs: &'a [Pair]) -> Self {
-        Self { pairs, ..self }
+        Self { known: Known::Pairs(pairs), ..self }
+    }
+
+    /// The same start with the pairs that `source` makes.
+    pub(crate) fn with_pairs_of(self, source: &'a dyn PairSource) -> Self {
+        Self { known: Known::Source(source), ..self }
+    }
+
+    /// Hands every pair to `take`, oldest first.
+    pub(super) fn for_each_pair(&self, take: &mut dyn FnMut(&Pair) -> Result<()>) -> Result<()> {
+        match self.known {
+            Known::Pairs(pairs) => pairs.iter().try_for_each(take),
+            Known::Source(source) => source.for_each(take),
+        }
     }
 
     /// The first iterate. An earlier run's may be beyond a bound by the rounding of its engine's number

@@ -58,14 +58,31 @@ impl Boundary {
         let cases = structure.load_cases.iter().enumerate();
         let cases = cases
             .map(|(number, case)| {
-                CaseForces::new(structure, case, &lattice, &format!("load-cases[{number}]"), touches)
+                let key = format!("load-cases[{number}]");
+                let forces = CaseForces::new(structure, case, &lattice, &key, touches)?;
+                if forces.gravity == [0.0; 3] && !forces.acts_on(|dof| fixed.binary_search(&dof).is_err()) {
+                    let reason = "has no effect: its forces act on held nodes only, or cancel at each node";
+                    return Err(Error::structure(key, reason));
+                }
+                Ok(forces)
             })
             .collect::<Result<_>>()?;
         Ok(Self { fixed, cases })
     }
 }
 
+/// The least share of the greatest force of a case that counts as a force.
+const LEAST_FORCE: f64 = 1e-12;
+
 impl CaseForces {
+    /// Whether the forces add up to more than rounding on any degree of freedom that is `free`.
+    fn acts_on(&self, free: impl Fn(usize) -> bool) -> bool {
+        let greatest = self.forces.iter().fold(0.0_f64, |m, (_, force)| m.max(force.abs()));
+        let mut sums = std::collections::BTreeMap::<usize, f64>::new();
+        self.forces.iter().for_each(|(dof, force)| *sums.entry(*dof).or_default() += force);
+        sums.into_iter().any(|(dof, sum)| free(dof) && sum.abs() > LEAST_FORCE * greatest)
+    }
+
     fn new(
         structure: &Structure,
         case: &LoadCase,
@@ -77,18 +94,30 @@ impl CaseForces {
         let mut forces = Vec::new();
         for (number, load) in case.loads.iter().enumerate() {
             let key = format!("{key}.loads[{number}]");
-            let all = load.at.nodes(lattice, &format!("{key}.at"))?;
-            let mut nodes: Vec<[usize; 3]> = all.iter().filter(|place| touches(place)).copied().collect();
-            if nodes.is_empty() {
-                nodes = all;
-            }
-            let (shares, measure) = match load.force {
-                Force::PerNode(_) => (vec![1.0; nodes.len()], None),
-                _ => {
-                    let Tributary { axes, shares } = tributary(&nodes, lattice);
-                    (shares, Some(axes))
+            let patch = match load.force {
+                Force::Traction(_) | Force::Pressure(_) => load.at.patch(lattice),
+                Force::Total(_) | Force::PerNode(_) => None,
+            };
+            let is_patch = patch.is_some();
+            let all = match patch {
+                Some(patch) => patch,
+                None => {
+                    let nodes = load.at.nodes(lattice, &format!("{key}.at"))?;
+                    nodes.into_iter().map(|place| (place, 1.0)).collect()
                 }
             };
+            let (mut nodes, mut shares): (Vec<[usize; 3]>, Vec<f64>) =
+                all.iter().copied().filter(|(place, _)| touches(place)).unzip();
+            if nodes.is_empty() {
+                (nodes, shares) = all.into_iter().unzip();
+            }
+            let mut measure = None;
+            if is_patch {
+                measure = Some(mesh.dimension() - 1);
+            } else if !matches!(load.force, Force::PerNode(_)) {
+                let found = tributary(&nodes, lattice);
+                (shares, measure) = (found.shares, Some(found.axes));
+            }
             let sum: f64 = shares.iter().sum();
             let thickness = if mesh.dimension() == 2 { structure.material.thickness } else { 1.0 };
             let per_area = || match measure {

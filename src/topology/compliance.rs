@@ -11,7 +11,7 @@ use super::mesh::Mesh;
 use super::model::{Filter, Model};
 use super::passive::PassiveElements;
 use super::projection::{Projection, Threshold};
-use super::structure::{Structure, Unit};
+use super::structure::{Material, PlaneState, Structure, Unit};
 use super::symmetry::Mirrors;
 use crate::checkpoint::{Journal, Tape};
 use crate::domain::{Bounds, Domain, Volume};
@@ -73,6 +73,9 @@ const REPORTED: f64 = 1e-7;
 /// Up to so many elements the compliance that is reported is computed by the CPU in f64, wherever the
 /// gradients come from.
 const MOST_REPORTED_BY_CPU: usize = 2_000_000;
+/// The greatest Poisson's ratio at which elements with linear shape functions are not much too stiff where
+/// nothing lets the material escape to a side.
+const LOCKING: f64 = 0.45;
 /// A problem on the way to another one on a device is there as well from so many elements on: below, the CPU
 /// is about as fast.
 const LEAST_ON_DEVICE: usize = 10_000;
@@ -359,7 +362,7 @@ impl Compliance {
         Ok(())
     }
 
-    /// The bytes that a problem in space keeps, known before it is set up: the solver, the loads and
+    /// The bytes that a problem in space keeps, known before it is set up: the solver, the
     /// displacements, the filter, and what an evaluation needs on the way. None in the plane, where the
     /// factorisation's size depends on the structure.
     ///
@@ -368,9 +371,9 @@ impl Compliance {
     pub fn bytes(structure: &Structure) -> Result<Option<u64>> {
         let Mesh::Solid(mesh) = Mesh::new(&structure.mesh.elements)? else { return Ok(None) };
         let (elements, dofs) = (mesh.elements() as u64, mesh.dofs() as u64);
-        // Loads and displacements; moduli or energies, filter, volume weights, given densities, density and
-        // slope, and two fields on the way.
-        let vectors = 16 * dofs * structure.load_cases.len() as u64 + (7 * 8 + 1) * elements;
+        // Displacements; filter, volume weights, given densities, density and slope, and two fields on the
+        // way.
+        let vectors = 8 * dofs * structure.load_cases.len() as u64 + (6 * 8 + 1) * elements;
         Ok(Some(Solver::bytes(mesh) + vectors))
     }
 
@@ -511,7 +514,23 @@ impl Compliance {
             "the filter radius is {radius} element sides: at most 1 filters nothing, and layouts become \
              checkerboards that depend on the mesh; 1.5 is the least that filters"
         );
-        if radius <= 1.0 { vec![filters_nothing] } else { Vec::new() }
+        let mut warnings = if radius <= 1.0 { vec![filters_nothing] } else { Vec::new() };
+        let regions = self.passive.without_elements().iter();
+        warnings.extend(regions.map(|number| {
+            format!(
+                "regions[{number}] changes nothing: no element of the mesh has its centre in it, as it lies \
+                 outside of the box or is smaller than an element"
+            )
+        }));
+        let Material { poisson_ratio, plane, .. } = self.structure.material;
+        let is_confined = self.mesh.dimension() == 3 || plane == PlaneState::Strain;
+        if is_confined && poisson_ratio > LOCKING {
+            warnings.push(format!(
+                "Poisson's ratio {poisson_ratio} is close to 0.5, where these elements lock: the structure \
+                 seems too stiff, the more so the coarser the mesh is; up to {LOCKING} does no harm"
+            ));
+        }
+        warnings
     }
 
     /// A sentence on the load that a design carries by nothing but densities of at most 0.5, if there is one:
@@ -520,15 +539,21 @@ impl Compliance {
     /// # Errors
     /// A failed factorisation.
     pub fn falls_apart(&self, x: &[f64]) -> Result<Option<String>> {
-        let density = self.physical_density(x)?;
-        let lattice = self.structure.lattice(self.mesh);
-        let uncarried = load_path::uncarried(&lattice, &self.boundary, Joints::Rigid, |e| density[e] > 0.5)?;
-        Ok(uncarried.map(|load| {
+        Ok(self.uncarried_above(x, 0.5)?.map(|load| {
             format!(
-                "the design falls apart: the elements of density above 0.5 do not carry {} to the supports",
-                load.name()
+                "the design falls apart: the elements of density above 0.5 do not carry {load} to the \
+                 supports"
             )
         }))
+    }
+
+    /// The name of a load that the elements above this physical density do not carry to the supports.
+    pub(super) fn uncarried_above(&self, x: &[f64], least: f64) -> Result<Option<String>> {
+        let density = self.physical_density(x)?;
+        let lattice = self.structure.lattice(self.mesh);
+        let has_material = |e: usize| density[e] > least;
+        let uncarried = load_path::uncarried(&lattice, &self.boundary, Joints::Rigid, has_material)?;
+        Ok(uncarried.map(|load| load.name()))
     }
 
     /// The mean physical density, passive elements included.
@@ -644,7 +669,7 @@ impl Objective for Compliance {
     fn state(&self) -> Result<Vec<u8>, ObjectiveError> {
         let mut state = (self.solves.len() as u64).to_le_bytes().to_vec();
         self.solves.iter().for_each(|solve| state.extend(solve.words().as_flattened()));
-        state.extend(self.model.state()?);
+        self.model.write_state(&mut state)?;
         Ok(state)
     }
 

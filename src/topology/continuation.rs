@@ -3,11 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compliance, Mesh, Projection, Structure, interpolate, prolong};
-use crate::engine::Pair;
-use crate::error::Result;
+use super::warm_start::WarmStart;
+use super::{Compliance, Mesh, Projection, Structure};
+use crate::error::{Error, Result};
 use crate::objective::Objective;
-use crate::run::Start;
 
 /// The budget of true evaluations of the coarsest grid from a single start.
 const COARSEST_BUDGET: usize = 40;
@@ -80,27 +79,6 @@ pub enum Continuation {
     Off,
 }
 
-/// A design, with what is known of the curvature around it.
-#[derive(Debug, Clone)]
-pub(crate) struct WarmStart {
-    pub design: Vec<f64>,
-    pub pairs: Vec<Pair>,
-    /// The objective at the design; ∞ where it has not been evaluated.
-    pub value: f64,
-}
-
-impl WarmStart {
-    /// A design around which nothing is known yet.
-    pub(crate) fn at(design: Vec<f64>) -> Self {
-        Self { design, pairs: Vec::new(), value: f64::INFINITY }
-    }
-
-    /// What a run begins with.
-    pub(crate) fn as_start(&self) -> Start<'_> {
-        Start::at(&self.design).with_pairs(&self.pairs)
-    }
-}
-
 /// The problems before `fine`: on `coarse` grids, the coarsest first, then on its own grid with
 /// projections of half its sharpness and so on, the softest (β ≤ 1, which the coarse grids have as well)
 /// first.
@@ -117,17 +95,22 @@ pub(super) fn stages(mut coarse: Vec<Structure>, fine: &Structure) -> Vec<Struct
     coarse
 }
 
-/// Minimises a problem from a start within a budget; none ends the whole continuation.
-type Runner<'a> = dyn FnMut(&mut Compliance, WarmStart, usize) -> Result<Option<WarmStart>> + 'a;
+/// Whether the pairs of a run are wanted that has found this value.
+pub(super) type Wish<'a> = dyn FnMut(f64) -> bool + 'a;
+
+/// Minimises a problem from a start within a budget; none ends the whole continuation. The result has pairs
+/// where the wish says so.
+type Runner<'a> =
+    dyn FnMut(&mut Compliance, WarmStart, usize, &mut Wish<'_>) -> Result<Option<WarmStart>> + 'a;
 
 /// The start on `fine` that the problems before it lead to; the uniform design without any. `run` takes a
-/// problem, a start and a budget and returns the best design and what was learned, or none to end the whole
-/// continuation.
+/// problem, a start, a budget and a wish, and returns the best design and, if the wish is for them at its
+/// value, the pairs that were learned; or none to end the whole continuation.
 pub(crate) fn warm_start(
     before: Vec<Structure>,
     continuation: Continuation,
     fine: &mut Compliance,
-    mut run: impl FnMut(&mut Compliance, WarmStart, usize) -> Result<Option<WarmStart>>,
+    mut run: impl FnMut(&mut Compliance, WarmStart, usize, &mut Wish<'_>) -> Result<Option<WarmStart>>,
 ) -> Result<Option<WarmStart>> {
     if before.is_empty() && continuation == Continuation::On {
         return soften(fine, RAISED, begin(fine, None)?, &mut run);
@@ -135,21 +118,33 @@ pub(crate) fn warm_start(
     let given = fine.structure().clone();
     let is_coarse = |structure: &Structure| structure.mesh.elements != given.mesh.elements;
     let mut layouts: Vec<(Mesh, WarmStart)> = Vec::new();
+    let mut first = 0;
     for (number, structure) in before.iter().enumerate() {
-        let mut problem = fine.sibling(structure.clone())?;
-        let ways: &[&[Softer]] = match (continuation, number) {
+        let mut problem = match fine.sibling(structure.clone()) {
+            // A coarse mesh may lose what the problem needs: a gap between two voids, or the element between
+            // a load and a support.
+            Err(Error::Settings(reason)) if is_coarse(structure) => {
+                log::info!("the run begins on the next finer grid: {reason}");
+                (first, layouts) = (number + 1, Vec::new());
+                continue;
+            }
+            other => other?,
+        };
+        let ways: &[&[Softer]] = match (continuation, number - first) {
             (Continuation::Auto, 0) if is_coarse(structure) => &COMPETING,
             (Continuation::Auto, 1) if is_cheap(structure, &given) => &COMPETING[1..2],
             (Continuation::On, 0) => &[RAISED],
             (_, 0) => &[&[]],
             _ => &[],
         };
-        let budget = match (ways.len().max(layouts.len()), number) {
+        let budget = match (ways.len().max(layouts.len()), number - first) {
             (2.., _) => REFINEMENT_BUDGET,
             (_, 0) => COARSEST_BUDGET,
             _ => INTERMEDIATE_BUDGET,
         };
-        let Some(found) = compete(&mut problem, &layouts, ways, budget, &mut run)? else { return Ok(None) };
+        let contest = Contest { layouts: &layouts, ways, budget };
+        let found = compete(&mut problem, contest, &mut |_| true, &mut run)?;
+        let Some(found) = found else { return Ok(None) };
         let survivors = match before.get(number + 1) {
             Some(next) if is_coarse(next) => SURVIVORS,
             None if is_contested(before.last(), continuation, &given) => FINALISTS,
@@ -163,10 +158,18 @@ pub(crate) fn warm_start(
     }
     // Of the layouts on the given grid only the best one is kept at any time, for their pairs take much
     // memory.
-    let mut leader = None;
+    let mut leader: Option<WarmStart> = None;
     let finalists = layouts.into_iter().map(|layout| (Some(layout), &[] as &[&[Softer]], FINAL_BUDGET));
     for (layout, ways, budget) in finalists.chain([(None, challengers, CHALLENGER_BUDGET)]) {
-        let Some(found) = compete(fine, layout.as_slice(), ways, budget, &mut run)? else { return Ok(None) };
+        let contest = Contest { layouts: layout.as_slice(), ways, budget };
+        let mut leads = |value: f64| {
+            let leads = leader.as_ref().is_none_or(|leader| value < leader.value);
+            if let Some(leader) = leader.as_ref().filter(|_| leads) {
+                leader.forget_pairs();
+            }
+            leads
+        };
+        let Some(found) = compete(fine, contest, &mut leads, &mut run)? else { return Ok(None) };
         leader = best(leader.into_iter().chain(found).collect(), 1).pop();
     }
     Ok(leader)
@@ -185,13 +188,20 @@ fn is_contested(before: Option<&Structure>, continuation: Continuation, given: &
         && before.is_some_and(|last| last.mesh.elements != given.mesh.elements && is_wider(last, given))
 }
 
-/// Solves `problem` within `budget` from each of the coarser grid's layouts, and from the uniform design by
-/// each of the ways; none if `run` ends it.
+/// Layouts that compete on one grid, within a budget for each.
+struct Contest<'a> {
+    /// Those of the coarser grid.
+    layouts: &'a [(Mesh, WarmStart)],
+    /// The ways to one from the uniform design.
+    ways: &'a [&'a [Softer]],
+    budget: usize,
+}
+
+/// Solves `problem` from each of the layouts and by each of the ways of `contest`; none if `run` ends it.
 fn compete(
     problem: &mut Compliance,
-    layouts: &[(Mesh, WarmStart)],
-    ways: &[&[Softer]],
-    budget: usize,
+    Contest { layouts, ways, budget }: Contest<'_>,
+    wish: &mut Wish<'_>,
     run: &mut Runner<'_>,
 ) -> Result<Option<Vec<WarmStart>>> {
     let mut found = Vec::new();
@@ -199,7 +209,7 @@ fn compete(
     for (layout, way) in layouts.chain(ways.iter().map(|way| (None, *way))) {
         let start = begin(problem, layout)?;
         let Some(start) = soften(problem, way, start, run)? else { return Ok(None) };
-        let Some(layout) = run(problem, start, budget)? else { return Ok(None) };
+        let Some(layout) = run(problem, start, budget, wish)? else { return Ok(None) };
         log::info!("layout {} on {}: {}", found.len() + 1, problem.mesh(), layout.value);
         found.push(layout);
     }
@@ -247,7 +257,8 @@ fn soften(
         })?;
         // Another filter has other volume weights.
         let design = problem.domain().project(&start.design);
-        let Some(better) = run(&mut problem, WarmStart::at(design), step.evaluations)? else {
+        let better = run(&mut problem, WarmStart::at(design), step.evaluations, &mut |_| false)?;
+        let Some(better) = better else {
             return Ok(None);
         };
         start = WarmStart::at(better.design);
@@ -267,23 +278,15 @@ fn best(mut layouts: Vec<WarmStart>, count: usize) -> Vec<WarmStart> {
     layouts
 }
 
-/// The start on this problem's grid: the coarser grid's result, interpolated, or the uniform design. The
-/// entries of a gradient scale with the measure of their element, so the pairs are scaled along.
+/// The start on this problem's grid: the coarser grid's result, interpolated, or the uniform design.
 fn begin(problem: &Compliance, coarse: Option<&(Mesh, WarmStart)>) -> Result<WarmStart> {
     let (Some((mesh, result)), Some(volume)) = (coarse, problem.domain().volume().cloned()) else {
         return Ok(WarmStart::at(problem.uniform_start()));
     };
     let fine = problem.mesh();
-    let share = mesh.elements() as f64 / fine.elements() as f64;
     if mesh == fine {
         // On the same grid the projection is another, and the curvature belongs to the projection.
         return Ok(WarmStart::at(result.design.clone()));
     }
-    let pair = |pair: &Pair| -> Result<Pair> {
-        let change = interpolate(mesh, &pair.change, fine)?.iter().map(|y| share * y).collect();
-        Ok(Pair { displacement: interpolate(mesh, &pair.displacement, fine)?, change, note: pair.note })
-    };
-    let pairs = result.pairs.iter().map(pair).collect::<Result<_>>()?;
-    let design = prolong(mesh, &result.design, fine, &volume.weights, volume.bound)?;
-    Ok(WarmStart { pairs, ..WarmStart::at(design) })
+    result.prolonged([mesh, fine], &volume)
 }

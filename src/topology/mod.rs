@@ -25,12 +25,13 @@ mod sigmoid;
 mod stiffness;
 mod structure;
 mod symmetry;
+mod warm_start;
 
 pub use boundary::{Boundary, CaseForces};
 pub use compliance::{Compliance, SolveEntry};
 pub use continuation::Continuation;
 #[cfg(feature = "cli")]
-pub(crate) use continuation::{WarmStart, warm_start};
+pub(crate) use continuation::warm_start;
 pub use element::q4_plane_stress;
 pub use filter::{FilterKind, HatFilter};
 pub use gradient_choice::GradientChoice;
@@ -47,3 +48,5 @@ pub use structure::{
     Support,
 };
 pub use symmetry::Symmetry;
+#[cfg(feature = "cli")]
+pub(crate) use warm_start::WarmStart;

@@ -13,7 +13,7 @@ use super::structure::{Structure, Unit};
 use crate::engine::gpu::{DeviceCompliance, SolidDevice};
 use crate::error::{Error, Result};
 use crate::fem::{
-    Accuracy, BrickMesh, DensityFilter, Element, Evaluation, Operator, Simp, SolidCompliance, Solver,
+    Accuracy, BrickMesh, DensityFilter, Element, Evaluation, Load, Operator, Simp, SolidCompliance, Solver,
     Supports,
 };
 
@@ -96,18 +96,25 @@ impl Model {
         !matches!(self, Self::Plane(_))
     }
 
-    /// What the next evaluation depends on besides its densities: a letter for the model's home, then its
-    /// own state.
-    pub(super) fn state(&self) -> Result<Vec<u8>> {
-        Ok(match self {
-            Self::Plane(_) => Vec::new(),
-            Self::Solid(model) => [ON_CPU.to_vec(), model.state()].concat(),
-            Self::Device(model) => [ON_DEVICE.to_vec(), model.state()?].concat(),
-        })
+    /// Appends what the next evaluation depends on besides its densities: a letter for the model's home, then
+    /// its own state.
+    pub(super) fn write_state(&self, state: &mut Vec<u8>) -> Result<()> {
+        match self {
+            Self::Plane(_) => {}
+            Self::Solid(model) => {
+                state.extend(ON_CPU);
+                model.write_state(state);
+            }
+            Self::Device(model) => {
+                state.extend(ON_DEVICE);
+                state.extend(model.state()?);
+            }
+        }
+        Ok(())
     }
 
-    /// Takes over a [`state`](Self::state) of the same structure; the CPU takes over where it had. Returns
-    /// whether it is one.
+    /// Takes over what [`write_state`](Self::write_state) has written of the same structure; the CPU takes
+    /// over where it had. Returns whether it is one.
     pub(super) fn restore(
         &mut self,
         state: &[u8],
@@ -187,14 +194,14 @@ fn bodies(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Vec<[f64; 3
 }
 
 /// The forces of each load case on all degrees of freedom, in internal units.
-fn loads(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Vec<Vec<f64>> {
+fn loads(structure: &Structure, mesh: Mesh, boundary: &Boundary) -> Result<Vec<Load>> {
     let unit = structure.unit().force;
     let of = |case: &super::boundary::CaseForces| {
-        let mut load = vec![0.0; mesh.dofs()];
+        let mut load = Load::new(mesh.dofs());
         for (dof, force) in &case.forces {
-            load[*dof] += case.weight.sqrt() * (force / unit);
+            load.add(*dof, case.weight.sqrt() * (force / unit))?;
         }
-        load
+        Ok(load)
     };
     boundary.cases.iter().map(of).collect()
 }
@@ -220,7 +227,7 @@ impl PlaneModel {
         Ok(Self {
             mesh,
             stiffness,
-            loads: loads(structure, mesh, boundary),
+            loads: loads(structure, mesh, boundary)?.iter().map(Load::to_vec).collect(),
             bodies: bodies(structure, mesh, boundary),
             displacements,
         })
@@ -275,7 +282,7 @@ impl PlaneModel {
 struct Bricks {
     element: Element,
     supports: Supports,
-    loads: Vec<Vec<f64>>,
+    loads: Vec<Load>,
     bodies: Vec<[f64; 3]>,
 }
 
@@ -288,7 +295,7 @@ impl Bricks {
             let (node, axis) = mesh.node_and_axis(*dof);
             supports.fix(node, std::array::from_fn(|direction| direction == axis));
         }
-        let loads = loads(structure, mesh, boundary);
+        let loads = loads(structure, mesh, boundary)?;
         Ok(Self { element, supports, loads, bodies: bodies(structure, mesh, boundary) })
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct PassiveElements {
     given: Vec<Option<RegionKind>>,
     active: usize,
     solid: usize,
+    /// The numbers of the regions that hold no element.
+    without_elements: Vec<usize>,
 }
 
 impl PassiveElements {
@@ -21,12 +23,18 @@ impl PassiveElements {
     pub(super) fn new(structure: &Structure, mesh: &Mesh) -> Result<Self> {
         let lattice = structure.lattice(*mesh);
         let mut given = vec![None; mesh.elements()];
+        let mut without_elements = Vec::new();
         for (number, region) in structure.regions.iter().enumerate() {
             let key = format!("regions[{number}].at");
+            let mut holds_any = false;
             for (e, given) in given.iter_mut().enumerate() {
                 if region.at.holds_element(&lattice, mesh.element_place(e), &key)? {
                     *given = Some(region.kind);
+                    holds_any = true;
                 }
+            }
+            if !holds_any {
+                without_elements.push(number);
             }
         }
         let active = given.iter().filter(|g| g.is_none()).count();
@@ -38,7 +46,12 @@ impl PassiveElements {
                 "at least 1",
             ));
         }
-        Ok(Self { given, active, solid })
+        Ok(Self { given, active, solid, without_elements })
+    }
+
+    /// The numbers of the regions that hold no element, counted from 0.
+    pub(super) fn without_elements(&self) -> &[usize] {
+        &self.without_elements
     }
 
     /// Whether the element may have material: it is designed or solid.

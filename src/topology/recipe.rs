@@ -6,9 +6,10 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::compliance::SolveEntry;
-use super::continuation::{Continuation, WarmStart, runs_on_grid, stages, warm_start};
+use super::continuation::{Continuation, Wish, runs_on_grid, stages, warm_start};
 use super::mesh::Mesh;
 use super::multilevel::coarse_radius;
+use super::warm_start::WarmStart;
 use super::{
     Compliance, FilterKind, Levels, LoadCase, Projection, SigmoidDesign, Structure, coarse_levels,
     interpolate, prolong,
@@ -239,6 +240,9 @@ impl Recipe {
 
     /// The same from a design on any mesh that covers the structure's box, numbered as its mesh is: it is
     /// interpolated and scaled to the volume, and no coarse grids and softer problems come before the run.
+    /// Where its material is too little for the volume at any scale, all elements get as much more. Where it
+    /// does not carry a load, because it comes from another problem, say, it is mixed with as much of the
+    /// uniform design, for void has next to no gradient that would lead out of it; a warning then says so.
     ///
     /// # Errors
     /// Those of [`solve`](Self::solve), and a design that does not fit its mesh or a method that does not
@@ -259,12 +263,10 @@ impl Recipe {
         if mesh.dimension() != problem.mesh().dimension() {
             return Err(Error::exclusive("the design to start from", "the mesh", "they have other axes"));
         }
-        let domain = problem.domain();
-        let start = match domain.volume() {
-            Some(volume) => prolong(mesh, design, problem.mesh(), &volume.weights, volume.bound)?,
-            None => interpolate(mesh, design, problem.mesh())?,
-        };
-        self.solve_or_go_on(problem, Some(start), engine, observer)
+        let (start, note) = started(problem, (mesh, design))?;
+        let mut solution = self.solve_or_go_on(problem, Some(start), engine, observer)?;
+        solution.warnings.extend(note);
+        Ok(solution)
     }
 
     fn solve_or_go_on<E: Engine, W: Observer>(
@@ -293,6 +295,7 @@ impl Recipe {
         let load_cases = load_case_values(problem, &design)?;
         let mut warnings = problem.warnings();
         warnings.extend(problem.falls_apart(&design)?);
+        warnings.extend(is_far_from_an_optimum(&report));
         let spent = account.spent(&report);
         let levels = account.levels;
         let solves = problem.solves().to_vec();
@@ -334,7 +337,7 @@ impl Recipe {
         let is_projected = problem.structure().projection.is_some();
         let budget_in_all = self.stopping.max_evaluations;
         let mut runs_ahead = runs_on_grid(&before, continuation, problem.structure());
-        let run = |softer: &mut Compliance, start: WarmStart, budget: usize| {
+        let run = |softer: &mut Compliance, start: WarmStart, budget: usize, wish: &mut Wish<'_>| {
             let mut budget = budget;
             if *softer.mesh() == account.mesh {
                 // The runs on the given grid share its budget; the last one gets at least one evaluation.
@@ -354,15 +357,13 @@ impl Recipe {
                 softer.close_journal();
             }
             account.enter(softer, label(softer, is_projected), &report);
-            // A fault of the engine is reported by the run on the given grid.
-            let pairs = match self.method.samples() {
-                Samples::Pairs => {
-                    let pairs = engine.pairs().unwrap_or_default();
-                    pairs.into_iter().map(|pair| pair.times(report.gradient_unit)).collect()
-                }
-                Samples::Points => Vec::new(),
-            };
-            Ok(Some(WarmStart { value: report.objective, design: report.x, pairs }))
+            let mut pairs = Vec::new();
+            if self.method.samples() == Samples::Pairs && wish(report.objective) {
+                // A fault of the engine is reported by the run on the given grid.
+                let found = engine.pairs().unwrap_or_default();
+                pairs.extend(found.into_iter().map(|pair| pair.times(report.gradient_unit)));
+            }
+            Ok(Some(WarmStart::found(report.objective, report.x, pairs)))
         };
         let start = match from {
             Some(design) => WarmStart::at(design),
@@ -388,6 +389,46 @@ impl Recipe {
         let design = report.x.clone();
         Ok((report, design))
     }
+}
+
+/// The KKT residual, in parts of the start's largest gradient entry, above which a run that has come to rest
+/// is not called near to an optimum.
+const FAR: f64 = 0.1;
+
+/// A sentence on a run that came to rest where the gradient says that there is a way down.
+fn is_far_from_an_optimum(report: &Report) -> Option<String> {
+    let residual = report.kkt_residual.filter(|residual| *residual > FAR)?;
+    let StopReason::Converged { .. } = report.stop else { return None };
+    Some(format!(
+        "the run came to rest where the KKT residual is {residual:.2}, and an optimum has 0: take the design \
+         for a first one, and try a smaller tolerance, another start or the plain method"
+    ))
+}
+
+/// The physical density from which on an element of a design to start from counts as material.
+const MATERIAL: f64 = 0.1;
+
+/// The start on the mesh of `problem` that comes from a design on any mesh, and a sentence on what was done
+/// to it besides interpolation and a scale.
+fn started(problem: &Compliance, (mesh, design): (&Mesh, &[f64])) -> Result<(Vec<f64>, Option<String>)> {
+    let domain = problem.domain();
+    let Some(volume) = domain.volume() else {
+        return Ok((interpolate(mesh, design, problem.mesh())?, None));
+    };
+    let mut start = prolong(mesh, design, problem.mesh(), &volume.weights, volume.bound)?;
+    let (used, whole) = (volume.of(&start), volume.weights.iter().sum::<f64>());
+    if used < volume.bound * (1.0 - 1e-6) && used < whole {
+        let share = ((volume.bound - used) / (whole - used)).min(1.0);
+        start.iter_mut().for_each(|x| *x += share * (1.0 - *x));
+    }
+    let Some(lost) = problem.uncarried_above(&start, MATERIAL)? else { return Ok((start, None)) };
+    let uniform = problem.uniform_start();
+    start.iter_mut().zip(&uniform).for_each(|(x, uniform)| *x = 0.5 * (*x + uniform));
+    let note = format!(
+        "the design to start from does not carry {lost} to the supports; the run started from its mean with \
+         the uniform design"
+    );
+    Ok((domain.project(&start), Some(note)))
 }
 
 /// The compliances of the load cases at the design that was evaluated last.

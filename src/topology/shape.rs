@@ -125,8 +125,9 @@ pub enum Shape {
     /// The inside of a closed surface in an STL file, in the structure's coordinates; in three dimensions and
     /// for regions only.
     Stl(RegionFile),
-    /// The cells of a NumPy array, axes x, y(, z), that are not 0; the array covers the structure's box,
-    /// whatever its resolution is. For regions only.
+    /// The cells of a NumPy array that are not 0. The array has the axes of `design.npy`: in the plane rows
+    /// from the top down, in space x, y and z; it covers the structure's box, whatever its resolution is. For
+    /// regions only.
     Mask(RegionFile),
 }
 
@@ -215,6 +216,29 @@ impl Shape {
         }
     }
 
+    /// The least and the greatest coordinates of its points; none for a file.
+    pub(super) fn extent(&self) -> Option<[[f64; 3]; 2]> {
+        let ends = |lower: DVec3, upper: DVec3| Some([lower.to_array(), upper.to_array()]);
+        match self {
+            Self::Point(at) => ends(point(at), point(at)),
+            Self::Box { lower, upper } => ends(point(lower), point(upper)),
+            Self::Plane { axis, at } => {
+                let (mut lower, mut upper) = (DVec3::NEG_INFINITY, DVec3::INFINITY);
+                (lower[axis.number()], upper[axis.number()]) = (*at, *at);
+                ends(lower, upper)
+            }
+            Self::Sphere { centre, radius } => ends(point(centre) - *radius, point(centre) + *radius),
+            Self::Cylinder { from, to, radius } => {
+                let (from, to) = (point(from), point(to));
+                // A disc perpendicular to the axis reaches that far along each direction.
+                let tilt = ((to - from) / from.distance(to)).powf(2.0);
+                let reach = *radius * (DVec3::ONE - tilt).max(DVec3::ZERO).powf(0.5);
+                ends(from.min(to) - reach, from.max(to) + reach)
+            }
+            Self::Stl(_) | Self::Mask(_) => None,
+        }
+    }
+
     /// The places of its nodes on a mesh, at least one; `key` names the shape to the user.
     pub(super) fn nodes(&self, lattice: &Lattice, key: &str) -> Result<Vec<[usize; 3]>> {
         let reach = DVec3::splat(f64::MAX);
@@ -242,6 +266,46 @@ impl Shape {
                 ));
             }
         })
+    }
+
+    /// For a box that is flat along one axis: the nodes of the nearest plane whose elements it covers, and
+    /// the integral of each node's shape function over the box, so that a force on a unit of area has the
+    /// same resultant and moment on every mesh. None for other shapes.
+    pub(super) fn patch(&self, lattice: &Lattice) -> Option<Vec<([usize; 3], f64)>> {
+        let (Self::Box { lower, upper }, Some((normal, _))) = (self, self.normal()) else { return None };
+        let last = lattice.mesh.last_node();
+        // The nodes along each axis, with the integrals of their hats.
+        let along = |axis: usize| -> Vec<(usize, f64)> {
+            let (side, count) = (lattice.sides[axis], last[axis] as f64);
+            // In sides of elements; ends that are off a node by rounding lie on it.
+            let place = |at: f64| {
+                let at = (at / side).clamp(0.0, count);
+                if (at - at.round()).abs() < NEAR * count { at.round() } else { at }
+            };
+            if axis >= lattice.mesh.dimension() {
+                return vec![(0, 1.0)];
+            }
+            if axis == normal {
+                return vec![(place(lower[axis]).round() as usize, 1.0)];
+            }
+            let (from, to) = (place(lower[axis]), place(upper[axis]));
+            // The integral of the hat 1 − |t| from −1 to t.
+            let below = |t: f64| {
+                let t = t.clamp(-1.0, 1.0);
+                if t < 0.0 { 0.5 * (1.0 + t).powi(2) } else { 1.0 - 0.5 * (1.0 - t).powi(2) }
+            };
+            let share = |node: usize| side * (below(to - node as f64) - below(from - node as f64));
+            (from.floor() as usize..=to.ceil() as usize).map(|node| (node, share(node))).collect()
+        };
+        let [x, y, z] = [0, 1, 2].map(along);
+        let mut patch = Vec::with_capacity(x.len() * y.len() * z.len());
+        for (z, in_z) in &z {
+            for (y, in_y) in &y {
+                patch.extend(x.iter().map(|(x, in_x)| ([*x, *y, *z], in_x * in_y * in_z)));
+            }
+        }
+        patch.retain(|(_, share)| *share > 0.0);
+        Some(patch)
     }
 
     fn inside_or_nearest(&self, lattice: &Lattice, lower: DVec3, upper: DVec3) -> Vec<[usize; 3]> {

@@ -109,7 +109,8 @@ pub struct Material {
     pub poisson_ratio: f64,
     /// Young's modulus of void as a share of the solid's, in (0, 1): keeps the stiffness matrix regular.
     pub void_modulus: f64,
-    /// The mass of the solid in a unit of volume, which gravity acts on, at least 0.
+    /// The mass of the solid in a unit of volume, which gravity acts on, at least 0; where there is gravity,
+    /// it has to be given.
     pub density: f64,
     /// What happens across the plane, in two dimensions.
     pub plane: PlaneState,
@@ -118,13 +119,13 @@ pub struct Material {
 }
 
 impl Default for Material {
-    /// Modulus, density and thickness 1, ν = 0.3, E_min = 10⁻⁹, plane stress.
+    /// Modulus and thickness 1, ν = 0.3, E_min = 10⁻⁹, no mass, plane stress.
     fn default() -> Self {
         Self {
             youngs_modulus: 1.0,
             poisson_ratio: 0.3,
             void_modulus: 1e-9,
-            density: 1.0,
+            density: 0.0,
             plane: PlaneState::Stress,
             thickness: 1.0,
         }
@@ -431,8 +432,42 @@ impl Structure {
         self.load_cases.iter().enumerate().try_for_each(|(number, case)| {
             case.validate(&format!("load-cases[{number}]"), dimension, self.material.density)
         })?;
+        for (number, case) in self.load_cases.iter().enumerate().filter(|(_, case)| !case.name.is_empty()) {
+            if self.load_cases[..number].iter().any(|other| other.name == case.name) {
+                let reason = format!("is \"{}\", as another one's is; results are told by name", case.name);
+                return Err(Error::structure(format!("load-cases[{number}].name"), reason));
+            }
+        }
         for (number, region) in self.regions.iter().enumerate() {
             region.at.validate(&format!("regions[{number}].at"), dimension)?;
+        }
+        self.require_places()
+    }
+
+    /// Refuses supports and loads that are outside of the box: a slip of units would move them to its border.
+    fn require_places(&self) -> Result<()> {
+        let (lengths, sides) = (self.lengths(), self.sides());
+        let supports = self.supports.iter().enumerate();
+        let supports = supports.map(|(number, support)| (format!("supports[{number}].at"), &support.at));
+        let cases = self.load_cases.iter().enumerate();
+        let loads = cases.flat_map(|(number, case)| {
+            let loads = case.loads.iter().enumerate();
+            loads.map(move |(load, Load { at, .. })| (format!("load-cases[{number}].loads[{load}].at"), at))
+        });
+        for (key, at) in supports.chain(loads) {
+            let Some([lower, upper]) = at.extent() else { continue };
+            for axis in 0..self.dimension() {
+                let (length, margin) = (lengths[axis], 0.5 * sides[axis]);
+                if upper[axis] < -margin || lower[axis] > length + margin {
+                    let name = ["x", "y", "z"][axis];
+                    let reason = format!(
+                        "is outside of the box, which goes from 0 to {length} along {name}; the shape goes \
+                         from {} to {}",
+                        lower[axis], upper[axis]
+                    );
+                    return Err(Error::structure(key, reason));
+                }
+            }
         }
         Ok(())
     }
@@ -447,6 +482,14 @@ impl Structure {
             return Err(Error::invalid("the penalty", penalty, "between 1 and 10"));
         }
         self.material.validate()?;
+        let Material { plane, thickness, .. } = self.material;
+        if self.dimension() == 3 && (plane != PlaneState::Stress || thickness != 1.0) {
+            let key = if thickness == 1.0 { "material.plane" } else { "material.thickness" };
+            return Err(Error::structure(key, "is for structures in two dimensions; the mesh has three"));
+        }
+        if self.dimension() == 2 && matches!(self.symmetry, Symmetry::Z | Symmetry::All) {
+            return Err(Error::only_with("the symmetry of front and back", "structures in three dimensions"));
+        }
         if let Some(projection) = self.projection {
             projection.validate()?;
             if self.filter == FilterKind::Sensitivity {
@@ -467,8 +510,8 @@ impl Structure {
     /// [`SettingsError`](crate::error::SettingsError) for another number of axes, or no elements.
     pub fn resized(&self, elements: &[u32]) -> Result<Self> {
         if elements.len() != self.dimension() {
-            let lengths = (elements.len(), self.dimension());
-            return Err(Error::length("the list of elements along the axes", lengths.0, lengths.1));
+            let allowed = format!("{}, as the structure has", self.dimension());
+            return Err(Error::invalid("the number of axes of the size", elements.len(), allowed));
         }
         let mut resized = self.clone();
         resized.mesh.lengths = self.lengths()[..self.dimension()].to_vec();
@@ -485,6 +528,8 @@ impl Structure {
     #[cfg(feature = "cli")]
     pub fn load(&mut self, folder: &std::path::Path) -> Result<()> {
         let (lengths, elements) = (self.lengths(), self.mesh.elements.clone());
+        // The parent of a bare file name is empty.
+        let folder = if folder.as_os_str().is_empty() { std::path::Path::new(".") } else { folder };
         let folder = std::path::absolute(folder).map_err(|error| Error::io(folder, error))?;
         for region in &mut self.regions {
             if let Shape::Stl(file) | Shape::Mask(file) = &mut region.at
@@ -494,7 +539,7 @@ impl Structure {
             }
             match &mut region.at {
                 Shape::Stl(file) => file.set(crate::io::stl_cells(&file.file, &elements, lengths)?),
-                Shape::Mask(file) => file.set(crate::io::mask_cells(&file.file, elements.len())?),
+                Shape::Mask(file) => file.set(crate::io::mask_cells(&file.file, &elements)?),
                 _ => {}
             }
         }
@@ -597,7 +642,7 @@ impl LoadCase {
             Some(gravity) => {
                 Force::Total(gravity.clone()).validate(&format!("{key}.gravity"), dimension)?;
                 if density == 0.0 {
-                    let reason = "acts on nothing, for material.density is 0";
+                    let reason = "acts on no mass; give material.density, the mass of a unit of volume";
                     return Err(Error::structure(format!("{key}.gravity"), reason));
                 }
                 Ok(())

@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::cli::progress::Progress;
-use crate::engine::{CpuEngine, Engine, Pair};
+use crate::engine::{CpuEngine, Engine};
 use crate::error::{Error, Result};
 use crate::io;
 use crate::objective::Objective;
@@ -372,13 +372,11 @@ pub(super) fn by_peer(
 /// A run by `Lgf`; none if the observer ended it.
 pub(super) fn by_lgf(
     config: LgfConfig,
-    pairs: &[Pair],
     problem: &mut dyn Objective,
-    start: &[f64],
+    start: Start<'_>,
     engine: &mut CpuEngine,
     progress: &mut Progress,
 ) -> Result<Option<Report>> {
-    let start = Start::at(start).with_pairs(pairs);
     match Lgf::from_config(config)?.on(engine).observe(progress).minimize(problem, start) {
         Ok(report) if report.stop == StopReason::Interrupted => Ok(None),
         Ok(report) => Ok(Some(report)),

@@ -18,7 +18,7 @@ use crate::objective::Objective;
 use crate::peers::Peer;
 use crate::problems::{Boxed, HeatInverse, LogisticRegression, Quadratic, Rosenbrock, Rotated, Scattering};
 use crate::report::HistoryEntry;
-use crate::run::LgfConfig;
+use crate::run::{LgfConfig, Start};
 use crate::surrogate::SurrogateConfig;
 
 /// The gaps: shares of f(x₀) − f* that are left.
@@ -310,9 +310,8 @@ fn solve(
     let stopping = Stopping { max_evaluations: args.budget, tolerance: TOLERANCE, ..Stopping::default() };
     let report = by_lgf(
         LgfConfig { method, stopping },
-        &[],
         &mut *objective,
-        &start,
+        Start::at(&start),
         &mut CpuEngine::new(),
         &mut progress,
     )?;

@@ -197,6 +197,8 @@ fn parse_case(text: &str) -> std::result::Result<Case, String> {
     };
     if preset.is_some() {
         parts.remove(0);
+    } else if let Some(name) = parts.first().filter(|name| !name.starts_with(|c: char| c.is_ascii_digit())) {
+        return Err(format!("`{name}` is no structure; {}", wrong()));
     }
     let number = |text: &str| text.parse::<f64>().map_err(|_| wrong());
     let ([size, volume, radius], filter, beta) = match parts[..] {
@@ -309,7 +311,7 @@ fn solve(
     // Layouts that compete on the given grid are evaluated there, which counts.
     let mut spent: Vec<HistoryEntry> = Vec::new();
     let given = problem.structure().clone();
-    let start = warm_start(coarse, continuation, &mut problem, |softer, start, budget| {
+    let start = warm_start(coarse, continuation, &mut problem, |softer, start, budget, _| {
         let Some((end, history)) = run(softer, &start, budget)? else { return Ok(None) };
         if *softer.structure() == given {
             append(&mut spent, history);
@@ -351,21 +353,18 @@ fn minimize(
             let Some(course) = by_peer(peer, problem, &start.design, budget, TOLERANCE, progress)? else {
                 return Ok(None);
             };
-            return Ok(Some((
-                WarmStart { value: course.objective, design: course.x, pairs: Vec::new() },
-                course.history,
-            )));
+            return Ok(Some((WarmStart::found(course.objective, course.x, Vec::new()), course.history)));
         }
     };
     let stopping = Stopping { max_evaluations: budget, tolerance: TOLERANCE, ..Stopping::default() };
     let config = LgfConfig { method, stopping };
     let mut engine = CpuEngine::new();
-    let Some(report) = by_lgf(config, &start.pairs, problem, &start.design, &mut engine, progress)? else {
+    let Some(report) = by_lgf(config, problem, start.as_start(), &mut engine, progress)? else {
         return Ok(None);
     };
     let pairs = if let LgfMethod::Potential(_) = method { engine.pairs()? } else { Vec::new() };
     let pairs = pairs.into_iter().map(|pair| pair.times(report.gradient_unit)).collect();
-    Ok(Some((WarmStart { value: report.objective, design: report.x, pairs }, report.history)))
+    Ok(Some((WarmStart::found(report.objective, report.x, pairs), report.history)))
 }
 
 fn preface(args: &Args, cases: &[Case]) -> String {

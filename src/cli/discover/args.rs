@@ -145,12 +145,22 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub simulate: Option<f64>,
     /// Where --simulate writes its trajectory (arrays `t` and `x`)
-    #[arg(long, value_name = "FILE.npz", default_value = "simulated.npz")]
+    #[arg(long, value_name = "FILE.npz", default_value = "simulated.npz", requires = "simulate")]
     pub trajectory: PathBuf,
 }
 
 impl Args {
     pub(super) fn search(&self) -> Result<Search> {
+        let is_weak = matches!(self.targets, TargetsFlag::Weak) && !self.map;
+        let of_bumps = [
+            ("--half-width", self.half_width.is_some()),
+            ("--bump-power", self.bump_power.is_some()),
+            ("--stride", self.stride.is_some()),
+            ("--include-endpoints", self.include_endpoints),
+        ];
+        if let Some((flag, _)) = of_bumps.iter().find(|(_, given)| *given && !is_weak) {
+            return Err(Error::only_with(*flag, "--targets weak"));
+        }
         let aim = match self.targets {
             _ if self.map => Aim::Map,
             TargetsFlag::Strong => Aim::Strong(match self.fd {

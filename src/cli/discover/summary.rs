@@ -38,6 +38,7 @@ struct Equations<'a> {
     /// The misfit of the likelihood, 1 where the equations hold within the noise.
     misfit: Option<f64>,
     ended_early: bool,
+    warnings: &'a [String],
     engine: &'a str,
     adapter: &'a str,
 }
@@ -103,6 +104,7 @@ pub(super) fn record(
         thresholds: &found.thresholds,
         misfit: refinement.map(|r| r.misfit),
         ended_early: found.ended,
+        warnings: &found.warnings,
         engine,
         adapter,
     };
@@ -191,6 +193,8 @@ pub(super) fn text(trajectories: &[Trajectory], found: &Discovery, engine: &str)
     if let Some(refinement) = &found.refinement {
         let verdict = if refinement.holds {
             "the equations hold within the noise; terms and coefficients by maximum likelihood"
+        } else if refinement.misfit < 1.0 {
+            "the noise is not told; terms and coefficients by the weak form"
         } else {
             "the equations do not hold within the noise; terms and coefficients by the weak form"
         };
@@ -200,5 +204,8 @@ pub(super) fn text(trajectories: &[Trajectory], found: &Discovery, engine: &str)
         line!(out, "ended             before the search for terms was done");
     }
     line!(out, "engine            {engine}");
+    for warning in &found.warnings {
+        line!(out, "warning           {warning}");
+    }
     text
 }

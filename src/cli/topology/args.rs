@@ -282,6 +282,17 @@ fn parse_levels(text: &str) -> std::result::Result<Levels, String> {
 }
 
 impl Args {
+    /// Whether the run ends when its time is over.
+    pub(in crate::cli) fn stops_by_time(&self) -> bool {
+        self.max_seconds.is_some()
+    }
+
+    /// Whether the run starts from a design in `folder`.
+    pub(in crate::cli) fn starts_from(&self, folder: &std::path::Path) -> bool {
+        let start = self.start.as_ref().and_then(|start| std::path::absolute(start).ok());
+        start.is_some_and(|start| start == folder || start.parent() == Some(folder))
+    }
+
     /// The structure of the problem file or of the preset, with what the options change.
     pub(in crate::cli) fn structure(&self) -> Result<Structure> {
         let preset = self.preset.unwrap_or(PresetFlag::Mbb);
@@ -365,6 +376,14 @@ impl Args {
         ];
         if let (false, Some((flag, _))) = (recipe.is_direct(), refused.iter().find(|(_, given)| *given)) {
             return Err(Error::only_with(*flag, "the potential and oc flows"));
+        }
+        if let (true, Some((flag, _))) = (self.start.is_some(), refused[..2].iter().find(|(_, given)| *given))
+        {
+            return Err(Error::exclusive(
+                "--start",
+                *flag,
+                "no coarse grids come before a design that is given",
+            ));
         }
         let settled =
             self.settled.map(|change| Settled { evaluations: SETTLED_WINDOW, change, residual: None });

@@ -13,7 +13,7 @@ use crate::cli::ending::{Ending, interrupt_flag, print};
 use crate::cli::progress::Progress;
 use crate::cli::results::{Resumed, Run, json};
 use crate::engine::{Engine, EngineInfo, Opened};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io;
 use crate::observe::{Event, Observer};
 use crate::report::{HistoryEntry, Report, StopReason};
@@ -33,8 +33,10 @@ pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
     let interrupted = interrupt_flag()?;
     let structure = args.structure()?;
     let mut recipe = args.recipe(&structure)?;
-    let start = args.start.as_ref().map(|path| io::read_design(path, structure.dimension())).transpose()?;
-    structure.require_memory()?;
+    let elements = &structure.mesh.elements;
+    let start = args.start.as_ref().map(|path| io::read_design(path, elements)).transpose()?;
+    let mut opened = args.engine.open()?;
+    structure.require_memory(opened.info().state)?;
     let (engine, adapter) = (args.engine.engine.into(), args.engine.adapter.as_ref());
     let mut problem = GradientChoice::from(args.gradient).open(structure, engine, adapter)?;
     // What is wrong with the settings is said before the run, which may take long.
@@ -43,7 +45,6 @@ pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
         // This finds out whether there is an interior design, before anything is written.
         SigmoidDesign::new(&mut problem)?;
     }
-    let mut opened = args.engine.open()?;
     io::prepare(&args.out)?;
     let identity = || identity(&problem, recipe, start.as_ref().map(|start| &start.1[..]), &opened.info());
     let journal = checkpoint::open(&args.out, args.checkpoint.checkpoint, &sitting, identity)?;
@@ -57,10 +58,13 @@ pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
     if let Some(journal) = &journal {
         problem.journal(journal);
     }
-    let saver = args.save_every.map(|every| Saver::new(every, &args.out, &problem)).transpose()?;
+    let saver = args.save_every.map(|every| Saver::new(every, &args.out, &problem, earlier.is_none()));
+    let saver = saver.transpose()?;
     let files = Files { saver, listing: Some(Listing::new(&args.out, &problem)) };
     let label = Label { name: "lgf", quiet: args.quiet };
     let run = solve(&mut problem, recipe, start.as_ref(), &mut opened, label, (interrupted, files))?;
+    // The files of the results take memory too, which the engine no longer needs.
+    drop(opened);
     let checkpoint_seconds = journal.as_ref().map(|journal| journal.time_spent().as_secs_f64());
     let run = Run { earlier, checkpoint_seconds, ..run };
     // The summary is printed even if the disk is full.
@@ -142,9 +146,19 @@ pub(in crate::cli) struct Saver {
 }
 
 impl Saver {
-    fn new(every: u64, out: &Path, problem: &Compliance) -> Result<Self> {
+    fn new(every: u64, out: &Path, problem: &Compliance, is_first: bool) -> Result<Self> {
         let folder = out.join("steps");
         io::prepare(&folder)?;
+        if is_first {
+            // Those of an earlier run in the same folder would be taken for this one's.
+            let earlier = std::fs::read_dir(&folder).map_err(|error| Error::io(&folder, error))?;
+            for file in earlier.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
+                let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                if name.starts_with("variables-") && name.ends_with(".npy") {
+                    std::fs::remove_file(&file).map_err(|error| Error::io(&file, error))?;
+                }
+            }
+        }
         Ok(Self { every, folder, mesh: *problem.mesh(), seen: 0 })
     }
 

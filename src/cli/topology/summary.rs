@@ -23,6 +23,12 @@ fn in_all(spent: &Spent) -> String {
     )
 }
 
+/// A compliance with at least five digits, whatever its unit is.
+fn value(compliance: f64) -> String {
+    let is_plain = compliance == 0.0 || (0.1..1e9).contains(&compliance.abs());
+    if is_plain { format!("{compliance:.4}") } else { format!("{compliance:.5e}") }
+}
+
 pub(super) fn summary(run: &Run, written: Option<(&PathBuf, &Vec<String>)>) -> String {
     let mut text = String::new();
     let out = &mut text;
@@ -30,8 +36,8 @@ pub(super) fn summary(run: &Run, written: Option<(&PathBuf, &Vec<String>)>) -> S
     line!(out, "{} {}, method {}", run.problem, run.size, method_line(&run.recipe.method));
     line!(
         out,
-        "  compliance        {:.4} at evaluation {} (the best; recomputed by {})",
-        run.solution.objective,
+        "  compliance        {} at evaluation {} (the best; recomputed by {})",
+        value(run.solution.objective),
         report.best_evaluation,
         run.solution.objective_by
     );
@@ -59,7 +65,7 @@ pub(super) fn summary(run: &Run, written: Option<(&PathBuf, &Vec<String>)>) -> S
     if run.solution.load_cases.len() > 1 {
         let values = run.solution.load_cases.iter().enumerate().map(|(number, case)| {
             let name = if case.name.is_empty() { (number + 1).to_string() } else { case.name.clone() };
-            format!("{name} {:.4}", case.compliance)
+            format!("{name} {}", value(case.compliance))
         });
         line!(out, "  by load case      {}", values.collect::<Vec<_>>().join(", "));
     }

@@ -42,6 +42,8 @@ impl<T: Scalar> Engine for CpuEngine<T> {
 
     fn start(&mut self, setup: Setup<'_>) -> Result<()> {
         Protocol::check_start(&setup)?;
+        // The tables of the run before are let go of first: both would be twice the memory.
+        *self = Self::without_run(self.format);
         let d = setup.start.len();
         let pair_rows = if setup.samples == Samples::Pairs { 2 * setup.capacity } else { 0 };
         let auxiliary = vec![vec![T::zero(); d]; setup.flow.auxiliary_vectors()];

@@ -6,13 +6,15 @@ use super::surface::Surface;
 /// often have vertices right at the centres.
 const OFFSET: [f64; 2] = [1.618_034e-7, 1.414_214e-7];
 
-/// Whether the centre of each cell lies inside the closed surface, by the parity of the crossings of one ray
-/// along x for each row of cells; x fastest.
+/// Whether the centre of each cell lies inside the closed surface, by the crossings of one ray along x for
+/// each row of cells; x fastest.
 ///
 /// A ray that meets an edge or a vertex does no harm: a triangle counts as hit by a parity over its edges,
-/// and an edge contributes the same to both of its triangles. The orientation of the triangles does not
-/// count, and where closed surfaces overlap, an even number of them is outside. The cost is the number of
-/// cells plus that of the rows that each triangle covers.
+/// and an edge contributes the same to both of its triangles. Inside is what the surface winds around, so
+/// that bodies that overlap make their union, and a cavity is one whose own surface is turned inwards, as
+/// files have it. Where triangles are oriented at random, the parity of the crossings decides instead, and an
+/// overlap of two bodies counts as outside. The cost is the number of cells plus that of the rows that each
+/// triangle covers.
 ///
 /// # Errors
 /// A sentence says that a triangle has a vertex that does not exist or is not finite, that the cells have no
@@ -26,9 +28,9 @@ pub fn voxelise(surface: &Surface, size: [usize; 3], sides: [f64; 3]) -> Result<
     if cells == 0 {
         return Ok(Vec::new());
     }
-    // A crossing changes all cells behind it; the last place of `odd` tells whether a row has an odd number.
-    let mut inside = vec![false; cells];
-    let mut odd = vec![false; ny * nz];
+    // A crossing changes the winding number of all cells behind it; `ends` are those behind the last cell.
+    let mut turns = vec![0_i16; cells];
+    let mut ends = vec![0_i16; ny * nz];
     for (number, triangle) in surface.triangles.iter().enumerate() {
         let mut corners = [[0.0; 3]; 3];
         for (corner, vertex) in corners.iter_mut().zip(triangle) {
@@ -43,20 +45,20 @@ pub fn voxelise(surface: &Surface, size: [usize; 3], sides: [f64; 3]) -> Result<
         }
         for z in covered(corners.map(|p| p[2]), nz) {
             for y in covered(corners.map(|p| p[1]), ny) {
-                if let Some(x) = crossing(&corners, y as f64, z as f64) {
+                if let Some((x, turn)) = crossing(&corners, y as f64, z as f64) {
                     let row = y + ny * z;
-                    odd[row] = !odd[row];
+                    ends[row] = ends[row].wrapping_add(turn);
                     // The first cell whose centre lies behind the crossing.
                     let first = x.ceil().max(0.0);
                     if first < nx as f64 {
                         let cell = nx * row + first as usize;
-                        inside[cell] = !inside[cell];
+                        turns[cell] = turns[cell].wrapping_add(turn);
                     }
                 }
             }
         }
     }
-    if let Some(row) = odd.iter().position(|odd| *odd) {
+    if let Some(row) = ends.iter().position(|end| end % 2 != 0) {
         return Err(format!(
             "The surface is not closed: a ray along x through the cells at y = {}, z = {} crosses it an odd \
              number of times.",
@@ -64,11 +66,13 @@ pub fn voxelise(surface: &Surface, size: [usize; 3], sides: [f64; 3]) -> Result<
             row / ny
         ));
     }
-    for row in inside.chunks_mut(nx) {
-        let mut state = false;
-        for cell in row {
-            state ^= *cell;
-            *cell = state;
+    let is_oriented = ends.iter().all(|end| *end == 0);
+    let mut inside = Vec::with_capacity(cells);
+    for row in turns.chunks(nx) {
+        let mut winding = 0_i16;
+        for turn in row {
+            winding = winding.wrapping_add(*turn);
+            inside.push(if is_oriented { winding != 0 } else { winding % 2 != 0 });
         }
     }
     Ok(inside)
@@ -82,8 +86,8 @@ fn covered(coordinates: [f64; 3], count: usize) -> std::ops::Range<usize> {
     least.ceil().max(0.0) as usize..((greatest.floor() + 1.0).max(0.0) as usize).min(count)
 }
 
-/// Where the line along x through (y, z) crosses a triangle.
-fn crossing(corners: &[[f64; 3]; 3], y: f64, z: f64) -> Option<f64> {
+/// Where the line along x through (y, z) crosses a triangle, and 1 or −1 by the side that it comes from.
+fn crossing(corners: &[[f64; 3]; 3], y: f64, z: f64) -> Option<(f64, i16)> {
     let mut hit = false;
     for i in 0..3 {
         let (mut a, mut b) = (corners[i], corners[(i + 1) % 3]);
@@ -102,7 +106,8 @@ fn crossing(corners: &[[f64; 3]; 3], y: f64, z: f64) -> Option<f64> {
         let x = (0..3).map(|i| weights[i] / total * corners[i][0]).sum::<f64>();
         let [least, greatest] = [a[0].min(b[0]).min(c[0]), a[0].max(b[0]).max(c[0])];
         // A triangle that is nearly parallel to the ray may have no usable weights.
-        if x.is_finite() { x.clamp(least, greatest) } else { 0.5 * (least + greatest) }
+        let x = if x.is_finite() { x.clamp(least, greatest) } else { 0.5 * (least + greatest) };
+        (x, if total > 0.0 { 1 } else { -1 })
     })
 }
 
@@ -163,6 +168,40 @@ mod tests {
         // A finer mesh than the surface's is as good.
         let count = voxelise(&surface, [70; 3], [30.0 / 70.0; 3]).unwrap().into_iter().filter(|i| *i).count();
         assert!((count as f64 * (30.0f64 / 70.0).powi(3) / surface.volume() - 1.0).abs() < 0.01);
+    }
+
+    /// A box from `from` to `to`, its triangles turned inwards if asked for.
+    fn add_box(surface: &mut Surface, [from, to]: [f64; 2], is_cavity: bool) {
+        let cube = boundary([1, 1, 1], [1.0; 3], &[1.0]).surface;
+        let first = surface.vertices.len() as u32;
+        surface.vertices.extend(cube.vertices.iter().map(|p| p.map(|c| from + c * (to - from))));
+        surface.triangles.extend(cube.triangles.iter().map(|[a, b, c]| {
+            let [a, b, c] = [first + a, first + b, first + c];
+            if is_cavity { [a, c, b] } else { [a, b, c] }
+        }));
+    }
+
+    #[test]
+    fn overlapping_bodies_make_their_union_and_cavities_are_holes() {
+        let count = |bodies: &[([f64; 2], bool)]| {
+            let mut surface = Surface::default();
+            bodies.iter().for_each(|(body, is_cavity)| add_box(&mut surface, *body, *is_cavity));
+            let inside = voxelise(&surface, [10; 3], [1.0; 3]).unwrap();
+            inside.into_iter().filter(|inside| *inside).count()
+        };
+        assert_eq!(count(&[([1.0, 5.0], false), ([3.0, 8.0], false)]), 64 + 125 - 8);
+        assert_eq!(count(&[([1.0, 5.0], true), ([3.0, 8.0], true)]), 64 + 125 - 8, "both turned inside out");
+        assert_eq!(count(&[([1.0, 8.0], false), ([3.0, 5.0], true)]), 343 - 8);
+        // One triangle of a body is turned, so that orientations say nothing.
+        let mut surface = Surface::default();
+        add_box(&mut surface, [1.0, 5.0], false);
+        surface.triangles[0].swap(1, 2);
+        let turned = |n: usize| {
+            let mut surface = surface.clone();
+            surface.triangles[n].swap(1, 2);
+            voxelise(&surface, [10; 3], [1.0; 3]).unwrap().into_iter().filter(|inside| *inside).count()
+        };
+        assert!((0..surface.triangles.len()).all(|n| turned(n) == 64));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::engine::gpu::recording::Recorder;
 use crate::engine::gpu::{AdapterChoice, Clock, GpuEngine, KernelTime, self_test};
 use crate::error::{EngineError, Error, Result};
 use crate::fem::layout::Damping;
-use crate::fem::{Accuracy, BrickMesh, Element, Evaluation, Simp, Supports, masses};
+use crate::fem::{Accuracy, BrickMesh, Element, Evaluation, Load, Simp, Supports, masses};
 
 /// A device that finite elements are solved on: a handle, which several problems share with the kernels that
 /// were compiled for them.
@@ -108,7 +108,7 @@ pub struct DeviceCompliance {
     levels: Levels,
     vectors: Vectors,
     cases: Vec<Case>,
-    loads: Vec<Vec<f64>>,
+    loads: Vec<Load>,
     bodies: Vec<[f64; 3]>,
     energies: Buffer,
     totals: Buffer,
@@ -116,8 +116,8 @@ pub struct DeviceCompliance {
 }
 
 impl DeviceCompliance {
-    /// The compliance under these load cases, each a vector of all degrees of freedom, and with these forces
-    /// on the corners of an element of density 1.
+    /// The compliance under these load cases, and with these forces on the corners of an element of density
+    /// 1; a vector of all degrees of freedom is a [`Load`] as well.
     ///
     /// # Errors
     /// [`SettingsError`](crate::error::SettingsError) for arrays of the wrong length and for a mesh of one
@@ -126,12 +126,13 @@ impl DeviceCompliance {
         device: &SolidDevice,
         element: &Element,
         supports: &Supports,
-        loads: Vec<Vec<f64>>,
+        loads: impl IntoIterator<Item = impl Into<Load>>,
         bodies: Vec<[f64; 3]>,
     ) -> Result<Self> {
         let mesh = supports.mesh();
-        if let Some(load) = loads.iter().find(|load| load.len() != mesh.dofs()) {
-            return Err(Error::length("a load", load.len(), mesh.dofs()));
+        let loads: Vec<Load> = loads.into_iter().map(Into::into).collect();
+        if let Some(load) = loads.iter().find(|load| load.dofs() != mesh.dofs()) {
+            return Err(Error::length("a load", load.dofs(), mesh.dofs()));
         }
         if bodies.len() != loads.len() {
             return Err(Error::length("the forces on bodies", bodies.len(), loads.len()));
@@ -194,7 +195,7 @@ impl DeviceCompliance {
     /// Sends load `number` and remembers its norm; `masses` are those around each node, or none.
     fn upload_load(&mut self, number: usize, masses: &[f64]) -> Result<()> {
         let nodes = self.mesh.nodes();
-        let load = &self.loads[number];
+        let load = self.loads[number].to_vec();
         let mut square = 0.0;
         let mut words = vec![0.0_f32; load.len()];
         for (d, (words, load)) in words.chunks_exact_mut(nodes).zip(load.chunks_exact(nodes)).enumerate() {
