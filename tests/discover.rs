@@ -764,7 +764,7 @@ fn noisy_samples_at_random_times_are_no_harder_than_even_ones() {
         // A term too many that is within the noise is no mistake; its coefficient is next to nothing.
         let names = found.feature_names();
         for ((p, j), value) in found.coefficients.indexed_iter() {
-            let expected = truth.iter().find(|t| t.0 == j && t.1 == names[p]).map_or(0.0, |t| t.2);
+            let expected = truth.iter().find(|t| t.0 == j && t.1 == names[p]).map_or(0.0_f64, |t| t.2);
             let allowed = 0.02 * expected.abs().max(1e-3);
             assert!((value - expected).abs() <= allowed, "{seed}: {} {:#?}", names[p], found.equations());
         }
@@ -794,4 +794,33 @@ fn doubtful_equations_are_told() {
     let every = Search { threshold: Threshold::Given(0.0), ..search(vec![Function::Log, Function::Sqrt]) };
     let alike = warnings(far, every);
     assert!(alike[0].contains("nearly depend on each other"), "{alike:?}");
+}
+
+/// x' = v is an equation of one term, whose share of the derivative is 1 up to rounding.
+#[test]
+fn equations_of_one_term_are_not_lost() {
+    for n in 0..20 {
+        let (stiffness, damping) = (4.0 + 0.37 * f64::from(n), 0.05 + 0.01 * f64::from(n));
+        let swing = |x: &[f64], dx: &mut [f64]| (dx[0], dx[1]) = (x[1], -stiffness * x[0] - damping * x[1]);
+        let x = record(swing, &[1.0, -0.2], 1001, 0.01);
+        for aim in [Aim::Strong(Differences::Central), Aim::Weak(WeakChoice::default())] {
+            let trajectory = Trajectory::new(x.clone(), times(1001, 0.01), None).unwrap();
+            let found =
+                Search { aim, ..Search::default() }.run(&[trajectory], &mut CpuEngine::new()).unwrap();
+            let truth = [(0, "x2", 1.0), (1, "x1", -stiffness), (1, "x2", -damping)];
+            assert_equations(&found, &truth, 0.02);
+        }
+        // A map with a delay: x2[k+1] = 0.3 x1.
+        let mut states = vec![[0.1, 0.1 + 0.001 * f64::from(n)]];
+        for k in 0..500 {
+            let [a, b] = states[k];
+            states.push([1.0 - 1.4 * a * a + b, 0.3 * a]);
+        }
+        let x = Array2::from_shape_fn((501, 2), |(k, i)| states[k][i]);
+        let trajectory = Trajectory::new(x, times(501, 1.0), None).unwrap();
+        let search = Search { aim: Aim::Map, ..Search::default() };
+        let found = search.run(&[trajectory], &mut CpuEngine::new()).unwrap();
+        let truth = [(0, "1", 1.0), (0, "x1^2", -1.4), (0, "x2", 1.0), (1, "x1", 0.3)];
+        assert_equations(&found, &truth, 1e-6);
+    }
 }

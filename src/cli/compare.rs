@@ -8,8 +8,8 @@ use super::paper::{Problem, Scale};
 use super::run::{FieldFlag, Outcome, Overrides, Plan, Shared, matching, solve};
 use crate::cli::arguments::{EngineArgs, EngineFlag, TablesFlag};
 use crate::cli::ending::{Ending, interrupt_flag, print};
-use crate::engine::Engine;
 use crate::engine::gpu::AdapterChoice;
+use crate::engine::{Engine, EngineInfo, EngineKind, NumberFormat};
 use crate::error::Result;
 use crate::io;
 use crate::report::Report;
@@ -60,8 +60,9 @@ struct Row {
     to_plain: Option<usize>,
     /// The plain flow's evaluations until its best value, over `to_plain`.
     ratio: Option<f64>,
-    /// The evaluation from which on its best value is never above the plain flow's at as many evaluations.
-    ahead_from: usize,
+    /// The evaluation from which on its best value is never above the plain flow's at as many evaluations;
+    /// none where the plain flow is ahead at its end.
+    ahead_from: Option<usize>,
     objective: f64,
     rejected: usize,
     seconds: f64,
@@ -150,6 +151,14 @@ pub(super) fn execute(args: &Args, sitting: &Sitting) -> Result<Ending> {
     Ok(ended)
 }
 
+/// The name of an engine, as `--engines` has it.
+fn engine_name(engine: &EngineInfo) -> &'static str {
+    match (engine.kind, engine.state) {
+        (EngineKind::Cpu, NumberFormat::F32) => "cpu-f32",
+        (kind, _) => kind.name(),
+    }
+}
+
 fn row(problem: Problem, outcome: &Outcome, plain: &Outcome) -> Row {
     let report = &outcome.report;
     let to_plain = report.evaluations_to_reach(matching(plain.report.objective));
@@ -158,7 +167,7 @@ fn row(problem: Problem, outcome: &Outcome, plain: &Outcome) -> Row {
         outcome.measures.iter().map(|(name, value)| format!("{name} {value:.3e}")).collect();
     Row {
         problem: problem.name(),
-        engine: report.engine.kind.name(),
+        engine: engine_name(&report.engine),
         method: outcome.name.clone(),
         true_evaluations: report.true_evaluations,
         to_plain,
@@ -172,8 +181,9 @@ fn row(problem: Problem, outcome: &Outcome, plain: &Outcome) -> Row {
     }
 }
 
-/// The least n such that after any n' ≥ n evaluations `report` has a best value no worse than `plain`'s.
-fn ahead_from(report: &Report, plain: &Report) -> usize {
+/// The least n such that after any n' ≥ n evaluations `report` has a best value no worse than `plain`'s; none
+/// if it is worse in the end.
+fn ahead_from(report: &Report, plain: &Report) -> Option<usize> {
     let best_after = |report: &Report| {
         let mut best = f64::INFINITY;
         let mut entries = report.history.iter().filter(|e| e.accepted).peekable();
@@ -186,11 +196,9 @@ fn ahead_from(report: &Report, plain: &Report) -> usize {
             })
             .collect::<Vec<f64>>()
     };
-    1 + best_after(report)
-        .iter()
-        .zip(&best_after(plain))
-        .rposition(|(a, b)| *a > matching(*b))
-        .map_or(0, |last| last + 1)
+    let behind = best_after(report).iter().zip(&best_after(plain)).rposition(|(a, b)| *a > matching(*b));
+    let from = 1 + behind.map_or(0, |last| last + 1);
+    (from <= plain.true_evaluations).then_some(from)
 }
 
 fn markdown(rows: &[Row], adapters: &[String]) -> String {
@@ -205,15 +213,15 @@ fn markdown(rows: &[Row], adapters: &[String]) -> String {
     for row in rows {
         let reached = row.to_plain.map_or("not reached".to_string(), |n| n.to_string());
         let ratio = row.ratio.map_or(String::new(), |r| format!("{r:.1}"));
+        let ahead = row.ahead_from.map_or("never".to_string(), |n| n.to_string());
         line!(
             out,
-            "| {} | {} | {} | {} | {} | {reached} | {ratio} | {} | {:.6} | {:.1} | {} |",
+            "| {} | {} | {} | {} | {} | {reached} | {ratio} | {ahead} | {:.6} | {:.1} | {} |",
             row.problem,
             row.engine,
             row.method,
             row.true_evaluations,
             row.rejected,
-            row.ahead_from,
             row.objective,
             row.seconds,
             row.measures

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use serde::Deserialize;
 
-use super::checkpoint::{Identity, Sitting};
+use super::checkpoint::{CheckpointFlag, Identity, Sitting};
 use super::command::{Cli, Command};
 use super::{compare, main_job, run, topology};
 use crate::cli::ending::{Ending, print};
@@ -133,6 +133,8 @@ pub(super) fn repeat(args: &RepeatArgs) -> Result<Ending> {
     }
     run.out = dir.join("repeat");
     (run.json, run.quiet) = (false, true);
+    // A repetition that is cut short is begun anew: its command is `lgf repeat`, which does not go on.
+    run.checkpoint.checkpoint = CheckpointFlag::Off;
     match topology::execute(&run, Sitting::First)? {
         Ending::Done => {}
         other => return Ok(other),

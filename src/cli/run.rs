@@ -397,7 +397,8 @@ pub(super) fn execute(args: &Args, sitting: &Sitting) -> Result<Ending> {
     }
     written?;
     let ending = outcomes.last().map_or(Ending::Done, |outcome| ending(&outcome.report));
-    checkpoint::leave(journal, &ending, &args.out)?;
+    let is_final = outcomes.iter().all(|outcome| outcome.report.stop.is_final());
+    checkpoint::leave(journal, if is_final { &Ending::Done } else { &ending }, &args.out)?;
     Ok(ending)
 }
 

@@ -126,7 +126,9 @@ pub(super) fn path(
     };
     let whole = scaled(rows.features, rows.targets);
     let older = rows.split.map(|(older, _)| scaled(older.features.view(), older.targets.view()));
-    let thresholds: Vec<f64> = (0..=PER_DECADE * DECADES)
+    // Columns have norm 1, and so have targets: the coefficient of an equation of one term is ±1 up to
+    // rounding, so that a threshold of 1 would keep or lose it by chance.
+    let thresholds: Vec<f64> = (0..PER_DECADE * DECADES)
         .map(|i| 10.0_f64.powf(i as f64 / PER_DECADE as f64 - DECADES as f64))
         .collect();
     let settings = |threshold: f64| Regression { threshold, normalize: false, ..regression };
@@ -156,7 +158,7 @@ pub(super) fn path(
         })
     };
     let m = rows.targets.ncols();
-    let (mut entries, mut coefficients) = (Vec::new(), Vec::new());
+    let (mut entries, mut coefficients, mut own) = (Vec::new(), Vec::new(), Vec::new());
     for (&threshold, found) in thresholds.iter().zip(solutions.chunks_exact(each)) {
         let all = unscaled(&found[0].coefficients);
         let validation_errors = match (rows.split, found.get(1)) {
@@ -165,6 +167,8 @@ pub(super) fn path(
             }
             _ => errors(&all, rows.features, rows.targets),
         };
+        // What is handed out are the coefficients from all rows: they must hold on the newer ones as well.
+        own.push(rows.split.map(|(_, newer)| errors(&all, newer.features.view(), newer.targets.view())));
         let count = |j: usize| all.column(j).iter().filter(|v| **v != 0.0).count();
         entries.push(PathEntry { threshold, terms: (0..m).map(count).collect(), validation_errors });
         coefficients.push(all);
@@ -179,9 +183,10 @@ pub(super) fn path(
             let allowed = least * least * (1.0 + (2.0 / independent).sqrt())
                 + rows.floor.get(j).map_or(0.0, |floor| floor * floor)
                 + EXACT * EXACT;
-            let good = |entry: &PathEntry| error(entry).powi(2) <= allowed;
+            let holds = |own: &Option<Vec<f64>>| own.as_ref().is_none_or(|own| own[j].powi(2) <= allowed);
             // A long step beyond the last good threshold would lose terms; the sparsest good one is taken.
-            entries.iter().rposition(good).unwrap_or(0)
+            let good = |at: &usize| error(&entries[*at]).powi(2) <= allowed && holds(&own[*at]);
+            (0..entries.len()).rev().find(good).unwrap_or(0)
         })
         .collect();
     let mut best = Array2::zeros((rows.features.ncols(), m));

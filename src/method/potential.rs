@@ -197,7 +197,7 @@ impl Cycle {
             landing.end != PhaseEnd::NonFinite && step.is_finite() && landing.predicted_change < 0.0;
         if !is_usable || step <= tolerance {
             let settled = is_usable && step < 0.9 * radius;
-            if settled && fit.samples > 0 && truth.is_steep()? {
+            if settled && fit.samples > 0 && truth.is_steep_at_best()? {
                 // Steps are short, and there is a way down: a landing far up, say, has left a curvature that
                 // holds every step back. It is learned anew, within the radius that is left.
                 truth.engine.forget();

@@ -467,9 +467,9 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
     }
 
     /// Ends a run that has settled. The residual is computed only where the values have settled: it takes the
-    /// host some fifty passes over x and its gradient, if the latest evaluation is the trusted iterate.
+    /// host some fifty passes over x and its gradient.
     pub(super) fn stop_where_settled(&self) -> Result<(), Ended> {
-        let Some(Settled { evaluations, change, residual }) = self.stopping.settled else { return Ok(()) };
+        let Some(Settled { evaluations, change, .. }) = self.stopping.settled else { return Ok(()) };
         // Values of earlier revisions are of another function.
         let comparable = &self.history[self.revision_began..];
         let Some(earlier) = comparable.len().checked_sub(evaluations + 1) else { return Ok(()) };
@@ -478,26 +478,35 @@ impl<O: Objective, E: Engine, W: Observer> Truth<O, E, W> {
             .filter(|e| e.accepted)
             .map(|e| e.objective)
             .fold(f64::INFINITY, f64::min);
-        let is_steep = |most: f64| {
-            let knows_residual = self.is_current && !self.steps_by_newton && self.first_slope > 0.0;
-            knows_residual && kkt_residual(&self.domain, &self.x, &self.gradient) > most * self.first_slope
-        };
-        if before - self.best_value <= change * self.best_value.abs() && !residual.is_some_and(is_steep) {
+        if before - self.best_value <= change * self.best_value.abs() && !self.is_steep() {
             return Err(Ended::Stop(StopReason::Settled { change, evaluations }));
         }
         Ok(())
     }
 
+    /// Whether the KKT residual at the iterate that was just evaluated and trusted is larger than settled
+    /// values may have, if the rule for them names one. Where the latest landing was undone nothing is asked:
+    /// steps that fail are no way down, however steep it is.
+    fn is_steep(&self) -> bool {
+        let is_steep = |most: f64| kkt_residual(&self.domain, &self.x, &self.gradient) > most;
+        self.is_current && self.most_residual().is_some_and(is_steep)
+    }
+
     /// Whether the KKT residual at the best iterate is larger than settled values may have, if the rule for
     /// them names one.
-    pub(super) fn is_steep(&mut self) -> Result<bool> {
-        let most = self.stopping.settled.and_then(|settled| settled.residual);
-        let Some(most) = most.filter(|_| !self.steps_by_newton) else { return Ok(false) };
+    pub(super) fn is_steep_at_best(&mut self) -> Result<bool> {
+        let Some(most) = self.most_residual() else { return Ok(false) };
         let d = self.objective.dimension();
         let (mut x, mut gradient) = (vec![0.0; d], vec![0.0; d]);
         self.engine.best(&mut x, &mut gradient)?;
         scale(&mut gradient, self.gradient_unit);
-        Ok(kkt_residual(&self.domain, &x, &gradient) > most * self.first_slope)
+        Ok(kkt_residual(&self.domain, &x, &gradient) > most)
+    }
+
+    /// The largest KKT residual that settled values may have, if the rule for them names one.
+    fn most_residual(&self) -> Option<f64> {
+        let most = self.stopping.settled.and_then(|settled| settled.residual);
+        most.filter(|_| !self.steps_by_newton && self.first_slope > 0.0).map(|most| most * self.first_slope)
     }
 
     /// One true evaluation at x; the engine has the gradient (or Newton direction) afterwards.

@@ -132,6 +132,12 @@ impl StopReason {
                 | Self::EngineFailed { .. }
         )
     }
+
+    /// Whether the same run would end there again, so that nothing is left to go on with: it has come to its
+    /// end, well or badly, and was not cut short.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::Interrupted | Self::EngineFailed { .. } | Self::ObjectiveFailed { .. })
+    }
 }
 
 /// The record of one true evaluation.

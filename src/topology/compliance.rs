@@ -509,10 +509,17 @@ impl Compliance {
 
     /// What a user should know of the settings: sentences.
     pub fn warnings(&self) -> Vec<String> {
-        let radius = self.structure.radius_in_sides();
+        let sides = &self.structure.sides()[..self.mesh.dimension()];
+        let longest = (0..sides.len()).max_by(|a, b| sides[*a].total_cmp(&sides[*b])).unwrap_or(0);
+        let radius = self.structure.radius / sides[longest];
+        let along = if sides.iter().all(|side| *side == sides[0]) {
+            String::new()
+        } else {
+            format!(" along {}", ["x", "y", "z"][longest])
+        };
         let filters_nothing = format!(
-            "the filter radius is {radius} element sides: at most 1 filters nothing, and layouts become \
-             checkerboards that depend on the mesh; 1.5 is the least that filters"
+            "the filter radius is {radius} element sides{along}: at most 1 filters nothing{along}, and \
+             layouts become checkerboards that depend on the mesh; 1.5 is the least that filters"
         );
         let mut warnings = if radius <= 1.0 { vec![filters_nothing] } else { Vec::new() };
         let regions = self.passive.without_elements().iter();

@@ -398,10 +398,12 @@ const FAR: f64 = 0.1;
 /// A sentence on a run that came to rest where the gradient says that there is a way down.
 fn is_far_from_an_optimum(report: &Report) -> Option<String> {
     let residual = report.kkt_residual.filter(|residual| *residual > FAR)?;
-    let StopReason::Converged { .. } = report.stop else { return None };
+    if !matches!(report.stop, StopReason::Converged { .. } | StopReason::Settled { .. }) {
+        return None;
+    }
     Some(format!(
         "the run came to rest where the KKT residual is {residual:.2}, and an optimum has 0: take the design \
-         for a first one, and try a smaller tolerance, another start or the plain method"
+         for a first one, and try a smaller tolerance, another start or another method"
     ))
 }
 

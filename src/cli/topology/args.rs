@@ -170,8 +170,8 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_enum)]
     pub filter: Option<FilterFlag>,
     /// Sharpness BETA of a projection of the filtered densities towards 0 and 1 that keeps the volume, above
-    /// 0 and at most 1000; reached by doubling, 30 evaluations each (potential and OC, density filter only)
-    /// [default: none]
+    /// 0 and at most 1000; reached by doubling, up to 40 evaluations for the first and 30 for each other
+    /// (potential and OC, density filter only) [default: none]
     #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
     pub projection: Option<f64>,
     /// A round hole where there is never material, in 2D: its centre in parts of width and height from the
@@ -227,7 +227,8 @@ pub(in crate::cli) struct Args {
     #[arg(long, default_value_t = 1000)]
     pub max_evaluations: usize,
     /// Wall-clock budget in seconds for all grids together, above 0: no true evaluation begins later, but for
-    /// each grid's first [default: none]
+    /// the first of each run, of every layout on the coarse grids and of the one on the given grid
+    /// [default: none]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub max_seconds: Option<f64>,
     /// Converged when a true step changes no variable of the flow (potential, OC: design variable; ADAM,

@@ -76,7 +76,8 @@ pub(in crate::cli) fn execute(args: &Args, sitting: Sitting) -> Result<Ending> {
     }
     written?;
     let ending = ending(&run.solution.report);
-    checkpoint::leave(journal, &ending, &args.out)?;
+    let is_final = run.solution.report.stop.is_final();
+    checkpoint::leave(journal, if is_final { &Ending::Done } else { &ending }, &args.out)?;
     Ok(ending)
 }
 
