@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayD, ArrayViewD, IxDyn, ShapeBuilder};
 use ndarray_npy::WriteNpyExt;
 
 use super::png::density_png;
-use super::region::{read_array, require_axes};
+use super::region::{entry, read_array, require_axes, size_along_axes};
 use super::solid::{self, Field, Scene, Surface};
 use crate::error::{Error, Result};
 use crate::topology::{Boundary, Compliance, Mesh};
@@ -51,21 +51,9 @@ pub fn read_design(path: &Path, elements: &[u32]) -> Result<(Mesh, Vec<f64>)> {
     if let Some(value) = array.iter().find(|v| !(-1e-6..=1.0 + 1e-6).contains(*v)) {
         return Err(Error::format(path, format!("it has the value {value}; designs lie between 0 and 1")));
     }
-    let elements: Vec<u32> = match array.shape() {
-        [rows, columns] => vec![*columns as u32, *rows as u32],
-        shape => shape.iter().map(|n| *n as u32).collect(),
-    };
-    let mesh = Mesh::new(&elements).map_err(|error| Error::format(path, error))?;
-    let values = (0..mesh.elements())
-        .map(|e| {
-            let [x, y, z] = mesh.element_place(e);
-            let value = match mesh {
-                Mesh::Plane(_) => array[[mesh.size()[1] - 1 - y, x].as_slice()],
-                Mesh::Solid(_) => array[[x, y, z].as_slice()],
-            };
-            value.clamp(0.0, 1.0)
-        })
-        .collect();
+    let size = size_along_axes(&array).map(|n| n as u32);
+    let mesh = Mesh::new(&size[..array.ndim()]).map_err(|error| Error::format(path, error))?;
+    let values = (0..mesh.elements()).map(|e| entry(&array, mesh.element_place(e)).clamp(0.0, 1.0)).collect();
     Ok((mesh, values))
 }
 

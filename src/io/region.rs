@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ndarray::{ArrayD, ArrayViewD, Dimension};
+use ndarray::{ArrayD, ArrayViewD};
 use ndarray_npy::ViewNpyExt;
 
 use super::solid::{read_stl, voxelise};
@@ -64,19 +64,30 @@ pub fn mask_cells(path: &Path, elements: &[u32]) -> Result<Cells> {
             format!("it has the value {value}; a mask has numbers or truth values"),
         ));
     }
-    let size = match array.shape() {
-        [rows, columns] => [*columns, *rows, 1],
-        shape => std::array::from_fn(|axis| shape.get(axis).copied().unwrap_or(1)),
-    };
-    let mut inside = vec![false; array.len()];
-    for (index, value) in array.indexed_iter() {
-        let [x, y, z] = match index.slice() {
-            [row, column] => [*column, size[1] - 1 - row, 0],
-            index => std::array::from_fn(|axis| index.get(axis).copied().unwrap_or_default()),
-        };
-        inside[x + size[0] * (y + size[1] * z)] = *value != 0.0;
+    let size = size_along_axes(&array);
+    let mut inside = Vec::with_capacity(array.len());
+    for z in 0..size[2] {
+        for y in 0..size[1] {
+            inside.extend((0..size[0]).map(|x| entry(&array, [x, y, z]) != 0.0));
+        }
     }
     Ok(Cells { size, inside })
+}
+
+/// The entries along x, y and z of an array with the axes of a design; 1 along z in the plane.
+pub(super) fn size_along_axes(array: &ArrayD<f64>) -> [usize; 3] {
+    match array.shape() {
+        [rows, columns] => [*columns, *rows, 1],
+        shape => std::array::from_fn(|axis| shape.get(axis).copied().unwrap_or(1)),
+    }
+}
+
+/// The entry at a place of an array with the axes of a design: in the plane rows come from the top down.
+pub(super) fn entry(array: &ArrayD<f64>, [x, y, z]: [usize; 3]) -> f64 {
+    match array.shape() {
+        [rows, _] => array[[rows - 1 - y, x].as_slice()],
+        _ => array[[x, y, z].as_slice()],
+    }
 }
 
 /// Refuses an array on elements that has another number of axes than the mesh, or that has its shape with the
@@ -86,15 +97,13 @@ pub(super) fn require_axes(path: &Path, shape: &[usize], elements: &[u32]) -> Re
     if axes != dimension {
         return Err(Error::format(path, format!("it has {axes} axes, and the structure has {dimension}")));
     }
-    let mut expected: Vec<usize> = elements.iter().map(|n| *n as usize).collect();
-    let (reversed, order) = match dimension {
-        2 => (expected.clone(), "rows from the top down"),
-        _ => (expected.iter().rev().copied().collect(), "x, y and z"),
+    let along_axes: Vec<usize> = elements.iter().map(|n| *n as usize).collect();
+    let reversed: Vec<usize> = along_axes.iter().rev().copied().collect();
+    let (expected, exchanged, order) = match dimension {
+        2 => (reversed, along_axes, "rows from the top down"),
+        _ => (along_axes, reversed, "x, y and z"),
     };
-    if dimension == 2 {
-        expected.reverse();
-    }
-    if shape == reversed && reversed != expected {
+    if shape == exchanged && exchanged != expected {
         let text = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
         let (found, wanted) = (text(shape), text(&expected));
         return Err(Error::format(

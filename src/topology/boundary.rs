@@ -111,21 +111,19 @@ impl CaseForces {
             if nodes.is_empty() {
                 (nodes, shares) = all.into_iter().unzip();
             }
-            let mut measure = None;
-            if is_patch {
-                measure = Some(mesh.dimension() - 1);
-            } else if !matches!(load.force, Force::PerNode(_)) {
-                let found = tributary(&nodes, lattice);
-                (shares, measure) = (found.shares, Some(found.axes));
-            }
+            let Tributary { axes, shares } = match load.force {
+                _ if is_patch => Tributary { axes: mesh.dimension() - 1, shares },
+                Force::PerNode(_) => Tributary { axes: 0, shares },
+                _ => tributary(&nodes, lattice),
+            };
             let sum: f64 = shares.iter().sum();
             let thickness = if mesh.dimension() == 2 { structure.material.thickness } else { 1.0 };
-            let per_area = || match measure {
-                Some(axes) if axes + 1 == mesh.dimension() => Ok(thickness),
-                _ => Err(Error::structure(
-                    key.clone(),
-                    "is a force on a unit of area, and the nodes of its shape are no surface",
-                )),
+            let per_area = || {
+                if axes + 1 == mesh.dimension() {
+                    return Ok(thickness);
+                }
+                let reason = "is a force on a unit of area, and the nodes of its shape are no surface";
+                Err(Error::structure(key.clone(), reason))
             };
             let mut pressing = vec![0.0; mesh.dimension()];
             let (vector, factor) = match &load.force {
