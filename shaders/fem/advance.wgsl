@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum = dw_fma(sum, r, r);
     }
     sums[thread] = dw_normalize(sum);
-    tree_sums(thread, 1u);
+    block_sum(thread);
     if (thread == 0u) {
         partials[group.x] = sums[0];
     }

@@ -1,6 +1,7 @@
 // The inverse W of the Cholesky factor L of the coarsest mesh's matrix, so that W^T W b is a solve: symmetric
-// and positive whatever has been rounded. One workgroup; the matrix becomes L in place. A pivot below a
-// millionth of its diagonal is raised to that: it is one that single precision does not know. Twin:
+// and positive whatever has been rounded. One workgroup; a thread owns a column of the upper triangle, which
+// becomes L^T in place, and then a column of W, which is written to the upper triangle as well. A pivot below
+// a millionth of its diagonal is raised to that: it is one that single precision does not know. Twin:
 // fem/direct.rs, factorize(). Flops: two thirds of n^3.
 struct Params {
     n: u32,
@@ -11,7 +12,8 @@ struct Params {
 
 const LEAST_PIVOT: f32 = 1e-6;
 var<workgroup> diagonal: array<f32, MOST_COARSEST>;
-var<workgroup> column: array<f32, MOST_COARSEST>;
+// Row k of L^T.
+var<workgroup> line: array<f32, MOST_COARSEST>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) thread: u32) {
@@ -24,31 +26,41 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         workgroupBarrier();
         let pivot = sqrt(max(matrix[k * n + k], LEAST_PIVOT * diagonal[k]));
         if (thread >= k && thread < n) {
-            column[thread] = select(matrix[thread * n + k] / pivot, pivot, thread == k);
+            line[thread] = select(matrix[k * n + thread] / pivot, pivot, thread == k);
         }
+        // The pivot is read above by all threads and changed below by one.
+        storageBarrier();
         workgroupBarrier();
         if (thread >= k && thread < n) {
-            matrix[thread * n + k] = column[thread];
-            for (var j = k + 1u; j <= thread; j++) {
-                matrix[thread * n + j] -= column[thread] * column[j];
+            matrix[k * n + thread] = line[thread];
+            for (var i = k + 1u; i <= thread; i++) {
+                matrix[i * n + thread] -= line[i] * line[thread];
             }
         }
     }
     storageBarrier();
     workgroupBarrier();
-    // Column j of W, by forward substitution.
+    // Column j of W, by forward substitution; the entries above its diagonal are zeros.
     if (thread < n) {
         let j = thread;
-        for (var i = 0u; i < j; i++) {
-            inverse[i * n + j] = 0.0;
-        }
-        inverse[j * n + j] = 1.0 / matrix[j * n + j];
-        for (var i = j + 1u; i < n; i++) {
-            var sum = 0.0;
-            for (var k = j; k < i; k++) {
-                sum += matrix[i * n + k] * inverse[k * n + j];
+        for (var i = 0u; i < n; i++) {
+            var sum = select(0.0, 1.0, i == j);
+            for (var k = 0u; k < i; k++) {
+                // Threads side by side read the same entry of L and neighbours of W.
+                if (k >= j) {
+                    sum -= matrix[k * n + i] * inverse[k * n + j];
+                }
             }
-            inverse[i * n + j] = -sum / matrix[i * n + i];
+            if (i >= j) {
+                inverse[i * n + j] = sum / matrix[i * n + i];
+            }
+        }
+    }
+    storageBarrier();
+    workgroupBarrier();
+    if (thread < n) {
+        for (var i = thread + 1u; i < n; i++) {
+            inverse[thread * n + i] = inverse[i * n + thread];
         }
     }
 }

@@ -1,7 +1,8 @@
 // The energy u K0 u of every element for a modulus of 1, added to those of other load cases, and the work of
 // a unit of its own weight on it; with the workgroup's share of the sum of modulus times energy. A thread
-// owns an element. Twins: fem/operator.rs, energies(), and fem/compliance.rs, add_weight_slope(). Traffic per
-// element: 24 bytes of u, 4 of the modulus, 16 of the results.
+// owns an element at a time, a workgroup a slab of them. Twins: fem/operator.rs, energies(), and
+// fem/compliance.rs, add_weight_slope(). Traffic per element: 24 bytes of u, 4 of the modulus, 16 of the
+// results.
 struct Params {
     nx: u32,
     ny: u32,
@@ -11,9 +12,10 @@ struct Params {
     body_z: f32,
     // 0: the results begin with this load case.
     adds: u32,
+    slab: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> blocks: array<vec4<f32>>;
+@group(0) @binding(1) var<uniform> blocks: array<vec4<f32>, BLOCK_VECTORS>;
 @group(0) @binding(2) var<storage, read> moduli: array<f32>;
 @group(0) @binding(3) var<storage, read> displacement: array<f32>;
 @group(0) @binding(4) var<storage, read_write> energies: array<f32>;
@@ -49,10 +51,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let plane = row * (params.ny + 1u);
     let nodes = plane * (params.nz + 1u);
     let elements = params.nx * params.ny * params.nz;
-    let number = group.x + MOST_GROUPS * group.y;
-    let e = number * THREADS + thread;
+    let end = min((group.x + 1u) * params.slab, elements);
     var share = vec2<f32>(0.0);
-    if (e < elements) {
+    for (var e = group.x * params.slab + thread; e < end; e += THREADS) {
         let first = e % params.nx + row * (e / params.nx % params.ny) + plane * (e / (params.nx * params.ny));
         let x = walsh(corners(first, row, plane, 3u * nodes));
         let y = walsh(corners(nodes + first, row, plane, 3u * nodes));
@@ -75,8 +76,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         share = dw_fma(share, moduli[e], energy);
     }
     sums[thread] = dw_normalize(share);
-    tree_sums(thread, 1u);
+    block_sum(thread);
     if (thread == 0u) {
-        partials[number] = sums[0];
+        partials[group.x] = sums[0];
     }
 }

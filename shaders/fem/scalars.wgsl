@@ -44,7 +44,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         sum = dw_add(sum, partials[i]);
     }
     sums[thread] = sum;
-    tree_sums(thread, 1u);
+    block_sum(thread);
     if (thread != 0u) {
         return;
     }

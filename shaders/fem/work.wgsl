@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum = dw_add_word(sum, load[i] * displacement[params.len + i]);
     }
     sums[thread] = dw_normalize(sum);
-    tree_sums(thread, 1u);
+    block_sum(thread);
     if (thread == 0u) {
         partials[group.x] = sums[0];
     }

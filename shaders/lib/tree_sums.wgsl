@@ -12,3 +12,15 @@ fn tree_sums(thread: u32, count: u32) {
     }
     workgroupBarrier();
 }
+
+// Adds up what each thread of the workgroup has put into sums[thread]; the total is in sums[0], for all
+// threads.
+fn block_sum(thread: u32) {
+    workgroupBarrier();
+    if (thread < TREE_WIDTH) {
+        for (var other = thread + TREE_WIDTH; other < THREADS; other += TREE_WIDTH) {
+            sums[thread] = dw_add(sums[thread], sums[other]);
+        }
+    }
+    tree_sums(thread, 1u);
+}

@@ -160,6 +160,34 @@ fn diagonal_of(mut sums: [[f32; 8]; 3]) -> [f32; 24] {
     diagonal
 }
 
+/// C of an element with eight equal children, in the order of modes: see the module.
+fn modal_coupling(element: &Element) -> Box<Matrix> {
+    let modal_element = to_modes(element.stiffness());
+    let mut modal = Box::new([[0.0; 24]; 24]);
+    for c in 0..8 {
+        let share = child_share(&modal_element, c);
+        for (i, row) in share.iter().enumerate() {
+            for (j, value) in row.iter().enumerate() {
+                modal[i][j] += value * sign(representation(i) ^ representation(j), c) / 8.0;
+            }
+        }
+    }
+    modal
+}
+
+/// A matrix in the order of modes in that of (representation, direction).
+fn by_representation(modal: &Matrix) -> Matrix {
+    let place = |i: usize| 3 * ((i / 3) ^ (1 << (i % 3))) + i % 3;
+    std::array::from_fn(|i| std::array::from_fn(|j| modal[place(i)][place(j)]))
+}
+
+/// What couples the modes of an element with eight equal children, C of the module in the order
+/// (representation s, direction): the k-th mode of the children's moduli times entry (3 s + d, 3 (s xor k) + e)
+/// is the share of mode e of representation s xor k in the force in mode d of s.
+pub(crate) fn coupling(element: &Element) -> Matrix {
+    by_representation(&modal_coupling(element))
+}
+
 /// The first coarse level: moduli of children instead of matrices.
 #[derive(Debug, Clone)]
 pub(super) struct ByChildren {
@@ -181,18 +209,8 @@ pub(super) struct ByChildren {
 
 impl ByChildren {
     pub(super) fn new(mesh: &BrickMesh, element: &Element) -> Self {
-        let modal_element = to_modes(element.stiffness());
-        let mut modal = Box::new([[0.0; 24]; 24]);
-        for c in 0..8 {
-            let share = child_share(&modal_element, c);
-            for (i, row) in share.iter().enumerate() {
-                for (j, value) in row.iter().enumerate() {
-                    modal[i][j] += value * sign(representation(i) ^ representation(j), c) / 8.0;
-                }
-            }
-        }
-        let place = |i: usize| 3 * ((i / 3) ^ (1 << (i % 3))) + i % 3;
-        let coupling = std::array::from_fn(|i| std::array::from_fn(|j| modal[place(i)][place(j)] as f32));
+        let modal = modal_coupling(element);
+        let coupling = by_representation(&modal).map(|row| row.map(|value| value as f32));
         let diagonal = std::array::from_fn(|d| {
             std::array::from_fn(|k| (0..8).map(|m| modal[3 * m + d][3 * (m ^ k) + d]).sum::<f64>() as f32)
         });

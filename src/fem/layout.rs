@@ -1,7 +1,7 @@
 //! The meshes of multigrid, for a device that keeps their operators itself.
 
-pub(crate) use super::coarse::TRIANGLE;
 use super::coarse::child_share;
+pub(crate) use super::coarse::{TRIANGLE, coupling};
 use super::element::{Element, Matrix, to_corners, to_modes};
 use super::hierarchy::coarsenings;
 pub(crate) use super::hierarchy::{Damping, is_visited_twice};

@@ -27,6 +27,11 @@ impl Allocator {
         self.allocate(gpu, name, bytes, usage)
     }
 
+    /// A buffer of a few constants.
+    pub(super) fn constants(&mut self, gpu: &Gpu, name: &str, bytes: u64) -> Result<Buffer> {
+        self.allocate(gpu, name, bytes, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)
+    }
+
     /// A buffer the host can read.
     pub(super) fn staging(&mut self, gpu: &Gpu, bytes: u64) -> Result<Buffer> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;

@@ -54,9 +54,20 @@ pub(crate) enum Fragment {
     Basis,
     /// The structure `SolveState`, for conjugate gradients.
     SolveState,
-    /// The modes and the stiffness of a brick; needs the kernel's `blocks`.
+    /// The modes of a brick.
     Brick,
-    /// The matrices of coarse elements; needs the kernel's `table`, `moduli`, `plan` and `source`.
+    /// The stiffness of a brick in them; needs [`Fragment::Brick`] and the kernel's `blocks`.
+    Stiffness,
+    /// The forces of elements, column by column; needs [`Fragment::Brick`] and the kernel's `displacement`.
+    Columns,
+    /// What is made of a product on a coarse mesh; needs the kernel's `plan`, `displacement`, `right_side`,
+    /// `inverse` and `result`.
+    FinishNode,
+    /// Entries of stored matrices; needs the kernel's `source`.
+    StoredEntry,
+    /// The moduli of an element's children; needs the kernel's `moduli`.
+    Children,
+    /// The matrices of coarse elements; needs the kernel's `table` and `plan`.
     CoarseElement,
     /// How a mesh lies on the next coarser one; needs the kernel's `plan`.
     Transfer,
@@ -120,6 +131,11 @@ impl Fragment {
             (Self::Lift, _) => include_str!("../../../shaders/lib/lift.wgsl"),
             (Self::SolveState, _) => include_str!("../../../shaders/lib/solve_state.wgsl"),
             (Self::Brick, _) => include_str!("../../../shaders/lib/brick.wgsl"),
+            (Self::Stiffness, _) => include_str!("../../../shaders/lib/stiffness.wgsl"),
+            (Self::Columns, _) => include_str!("../../../shaders/lib/columns.wgsl"),
+            (Self::FinishNode, _) => include_str!("../../../shaders/lib/finish_node.wgsl"),
+            (Self::StoredEntry, _) => include_str!("../../../shaders/lib/stored_entry.wgsl"),
+            (Self::Children, _) => include_str!("../../../shaders/lib/children.wgsl"),
             (Self::CoarseElement, _) => include_str!("../../../shaders/lib/coarse_element.wgsl"),
             (Self::Transfer, _) => include_str!("../../../shaders/lib/transfer.wgsl"),
             (Self::StepProject, _) => include_str!("../../../shaders/lib/step_project.wgsl"),
@@ -129,9 +145,11 @@ impl Fragment {
     }
 }
 
-/// How a kernel uses a storage buffer.
+/// How a kernel uses a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
+    /// A few constants, which all threads read at the same place: `var<uniform>`.
+    Uniform,
     /// The kernel reads it: `var<storage, read>`.
     Read,
     /// The kernel writes it, and may read it: `var<storage, read_write>`.
@@ -147,7 +165,7 @@ pub(crate) struct KernelSpec {
     /// Threads of a workgroup.
     pub threads: u32,
     pub fragments: &'static [Fragment],
-    /// Names and uses of its storage buffers, from binding 1 on.
+    /// Names and uses of its buffers, from binding 1 on.
     pub buffers: &'static [(&'static str, Access)],
     pub params_size: usize,
     /// (name, offset) of each parameter.
@@ -156,6 +174,13 @@ pub(crate) struct KernelSpec {
 }
 
 impl KernelSpec {
+    /// How many storage buffers it binds, the zero included.
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the layout test"))]
+    pub(crate) fn storage_buffers(&self) -> usize {
+        let own = self.buffers.iter().filter(|(_, access)| *access != Access::Uniform).count();
+        own + usize::from(self.needs_zero())
+    }
+
     /// Whether it binds the zero that error-free transforms hide behind, in group 1.
     pub(crate) fn needs_zero(&self) -> bool {
         self.fragments.contains(&Fragment::Eft)
@@ -569,15 +594,15 @@ kernels! {
         },
     }
     BrickProduct = "fem/product" {
-        threads: 64,
-        fragments: [SolveState, Brick],
+        threads: 256,
+        fragments: [SolveState, Brick, Stiffness, Columns],
         buffers: {
-            state: Read, blocks: Read, moduli: Read, plan: Read, displacement: Read, right_side:
+            state: Read, blocks: Uniform, moduli: Read, plan: Read, displacement: Read, right_side:
             Read, result: Write, partials: Write,
         },
         params: {
-            nx: u32, ny: u32, nz: u32, mode: u32, damping: f32, inverse_x: f32, inverse_y: f32,
-            inverse_z: f32,
+            nx: u32, ny: u32, nz: u32, layers: u32, mode: u32, damping: f32, inverse_x: f32, inverse_y:
+            f32, inverse_z: f32,
         },
         bytes: |p| {
             let right_side = if p.mode == u32::from(Make::Product) { 0 } else { 12 };
@@ -585,22 +610,32 @@ kernels! {
             (28 + right_side) * nodes(size) + 4 * elements(size)
         },
     }
-    CoarseProduct = "fem/coarse_product" {
-        threads: 64,
-        fragments: [SolveState, CoarseElement],
+    ChildProduct = "fem/child_product" {
+        threads: 256,
+        fragments: [SolveState, Brick, Columns, FinishNode, StoredEntry, Children],
         buffers: {
-            state: Read, table: Read, moduli: Read, plan: Read, source: Read, displacement: Read,
-            right_side: Read, result: Write,
+            state: Read, coupling: Uniform, moduli: Read, plan: Read, source: Read, displacement: Read,
+            right_side: Read, inverse: Read, result: Write,
         },
         params: {
-            nx: u32, ny: u32, nz: u32, mode: u32, damping: f32, by_children: u32, entries: u32,
-            fine_x: u32, fine_y: u32,
+            nx: u32, ny: u32, nz: u32, layers: u32, mode: u32, damping: f32, entries: u32, fine_x: u32,
+            fine_y: u32,
         },
-        bytes: |p| 40 * nodes([p.nx, p.ny, p.nz]) + matrices([p.nx, p.ny, p.nz], p.by_children, p.entries),
+        bytes: |p| 40 * nodes([p.nx, p.ny, p.nz]) + matrices([p.nx, p.ny, p.nz], 1, p.entries),
+    }
+    StoredProduct = "fem/stored_product" {
+        threads: 256,
+        fragments: [SolveState, FinishNode, StoredEntry],
+        buffers: {
+            state: Read, plan: Read, source: Read, displacement: Read, right_side: Read, inverse: Read,
+            result: Write,
+        },
+        params: { nx: u32, ny: u32, nz: u32, mode: u32, damping: f32, entries: u32 },
+        bytes: |p| 40 * nodes([p.nx, p.ny, p.nz]) + MATRIX * u64::from(p.entries),
     }
     CoarseDiagonal = "fem/diagonal" {
         threads: 64,
-        fragments: [CoarseElement],
+        fragments: [StoredEntry, Children, CoarseElement],
         buffers: { table: Read, moduli: Read, plan: Read, source: Read, inverse: Write },
         params: {
             nx: u32, ny: u32, nz: u32, by_children: u32, entries: u32, fine_x: u32, fine_y: u32,
@@ -643,7 +678,7 @@ kernels! {
     }
     Galerkin = "fem/galerkin" {
         threads: 64,
-        fragments: [CoarseElement, Transfer],
+        fragments: [StoredEntry, Children, CoarseElement, Transfer],
         buffers: { table: Read, moduli: Read, plan: Read, source: Read, matrices: Write },
         params: {
             nx: u32, ny: u32, nz: u32, coarse_x: u32, coarse_y: u32, coarse_z: u32, weights_x:
@@ -662,7 +697,7 @@ kernels! {
     }
     CoarsestAssemble = "fem/coarsest_assemble" {
         threads: 64,
-        fragments: [CoarseElement],
+        fragments: [StoredEntry, Children, CoarseElement],
         buffers: { table: Read, moduli: Read, plan: Read, source: Read, matrix: Write },
         params: {
             nx: u32, ny: u32, nz: u32, by_children: u32, entries: u32, fine_x: u32, fine_y: u32,
@@ -687,21 +722,21 @@ kernels! {
         bytes: |p| 4 * u64::from(p.n).pow(2) + 8 * u64::from(p.n),
     }
     Dot = "fem/dot" {
-        threads: 64,
+        threads: 256,
         fragments: [Eft, DoubleWord, SolveState, TreeSums],
         buffers: { state: Read, left: Read, right: Read, partials: Write },
         params: { len: u32, slab: u32 },
         bytes: |p| 8 * u64::from(p.len),
     }
     Turn = "fem/turn" {
-        threads: 64,
+        threads: 256,
         fragments: [SolveState],
         buffers: { state: Read, preconditioned: Read, direction: Write },
         params: { len: u32, slab: u32 },
         bytes: |p| 12 * u64::from(p.len),
     }
     Advance = "fem/advance" {
-        threads: 64,
+        threads: 256,
         fragments: [Eft, DoubleWord, SolveState, TreeSums],
         buffers: {
             state: Read, direction: Read, product: Read, correction: Write, residual: Write,
@@ -711,7 +746,7 @@ kernels! {
         bytes: |p| 24 * u64::from(p.len),
     }
     Scalars = "fem/scalars" {
-        threads: 64,
+        threads: 256,
         fragments: [Eft, DoubleWord, SolveState, TreeSums],
         buffers: { partials: Read, state: Write },
         params: {
@@ -721,33 +756,35 @@ kernels! {
         bytes: |p| 8 * u64::from(p.count),
     }
     ResidualExact = "fem/residual_exact" {
-        threads: 64,
+        threads: 128,
         fragments: [Eft, DoubleWord, TreeSums],
         buffers: {
-            blocks: Read, moduli: Read, plan: Read, displacement: Read, load: Read, residual:
+            blocks: Uniform, moduli: Read, plan: Read, displacement: Read, load: Read, residual:
             Write, partials: Write,
         },
-        params: { nx: u32, ny: u32, nz: u32 },
+        params: { nx: u32, ny: u32, nz: u32, layers: u32 },
         bytes: |p| 52 * nodes([p.nx, p.ny, p.nz]) + 4 * elements([p.nx, p.ny, p.nz]),
     }
     Correct = "fem/correct" {
-        threads: 64,
+        threads: 256,
         fragments: [Eft, DoubleWord],
         buffers: { displacement: Write, correction: Write },
         params: { len: u32, slab: u32 },
         bytes: |p| 24 * u64::from(p.len),
     }
     Energies = "fem/energies" {
-        threads: 64,
-        fragments: [Eft, DoubleWord, Brick, TreeSums],
+        threads: 256,
+        fragments: [Eft, DoubleWord, Brick, Stiffness, TreeSums],
         buffers: {
-            blocks: Read, moduli: Read, displacement: Read, energies: Write, partials: Write,
+            blocks: Uniform, moduli: Read, displacement: Read, energies: Write, partials: Write,
         },
-        params: { nx: u32, ny: u32, nz: u32, body_x: f32, body_y: f32, body_z: f32, adds: u32 },
+        params: {
+            nx: u32, ny: u32, nz: u32, body_x: f32, body_y: f32, body_z: f32, adds: u32, slab: u32,
+        },
         bytes: |p| 12 * nodes([p.nx, p.ny, p.nz]) + 8 * elements([p.nx, p.ny, p.nz]),
     }
     Work = "fem/work" {
-        threads: 64,
+        threads: 256,
         fragments: [Eft, DoubleWord, TreeSums],
         buffers: { load: Read, displacement: Read, partials: Write },
         params: { len: u32, slab: u32 },

@@ -161,11 +161,12 @@ fn lay_out(gpu: &Gpu, spec: &KernelSpec) -> Result<wgpu::BindGroupLayout> {
     let label = format!("lgf.{}", spec.name);
     let mut entries = vec![layout_entry(0, wgpu::BufferBindingType::Uniform, true)];
     for (i, (_, access)) in spec.buffers.iter().enumerate() {
-        entries.push(layout_entry(
-            i + 1,
-            wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
-            false,
-        ));
+        let ty = match access {
+            Access::Uniform => wgpu::BufferBindingType::Uniform,
+            Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+            Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
+        };
+        entries.push(layout_entry(i + 1, ty, false));
     }
     gpu.checked(&format!("the layout of kernel `{}`", spec.name), || {
         gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {

@@ -117,6 +117,13 @@ impl Recorder {
         self.allocator.storage(&self.gpu, name, bytes)
     }
 
+    /// A buffer of constants, with what it holds.
+    pub(crate) fn constants<T: bytemuck::NoUninit>(&mut self, name: &str, data: &[T]) -> Result<Buffer> {
+        let buffer = self.allocator.constants(&self.gpu, name, size_of_val(data) as u64)?;
+        self.upload(&buffer, data)?;
+        Ok(buffer)
+    }
+
     /// A buffer the host can read.
     pub(crate) fn staging(&mut self, bytes: u64) -> Result<Buffer> {
         self.allocator.staging(&self.gpu, bytes)

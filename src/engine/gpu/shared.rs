@@ -65,8 +65,10 @@ numbers! {
     NO_ROW: u32 = u32::MAX;
     /// Stands for "no search has found a multiplier yet".
     NO_MULTIPLIER: u32 = u32::MAX;
-    /// Nodes along each side of the block of a mesh of bricks that a workgroup of the product owns.
-    TILE: u32 = 4;
+    /// Vectors of the blocks that the stiffness of a brick is made of, and of their errors.
+    BLOCK_VECTORS: u32 = 36;
+    /// Vectors of the constants that couple the modes of an element with eight children.
+    COUPLING_VECTORS: u32 = 144;
     /// The most degrees of freedom of the mesh that finite elements are solved on directly.
     MOST_COARSEST: u32 = 192;
     /// What directions in half precision are multiplied by.

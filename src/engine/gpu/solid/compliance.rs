@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use super::levels::{Levels, threads, workgroups};
+use super::levels::{Levels, slab_of};
 use super::solve::{Case, Vectors, record_correct, record_iteration, record_start, solve};
 use crate::engine::gpu::buffers::Buffer;
 use crate::engine::gpu::counts;
@@ -70,7 +70,7 @@ impl SolidDevice {
     /// Device and memory errors.
     pub fn copy_times(&self, bytes: u64, repeats: usize) -> Result<(u64, Vec<f64>)> {
         let vectors = (bytes / 16).max(1);
-        let slab = vectors.div_ceil(16384).max(1024).next_multiple_of(64) as u32;
+        let slab = slab_of(vectors as usize) as u32;
         Ok((16 * vectors, self.lock().copy_times(vectors, slab, repeats)?))
     }
 
@@ -306,9 +306,11 @@ impl DeviceCompliance {
         )?;
         self.record_total(r, slabs, first)?;
         let [nx, ny, nz] = self.mesh.size().map(|n| n as u32);
+        let slab = slab_of(self.mesh.elements());
+        let slabs = self.mesh.elements().div_ceil(slab);
         let [body_x, body_y, body_z] = self.bodies[number].map(|share| share as f32);
         r.dispatch(
-            Energies { nx, ny, nz, body_x, body_y, body_z, adds: u32::from(number > 0) },
+            Energies { nx, ny, nz, body_x, body_y, body_z, adds: u32::from(number > 0), slab: slab as u32 },
             &bindings::Energies {
                 blocks: &self.levels.blocks,
                 moduli: &self.levels.moduli,
@@ -316,9 +318,9 @@ impl DeviceCompliance {
                 energies: &self.energies,
                 partials: &self.levels.partials,
             },
-            threads::<Energies>(self.mesh.elements()),
+            counts::each(slabs),
         )?;
-        self.record_total(r, workgroups::<Energies>(self.mesh.elements()), first + 1)
+        self.record_total(r, slabs, first + 1)
     }
 
     fn record_total(&self, r: &mut Recorder, count: usize, first: u32) -> Result<()> {

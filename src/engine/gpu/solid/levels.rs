@@ -3,13 +3,15 @@
 use crate::engine::gpu::buffers::Buffer;
 use crate::engine::gpu::counts;
 use crate::engine::gpu::kernels::{
-    BrickProduct, CoarseDiagonal, CoarseProduct, CoarsestAssemble, CoarsestFactor, CoarsestSolve, Energies,
-    Galerkin, JacobiStart, NodeInverse, Params, Prolong, ResidualExact, Restrict, bindings,
+    BrickProduct, ChildProduct, CoarseDiagonal, CoarsestAssemble, CoarsestFactor, CoarsestSolve, Galerkin,
+    JacobiStart, NodeInverse, Params, Prolong, ResidualExact, Restrict, StoredProduct, bindings,
 };
 use crate::engine::gpu::recording::Recorder;
-use crate::engine::gpu::shared::{MOST_COARSEST, Make, NO_ROW, SolveState, TILE};
+use crate::engine::gpu::shared::{COUPLING_VECTORS, MOST_COARSEST, Make, NO_ROW, SolveState};
 use crate::error::{Error, Result};
-use crate::fem::layout::{Damping, LevelLayout, TRIANGLE, child_matrices, is_visited_twice, layouts};
+use crate::fem::layout::{
+    Damping, LevelLayout, TRIANGLE, child_matrices, coupling, is_visited_twice, layouts,
+};
 use crate::fem::{BrickMesh, Element, Supports};
 
 /// One mesh and its vectors.
@@ -40,6 +42,8 @@ pub(super) struct Levels {
     pub(super) levels: Vec<Level>,
     /// The stiffness as blocks, the entries' low words after the entries.
     pub(super) blocks: Buffer,
+    /// What couples the modes of level 1's elements.
+    coupling: Buffer,
     /// The stiffness by corners, then the matrices of eight children.
     table: Buffer,
     pub(super) moduli: Buffer,
@@ -51,23 +55,49 @@ pub(super) struct Levels {
     damping: Damping,
 }
 
-/// The number of workgroups with one thread an item.
-pub(super) fn workgroups<P: Params>(items: usize) -> usize {
-    items.div_ceil(P::THREADS as usize)
-}
-
 /// The workgroups with one thread an item, as they are launched.
-pub(super) fn threads<P: Params>(items: usize) -> [u32; 3] {
-    counts::values(workgroups::<P>(items))
+fn threads<P: Params>(items: usize) -> [u32; 3] {
+    counts::values(items.div_ceil(P::THREADS as usize))
 }
 
-/// The workgroups of the product, and how many partial sums it leaves.
-fn tiles(mesh: BrickMesh) -> [u32; 3] {
-    mesh.size().map(|n| (n + 1).div_ceil(TILE as usize) as u32)
+/// The items of a slab, which a workgroup takes, of a vector of so many.
+pub(super) fn slab_of(items: usize) -> usize {
+    items.div_ceil(MOST_SLABS).max(1024).next_multiple_of(64)
 }
 
-pub(super) fn tile_count(mesh: BrickMesh) -> usize {
-    tiles(mesh).iter().map(|n| *n as usize).product()
+/// Threads along x of a workgroup that goes through columns of elements.
+const SIDE: u32 = 16;
+/// The planes of nodes that such a workgroup goes through, most first: each computes one layer of elements
+/// more, so that many are good, as long as there are workgroups for a whole device.
+const LAYERS: [u32; 3] = [16, 8, 4];
+/// The most slabs that vectors are cut into.
+pub(super) const MOST_SLABS: usize = 2048;
+/// Workgroups that keep a large device busy.
+const ENOUGH_GROUPS: u32 = 600;
+
+/// How a mesh is shared between workgroups that go through its columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Columns {
+    /// The planes of nodes of each.
+    pub(super) layers: u32,
+    pub(super) groups: [u32; 3],
+}
+
+impl Columns {
+    /// Those of kernel `P`. A workgroup's first column along x and along y is its neighbour's.
+    pub(super) fn of<P: Params>(mesh: BrickMesh) -> Self {
+        let [x, y, z] = mesh.size().map(|n| n as u32 + 1);
+        let [x, y] = [x.div_ceil(SIDE - 1), y.div_ceil(P::THREADS / SIDE - 1)];
+        let groups = |layers: u32| [x, y, z.div_ceil(layers)];
+        let is_enough = |layers: &u32| groups(*layers).iter().product::<u32>() >= ENOUGH_GROUPS;
+        let layers = LAYERS.into_iter().find(is_enough).unwrap_or(LAYERS[LAYERS.len() - 1]);
+        Self { layers, groups: groups(layers) }
+    }
+
+    /// The number of workgroups, each of which leaves one partial sum.
+    pub(super) fn count(self) -> usize {
+        self.groups.iter().map(|n| *n as usize).product()
+    }
 }
 
 /// The words of a plan, and where its parts begin.
@@ -149,12 +179,13 @@ impl Levels {
             .map(|entry| *entry as f32)
             .collect();
         let coarsest = 4 * (levels[last].mesh.dofs() as u64).pow(2);
-        let partials =
-            tile_count(mesh)
-                .max(workgroups::<ResidualExact>(mesh.nodes()))
-                .max(workgroups::<Energies>(mesh.elements()));
+        let partials = Columns::of::<BrickProduct>(mesh)
+            .count()
+            .max(Columns::of::<ResidualExact>(mesh).count())
+            .max(MOST_SLABS);
         let this = Self {
-            blocks: recorder.buffer("fem.blocks", 16 * blocks.len() as u64)?,
+            blocks: recorder.constants("fem.blocks", &blocks)?,
+            coupling: recorder.constants("fem.coupling", &coupling_vectors(element))?,
             table: recorder.buffer("fem.table", 4 * table.len() as u64)?,
             moduli: recorder.buffer("fem.moduli", 4 * mesh.elements() as u64)?,
             state: recorder.buffer("fem.state", size_of::<SolveState>() as u64)?,
@@ -165,7 +196,6 @@ impl Levels {
             damping: Damping::default(),
             levels,
         };
-        recorder.upload(&this.blocks, &blocks)?;
         recorder.upload(&this.table, &table)?;
         Ok(this)
     }
@@ -189,6 +219,7 @@ impl Levels {
     pub(super) fn buffers(&self) -> impl Iterator<Item = &Buffer> {
         let own = [
             &self.blocks,
+            &self.coupling,
             &self.table,
             &self.moduli,
             &self.state,
@@ -302,39 +333,69 @@ impl Levels {
         let level = &self.levels[l];
         let [nx, ny, nz] = level.size();
         let (mode, damping) = (what.into(), self.damping.factor());
-        if l == 0 {
-            let [inverse_x, inverse_y, inverse_z] = self.inverse_sides;
-            return recorder.dispatch(
-                BrickProduct { nx, ny, nz, mode, damping, inverse_x, inverse_y, inverse_z },
-                &bindings::BrickProduct {
+        match l {
+            0 => {
+                let [inverse_x, inverse_y, inverse_z] = self.inverse_sides;
+                let Columns { layers, groups } = Columns::of::<BrickProduct>(level.mesh);
+                recorder.dispatch(
+                    BrickProduct { nx, ny, nz, layers, mode, damping, inverse_x, inverse_y, inverse_z },
+                    &bindings::BrickProduct {
+                        state: &self.state,
+                        blocks: &self.blocks,
+                        moduli: &self.moduli,
+                        plan: &level.plan,
+                        displacement: u,
+                        right_side: b,
+                        result: out,
+                        partials: &self.partials,
+                    },
+                    groups,
+                )
+            }
+            1 => {
+                let [fine_x, fine_y, _] = self.levels[0].size();
+                let Columns { layers, groups } = Columns::of::<ChildProduct>(level.mesh);
+                recorder.dispatch(
+                    ChildProduct {
+                        nx,
+                        ny,
+                        nz,
+                        layers,
+                        mode,
+                        damping,
+                        entries: level.entries,
+                        fine_x,
+                        fine_y,
+                    },
+                    &bindings::ChildProduct {
+                        state: &self.state,
+                        coupling: &self.coupling,
+                        moduli: &self.moduli,
+                        plan: &level.plan,
+                        source: &level.source,
+                        displacement: u,
+                        right_side: b,
+                        inverse: &level.inverse,
+                        result: out,
+                    },
+                    groups,
+                )
+            }
+            _ => recorder.dispatch(
+                StoredProduct { nx, ny, nz, mode, damping, entries: level.entries },
+                &bindings::StoredProduct {
                     state: &self.state,
-                    blocks: &self.blocks,
-                    moduli: &self.moduli,
                     plan: &level.plan,
+                    source: &level.source,
                     displacement: u,
                     right_side: b,
+                    inverse: &level.inverse,
                     result: out,
-                    partials: &self.partials,
                 },
-                tiles(level.mesh),
-            );
+                // Eight threads a node.
+                threads::<StoredProduct>(8 * level.mesh.nodes()),
+            ),
         }
-        let [fine_x, fine_y, _] = self.levels[0].size();
-        let by_children = u32::from(l == 1);
-        recorder.dispatch(
-            CoarseProduct { nx, ny, nz, mode, damping, by_children, entries: level.entries, fine_x, fine_y },
-            &bindings::CoarseProduct {
-                state: &self.state,
-                table: &self.table,
-                moduli: &self.moduli,
-                plan: &level.plan,
-                source: &level.source,
-                displacement: u,
-                right_side: b,
-                result: out,
-            },
-            threads::<CoarseProduct>(level.mesh.nodes()),
-        )
     }
 
     /// Records one cycle from zero, a V-cycle on the first levels and a W-cycle on the others: an approximate
@@ -412,7 +473,7 @@ impl Levels {
                 residual: &level.residual,
                 right_side: &coarser.b,
             },
-            threads::<Restrict>(coarser.mesh.nodes()),
+            threads::<Restrict>(coarser.mesh.dofs()),
         )
     }
 
@@ -475,4 +536,18 @@ fn blocks(element: &Element) -> Vec<[f32; 4]> {
     let low =
         (0..18).map(|at| std::array::from_fn(|i| (entry(at, i) - f64::from(entry(at, i) as f32)) as f32));
     high.chain(low).collect()
+}
+
+/// The coupling: entry (row, column) of representations s = 4 half + i and s xor k is component i of vector
+/// 18 k + 9 half + 3 row + column.
+fn coupling_vectors(element: &Element) -> Vec<[f32; 4]> {
+    let coupling = coupling(element);
+    let vector = |at: usize| {
+        let (k, half, row, column) = (at / 18, at / 9 % 2, at / 3 % 3, at % 3);
+        std::array::from_fn(|i| {
+            let s = 4 * half + i;
+            coupling[3 * s + row][3 * (s ^ k) + column] as f32
+        })
+    };
+    (0..COUPLING_VECTORS as usize).map(vector).collect()
 }

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use super::levels::{Levels, threads, tile_count, workgroups};
+use super::levels::{Columns, Levels, slab_of};
 use crate::engine::gpu::buffers::Buffer;
 use crate::engine::gpu::counts;
-use crate::engine::gpu::kernels::{Advance, Correct, Dot, ResidualExact, Scalars, Turn, bindings};
+use crate::engine::gpu::kernels::{
+    Advance, BrickProduct, Correct, Dot, ResidualExact, Scalars, Turn, bindings,
+};
 use crate::engine::gpu::recording::Recorder;
 use crate::engine::gpu::shared::{Make, SolveState, Sum};
 use crate::error::{EngineError, FemError, Result};
@@ -43,7 +45,7 @@ pub(super) struct Case {
 
 impl Vectors {
     pub(super) fn new(recorder: &mut Recorder, dofs: usize) -> Result<Self> {
-        let slab = dofs.div_ceil(16384).max(1024).next_multiple_of(64);
+        let slab = slab_of(dofs);
         Ok(Self {
             direction: recorder.buffer("fem.direction", 4 * dofs as u64)?,
             correction: recorder.buffer("fem.correction", 4 * dofs as u64)?,
@@ -136,8 +138,9 @@ pub(super) fn record_residual(
 ) -> Result<()> {
     let mesh = levels.levels[0].mesh;
     let [nx, ny, nz] = levels.levels[0].size();
+    let Columns { layers, groups } = Columns::of::<ResidualExact>(mesh);
     recorder.dispatch(
-        ResidualExact { nx, ny, nz },
+        ResidualExact { nx, ny, nz, layers },
         &bindings::ResidualExact {
             blocks: &levels.blocks,
             moduli: &levels.moduli,
@@ -147,7 +150,7 @@ pub(super) fn record_residual(
             residual: &levels.levels[0].b,
             partials: &levels.partials,
         },
-        threads::<ResidualExact>(mesh.nodes()),
+        groups,
     )
 }
 
@@ -167,7 +170,7 @@ pub(super) fn record_start(
     }
     let square = |share: f64| (share.min(1e15) * case.norm).powi(2) as f32;
     let params = Scalars {
-        count: workgroups::<ResidualExact>(levels.levels[0].mesh.nodes()) as u32,
+        count: Columns::of::<ResidualExact>(levels.levels[0].mesh).count() as u32,
         sum: Sum::Start.into(),
         is_first: u32::from(is_first),
         limit: square(accuracy.residual),
@@ -206,7 +209,7 @@ pub(super) fn record_iteration(recorder: &mut Recorder, levels: &Levels, vectors
         slabs,
     )?;
     levels.make(recorder, 0, Make::Product, [&vectors.direction, &given.b, &given.residual])?;
-    record_scalars(recorder, levels, sum(Sum::Curvature, tile_count(given.mesh)))?;
+    record_scalars(recorder, levels, sum(Sum::Curvature, Columns::of::<BrickProduct>(given.mesh).count()))?;
     recorder.dispatch(
         Advance { len, slab },
         &bindings::Advance {
