@@ -42,13 +42,15 @@ fn entry(row: u32, i: u32) -> f32 {
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     // The pair of blocks (a <= b) with number group.x, counted along the rows of the upper triangle.
+    let side = (params.stacked + GRAM_ROWS - 1u) / GRAM_ROWS;
     var a = 0u;
     var left = group.x;
-    var width = (params.stacked + GRAM_ROWS - 1u) / GRAM_ROWS;
-    while (left >= width) {
-        left -= width;
-        width -= 1u;
-        a += 1u;
+    for (var row = 0u; row < side; row++) {
+        let width = side - row;
+        if (left >= width && row == a) {
+            left -= width;
+            a += 1u;
+        }
     }
     let b = a + left;
 

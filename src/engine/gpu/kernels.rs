@@ -186,6 +186,11 @@ impl KernelSpec {
         self.fragments.contains(&Fragment::Eft)
     }
 
+    /// Whether every loop of its text is a `for` loop, whose counter tells when it ends.
+    pub(crate) fn has_counted_loops_only(text: &str) -> bool {
+        !["loop {", "while (", "for (;"].iter().any(|kind| text.contains(kind))
+    }
+
     /// The whole WGSL text.
     pub(crate) fn text(&self, variant: Variant) -> String {
         let mut text = prelude(self.threads);

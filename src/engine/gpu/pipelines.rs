@@ -185,10 +185,7 @@ fn build(
 ) -> Result<wgpu::ComputePipeline> {
     let label = format!("lgf.{}", spec.name);
     gpu.checked(&format!("kernel `{}`", spec.name), || {
-        let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(spec.text(variant).into()),
-        });
+        let module = create_module(gpu, &label, spec, variant);
         let both = [Some(layout), Some(zero_layout)];
         let pipeline_layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(&label),
@@ -208,6 +205,28 @@ fn build(
             cache: gpu.pipelines.as_ref().map(|cache| &cache.raw),
         })
     })
+}
+
+/// The module of a kernel. Where all of its loops count, it is compiled without the counters that wgpu puts
+/// into the loops of a shader it does not trust: they keep a driver from unrolling the loops over a few
+/// constants that most kernels are made of, and from having the reads of several turns in flight.
+fn create_module(gpu: &Gpu, label: &str, spec: &KernelSpec, variant: Variant) -> wgpu::ShaderModule {
+    let text = spec.text(variant);
+    let force_loop_bounding = !KernelSpec::has_counted_loops_only(&text);
+    let source = wgpu::ShaderSource::Wgsl(text.into());
+    let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding, ..Default::default() };
+    #[expect(unsafe_code, reason = "wgpu cannot see that the loops end")]
+    // SAFETY: all checks but one stay, and that one asks that no loop be infinite. The text is made of files of
+    // this crate alone, and all of its loops are `for` loops. Their counters go up by a constant, or down by
+    // ones or halves, to bounds that the loop does not change and that are far below 2^32: numbers of threads,
+    // of workgroups or of a buffer's entries.
+    let module = unsafe {
+        gpu.device.create_shader_module_trusted(
+            wgpu::ShaderModuleDescriptor { label: Some(label), source },
+            checks,
+        )
+    };
+    module
 }
 
 /// A device's compiled pipelines and the file they come from and go to.
