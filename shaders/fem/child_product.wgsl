@@ -88,15 +88,28 @@ fn pushes_of_single(low: Face, high: Face, place: u32) -> Pushes {
     );
 }
 
-fn element_pushes(low: Face, high: Face, at: vec3<u32>) -> Pushes {
+struct Material {
+    place: u32,
+    modes: Eight,
+}
+
+fn material_of(at: vec3<u32>) -> Material {
     let nodes = (params.nx + 1u) * (params.ny + 1u) * (params.nz + 1u);
     let place = plan[nodes + at.x + params.nx * (at.y + params.ny * at.z)];
-    if (place != NO_ROW) {
-        return pushes_of_single(low, high, place);
+    var modes: Eight;
+    if (place == NO_ROW) {
+        let children = children_of(at);
+        modes = walsh(Eight(vec4<f32>(children[0], children[1], children[2], children[3]),
+            vec4<f32>(children[4], children[5], children[6], children[7])));
     }
-    let children = children_of(at);
-    let modulus = walsh(Eight(vec4<f32>(children[0], children[1], children[2], children[3]),
-        vec4<f32>(children[4], children[5], children[6], children[7])));
+    return Material(place, modes);
+}
+
+fn element_pushes(low: Face, high: Face, material: Material) -> Pushes {
+    if (material.place != NO_ROW) {
+        return pushes_of_single(low, high, material.place);
+    }
+    let modulus = material.modes;
     let u = by_representation(deformation(low.x, high.x), deformation(low.y, high.y),
         deformation(low.z, high.z));
     // Every k differs from the one before in one bit.
@@ -119,8 +132,28 @@ fn element_pushes(low: Face, high: Face, at: vec3<u32>) -> Pushes {
     return pushes_of(by_representation(f.x, f.y, f.z), 1.0, 0.0);
 }
 
-fn finish(i: u32, nodes: u32, force: vec3<f32>, moduli_around: f32) -> f32 {
-    finish_node(i, nodes, force);
+struct Known {
+    held: u32,
+    right_side: vec3<f32>,
+    inverse: vec3<f32>,
+}
+
+fn known_of(i: u32, nodes: u32) -> Known {
+    var known = Known(plan[i], vec3<f32>(0.0), vec3<f32>(0.0));
+    if (params.mode != MAKE_PRODUCT) {
+        known.right_side = vec3<f32>(right_side[i], right_side[nodes + i], right_side[2u * nodes + i]);
+    }
+    if (params.mode == MAKE_SMOOTH) {
+        known.inverse = vec3<f32>(inverse[i], inverse[nodes + i], inverse[2u * nodes + i]);
+    }
+    return known;
+}
+
+fn finish(i: u32, nodes: u32, here: vec3<f32>, known: Known, force: vec3<f32>, moduli_around: f32) -> f32 {
+    let made = made_of(here, force, known.right_side, known.inverse, known.held);
+    result[i] = made.x;
+    result[nodes + i] = made.y;
+    result[2u * nodes + i] = made.z;
     return 0.0;
 }
 

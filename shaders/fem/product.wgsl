@@ -24,31 +24,48 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> result: array<f32>;
 @group(0) @binding(8) var<storage, read_write> partials: array<vec2<f32>>;
 
-fn element_pushes(low: Face, high: Face, at: vec3<u32>) -> Pushes {
-    let modulus = moduli[at.x + params.nx * (at.y + params.ny * at.z)];
+struct Material {
+    modulus: f32,
+}
+
+fn material_of(at: vec3<u32>) -> Material {
+    return Material(moduli[at.x + params.nx * (at.y + params.ny * at.z)]);
+}
+
+fn element_pushes(low: Face, high: Face, material: Material) -> Pushes {
     let u = by_representation(deformation(low.x, high.x), deformation(low.y, high.y),
         deformation(low.z, high.z));
     let f = stiffen(u);
-    return pushes_of(by_representation(f.x, f.y, f.z), modulus, modulus);
+    return pushes_of(by_representation(f.x, f.y, f.z), material.modulus, material.modulus);
 }
 
-fn finish(i: u32, nodes: u32, force: vec3<f32>, moduli_around: f32) -> f32 {
-    let held = plan[i];
-    let inverse = vec3<f32>(params.inverse_x, params.inverse_y, params.inverse_z);
-    var along = 0.0;
-    for (var d = 0u; d < 3u; d++) {
-        let at = d * nodes + i;
-        let free = (held >> d & 1u) == 0u;
-        if (params.mode == MAKE_PRODUCT) {
-            result[at] = select(0.0, force[d], free);
-            along += select(0.0, force[d] * displacement[at], free);
-        } else if (params.mode == MAKE_RESIDUAL) {
-            result[at] = select(0.0, right_side[at] - force[d], free);
-        } else {
-            let step = params.damping * inverse[d] * (right_side[at] - force[d]) / moduli_around;
-            result[at] = displacement[at] + select(0.0, step, free);
-        }
+struct Known {
+    held: u32,
+    right_side: vec3<f32>,
+}
+
+fn known_of(i: u32, nodes: u32) -> Known {
+    var known = Known(plan[i], vec3<f32>(0.0));
+    if (params.mode != MAKE_PRODUCT) {
+        known.right_side = vec3<f32>(right_side[i], right_side[nodes + i], right_side[2u * nodes + i]);
     }
+    return known;
+}
+
+fn finish(i: u32, nodes: u32, here: vec3<f32>, known: Known, force: vec3<f32>, moduli_around: f32) -> f32 {
+    let free = (vec3<u32>(known.held) >> vec3<u32>(0u, 1u, 2u) & vec3<u32>(1u)) == vec3<u32>(0u);
+    var out = select(vec3<f32>(0.0), force, free);
+    let along = dot(out, here);
+    if (params.mode == MAKE_RESIDUAL) {
+        out = select(vec3<f32>(0.0), known.right_side - force, free);
+    } else if (params.mode == MAKE_SMOOTH) {
+        let inverse = vec3<f32>(params.inverse_x, params.inverse_y, params.inverse_z);
+        let step = params.damping * inverse * (known.right_side - force) / moduli_around;
+        out = here + select(vec3<f32>(0.0), step, free);
+    }
+    result[i] = out.x;
+    result[nodes + i] = out.y;
+    result[2u * nodes + i] = out.z;
     return along;
 }
 

@@ -2,10 +2,12 @@
 // and, but for the first ones along x and y of a workgroup, the column of nodes at their corner 0. It goes up
 // through the layers of its workgroup, keeps what an element pushes its upper nodes with until the next
 // element's lower ones are known, and hands the shares of the other three corners to the threads beside it.
-// A node adds its shares in a fixed order, whatever workgroup it is in. For kernels that bind `displacement`
-// and whose parameters have nx, ny, nz and layers, the planes of nodes of a workgroup; they have the functions
-// element_pushes(), what an element does to its nodes, and finish(), what becomes of the sum at a node, and
-// need the modes of brick.wgsl. Twin: fem/rows.rs, product().
+// A node adds its shares in a fixed order, whatever workgroup it is in. What a layer needs is read while the
+// layer below it is computed. For kernels that bind `displacement` and whose parameters have nx, ny, nz and
+// layers, the planes of nodes of a workgroup; they need the modes of brick.wgsl and have Material and
+// material_of(), what is known of an element; element_pushes(), what it does to its nodes; Known and
+// known_of(), what is known of a node; and finish(), what becomes of the sum there. Twin: fem/rows.rs,
+// product().
 const SIDE: u32 = 16u;
 const DEPTH: u32 = THREADS / SIDE;
 
@@ -37,13 +39,19 @@ fn pushes_of(f: Directions, factor: f32, modulus: f32) -> Pushes {
     );
 }
 
-fn corners(first: u32, row: u32) -> vec4<f32> {
-    return vec4<f32>(displacement[first], displacement[first + 1u], displacement[first + row],
-        displacement[first + row + 1u]);
+// The nodes beside a column's first one: how far they are along x and y, 0 beyond the last node.
+struct Beside {
+    x: u32,
+    y: u32,
 }
 
-fn face(first: u32, row: u32, nodes: u32) -> Face {
-    return Face(corners(first, row), corners(first + nodes, row), corners(first + 2u * nodes, row));
+fn corners(first: u32, beside: Beside) -> vec4<f32> {
+    return vec4<f32>(displacement[first], displacement[first + beside.x], displacement[first + beside.y],
+        displacement[first + beside.y + beside.x]);
+}
+
+fn face(first: u32, beside: Beside, nodes: u32) -> Face {
+    return Face(corners(first, beside), corners(first + nodes, beside), corners(first + 2u * nodes, beside));
 }
 
 fn put(slot: u32, thread: u32, share: vec3<f32>) {
@@ -65,28 +73,47 @@ fn go_up(group: vec3<u32>, thread: u32) -> f32 {
     let place = vec2<u32>(thread % SIDE, thread / SIDE);
     // The node after the column's, so that no number is negative.
     let next = vec2<u32>(SIDE - 1u, DEPTH - 1u) * group.xy + place;
-    let is_column = all(next > vec2<u32>(0u)) && next.x <= params.nx && next.y <= params.ny;
-    let owns = all(place > vec2<u32>(0u)) && next.x <= row && next.y <= params.ny + 1u;
+    let has_node = all(next > vec2<u32>(0u)) && next.x <= row && next.y <= params.ny + 1u;
+    let is_column = has_node && next.x <= params.nx && next.y <= params.ny;
+    let owns = has_node && all(place > vec2<u32>(0u));
     let column = max(next, vec2<u32>(1u)) - 1u;
     let foot = column.x + row * column.y;
+    let beside = Beside(select(0u, 1u, column.x < params.nx), select(0u, row, column.y < params.ny));
     let begin = params.layers * group.z;
     let end = min(begin + params.layers, params.nz + 1u);
     var low: Face;
+    var high: Face;
     var below: Face;
+    var material: Material;
     var modulus_below = 0.0;
+    if (has_node) {
+        if (begin > 0u) {
+            low = face(foot + plane * (begin - 1u), beside, nodes);
+        }
+        high = face(foot + plane * begin, beside, nodes);
+    }
     if (is_column && begin > 0u) {
-        low = face(foot + plane * (begin - 1u), row, nodes);
+        material = material_of(vec3<u32>(column, begin - 1u));
     }
     var sum = 0.0;
     // The element between the planes up - 1 and up, then the nodes on the lower one of them.
     for (var up = begin; up <= end; up++) {
-        var high: Face;
+        var above: Face;
+        var next_material: Material;
+        var known: Known;
+        let i = foot + plane * (max(up, 1u) - 1u);
+        if (has_node && up < end && up < params.nz) {
+            above = face(foot + plane * (up + 1u), beside, nodes);
+        }
+        if (is_column && up < end && up < params.nz) {
+            next_material = material_of(vec3<u32>(column, up));
+        }
+        if (owns && up > begin) {
+            known = known_of(i, nodes);
+        }
         var pushes: Pushes;
-        if (is_column && up <= params.nz) {
-            high = face(foot + plane * up, row, nodes);
-            if (up > 0u) {
-                pushes = element_pushes(low, high, vec3<u32>(column, up - 1u));
-            }
+        if (is_column && up > 0u && up <= params.nz) {
+            pushes = element_pushes(low, high, material);
         }
         if (up > begin) {
             let x = below.x + pushes.low.x;
@@ -105,13 +132,16 @@ fn go_up(group: vec3<u32>, thread: u32) -> f32 {
                     + share_of(6u, front - 1u);
                 let moduli_around = around + shares[9u * THREADS + left] + shares[9u * THREADS + front]
                     + shares[9u * THREADS + front - 1u];
-                sum += finish(foot + plane * (up - 1u), nodes, force, moduli_around);
+                let here = vec3<f32>(low.x.x, low.y.x, low.z.x);
+                sum += finish(i, nodes, here, known, force, moduli_around);
             }
             workgroupBarrier();
         }
         below = pushes.high;
         modulus_below = pushes.modulus;
         low = high;
+        high = above;
+        material = next_material;
     }
     return sum;
 }

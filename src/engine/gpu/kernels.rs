@@ -60,9 +60,8 @@ pub(crate) enum Fragment {
     Stiffness,
     /// The forces of elements, column by column; needs [`Fragment::Brick`] and the kernel's `displacement`.
     Columns,
-    /// What is made of a product on a coarse mesh; needs the kernel's `plan`, `displacement`, `right_side`,
-    /// `inverse` and `result`.
-    FinishNode,
+    /// What is made of a product on a coarse mesh.
+    MadeOf,
     /// Entries of stored matrices; needs the kernel's `source`.
     StoredEntry,
     /// The moduli of an element's children; needs the kernel's `moduli`.
@@ -133,7 +132,7 @@ impl Fragment {
             (Self::Brick, _) => include_str!("../../../shaders/lib/brick.wgsl"),
             (Self::Stiffness, _) => include_str!("../../../shaders/lib/stiffness.wgsl"),
             (Self::Columns, _) => include_str!("../../../shaders/lib/columns.wgsl"),
-            (Self::FinishNode, _) => include_str!("../../../shaders/lib/finish_node.wgsl"),
+            (Self::MadeOf, _) => include_str!("../../../shaders/lib/made_of.wgsl"),
             (Self::StoredEntry, _) => include_str!("../../../shaders/lib/stored_entry.wgsl"),
             (Self::Children, _) => include_str!("../../../shaders/lib/children.wgsl"),
             (Self::CoarseElement, _) => include_str!("../../../shaders/lib/coarse_element.wgsl"),
@@ -617,7 +616,7 @@ kernels! {
     }
     ChildProduct = "fem/child_product" {
         threads: 256,
-        fragments: [SolveState, Brick, Columns, FinishNode, StoredEntry, Children],
+        fragments: [SolveState, Brick, Columns, MadeOf, StoredEntry, Children],
         buffers: {
             state: Read, coupling: Uniform, moduli: Read, plan: Read, source: Read, displacement: Read,
             right_side: Read, inverse: Read, result: Write,
@@ -630,7 +629,7 @@ kernels! {
     }
     StoredProduct = "fem/stored_product" {
         threads: 256,
-        fragments: [SolveState, FinishNode, StoredEntry],
+        fragments: [SolveState, MadeOf, StoredEntry],
         buffers: {
             state: Read, plan: Read, source: Read, displacement: Read, right_side: Read, inverse: Read,
             result: Write,

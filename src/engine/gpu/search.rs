@@ -53,9 +53,10 @@ impl Recording<'_> {
         for (pass, &candidates) in PASSES.iter().enumerate() {
             let begins = u32::from(pass == 0);
             for s in &self.run.segments {
-                // The later passes, which seldom work, have few workgroups: software adapters go through
-                // those of passes that return at once, too.
-                let slabs = if candidates > CANDIDATES { LEAST_SLABS } else { usize::MAX };
+                // The later passes, which seldom work, have few workgroups on software adapters, which go
+                // through those of passes that return at once, too.
+                let has_few = candidates > CANDIDATES && self.recorder.gpu.is_software();
+                let slabs = if has_few { LEAST_SLABS } else { usize::MAX };
                 let groups = s.per_candidates(candidates, slabs);
                 volumes(self.run, self.recorder, s, Pass { candidates, begins, groups })?;
             }

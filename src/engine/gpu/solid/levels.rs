@@ -392,8 +392,8 @@ impl Levels {
                     inverse: &level.inverse,
                     result: out,
                 },
-                // Eight threads a node.
-                threads::<StoredProduct>(8 * level.mesh.nodes()),
+                // Sixteen threads a node.
+                threads::<StoredProduct>(16 * level.mesh.nodes()),
             ),
         }
     }
