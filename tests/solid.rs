@@ -1,11 +1,12 @@
 //! Tests of structures of one's own, in two and three dimensions: loads, supports, units, regions, gradients.
 
 use lgf::engine::CpuEngine;
+use lgf::engine::gpu::{AdapterChoice, SolidDevice};
 use lgf::flow::{Flow, OptimalityCriteria};
 use lgf::objective::Objective;
 use lgf::topology::{
-    Axis, Cells, Compliance, Directions, Force, Levels, Load, LoadCase, Material, Mesh, PlaneState, Preset,
-    Projection, Recipe, Region, RegionFile, Shape, Structure, Support,
+    Axis, Cells, Compliance, Directions, FilterKind, Force, Levels, Load, LoadCase, Material, Mesh,
+    PlaneState, Preset, Projection, Recipe, Region, RegionFile, Shape, Structure, Support,
 };
 use lgf::{Lgf, Stopping};
 
@@ -161,6 +162,58 @@ fn gradients_are_exact_with_everything_that_has_one() {
 
 /// Lengths by a, forces by b, moduli by c: the same design, and the compliance by b²/(a c) in space, b²/c in
 /// the plane (with the same thickness).
+/// Filters, given densities, symmetry and the chain rule on a device are those of the host, in f32; and with a
+/// projection or the structure's own weight, where the host has them, as well.
+#[test]
+fn designs_on_a_device_have_the_value_and_the_gradient_of_the_cpu() {
+    let device = SolidDevice::open(&AdapterChoice::Any).expect("an adapter, for example a software one");
+    let cantilever = |elements: &[u32]| Structure::preset(Preset::Cantilever, elements).unwrap();
+    let sensitivity = Structure { filter: FilterKind::Sensitivity, radius: 1.5, ..cantilever(&[13, 7, 6]) };
+    let mut regions = Structure { radius: 2.3, ..cantilever(&[12, 7, 9]) };
+    regions.mesh.lengths = vec![12.0, 5.0, 9.0];
+    let block =
+        |lower: [f64; 3], upper: [f64; 3]| Shape::Box { lower: lower.to_vec(), upper: upper.to_vec() };
+    regions.regions = vec![
+        Region::void(block([3.0, 1.0, 2.0], [6.0, 4.0, 7.0])),
+        Region::solid(block([10.0, 0.0, 0.0], [12.0, 2.0, 9.0])),
+    ];
+    let regions_by_sensitivity = Structure { filter: FilterKind::Sensitivity, ..regions.clone() };
+    let odd_penalty = Structure { penalty: 2.3, radius: 1.2, ..cantilever(&[9, 8, 5]) };
+    let linear = Structure { penalty: 1.0, ..cantilever(&[10, 6, 5]) };
+    let projected = Structure { projection: Some(Projection { beta: 4.0 }), ..cantilever(&[10, 6, 5]) };
+    let structures = [
+        cantilever(&[17, 8, 9]),
+        sensitivity,
+        regions,
+        regions_by_sensitivity,
+        odd_penalty,
+        linear,
+        projected,
+        complicated(3),
+    ];
+    for (number, structure) in structures.into_iter().enumerate() {
+        let mut exact = Compliance::new(structure.clone()).unwrap();
+        let mut found = Compliance::on_device(structure, &device).unwrap();
+        let d = exact.dimension();
+        let uniform = exact.uniform_start()[0];
+        let x: Vec<f64> = (0..d).map(|i| (uniform * (1.0 + 0.5 * (1.7 * i as f64).sin())).min(1.0)).collect();
+        let [mut expected, mut gradient] = [0, 1].map(|_| vec![0.0; d]);
+        for problem in [&mut exact, &mut found] {
+            problem.set_tolerance(1e-7).unwrap();
+        }
+        let value = exact.evaluate(&x, &mut expected).unwrap();
+        let on_device = found.evaluate(&x, &mut gradient).unwrap();
+        assert!((on_device / value - 1.0).abs() < 1e-6, "{number}: {on_device} {value}");
+        let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let off: Vec<f64> = gradient.iter().zip(&expected).map(|(a, b)| a - b).collect();
+        assert!(norm(&off) < 1e-4 * norm(&expected), "{number}: {}", norm(&off) / norm(&expected));
+        // Symmetric designs stay symmetric to the last bit.
+        let mirrored = found.symmetrized(&gradient).into_owned();
+        assert_eq!(mirrored, gradient, "{number}");
+        assert_eq!(found.evaluations(), 1);
+    }
+}
+
 /// A load's work is twice the strain energy, so the energies add up to the compliances of the load cases, and
 /// those with their weights to the objective; in a pulled bar the energy per volume is σ²/2E everywhere.
 #[test]

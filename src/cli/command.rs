@@ -58,6 +58,7 @@ pub fn main() -> ExitCode {
     env_logger::Builder::from_env(
         env_logger::Env::default().default_filter_or("warn,wgpu_core=error,wgpu_hal=error,naga=error"),
     )
+    .format_timestamp_millis()
     .init();
     let command = Cli::command();
     let parsed = command.clone().try_get_matches().and_then(|given| {

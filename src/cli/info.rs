@@ -79,6 +79,12 @@ fn describe(out: &mut String) -> Result<()> {
         info.adapter,
         info.precision
     );
+    if let Some(least) = engine.least_unknowns() {
+        line!(
+            out,
+            "  for runs of {least} unknowns and more; smaller ones are faster on the CPU engine (f64)"
+        );
+    }
     Ok(())
 }
 

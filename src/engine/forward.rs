@@ -10,20 +10,24 @@ use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::{RegressionProblem, SurrogateConfig};
 
-/// Implements [`Engine`] by the engine at the place `$inner`. Every call that can fail is announced to
-/// `$before` by its name first.
+/// Implements [`Engine`] by the engine at the place `$inner`, `$shared` for calls that change nothing. Every call that can fail is announced to
+/// `$before` by its name first, and `$start` sees the setup of a run before the engine does.
 macro_rules! forward_engine {
-    ([$($generics:tt)*] $engine:ty, $self:ident => $inner:expr, before($call:ident) $before:expr,
-     fall_back($fault:ident) $fall_back:expr) => {
+    ([$($generics:tt)*] $engine:ty, $self:ident => $shared:expr, $inner:expr, before($call:ident) $before:expr,
+     $(start($setup:ident) $start:expr,)? fall_back($fault:ident) $fall_back:expr) => {
         impl<$($generics)*> Sealed for $engine {}
 
         impl<$($generics)*> Engine for $engine {
             fn info(&$self) -> EngineInfo {
-                $inner.info()
+                $shared.info()
             }
             fn start(&mut $self, setup: Setup<'_>) -> Result<()> {
                 let $call = "start";
                 $before?;
+                $({
+                    let $setup = &setup;
+                    $start;
+                })?
                 $inner.start(setup)
             }
             fn set_gradient(&mut $self, gradient: &[f64]) -> Result<GradientSummary> {
@@ -115,10 +119,10 @@ macro_rules! forward_engine {
                 $inner.forget()
             }
             fn samples(&$self) -> usize {
-                $inner.samples()
+                $shared.samples()
             }
             fn traffic(&$self) -> Traffic {
-                $inner.traffic()
+                $shared.traffic()
             }
             fn fall_back(&mut $self, $fault: &Error) -> bool {
                 $fall_back
@@ -128,7 +132,7 @@ macro_rules! forward_engine {
 }
 pub(crate) use forward_engine;
 
-forward_engine!([E: Engine + ?Sized] &mut E, self => (**self),
+forward_engine!([E: Engine + ?Sized] &mut E, self => (**self), (**self),
     before(_call) Ok::<(), Error>(()), fall_back(fault) (**self).fall_back(fault));
-forward_engine!([E: Engine + ?Sized] Box<E>, self => (**self),
+forward_engine!([E: Engine + ?Sized] Box<E>, self => (**self), (**self),
     before(_call) Ok::<(), Error>(()), fall_back(fault) (**self).fall_back(fault));

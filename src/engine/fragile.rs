@@ -52,5 +52,6 @@ impl<E> Fragile<E> {
 }
 
 forward_engine!(
-    [E: Engine] Fragile<E>, self => self.inner, before(method) self.call(method), fall_back(_fault) false
+    [E: Engine] Fragile<E>, self => self.inner, self.inner, before(method) self.call(method),
+    fall_back(_fault) false
 );

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::boundary::Boundary;
@@ -15,7 +16,7 @@ use super::structure::{Material, PlaneState, Structure, Unit};
 use super::symmetry::Mirrors;
 use crate::checkpoint::{Journal, Tape};
 use crate::domain::{Bounds, Domain, Volume};
-use crate::engine::gpu::{DeviceBytes, DeviceCompliance, SolidDevice};
+use crate::engine::gpu::{DesignRule, DeviceBytes, DeviceCompliance, SolidDevice};
 use crate::error::{Error, ObjectiveError, Result};
 use crate::fem::{Accuracy, Evaluation, Simp, SolveReport, Solver};
 use crate::objective::Objective;
@@ -76,9 +77,9 @@ const MOST_REPORTED_BY_CPU: usize = 2_000_000;
 /// The greatest Poisson's ratio at which elements with linear shape functions are not much too stiff where
 /// nothing lets the material escape to a side.
 const LOCKING: f64 = 0.45;
-/// A problem on the way to another one on a device is there as well from so many elements on: below, the CPU
-/// is about as fast.
-const LEAST_ON_DEVICE: usize = 10_000;
+/// A problem is on a device from so many elements on, where that may be chosen: below, the CPU is about as
+/// fast.
+pub(super) const LEAST_ON_DEVICE: usize = 10_000;
 
 /// Compliance c(x) = Σ wₖ fₖᵀuₖ over the load cases, K(ρ) uₖ = fₖ, with E(ρ) = E_min + ρᵖ (1 − E_min) and ρ
 /// the physical density: the filtered design x, projected if asked for, and 0 or 1 in passive elements.
@@ -171,7 +172,7 @@ impl Compliance {
     /// [`SettingsError`](crate::error::SettingsError) for a setting outside its range, for a projection with
     /// the sensitivity filter, and for a load that the regions cut off from its supports.
     pub fn new(structure: Structure) -> Result<Self> {
-        Self::with_model(structure, Model::new)
+        Self::with_model(structure, |structure, mesh, boundary, _| Model::new(structure, mesh, boundary))
     }
 
     /// The compliance of a structure in space whose true gradient is computed on `device`; see
@@ -183,8 +184,16 @@ impl Compliance {
     /// Those of [`new`](Self::new), and of the device: [`EngineError`](crate::error::EngineError) where the
     /// mesh does not fit.
     pub fn on_device(structure: Structure, device: &SolidDevice) -> Result<Self> {
-        Self::with_model(structure, |structure, mesh, boundary| {
-            Model::on_device(structure, mesh, boundary, device)
+        Self::with_model(structure, |structure, mesh, boundary, (passive, mirrors)| {
+            let sides = structure.sides();
+            let rule = DesignRule {
+                sides: sides.map(|side| side / sides[0]),
+                radius: structure.radius_in_sides(),
+                filters_sensitivities: structure.filter == FilterKind::Sensitivity,
+                mirrors: mirrors.axes(),
+                given: passive.given(),
+            };
+            Model::on_device(structure, mesh, boundary, device, &rule)
         })
     }
 
@@ -232,7 +241,7 @@ impl Compliance {
 
     fn with_model(
         structure: Structure,
-        model: impl FnOnce(&Structure, Mesh, &Boundary) -> Result<Model>,
+        model: impl FnOnce(&Structure, Mesh, &Boundary, (&PassiveElements, &Mirrors)) -> Result<Model>,
     ) -> Result<Self> {
         structure.validate()?;
         let mesh = Mesh::new(&structure.mesh.elements)?;
@@ -257,7 +266,7 @@ impl Compliance {
         }
         let mirrors = Mirrors::new(structure.symmetry, mesh, &boundary, |image| passive.is_symmetric(image));
         let volume = volume_constraint(&structure, &filter, &passive, &mirrors, mesh.elements())?;
-        let model = model(&structure, mesh, &boundary)?;
+        let model = model(&structure, mesh, &boundary, (&passive, &mirrors))?;
         Ok(Self {
             unit: structure.unit(),
             structure,
@@ -595,22 +604,27 @@ impl Compliance {
         &mut self,
         x: &[f64],
         accuracy: impl Into<Accuracy>,
-        gradient: Option<&mut [f64]>,
+        mut gradient: Option<&mut [f64]>,
     ) -> Result<f64> {
-        let (density, projected) = self.densities(x)?;
-        let law = self.law();
+        if x.len() != self.mesh.elements() {
+            return Err(Error::length("the design", x.len(), self.mesh.elements()));
+        }
+        let (law, accuracy) = (self.law(), accuracy.into());
         self.evaluations += 1;
-        let mut slope = vec![0.0; x.len()];
-        let accuracy = accuracy.into();
-        let outcome = match self.model.evaluate(&law, &density, accuracy, &mut slope) {
-            Err(fault) if self.device().is_some() => {
-                log::warn!("the CPU goes on with the true gradient: {fault}");
-                self.model = self.model.to_cpu(&self.structure, self.mesh, &self.boundary)?;
-                self.model.evaluate(&law, &density, accuracy, &mut slope)
-            }
-            other => other,
+        // What a projection's threshold is found from is on the host.
+        let on_device = if self.structure.projection.is_none() {
+            self.model.evaluate_design(&law, x, accuracy, gradient.as_deref_mut())
+        } else {
+            None
         };
-        let Evaluation { value, solves } = outcome?;
+        let evaluation = match on_device {
+            Some(Ok(evaluation)) => evaluation,
+            Some(Err(fault)) => {
+                self.leave_device(&fault)?;
+                self.evaluate_on_host(&law, x, accuracy, gradient.as_deref_mut())?
+            }
+            None => self.evaluate_on_host(&law, x, accuracy, gradient.as_deref_mut())?,
+        };
         let entry = |(load_case, solve): (usize, &SolveReport)| SolveEntry {
             evaluation: self.evaluations,
             load_case,
@@ -618,23 +632,52 @@ impl Compliance {
             residual: solve.residual,
             seconds: solve.time.as_secs_f64(),
         };
-        self.solves.extend(solves.iter().enumerate().map(entry));
+        self.solves.extend(evaluation.solves.iter().enumerate().map(entry));
         if let Some(gradient) = gradient {
-            self.passive.clear(&mut slope);
-            if let Some((filtered, threshold)) = projected {
-                threshold.chain(&filtered, &mut slope, |e| self.passive.is_active(e));
-            }
-            match self.structure.filter {
-                FilterKind::Density => self.filter.smooth_transpose(&slope, gradient)?,
-                FilterKind::Sensitivity => {
-                    self.filter.smooth_sensitivity(&slope, &self.symmetrized(x), gradient)?;
-                    self.passive.clear(gradient);
-                }
-            }
-            self.mirrors.symmetrize(gradient);
-            gradient.iter_mut().for_each(|g| *g *= self.unit.compliance);
+            let unit = self.unit.compliance;
+            gradient.par_chunks_mut(1 << 16).for_each(|part| part.iter_mut().for_each(|g| *g *= unit));
         }
-        Ok(value * self.unit.compliance)
+        Ok(evaluation.value * self.unit.compliance)
+    }
+
+    /// The CPU goes on with the true gradient where the device has failed.
+    fn leave_device(&mut self, fault: &Error) -> Result<()> {
+        log::warn!("the CPU goes on with the true gradient: {fault}");
+        self.model = self.model.to_cpu(&self.structure, self.mesh, &self.boundary)?;
+        Ok(())
+    }
+
+    /// The compliance and its gradient in internal units, the densities and the chain rule being the host's.
+    fn evaluate_on_host(
+        &mut self,
+        law: &Simp,
+        x: &[f64],
+        accuracy: Accuracy,
+        gradient: Option<&mut [f64]>,
+    ) -> Result<Evaluation> {
+        let (density, projected) = self.densities(x)?;
+        let mut slope = vec![0.0; x.len()];
+        let evaluation = match self.model.evaluate(law, &density, accuracy, &mut slope) {
+            Err(fault) if self.device().is_some() => {
+                self.leave_device(&fault)?;
+                self.model.evaluate(law, &density, accuracy, &mut slope)?
+            }
+            other => other?,
+        };
+        let Some(gradient) = gradient else { return Ok(evaluation) };
+        self.passive.clear(&mut slope);
+        if let Some((filtered, threshold)) = projected {
+            threshold.chain(&filtered, &mut slope, |e| self.passive.is_active(e));
+        }
+        match self.structure.filter {
+            FilterKind::Density => self.filter.smooth_transpose(&slope, gradient)?,
+            FilterKind::Sensitivity => {
+                self.filter.smooth_sensitivity(&slope, &self.symmetrized(x), gradient)?;
+                self.passive.clear(gradient);
+            }
+        }
+        self.mirrors.symmetrize(gradient);
+        Ok(evaluation)
     }
 }
 

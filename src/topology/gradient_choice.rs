@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::compliance::LEAST_ON_DEVICE;
 use super::{Compliance, Structure};
 use crate::engine::EngineChoice;
 use crate::engine::gpu::{AdapterChoice, SolidDevice};
@@ -24,8 +25,8 @@ use crate::error::{Error, Result};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum GradientChoice {
-    /// The GPU where a hardware one may be the engine, the structure is in space and fits there; else the
-    /// CPU.
+    /// The GPU where a hardware one may be the engine, and the structure is in space, has at least 10 000
+    /// elements and fits there; else the CPU.
     #[default]
     Auto,
     /// The CPU, in f64.
@@ -49,7 +50,13 @@ impl GradientChoice {
         let has_gpu_engine = matches!(engine, EngineChoice::Auto | EngineChoice::Gpu);
         let usual = match self {
             Self::Cpu => return Compliance::new(structure),
-            Self::Auto if structure.dimension() < 3 || !has_gpu_engine => return Compliance::new(structure),
+            Self::Auto
+                if structure.dimension() < 3
+                    || !has_gpu_engine
+                    || structure.elements() < LEAST_ON_DEVICE as u64 =>
+            {
+                return Compliance::new(structure);
+            }
             Self::Auto => AdapterChoice::Hardware,
             Self::Gpu => AdapterChoice::Any,
         };

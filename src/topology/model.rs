@@ -10,7 +10,7 @@ use super::grid::Grid;
 use super::mesh::Mesh;
 use super::stiffness::Stiffness;
 use super::structure::{Structure, Unit};
-use crate::engine::gpu::{DeviceCompliance, SolidDevice};
+use crate::engine::gpu::{DesignRule, DeviceCompliance, SolidDevice};
 use crate::error::{Error, Result};
 use crate::fem::{
     Accuracy, BrickMesh, DensityFilter, Element, Evaluation, Load, Operator, Simp, SolidCompliance, Solver,
@@ -67,12 +67,31 @@ impl Model {
         mesh: Mesh,
         boundary: &Boundary,
         device: &SolidDevice,
+        rule: &DesignRule,
     ) -> Result<Self> {
         let Mesh::Solid(bricks) = mesh else {
             return Err(Error::only_with("a true gradient on the GPU", "structures in three dimensions"));
         };
         let Bricks { element, supports, loads, bodies } = Bricks::new(structure, bricks, boundary)?;
-        Ok(Self::Device(Box::new(DeviceCompliance::new(device, &element, &supports, loads, bodies)?)))
+        let model = DeviceCompliance::new(device, &element, &supports, loads, bodies)?;
+        Ok(Self::Device(Box::new(model.with_design(rule)?)))
+    }
+
+    /// The weighted compliance of this design, and its gradient if that is asked for, where the model takes
+    /// designs: on a device, whose rule for them has no projection. None elsewhere.
+    pub(super) fn evaluate_design(
+        &mut self,
+        law: &Simp,
+        x: &[f64],
+        accuracy: Accuracy,
+        gradient: Option<&mut [f64]>,
+    ) -> Option<Result<Evaluation>> {
+        match self {
+            Self::Device(model) if model.takes_designs() => {
+                Some(model.evaluate_design(law, x, accuracy, MAX_ITERATIONS, gradient))
+            }
+            _ => None,
+        }
     }
 
     /// The handle of the device that the model is on, if it is on one.

@@ -74,6 +74,12 @@ impl PassiveElements {
         self.solid
     }
 
+    /// The density of every element that has a given one; nothing where all are designed.
+    pub(super) fn given(&self) -> Vec<Option<f64>> {
+        let given = if self.is_empty() { &[][..] } else { &self.given };
+        given.iter().map(|given| given.map(RegionKind::density)).collect()
+    }
+
     /// Whether every element is designed.
     pub(super) fn is_empty(&self) -> bool {
         self.active == self.given.len()

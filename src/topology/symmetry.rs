@@ -70,6 +70,11 @@ impl Mirrors {
         Self { mesh, axes }
     }
 
+    /// The axes that are kept.
+    pub(super) fn axes(&self) -> [bool; 3] {
+        self.axes
+    }
+
     /// Whether any symmetry is kept.
     pub(super) fn any(&self) -> bool {
         self.axes != [false; 3]

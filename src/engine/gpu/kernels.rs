@@ -56,8 +56,6 @@ pub(crate) enum Fragment {
     SolveState,
     /// The modes of a brick.
     Brick,
-    /// The stiffness of a brick in them; needs [`Fragment::Brick`] and the kernel's `blocks`.
-    Stiffness,
     /// The forces of elements, column by column; needs [`Fragment::Brick`] and the kernel's `displacement`.
     Columns,
     /// What is made of a product on a coarse mesh.
@@ -66,6 +64,10 @@ pub(crate) enum Fragment {
     StoredEntry,
     /// The moduli of an element's children; needs the kernel's `moduli`.
     Children,
+    /// Powers of densities.
+    Power,
+    /// The densities that are given; needs the kernel's `given`.
+    Given,
     /// The matrices of coarse elements; needs the kernel's `table` and `plan`.
     CoarseElement,
     /// How a mesh lies on the next coarser one; needs the kernel's `plan`.
@@ -130,10 +132,11 @@ impl Fragment {
             (Self::Lift, _) => include_str!("../../../shaders/lib/lift.wgsl"),
             (Self::SolveState, _) => include_str!("../../../shaders/lib/solve_state.wgsl"),
             (Self::Brick, _) => include_str!("../../../shaders/lib/brick.wgsl"),
-            (Self::Stiffness, _) => include_str!("../../../shaders/lib/stiffness.wgsl"),
             (Self::Columns, _) => include_str!("../../../shaders/lib/columns.wgsl"),
             (Self::MadeOf, _) => include_str!("../../../shaders/lib/made_of.wgsl"),
             (Self::StoredEntry, _) => include_str!("../../../shaders/lib/stored_entry.wgsl"),
+            (Self::Power, _) => include_str!("../../../shaders/lib/power.wgsl"),
+            (Self::Given, _) => include_str!("../../../shaders/lib/given.wgsl"),
             (Self::Children, _) => include_str!("../../../shaders/lib/children.wgsl"),
             (Self::CoarseElement, _) => include_str!("../../../shaders/lib/coarse_element.wgsl"),
             (Self::Transfer, _) => include_str!("../../../shaders/lib/transfer.wgsl"),
@@ -599,7 +602,7 @@ kernels! {
     }
     BrickProduct = "fem/product" {
         threads: 256,
-        fragments: [SolveState, Brick, Stiffness, Columns],
+        fragments: [SolveState, Brick, Columns],
         buffers: {
             state: Read, blocks: Uniform, moduli: Read, plan: Read, displacement: Read, right_side:
             Read, result: Write, partials: Write,
@@ -778,7 +781,7 @@ kernels! {
     }
     Energies = "fem/energies" {
         threads: 256,
-        fragments: [Eft, DoubleWord, Brick, Stiffness, TreeSums],
+        fragments: [Eft, DoubleWord, Brick, TreeSums],
         buffers: {
             blocks: Uniform, moduli: Read, displacement: Read, energies: Write, partials: Write,
         },
@@ -793,5 +796,36 @@ kernels! {
         buffers: { load: Read, displacement: Read, partials: Write },
         params: { len: u32, slab: u32 },
         bytes: |p| 12 * u64::from(p.len),
+    }
+    DesignFilter = "fem/filter" {
+        threads: 256,
+        fragments: [Given],
+        buffers: { values: Read, row_inverse: Read, given: Read, result: Write },
+        params: {
+            nx: u32, ny: u32, nz: u32, mode: u32, reach_x: u32, reach_y: u32, reach_z: u32, radius: f32,
+            side_x: f32, side_y: f32, side_z: f32, has_given: u32,
+        },
+        bytes: |p| 12 * elements([p.nx, p.ny, p.nz]),
+    }
+    DensityModulus = "fem/modulus" {
+        threads: 256,
+        fragments: [Power, Given],
+        buffers: { given: Read, density: Write, moduli: Write },
+        params: { elements: u32, has_given: u32, penalty: f32, void_modulus: f32 },
+        bytes: |p| 8 * u64::from(p.elements),
+    }
+    DensitySensitivity = "fem/sensitivity" {
+        threads: 256,
+        fragments: [Power, Given],
+        buffers: { given: Read, density: Read, design: Read, energies: Write },
+        params: { elements: u32, has_given: u32, penalty: f32, void_modulus: f32, times_design: u32 },
+        bytes: |p| (12 + 4 * u64::from(p.times_design)) * u64::from(p.elements),
+    }
+    DesignMirror = "fem/mirror" {
+        threads: 256,
+        fragments: [],
+        buffers: { values: Write },
+        params: { nx: u32, ny: u32, nz: u32, axis: u32 },
+        bytes: |p| 8 * elements([p.nx, p.ny, p.nz]),
     }
 }

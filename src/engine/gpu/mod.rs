@@ -52,5 +52,6 @@ mod waiting;
 
 pub use device::{AdapterChoice, AdapterSummary, list_adapters};
 pub use engine::{DesignSegment, GpuEngine, GpuOptions};
+pub(crate) use solid::DesignRule;
 pub use solid::{DeviceBytes, DeviceCompliance, SolidDevice};
 pub use timing::{Clock, KernelTime};

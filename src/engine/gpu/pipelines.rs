@@ -221,10 +221,8 @@ fn create_module(gpu: &Gpu, label: &str, spec: &KernelSpec, variant: Variant) ->
     // ones or halves, to bounds that the loop does not change and that are far below 2^32: numbers of threads,
     // of workgroups or of a buffer's entries.
     let module = unsafe {
-        gpu.device.create_shader_module_trusted(
-            wgpu::ShaderModuleDescriptor { label: Some(label), source },
-            checks,
-        )
+        gpu.device
+            .create_shader_module_trusted(wgpu::ShaderModuleDescriptor { label: Some(label), source }, checks)
     };
     module
 }

@@ -147,6 +147,28 @@ enumerations! {
         Smooth = 2, "MAKE_SMOOTH";
     }
 
+    /// What a filter makes of the elements around one.
+    Filtering {
+        /// One over the sum of the weights.
+        RowSums = 0, "FILTER_ROW_SUMS";
+        /// Weighted means.
+        Means = 1, "FILTER_MEANS";
+        /// The transpose of weighted means.
+        Transpose = 2, "FILTER_TRANSPOSE";
+        /// Weighted means over the element's own design.
+        Sensitivity = 3, "FILTER_SENSITIVITY";
+    }
+
+    /// The density that an element has whatever the design is.
+    Given {
+        /// It is designed.
+        None = 0, "GIVEN_NONE";
+        /// The density 0.
+        Void = 1, "GIVEN_VOID";
+        /// The density 1.
+        Solid = 2, "GIVEN_SOLID";
+    }
+
     /// What conjugate gradients make of a sum.
     Sum {
         /// The goal, from the square of the first residual.

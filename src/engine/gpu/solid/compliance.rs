@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
+use super::design::{self, Design, DesignRule};
 use super::levels::{Levels, slab_of};
 use super::solve::{Case, Vectors, record_correct, record_iteration, record_start, solve};
 use crate::engine::gpu::buffers::Buffer;
@@ -14,7 +15,7 @@ use crate::engine::gpu::recording::Recorder;
 use crate::engine::gpu::{AdapterChoice, Clock, GpuEngine, KernelTime, self_test};
 use crate::error::{EngineError, Error, Result};
 use crate::fem::layout::Damping;
-use crate::fem::{Accuracy, BrickMesh, Element, Evaluation, Load, Simp, Supports, masses};
+use crate::fem::{Accuracy, BrickMesh, Element, Evaluation, Load, Simp, SolveReport, Supports, masses};
 
 /// A device that finite elements are solved on: a handle, which several problems share with the kernels that
 /// were compiled for them.
@@ -113,6 +114,8 @@ pub struct DeviceCompliance {
     energies: Buffer,
     totals: Buffer,
     staging: Buffer,
+    /// How a design becomes densities, if designs are evaluated.
+    design: Option<Design>,
 }
 
 impl DeviceCompliance {
@@ -169,6 +172,7 @@ impl DeviceCompliance {
             energies,
             totals: totals_buffer,
             staging,
+            design: None,
         };
         for number in 0..this.cases.len() {
             if this.bodies[number] == [0.0; 3] {
@@ -178,12 +182,29 @@ impl DeviceCompliance {
         Ok(this)
     }
 
+    /// The same with designs that become densities by `rule`.
+    pub(crate) fn with_design(mut self, rule: &DesignRule) -> Result<Self> {
+        self.design = Some(Design::new(&mut self.device.lock(), self.mesh, rule)?);
+        Ok(self)
+    }
+
+    /// Whether designs can be evaluated: the device has a rule for them, and no load depends on densities.
+    pub(crate) fn takes_designs(&self) -> bool {
+        self.design.is_some() && !self.has_weight()
+    }
+
+    fn has_weight(&self) -> bool {
+        self.bodies.iter().any(|body| *body != [0.0; 3])
+    }
+
     /// What a problem with so many load cases takes on the device, known before it is set up.
     pub fn bytes(mesh: BrickMesh, cases: usize) -> DeviceBytes {
         let (dofs, elements) = (mesh.dofs() as u64, mesh.elements() as u64);
         let (levels, matrices) = Levels::bytes_of(mesh);
-        // Direction and correction; load and displacement of each case; energies and what they are read by.
-        let all = levels + 8 * dofs + 12 * dofs * cases as u64 + 8 * elements + (8 * elements).max(8 * dofs);
+        // Direction and correction; load and displacement of each case; energies, the design's fields, and what
+        // is read by.
+        let fields = (8 + design::BYTES) * elements + (8 * elements).max(8 * dofs);
+        let all = levels + 8 * dofs + 12 * dofs * cases as u64 + fields;
         DeviceBytes { all, largest_binding: matrices.max(8 * dofs) }
     }
 
@@ -235,7 +256,7 @@ impl DeviceCompliance {
             }
         }
         let moduli: Vec<f32> = densities.par_iter().map(|rho| law.modulus(*rho) as f32).collect();
-        let has_weight = self.bodies.iter().any(|body| *body != [0.0; 3]);
+        let has_weight = self.has_weight();
         if has_weight {
             let masses = masses(&self.mesh, densities);
             for number in 0..self.cases.len() {
@@ -248,6 +269,85 @@ impl DeviceCompliance {
         let mut recorder = device.lock();
         let r = &mut *recorder;
         r.upload(&self.levels.moduli, &moduli)?;
+        let solves = self.solve_all(r, accuracy, max_iterations)?;
+        let rows = if has_weight { 2 } else { 1 };
+        let bytes = 4 * (rows * elements) as u64;
+        let totals = 16 * self.cases.len() as u64;
+        r.copy(&self.totals, 0, &self.staging, 0, totals);
+        r.copy(&self.energies, 0, &self.staging, totals, bytes);
+        let data = r.read(&self.staging, totals + bytes)?;
+        drop(recorder);
+        let (totals, energies) = data.split_at(totals as usize);
+        let value = value_of(totals);
+        let energies: Vec<f32> = bytemuck::pod_collect_to_vec(energies);
+        let (energies, weights) = energies.split_at(elements);
+        gradient.par_iter_mut().zip(energies).zip(densities).for_each(|((gradient, energy), density)| {
+            *gradient = -law.slope(*density) * f64::from(*energy);
+        });
+        gradient.par_iter_mut().zip(weights).for_each(|(gradient, weight)| {
+            *gradient += 2.0 * f64::from(*weight);
+        });
+        Ok(Evaluation { value, solves })
+    }
+
+    /// The compliance of the design x, and its gradient with respect to it, if that is asked for. An evaluation
+    /// sends the design, 4 bytes an element, and reads the gradient, as many.
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate); an internal one where the device takes no designs.
+    pub(crate) fn evaluate_design(
+        &mut self,
+        law: &Simp,
+        x: &[f64],
+        accuracy: Accuracy,
+        max_iterations: usize,
+        gradient: Option<&mut [f64]>,
+    ) -> Result<Evaluation> {
+        let elements = self.mesh.elements();
+        for (name, found) in
+            [("the design", Some(x.len())), ("the gradient", gradient.as_ref().map(|g| g.len()))]
+        {
+            if let Some(found) = found.filter(|found| *found != elements) {
+                return Err(Error::length(name, found, elements));
+            }
+        }
+        let narrow: Vec<f32> = x.par_iter().map(|x| *x as f32).collect();
+        let device = self.device.clone();
+        let mut recorder = device.lock();
+        let r = &mut *recorder;
+        let design = self.design.take().ok_or_else(|| Error::internal("a device that takes no designs"))?;
+        r.upload(&design.design, &narrow)?;
+        let outcome = design
+            .record_moduli(r, law, &self.levels.moduli)
+            .and_then(|()| self.solve_all(r, accuracy, max_iterations));
+        let design = self.design.insert(design);
+        let solves = outcome?;
+        let totals = 16 * self.cases.len() as u64;
+        r.copy(&self.totals, 0, &self.staging, 0, totals);
+        let Some(gradient) = gradient else {
+            let data = r.read(&self.staging, totals)?;
+            return Ok(Evaluation { value: value_of(&data), solves });
+        };
+        design.record_gradient(r, law, &self.energies)?;
+        let bytes = 4 * elements as u64;
+        r.copy(&design.design, 0, &self.staging, totals, bytes);
+        let data = r.read(&self.staging, totals + bytes)?;
+        drop(recorder);
+        let (totals, words) = data.split_at(totals as usize);
+        gradient.par_iter_mut().zip(words.par_chunks_exact(4)).for_each(|(gradient, word)| {
+            *gradient = f64::from(f32::from_ne_bytes(std::array::from_fn(|i| word[i])));
+        });
+        Ok(Evaluation { value: value_of(totals), solves })
+    }
+
+    /// Makes the operators of the moduli that are on the device, solves for all load cases and records their
+    /// energies.
+    fn solve_all(
+        &mut self,
+        r: &mut Recorder,
+        accuracy: Accuracy,
+        max_iterations: usize,
+    ) -> Result<Vec<SolveReport>> {
         self.levels.set_up(r)?;
         let mut solves = Vec::with_capacity(self.cases.len());
         for number in 0..self.cases.len() {
@@ -262,31 +362,7 @@ impl DeviceCompliance {
             }
             self.record_energies(r, number)?;
         }
-        let rows = if has_weight { 2 } else { 1 };
-        let bytes = 4 * (rows * elements) as u64;
-        let totals = 16 * self.cases.len() as u64;
-        r.copy(&self.totals, 0, &self.staging, 0, totals);
-        r.copy(&self.energies, 0, &self.staging, totals, bytes);
-        let data = r.read(&self.staging, totals + bytes)?;
-        drop(recorder);
-        let (totals, energies) = data.split_at(totals as usize);
-        let totals: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(totals);
-        let value = totals
-            .chunks_exact(2)
-            .map(|pair| {
-                let [work, strain] = [pair[0], pair[1]].map(|[hi, lo]| f64::from(hi) + f64::from(lo));
-                2.0 * work - strain
-            })
-            .sum();
-        let energies: Vec<f32> = bytemuck::pod_collect_to_vec(energies);
-        let (energies, weights) = energies.split_at(elements);
-        gradient.par_iter_mut().zip(energies).zip(densities).for_each(|((gradient, energy), density)| {
-            *gradient = -law.slope(*density) * f64::from(*energy);
-        });
-        gradient.par_iter_mut().zip(weights).for_each(|(gradient, weight)| {
-            *gradient += 2.0 * f64::from(*weight);
-        });
-        Ok(Evaluation { value, solves })
+        Ok(solves)
     }
 
     /// The energies of load case `number`, and the two sums that its compliance is made of.
@@ -438,13 +514,25 @@ impl DeviceCompliance {
     }
 }
 
+/// The compliance from the two sums of each load case: its force times its displacement, and the energies.
+fn value_of(totals: &[u8]) -> f64 {
+    let totals: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(totals);
+    let of = |pair: &[[f32; 2]]| {
+        let [work, strain] = [pair[0], pair[1]].map(|[hi, lo]| f64::from(hi) + f64::from(lo));
+        2.0 * work - strain
+    };
+    totals.chunks_exact(2).map(of).sum()
+}
+
 impl Drop for DeviceCompliance {
     fn drop(&mut self) {
         // The bind groups that the recorder keeps would keep the buffers alive.
         let mut recorder = self.device.lock();
         let cases = self.cases.iter().flat_map(|case| [&case.load, &case.displacement]);
         let own = [&self.energies, &self.totals];
-        for buffer in self.levels.buffers().chain(self.vectors.buffers()).chain(cases).chain(own) {
+        let design = self.design.iter().flat_map(Design::buffers);
+        let all = self.levels.buffers().chain(self.vectors.buffers()).chain(cases).chain(own).chain(design);
+        for buffer in all {
             recorder.release(buffer);
         }
     }

@@ -56,7 +56,7 @@ pub(super) struct Levels {
 }
 
 /// The workgroups with one thread an item, as they are launched.
-fn threads<P: Params>(items: usize) -> [u32; 3] {
+pub(super) fn threads<P: Params>(items: usize) -> [u32; 3] {
     counts::values(items.div_ceil(P::THREADS as usize))
 }
 

@@ -5,12 +5,15 @@
 //! |---|---|
 //! | `levels` | the meshes of multigrid on the device: their buffers, their operators and one cycle |
 //! | `solve` | conjugate gradients, whose scalars stay on the device, and the refinement around them |
-//! | `compliance` | densities to compliance and gradient |
+//! | `design` | a design to moduli, and energies to the design's gradient |
+//! | `compliance` | designs or densities to compliance and gradient |
 
 mod compliance;
+mod design;
 mod levels;
 mod solve;
 #[cfg(test)]
 mod tests;
 
 pub use compliance::{DeviceBytes, DeviceCompliance, SolidDevice};
+pub(crate) use design::DesignRule;
