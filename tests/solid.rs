@@ -161,9 +161,9 @@ fn gradients_are_exact_with_everything_that_has_one() {
 }
 
 /// Lengths by a, forces by b, moduli by c: the same design, and the compliance by b²/(a c) in space, b²/c in
-/// the plane (with the same thickness).
-/// Filters, given densities, symmetry and the chain rule on a device are those of the host, in f32; and with a
-/// projection or the structure's own weight, where the host has them, as well.
+/// the plane (with the same thickness). Filters, given densities, symmetry and the chain rule on a device are
+/// those of the host, in f32; and with a projection or the structure's own weight, where the host has them,
+/// as well.
 #[test]
 fn designs_on_a_device_have_the_value_and_the_gradient_of_the_cpu() {
     let device = SolidDevice::open(&AdapterChoice::Any).expect("an adapter, for example a software one");

@@ -4,12 +4,14 @@
 struct Settings {
     columns: u32,
     rows: u32,
+    layers: u32,
     // Pixels of the target.
     width: u32,
     height: u32,
     // Of the filter, in element sides, and the elements it reaches over.
     radius: f32,
     reach: u32,
+    reserved: u32,
 }
 
 @group(0) @binding(0) var<uniform> settings: Settings;

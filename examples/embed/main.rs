@@ -2,7 +2,8 @@
 //! memory.
 //!
 //! `cargo run --release --example embed --features window` opens a window,
-//! `cargo run --release --example embed -- --headless frames` writes a picture of each piece of the run.
+//! `cargo run --release --example embed -- --headless frames` writes a picture of each piece of the run. With
+//! `--solid` the structure is one in three dimensions, and the same device solves its finite elements too.
 
 mod view;
 #[cfg(feature = "window")]
@@ -12,9 +13,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use lgf::engine::GpuEngine;
-use lgf::engine::gpu::GpuOptions;
+use lgf::engine::gpu::{GpuOptions, SolidDevice};
 use lgf::method::Potential;
-use lgf::topology::{Compliance, FilterKind, Structure};
+use lgf::topology::{Compliance, FilterKind, Preset, Structure};
 use lgf::{Lgf, Session, Stopping, wgpu};
 
 type Run = Session<Compliance, GpuEngine, ()>;
@@ -38,26 +39,35 @@ fn open(
     Ok((adapter, device, queue))
 }
 
-/// Sets up a beam on an engine that shares the host's device.
+/// Sets up a beam, or a cantilever in space, on an engine that shares the host's device.
 fn begin(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
-    size: (u32, u32),
+    elements: &[u32],
 ) -> Result<Run, Box<dyn std::error::Error>> {
-    let problem =
-        Compliance::new(Structure { radius: 2.4, ..Structure::mbb(size.0, size.1, FilterKind::Density) })?;
-    let stopping = Stopping::default().evaluations(200).settled(10, 2e-4);
     let engine = GpuEngine::from_device(device.clone(), queue.clone(), GpuOptions::default())?;
+    let problem = match *elements {
+        [columns, rows] => {
+            Compliance::new(Structure { radius: 2.4, ..Structure::mbb(columns, rows, FilterKind::Density) })?
+        }
+        _ => {
+            let cantilever = Structure::preset(Preset::Cantilever, elements)?;
+            let structure = Structure { volume_fraction: 0.2, radius: 1.5, ..cantilever };
+            // The finite elements are solved on the same device.
+            Compliance::on_device(structure, &SolidDevice::of(&engine)?)?
+        }
+    };
+    let stopping = Stopping::default().evaluations(200).settled(10, 2e-4);
     let start = problem.uniform_start();
     Ok(Lgf::new(Potential::default())?.stopping(stopping)?.on(engine).session(problem, &start)?)
 }
 
 /// Writes a picture of each piece.
-fn headless(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+fn headless(folder: &Path, elements: &[u32]) -> Result<(), Box<dyn std::error::Error>> {
     std::fs::create_dir_all(folder)?;
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     let (_, device, queue) = open(&instance, None)?;
-    let mut run = begin(&device, &queue, (60, 20))?;
+    let mut run = begin(&device, &queue, elements)?;
     let mut view = view::View::new(device, queue, wgpu::TextureFormat::Rgba8Unorm, run.objective());
     for frame in 0.. {
         let report = run.step_for(Duration::ZERO)?;
@@ -82,11 +92,16 @@ fn headless(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--headless", folder] => headless(Path::new(folder)),
+        ["--headless", folder] => headless(Path::new(folder), &[60, 20]),
+        ["--solid", "--headless", folder] => headless(Path::new(folder), &[16, 8, 8]),
         #[cfg(feature = "window")]
-        [] => window::show(),
+        [] => window::show(&[150, 50], 8),
+        #[cfg(feature = "window")]
+        ["--solid"] => window::show(&[64, 32, 32], 10),
         #[cfg(not(feature = "window"))]
-        [] => Err("without a window: --headless DIR; the window takes --features window".into()),
-        _ => Err("expected nothing or --headless DIR".into()),
+        [] | ["--solid"] => {
+            Err("without a window: --headless DIR; the window takes --features window".into())
+        }
+        _ => Err("expected nothing, --headless DIR or --solid before them".into()),
     }
 }

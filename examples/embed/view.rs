@@ -11,8 +11,8 @@ pub struct View {
     queue: wgpu::Queue,
     pipeline: wgpu::RenderPipeline,
     settings: wgpu::Buffer,
-    /// The grid's size in elements: columns, rows.
-    grid: [u32; 2],
+    /// The mesh's size in elements: columns, rows, layers; one layer in the plane.
+    grid: [u32; 3],
     radius: f32,
     /// The segments of a design that has several, one after the other.
     gathered: Option<wgpu::Buffer>,
@@ -26,7 +26,12 @@ impl View {
         format: wgpu::TextureFormat,
         problem: &Compliance,
     ) -> Self {
-        let module = device.create_shader_module(wgpu::include_wgsl!("density.wgsl"));
+        let is_solid = problem.structure().dimension() == 3;
+        let module = device.create_shader_module(if is_solid {
+            wgpu::include_wgsl!("solid.wgsl")
+        } else {
+            wgpu::include_wgsl!("density.wgsl")
+        });
         let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
             label: Some("density"),
             layout: None,
@@ -50,12 +55,11 @@ impl View {
         });
         let settings = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("settings"),
-            size: 24,
+            size: 32,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let [columns, rows, _] = problem.mesh().size();
-        let (grid, radius) = ([columns as u32, rows as u32], problem.structure().radius as f32);
+        let (grid, radius) = (problem.mesh().size().map(|n| n as u32), problem.structure().radius as f32);
         Self { device, queue, pipeline, settings, grid, radius, gathered: None }
     }
 
@@ -72,10 +76,12 @@ impl View {
         let words = [
             self.grid[0],
             self.grid[1],
+            self.grid[2],
             size[0],
             size[1],
             self.radius.to_bits(),
             (self.radius.ceil() as u32).saturating_sub(1),
+            0,
         ];
         self.queue.write_buffer(&self.settings, 0, bytemuck::cast_slice(&words));
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -88,7 +94,7 @@ impl View {
                 let gathered = self.gathered.get_or_insert_with(|| {
                     self.device.create_buffer(&wgpu::BufferDescriptor {
                         label: Some("design"),
-                        size: 4 * u64::from(self.grid[0]) * u64::from(self.grid[1]),
+                        size: 4 * self.grid.iter().map(|n| u64::from(*n)).product::<u64>(),
                         usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
                         mapped_at_creation: false,
                     })
@@ -137,14 +143,16 @@ impl View {
         Ok(())
     }
 
-    /// The same picture as an array of greys, `scale`×`scale` pixels an element, row by row from the top: its
-    /// width and its pixels.
+    /// The same picture as an array of greys, `scale`×`scale` pixels an element in the plane and about as many
+    /// in space, row by row from the top: its width and its pixels.
     pub fn picture(
         &mut self,
         engine: &mut GpuEngine,
         scale: u32,
     ) -> Result<(u32, Vec<u8>), Box<dyn std::error::Error>> {
-        let [width, height] = self.grid.map(|elements| elements * scale);
+        let [columns, rows, layers] = self.grid;
+        let depth = layers - 1;
+        let [width, height] = [scale * (columns + depth), scale * (rows + depth)];
         let extent = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
         let texture = self.device.create_texture(&wgpu::TextureDescriptor {
             label: Some("picture"),

@@ -13,21 +13,22 @@ use winit::window::{Window, WindowId};
 use crate::view::View;
 use crate::{Run, begin, open};
 
-const SIZE: (u32, u32) = (150, 50);
 /// The time of a frame that the optimizer gets.
 const SLICE: Duration = Duration::from_millis(12);
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Opens a window and optimizes in it until it is closed.
-pub fn show() -> Outcome<()> {
-    let mut app = App::default();
+/// Opens a window, so many pixels an element, and optimizes a structure of so many elements along each axis in
+/// it until it is closed.
+pub fn show(elements: &'static [u32], pixels: u32) -> Outcome<()> {
+    let mut app = App { elements, pixels, scene: None, failed: None };
     EventLoop::new()?.run_app(&mut app)?;
     app.failed.map_or(Ok(()), Err)
 }
 
-#[derive(Default)]
 struct App {
+    elements: &'static [u32],
+    pixels: u32,
     scene: Option<Scene>,
     failed: Option<Box<dyn std::error::Error>>,
 }
@@ -45,8 +46,8 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(events: &ActiveEventLoop) -> Outcome<Self> {
-        let size = LogicalSize::new(8 * SIZE.0, 8 * SIZE.1);
+    fn new(events: &ActiveEventLoop, elements: &[u32], pixels: u32) -> Outcome<Self> {
+        let size = LogicalSize::new(pixels * elements[0], pixels * elements[1]);
         let window = Arc::new(
             events.create_window(Window::default_attributes().with_title("lgf").with_inner_size(size))?,
         );
@@ -63,7 +64,7 @@ impl Scene {
             surface_config.format = surface_config.format.add_srgb_suffix();
         }
         surface.configure(&device, &surface_config);
-        let run = begin(&device, &queue, SIZE)?;
+        let run = begin(&device, &queue, elements)?;
         let view = View::new(device.clone(), queue.clone(), surface_config.format, run.objective());
         window.request_redraw();
         Ok(Self { window, surface, surface_config, device, queue, view, run, done: false })
@@ -111,7 +112,7 @@ impl Scene {
 
 impl ApplicationHandler for App {
     fn resumed(&mut self, events: &ActiveEventLoop) {
-        match Scene::new(events) {
+        match Scene::new(events, self.elements, self.pixels) {
             Ok(scene) => self.scene = Some(scene),
             Err(error) => self.fail(events, error),
         }

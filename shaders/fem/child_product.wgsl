@@ -1,8 +1,8 @@
-// The product K u on the first coarse mesh, whose elements are sums of eight children, and what is made of it,
-// as in product.wgsl. The matrix of a regular element couples the representations s and s xor k by the k-th
-// Walsh-Hadamard mode of its children's moduli, times constants; those of other elements are in `source`, and
-// the plan has, after the nodes' masks, their places there. Twin: fem/coarse.rs, multiply() of ByChildren.
-// Traffic per element: 32 bytes of moduli, 12 of u, 12 of the result, 12 of b; some 1500 flops.
+// The product K u on the first coarse mesh, whose elements are sums of eight children, and what is made of
+// it, as in product.wgsl. The matrix of a regular element couples the representations s and s xor k by the
+// k-th Walsh-Hadamard mode of its children's moduli, times constants; those of other elements are in
+// `source`, and the plan has, after the nodes' masks, their places there. Twin: fem/coarse.rs, multiply() of
+// ByChildren. Traffic per element: 32 bytes of moduli, 12 of u, 12 of the result, 12 of b; some 1500 flops.
 struct Params {
     nx: u32,
     ny: u32,

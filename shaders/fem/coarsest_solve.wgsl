@@ -1,7 +1,7 @@
-// x <- W^T W b on the coarsest mesh, W being the inverse of the Cholesky factor, which is in the lower triangle
-// of `inverse` and once more in the upper one, so that threads side by side read what lies side by side. One
-// workgroup; PARTS threads share a row. b is 0 where the mesh is held, and so is x. Twin: fem/direct.rs,
-// solve().
+// x <- W^T W b on the coarsest mesh, W being the inverse of the Cholesky factor, which is in the lower
+// triangle of `inverse` and once more in the upper one, so that threads side by side read what lies side by
+// side. One workgroup; PARTS threads share a row. b is 0 where the mesh is held, and so is x. Twin:
+// fem/direct.rs, solve().
 struct Params {
     n: u32,
 }

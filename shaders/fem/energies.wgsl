@@ -42,7 +42,8 @@ fn corners(first: u32, row: u32, plane: u32, dofs: u32) -> Eight {
 }
 
 // A row of the stiffness times modes, every sum in double-word: rounded entries would give an element that
-// turns as a whole an energy, beside which that of a soft one is nothing. The entries' errors come after them.
+// turns as a whole an energy, beside which that of a soft one is nothing. The entries' errors come after
+// them.
 fn exact_row(row: u32, half: u32, x: vec4<f32>, y: vec4<f32>, z: vec4<f32>) -> vec4<f32> {
     let at = 9u * half + 3u * row;
     let errors = blocks[at + 18u] * x + blocks[at + 19u] * y + blocks[at + 20u] * z;

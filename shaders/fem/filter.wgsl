@@ -1,8 +1,8 @@
-// The filter with hat weights w_ij = max(0, radius - |i - j|) over elements, |i - j| being the distance of their
-// centres: one over the sum of an element's weights (ROW_SUMS), weighted means (MEANS), the transpose of that
-// (TRANSPOSE), or means over the larger of the element's design and a thousandth (SENSITIVITY), which stands in
-// `result` before, and 0 where the density is given. A thread owns an element. Twin: fem/filter.rs, convolve(). Traffic per element: 12 bytes;
-// some 40 radius^3 flops.
+// The filter with hat weights w_ij = max(0, radius - |i - j|) over elements, |i - j| being the distance of
+// their centres: one over the sum of an element's weights (ROW_SUMS), weighted means (MEANS), the transpose
+// of that (TRANSPOSE), or means over the larger of the element's design and a thousandth (SENSITIVITY), which
+// stands in `result` before, and 0 where the density is given. A thread owns an element. Twin: fem/filter.rs,
+// convolve(). Traffic per element: 12 bytes; some 40 radius^3 flops.
 struct Params {
     nx: u32,
     ny: u32,

@@ -90,8 +90,8 @@ fn deformation(low: Wide, high: Wide) -> Eight {
     return Eight(wide_add(below, above), bent);
 }
 
-// Four rows of the blocks for direction `row` times modes by representation; the errors of the blocks' entries
-// come after the entries.
+// Four rows of the blocks for direction `row` times modes by representation; the errors of the blocks'
+// entries come after the entries.
 fn block_row(row: u32, half: u32, x: Wide, y: Wide, z: Wide) -> Wide {
     let at = 9u * half + 3u * row;
     return wide_add(
@@ -130,8 +130,10 @@ fn element_pushes(low: Face, high: Face, at: vec3<u32>) -> Pushes {
     let fy_low = block_row(1u, 0u, x_low, y_low, z.high);
     let fy_high = block_row(1u, 1u, x_high, y_high, z.low);
     return Pushes(
-        faces_of(Eight(Wide(fx_low.hi.yxwz, fx_low.lo.yxwz), Wide(fx_high.hi.yxwz, fx_high.lo.yxwz)), modulus),
-        faces_of(Eight(Wide(fy_low.hi.zwxy, fy_low.lo.zwxy), Wide(fy_high.hi.zwxy, fy_high.lo.zwxy)), modulus),
+        faces_of(Eight(Wide(fx_low.hi.yxwz, fx_low.lo.yxwz), Wide(fx_high.hi.yxwz, fx_high.lo.yxwz)),
+            modulus),
+        faces_of(Eight(Wide(fy_low.hi.zwxy, fy_low.lo.zwxy), Wide(fy_high.hi.zwxy, fy_high.lo.zwxy)),
+            modulus),
         faces_of(Eight(block_row(2u, 1u, x_high, y_high, z.low), block_row(2u, 0u, x_low, y_low, z.high)),
             modulus),
     );

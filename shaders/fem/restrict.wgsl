@@ -1,6 +1,6 @@
-// The right-hand side of the next coarser mesh, P^T r, 0 where that is held. A thread owns one axis of a coarse
-// node and goes through the fine ones around it. Twin: fem/transfer.rs, restrict(). Traffic per fine node: 12
-// bytes of r, and an eighth of 12 of the result.
+// The right-hand side of the next coarser mesh, P^T r, 0 where that is held. A thread owns one axis of a
+// coarse node and goes through the fine ones around it. Twin: fem/transfer.rs, restrict(). Traffic per fine
+// node: 12 bytes of r, and an eighth of 12 of the result.
 struct Params {
     nx: u32,
     ny: u32,

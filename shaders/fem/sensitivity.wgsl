@@ -1,5 +1,5 @@
-// The slope of the compliance with respect to every density, -E'(rho) u K0 u, from the energy u K0 u in place;
-// 0 where the density is given; times the design where the filter is one of sensitivities. Twin:
+// The slope of the compliance with respect to every density, -E'(rho) u K0 u, from the energy u K0 u in
+// place; 0 where the density is given; times the design where the filter is one of sensitivities. Twin:
 // fem/compliance.rs, Simp::slope(). Traffic per element: 8 bytes read, or 12, and 4 written.
 struct Params {
     elements: u32,

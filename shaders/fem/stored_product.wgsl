@@ -1,7 +1,7 @@
 // The product K u on a coarse mesh with stored matrices, and what is made of it, as in product.wgsl. A
 // workgroup owns NODES nodes; PARTS threads share a node, two for each of its elements, and their shares are
-// added in a fixed order. Twin: fem/coarse.rs, multiply() of Stored. Traffic per element: 1200 bytes of the matrix,
-// 12 of u, 12 of the result, 12 of b.
+// added in a fixed order. Twin: fem/coarse.rs, multiply() of Stored. Traffic per element: 1200 bytes of the
+// matrix, 12 of u, 12 of the result, 12 of b.
 struct Params {
     nx: u32,
     ny: u32,
@@ -53,8 +53,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let j = 4u * half + corner;
             let u = at_node(first + (j & 1u) + row * (j >> 1u & 1u) + plane * half, nodes);
             for (var d = 0u; d < 3u; d++) {
-                let entries = vec3<f32>(stored_entry(place, 3u * k + d, 3u * j),
-                    stored_entry(place, 3u * k + d, 3u * j + 1u), stored_entry(place, 3u * k + d, 3u * j + 2u));
+                let at_row = 3u * k + d;
+                let entries = vec3<f32>(stored_entry(place, at_row, 3u * j),
+                    stored_entry(place, at_row, 3u * j + 1u), stored_entry(place, at_row, 3u * j + 2u));
                 share[d] += dot(entries, u);
             }
         }

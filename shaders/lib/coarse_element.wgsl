@@ -2,8 +2,8 @@
 // is the sum of its eight children's moduli times constant matrices; those of other elements are in `source`,
 // as all are from level 2 on. For kernels that bind `table` (the stiffness of an element of the given mesh,
 // then the eight constants) and `plan` and whose parameters have by_children (1 on level 1). The plan has a
-// node's mask, then, on level 1, an element's place in `source` or NO_ROW. Twin: fem/coarse.rs, ByChildren and
-// Stored.
+// node's mask, then, on level 1, an element's place in `source` or NO_ROW. Twin: fem/coarse.rs, ByChildren
+// and Stored.
 const MATRIX: u32 = 576u;
 
 // The place of element `e` in `source`, or NO_ROW.

@@ -12,14 +12,14 @@ struct LiftRule {
 // Adds rows `first` and up to y, four at a time so that their reads are under way together.
 fn lift_rows(lift: LiftRule, of_basis: u32, y: f32, first: u32, len: u32, i: u32) -> f32 {
     var sum = y;
-    var j = first;
-    for (; j + 4u <= lift.rows; j += 4u) {
+    let fours = first + (max(lift.rows, first) - first) / 4u * 4u;
+    for (var j = first; j < fours; j += 4u) {
         sum += weights[j] * entry(of_basis, table[entry_at(of_basis, j, len, i)], i);
         sum += weights[j + 1u] * entry(of_basis, table[entry_at(of_basis, j + 1u, len, i)], i);
         sum += weights[j + 2u] * entry(of_basis, table[entry_at(of_basis, j + 2u, len, i)], i);
         sum += weights[j + 3u] * entry(of_basis, table[entry_at(of_basis, j + 3u, len, i)], i);
     }
-    for (; j < lift.rows; j++) {
+    for (var j = fours; j < lift.rows; j++) {
         sum += weights[j] * entry(of_basis, table[entry_at(of_basis, j, len, i)], i);
     }
     return sum;

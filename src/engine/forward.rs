@@ -10,11 +10,13 @@ use crate::surrogate::regression::Solution;
 use crate::surrogate::selection::Selection;
 use crate::surrogate::{RegressionProblem, SurrogateConfig};
 
-/// Implements [`Engine`] by the engine at the place `$inner`, `$shared` for calls that change nothing. Every call that can fail is announced to
-/// `$before` by its name first, and `$start` sees the setup of a run before the engine does.
+/// Implements [`Engine`] by the engine at the place `$inner`, `$shared` for calls that change nothing. Every
+/// call that can fail is announced to `$before` by its name first, and `$start` sees the setup of a run
+/// before the engine does.
 macro_rules! forward_engine {
-    ([$($generics:tt)*] $engine:ty, $self:ident => $shared:expr, $inner:expr, before($call:ident) $before:expr,
-     $(start($setup:ident) $start:expr,)? fall_back($fault:ident) $fall_back:expr) => {
+    ([$($generics:tt)*] $engine:ty, $self:ident => $shared:expr, $inner:expr,
+     before($call:ident) $before:expr, $(start($setup:ident) $start:expr,)?
+     fall_back($fault:ident) $fall_back:expr) => {
         impl<$($generics)*> Sealed for $engine {}
 
         impl<$($generics)*> Engine for $engine {

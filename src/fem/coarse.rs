@@ -182,8 +182,8 @@ fn by_representation(modal: &Matrix) -> Matrix {
 }
 
 /// What couples the modes of an element with eight equal children, C of the module in the order
-/// (representation s, direction): the k-th mode of the children's moduli times entry (3 s + d, 3 (s xor k) + e)
-/// is the share of mode e of representation s xor k in the force in mode d of s.
+/// (representation s, direction): the k-th mode of the children's moduli times entry (3 s + d, 3 (s xor k) +
+/// e) is the share of mode e of representation s xor k in the force in mode d of s.
 pub(crate) fn coupling(element: &Element) -> Matrix {
     by_representation(&modal_coupling(element))
 }

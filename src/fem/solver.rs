@@ -14,9 +14,9 @@ use super::rows::{split, split_mut};
 use super::vectors::{BLOCK, block_dot, dot, ordered_sum};
 use crate::error::{Error, FemError, Result};
 
-/// The elements of a mesh that are worth a thread: with fewer, waking the thread for each of many short passes
-/// takes longer than what it does in them. Measured with 2000 elements: a third of the time on one thread as
-/// on 16.
+/// The elements of a mesh that are worth a thread: with fewer, waking the thread for each of many short
+/// passes takes longer than what it does in them. Measured with 2000 elements: a third of the time on one
+/// thread as on 16.
 const ELEMENTS_PER_THREAD: usize = 4096;
 
 /// Pools of 1, 2, 4 and 8 threads, for meshes that keep no more of them busy.

@@ -10,7 +10,7 @@ use super::passes::median;
 use super::report::digits;
 use crate::cli::ending::{Ending, print};
 use crate::cli::results::json;
-use crate::engine::gpu::{AdapterChoice, Clock, DeviceCompliance, KernelTime, SolidDevice};
+use crate::engine::gpu::{AdapterChoice, Clock, DesignRule, DeviceCompliance, KernelTime, SolidDevice};
 use crate::error::{Error, Result};
 use crate::fem::{BrickMesh, Element, Simp, SolidCompliance, Solver, Supports};
 use crate::io;
@@ -20,6 +20,8 @@ use crate::io;
 const ITERATIONS: usize = 4;
 /// The relative residual of the timed solves.
 const TOLERANCE: f64 = 1e-5;
+/// The filter radius of a design's passes, in element sides.
+const RADIUS: f64 = 1.5;
 /// The bandwidths that times are predicted for, in GB/s: an integrated GPU or a small card, a large card, a
 /// data centre's.
 const BANDWIDTHS: [f64; 3] = [300.0, 1000.0, 3000.0];
@@ -133,7 +135,14 @@ fn rows(kernels: &[KernelTime], times: usize, copy: f64) -> Vec<Row> {
 fn measure(device: &SolidDevice, size: [usize; 3], repeats: usize) -> Result<Measured> {
     let Problem { mesh, element, supports, load, densities } = Problem::new(size)?;
     let bodies = vec![[0.0; 3]];
-    let mut model = DeviceCompliance::new(device, &element, &supports, vec![load.clone()], bodies)?;
+    let model = DeviceCompliance::new(device, &element, &supports, vec![load.clone()], bodies)?;
+    let mut model = model.with_design(&DesignRule {
+        sides: [1.0; 3],
+        radius: RADIUS,
+        filters_sensitivities: false,
+        mirrors: [false, false, true],
+        given: Vec::new(),
+    })?;
     let mut gradient = vec![0.0; mesh.elements()];
     // The kernels are compiled by a first evaluation, which is not timed.
     model.evaluate(&LAW, &densities, 1e-1, 1000, &mut gradient)?;

@@ -64,7 +64,7 @@ pub(crate) enum Fragment {
     StoredEntry,
     /// The moduli of an element's children; needs the kernel's `moduli`.
     Children,
-    /// Powers of densities.
+    /// Powers of densities, as the law of moduli takes them.
     Power,
     /// The densities that are given; needs the kernel's `given`.
     Given,

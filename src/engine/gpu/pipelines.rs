@@ -216,10 +216,10 @@ fn create_module(gpu: &Gpu, label: &str, spec: &KernelSpec, variant: Variant) ->
     let source = wgpu::ShaderSource::Wgsl(text.into());
     let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding, ..Default::default() };
     #[expect(unsafe_code, reason = "wgpu cannot see that the loops end")]
-    // SAFETY: all checks but one stay, and that one asks that no loop be infinite. The text is made of files of
-    // this crate alone, and all of its loops are `for` loops. Their counters go up by a constant, or down by
-    // ones or halves, to bounds that the loop does not change and that are far below 2^32: numbers of threads,
-    // of workgroups or of a buffer's entries.
+    // SAFETY: all checks but one stay, and that one asks that no loop be infinite. The text is made of files
+    // of this crate alone, and all of its loops are `for` loops. Their counters go up by a constant, or down
+    // by ones or halves, to bounds that the loop does not change and that are far below 2^32: numbers of
+    // threads, of workgroups or of a buffer's entries.
     let module = unsafe {
         gpu.device
             .create_shader_module_trusted(wgpu::ShaderModuleDescriptor { label: Some(label), source }, checks)

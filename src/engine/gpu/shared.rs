@@ -151,7 +151,7 @@ enumerations! {
     Filtering {
         /// One over the sum of the weights.
         RowSums = 0, "FILTER_ROW_SUMS";
-        /// Weighted means.
+        /// The weighted means of the elements around.
         Means = 1, "FILTER_MEANS";
         /// The transpose of weighted means.
         Transpose = 2, "FILTER_TRANSPOSE";
@@ -161,11 +161,11 @@ enumerations! {
 
     /// The density that an element has whatever the design is.
     Given {
-        /// It is designed.
+        /// The element has none: it is designed.
         None = 0, "GIVEN_NONE";
-        /// The density 0.
+        /// The element is void, of density 0.
         Void = 1, "GIVEN_VOID";
-        /// The density 1.
+        /// The element is solid, of density 1.
         Solid = 2, "GIVEN_SOLID";
     }
 

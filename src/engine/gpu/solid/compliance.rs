@@ -100,7 +100,7 @@ pub struct DeviceBytes {
 /// corrected with a residual that is formed in double-word, so that a relative residual of 10⁻⁸ is reached.
 /// Energies are f32, their sum is double-word. Moduli are rounded to f32, to a relative error of 6·10⁻⁸.
 ///
-/// Memory: see [`bytes`](Self::bytes), some 160 bytes an element on the device, and 36 for each load case.
+/// Memory: see [`bytes`](Self::bytes), some 165 bytes an element on the device, and 36 for each load case.
 #[derive(Debug)]
 pub struct DeviceCompliance {
     device: SolidDevice,
@@ -193,6 +193,10 @@ impl DeviceCompliance {
         self.design.is_some() && !self.has_weight()
     }
 
+    fn design(&self) -> Result<&Design> {
+        self.design.as_ref().ok_or_else(|| Error::internal("a device that takes no designs"))
+    }
+
     fn has_weight(&self) -> bool {
         self.bodies.iter().any(|body| *body != [0.0; 3])
     }
@@ -201,8 +205,8 @@ impl DeviceCompliance {
     pub fn bytes(mesh: BrickMesh, cases: usize) -> DeviceBytes {
         let (dofs, elements) = (mesh.dofs() as u64, mesh.elements() as u64);
         let (levels, matrices) = Levels::bytes_of(mesh);
-        // Direction and correction; load and displacement of each case; energies, the design's fields, and what
-        // is read by.
+        // Direction and correction; load and displacement of each case; energies, the design's fields, and
+        // what is read by.
         let fields = (8 + design::BYTES) * elements + (8 * elements).max(8 * dofs);
         let all = levels + 8 * dofs + 12 * dofs * cases as u64 + fields;
         DeviceBytes { all, largest_binding: matrices.max(8 * dofs) }
@@ -290,8 +294,8 @@ impl DeviceCompliance {
         Ok(Evaluation { value, solves })
     }
 
-    /// The compliance of the design x, and its gradient with respect to it, if that is asked for. An evaluation
-    /// sends the design, 4 bytes an element, and reads the gradient, as many.
+    /// The compliance of the design x, and its gradient with respect to it, if that is asked for. An
+    /// evaluation sends the design, 4 bytes an element, and reads the gradient, as many.
     ///
     /// # Errors
     /// As for [`evaluate`](Self::evaluate); an internal one where the device takes no designs.
@@ -315,19 +319,17 @@ impl DeviceCompliance {
         let device = self.device.clone();
         let mut recorder = device.lock();
         let r = &mut *recorder;
-        let design = self.design.take().ok_or_else(|| Error::internal("a device that takes no designs"))?;
+        let design = self.design()?;
         r.upload(&design.design, &narrow)?;
-        let outcome = design
-            .record_moduli(r, law, &self.levels.moduli)
-            .and_then(|()| self.solve_all(r, accuracy, max_iterations));
-        let design = self.design.insert(design);
-        let solves = outcome?;
+        design.record_moduli(r, law, &self.levels.moduli)?;
+        let solves = self.solve_all(r, accuracy, max_iterations)?;
         let totals = 16 * self.cases.len() as u64;
         r.copy(&self.totals, 0, &self.staging, 0, totals);
         let Some(gradient) = gradient else {
             let data = r.read(&self.staging, totals)?;
             return Ok(Evaluation { value: value_of(&data), solves });
         };
+        let design = self.design()?;
         design.record_gradient(r, law, &self.energies)?;
         let bytes = 4 * elements as u64;
         r.copy(&design.design, 0, &self.staging, totals, bytes);
@@ -419,10 +421,11 @@ impl DeviceCompliance {
         recorder.finish()
     }
 
-    /// How long each kernel takes on the first load case with these densities: for what an evaluation does
-    /// once (the coarse operators, the double-word residual, the correction, the energies), and for
-    /// `iterations` of conjugate gradients, which are all made. The displacement is that of no evaluation
-    /// afterwards: the next solve begins from what they have left.
+    /// How long each kernel takes on the first load case with these densities, or with this design if the
+    /// device takes designs: for what an evaluation does once (a design's moduli and gradient, the coarse
+    /// operators, the double-word residual, the correction, the energies), and for `iterations` of conjugate
+    /// gradients, which are all made. The displacement is that of no evaluation afterwards: the next solve
+    /// begins from what they have left.
     ///
     /// # Errors
     /// As for [`evaluate`](Self::evaluate), which comes first.
@@ -439,7 +442,12 @@ impl DeviceCompliance {
         r.clear(&self.cases[0].displacement);
         r.finish()?;
         r.profile(true)?;
+        let narrow: Vec<f32> = densities.iter().map(|density| *density as f32).collect();
         let mut measure = || {
+            if let Some(design) = &self.design {
+                r.upload(&design.design, &narrow)?;
+                design.record_moduli(r, law, &self.levels.moduli)?;
+            }
             self.levels.set_up(r)?;
             record_start(r, &self.levels, &self.vectors, &self.cases[0], Accuracy::from(1e-30), true)?;
             let before = r.take_profile()?;
@@ -449,6 +457,9 @@ impl DeviceCompliance {
             let during = r.take_profile()?;
             record_correct(r, &self.levels, &self.vectors, &self.cases[0])?;
             self.record_energies(r, 0)?;
+            if let Some(design) = &self.design {
+                design.record_gradient(r, law, &self.energies)?;
+            }
             Ok([before.into_iter().chain(r.take_profile()?).collect(), during])
         };
         let measured = measure();

@@ -22,7 +22,7 @@ pub(crate) struct DesignRule {
     pub(crate) given: Vec<Option<f64>>,
 }
 
-/// A rule's buffers.
+/// A rule with its buffers on the device.
 #[derive(Debug)]
 pub(super) struct Design {
     mesh: BrickMesh,
@@ -140,8 +140,8 @@ impl Design {
         )
     }
 
-    /// Records the way from the elements' energies, which are overwritten, to the gradient, which is where the
-    /// design was.
+    /// Records the way from the elements' energies, which are overwritten, to the gradient, which is where
+    /// the design was.
     pub(super) fn record_gradient(
         &self,
         recorder: &mut Recorder,

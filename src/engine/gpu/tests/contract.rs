@@ -110,6 +110,27 @@ fn assert_constants(module: &naga::Module, kernel: &str) {
     }
 }
 
+/// What the counters that wgpu puts into loops are left out for: every loop has a counter of its own, which
+/// its header moves. The one kernel with another loop keeps them.
+#[test]
+fn loops_count() {
+    for spec in KERNELS {
+        let text = spec.text(Variant { eft: Eft::Fma, tables: TableFormat::F16 });
+        assert_eq!(
+            KernelSpec::has_counted_loops_only(&text),
+            spec.name != "reduced_integrate",
+            "{}",
+            spec.name
+        );
+        for header in text.lines().filter(|line| line.trim_start().starts_with("for (")) {
+            let moves = ["++)", "--)", "+= ", "*= 2u)", "/= 2u)"]
+                .iter()
+                .any(|step| header.rsplit(';').next().is_some_and(|last| last.contains(step)));
+            assert!(header.contains("for (var ") && moves, "{}: {header}", spec.name);
+        }
+    }
+}
+
 /// Numbers that Rust has a name for do not stand in a shader once more.
 #[test]
 fn no_shader_writes_a_workgroup_size_of_its_own() {
