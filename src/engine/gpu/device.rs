@@ -296,13 +296,20 @@ fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
 }
 
-/// All adapters of the back ends that `WGPU_BACKEND` allows, best first.
+/// The one instance of the process, with the back ends that it looks at. Whenever the last instance goes, the
+/// Vulkan loader unloads the drivers; on an NVIDIA H200 no adapter was found any more after some forty engines
+/// that had been opened and closed one after another.
+static INSTANCE: OnceLock<(wgpu::Instance, wgpu::Backends)> = OnceLock::new();
+
+/// All adapters of the back ends that `WGPU_BACKEND` allowed when a GPU was first looked for, best first.
 pub(super) fn adapters() -> Vec<wgpu::Adapter> {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    descriptor.backends &= wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    let backends = descriptor.backends;
-    let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    let (instance, backends) = INSTANCE.get_or_init(|| {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends &= wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        let backends = descriptor.backends;
+        (wgpu::Instance::new(descriptor), backends)
+    });
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(*backends));
     let needed = wgpu::Limits::default();
     adapters.retain(|a| needed.check_limits(&a.limits()));
     // The sort is stable: among equals the driver's order stands.
