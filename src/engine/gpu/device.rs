@@ -296,9 +296,9 @@ fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu
 }
 
-/// The one instance of the process, with the back ends that it looks at. Whenever the last instance goes, the
-/// Vulkan loader unloads the drivers; on an NVIDIA H200 no adapter was found any more after some forty engines
-/// that had been opened and closed one after another.
+/// The one instance of the process, with the back ends that it looks at. Whenever the last instance goes,
+/// the Vulkan loader unloads the drivers; on an NVIDIA H200 no adapter was found any more after some forty
+/// engines that had been opened and closed one after another.
 static INSTANCE: OnceLock<(wgpu::Instance, wgpu::Backends)> = OnceLock::new();
 
 /// All adapters of the back ends that `WGPU_BACKEND` allowed when a GPU was first looked for, best first.
