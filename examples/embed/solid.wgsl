@@ -1,6 +1,6 @@
 // A structure in space, seen from above its front right edge: each ray goes from element to element until it
-// meets one whose density is above one half. The design is read where the optimizer has it and filtered here as
-// `fem::DensityFilter` does on the CPU.
+// meets one whose density is above one half. The design is read where the optimizer has it and filtered here
+// as `fem::DensityFilter` does on the CPU.
 
 struct Settings {
     columns: u32,

@@ -143,8 +143,8 @@ impl View {
         Ok(())
     }
 
-    /// The same picture as an array of greys, `scale`×`scale` pixels an element in the plane and about as many
-    /// in space, row by row from the top: its width and its pixels.
+    /// The same picture as an array of greys, `scale`×`scale` pixels an element in the plane and about as
+    /// many in space, row by row from the top: its width and its pixels.
     pub fn picture(
         &mut self,
         engine: &mut GpuEngine,

@@ -18,8 +18,8 @@ const SLICE: Duration = Duration::from_millis(12);
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Opens a window, so many pixels an element, and optimizes a structure of so many elements along each axis in
-/// it until it is closed.
+/// Opens a window, so many pixels an element, and optimizes a structure of so many elements along each axis
+/// in it until it is closed.
 pub fn show(elements: &'static [u32], pixels: u32) -> Outcome<()> {
     let mut app = App { elements, pixels, scene: None, failed: None };
     EventLoop::new()?.run_app(&mut app)?;
